@@ -1,0 +1,225 @@
+"""Read what a target table is from the Postgres catalog: the table declares the types, not ADSP.
+
+Used by the api (is the dataset possible?), the worker (does the header fit, must chunks go in order?) and the
+loader (what may be loaded many rows at a time?). Nothing here depends on the contents of a table.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+from psycopg2.extras import RealDictCursor
+
+from libs.common.errors import BadInput
+from libs.common.states import LoadMode
+from libs.common.statements import read_statement
+
+LOADER_ROLE = "adsp_loader"
+PRIVILEGES: dict[LoadMode, tuple[str, ...]] = {
+    LoadMode.APPEND: ("INSERT",),
+    LoadMode.UPSERT: ("INSERT", "SELECT", "UPDATE"),
+    LoadMode.REPLACE: ("INSERT", "DELETE"),
+}
+_RESERVED_SCHEMAS = frozenset({"adsp", "pg_catalog", "information_schema", "pg_toast"})
+_LOADABLE_KINDS = frozenset({"r", "p"})
+
+
+@dataclass(frozen=True, slots=True)
+class TargetColumn:
+    """One column; `type` is written as Postgres does, with its length or precision.
+
+    `identity` is '' (none), 'a' (always) or 'd' (by default); `is_computed` is a generated column.
+    """
+
+    name: str
+    type: str
+    is_not_null: bool
+    has_default: bool
+    is_computed: bool
+    identity: str
+    is_domain: bool
+
+    @property
+    def is_generated(self) -> bool:
+        """Tell whether Postgres refuses any value given for it."""
+        return self.is_computed or self.identity == "a"
+
+    @property
+    def is_required(self) -> bool:
+        """Tell whether a record must bring it."""
+        return self.is_not_null and not (self.has_default or self.is_computed or self.identity)
+
+
+@dataclass(frozen=True, slots=True)
+class UniqueKey:
+    """Columns of a unique index; `nulls_are_equal` is NULLS NOT DISTINCT."""
+
+    columns: tuple[str, ...]
+    nulls_are_equal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTable:
+    """A table that can be loaded, as the catalog describes it."""
+
+    schema: str
+    relation: str
+    oid: int
+    columns: tuple[TargetColumn, ...]
+    unique_keys: tuple[UniqueKey, ...]
+    constraint_columns: Mapping[str, str]
+    referenced_columns: frozenset[str]
+    has_unique_index: bool
+    references_itself: bool
+    has_user_triggers: bool
+    calls_user_functions: bool
+
+    @property
+    def name(self) -> str:
+        """Return ``schema.table`` for messages."""
+        return f"{self.schema}.{self.relation}"
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        """Return the quoted name for statements."""
+        return sql.Identifier(self.schema, self.relation)
+
+    @property
+    def has_order_dependent_constraints(self) -> bool:
+        """Tell whether the fate of a record can depend on records before it."""
+        return self.has_unique_index or self.depends_on_own_rows
+
+    @property
+    def depends_on_own_rows(self) -> bool:
+        """Tell whether one statement over many rows may differ from one statement per row."""
+        return self.references_itself or self.has_user_triggers or self.calls_user_functions
+
+    def find_column(self, name: str) -> TargetColumn | None:
+        """Return the column called `name`."""
+        return next((column for column in self.columns if column.name == name), None)
+
+    def find_key(self, columns: Sequence[str]) -> UniqueKey | None:
+        """Return a unique key of exactly these columns, in any order."""
+        wanted = sorted(columns)
+        return next((key for key in self.unique_keys if sorted(key.columns) == wanted), None)
+
+
+def read_table(connection: Connection, name: str) -> TargetTable:
+    """Read the table ``schema.table``, or raise `BadInput` (table-missing, table-not-permitted)."""
+    schema, _, relation = name.partition(".")
+    with connection.cursor(cursor_factory=RealDictCursor) as cursor:
+        found = _rows(cursor, "target_relation", {"schema": schema, "name": relation})
+        if not found:
+            raise BadInput(
+                "table-missing",
+                f"there is no table {name}; create it first (names are case-sensitive)",
+            )
+        traits = found[0]
+        _refuse_unloadable(name, schema, traits)
+        oid = {"oid": traits["oid"]}
+        keys = _rows(cursor, "target_keys", oid)
+        constraints = _rows(cursor, "target_constraints", oid)
+        return TargetTable(
+            schema=schema,
+            relation=relation,
+            oid=traits["oid"],
+            columns=tuple(TargetColumn(**row) for row in _rows(cursor, "target_columns", oid)),
+            unique_keys=tuple(
+                UniqueKey(tuple(row["columns"]), row["nulls_are_equal"]) for row in keys
+            ),
+            constraint_columns={row["constraint_name"]: row["column_name"] for row in constraints},
+            referenced_columns=frozenset(traits["referenced_columns"]),
+            has_unique_index=traits["has_unique_index"],
+            references_itself=traits["references_itself"],
+            has_user_triggers=traits["has_user_triggers"],
+            calls_user_functions=traits["calls_user_functions"],
+        )
+
+
+def check_target(
+    connection: Connection,
+    name: str,
+    *,
+    mode: LoadMode,
+    key: Sequence[str] = (),
+    role: str = LOADER_ROLE,
+) -> TargetTable:
+    """Return the table if `role` can load it in this mode, or raise `BadInput` with the cure."""
+    table = read_table(connection, name)
+    lacking = missing_privileges(connection, table, mode, role)
+    if lacking:
+        raise BadInput(
+            "table-not-permitted",
+            f"{role} may not load {name}: GRANT {', '.join(lacking)} ON {name} TO {role}, "
+            f"and USAGE on its schema",
+        )
+    if mode is LoadMode.UPSERT:
+        check_key(table, key)
+    return table
+
+
+def check_key(table: TargetTable, key: Sequence[str]) -> UniqueKey:
+    """Return the unique key that an upsert by these columns uses, or raise `BadInput`."""
+    found = table.find_key(key)
+    if found is None:
+        columns = ", ".join(key)
+        raise BadInput(
+            "key-not-unique",
+            f"{table.name} has no primary key or unique index on exactly ({columns}) that an upsert "
+            "could use; create one (not partial, not deferrable) or change 'key'",
+        )
+    return found
+
+
+def missing_privileges(
+    connection: Connection, table: TargetTable, mode: LoadMode, role: str = LOADER_ROLE
+) -> tuple[str, ...]:
+    """List the privileges on the table that `role` lacks for this mode; all when it does not exist."""
+    needed = PRIVILEGES[mode]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT has_schema_privilege(oid, %(schema)s, 'USAGE'),"
+            " ARRAY(SELECT p FROM unnest(%(needed)s::text[]) AS p"
+            "       WHERE NOT has_table_privilege(r.oid, %(table)s::oid, p))"
+            " FROM pg_catalog.pg_roles AS r WHERE rolname = %(role)s",
+            {
+                "schema": table.schema,
+                "needed": list(needed),
+                "table": table.oid,
+                "role": role,
+            },
+        )
+        row = cursor.fetchone()
+    if row is None or not row[0]:
+        return needed
+    return tuple(row[1])
+
+
+def _refuse_unloadable(name: str, schema: str, traits: Mapping[str, Any]) -> None:
+    """Raise for relations that COPY and INSERT treat differently, or that are not for loading."""
+    reasons = {
+        "belongs to the system; choose a table of your own": schema in _RESERVED_SCHEMAS,
+        "is not an ordinary or partitioned table; load into the table behind it": (
+            traits["kind"] not in _LOADABLE_KINDS
+        ),
+        "has foreign tables as partitions; load into them where they live": (
+            traits["has_foreign_parts"]
+        ),
+        "has row-level security, which COPY does not support; load into a staging table": (
+            traits["has_row_security"]
+        ),
+        "has rules, which COPY ignores; replace them with triggers": traits["has_rules"],
+    }
+    for reason, applies in reasons.items():
+        if applies:
+            raise BadInput("table-not-permitted", f"{name} {reason}")
+
+
+def _rows(
+    cursor: RealDictCursor, statement: str, parameters: Mapping[str, object]
+) -> list[dict[str, Any]]:
+    """Run a statement of this package and return its rows by column name."""
+    cursor.execute(read_statement("libs.common", statement), parameters)
+    return [dict(row) for row in cursor.fetchall()]

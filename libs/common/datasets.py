@@ -1,0 +1,171 @@
+"""Define a dataset: what is fed into which table, from where, in which format, when, and how.
+
+The definition is what ``PUT /v1/datasets/{name}`` accepts. A job keeps a copy of the definition it was
+made under, so that a later change does not alter a load that is under way.
+"""
+
+import codecs
+import re
+from datetime import UTC, datetime, timedelta
+from itertools import islice, takewhile
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+from cronsim import CronSim, CronSimError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from libs.common.states import CatchUp, LoadMode
+
+DATASET_NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
+TABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_$]{0,62}\.[A-Za-z_][A-Za-z0-9_$]{0,62}$"
+
+
+def _known_time_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"unknown time zone {name!r}; use an IANA name such as 'Europe/Vienna'")
+    return name
+
+
+def _valid_cron(expression: str) -> str:
+    try:
+        CronSim(expression, datetime.now(UTC))
+    except CronSimError as exc:
+        raise ValueError(
+            f"cannot read the cron expression {expression!r} ({exc}); five fields, e.g. '30 2 * * *'"
+        ) from exc
+    return expression
+
+
+def _ascii_compatible(name: str) -> str:
+    """Accept encodings in which every ASCII byte means itself, wherever it stands."""
+    try:
+        codec = codecs.lookup(name)
+    except LookupError as exc:
+        raise ValueError(
+            f"unknown encoding {name!r}; use for example utf-8, latin-1 or cp1252"
+        ) from exc
+    if codec.name == "utf-8-sig":
+        return "utf-8"
+    if codec.name != "utf-8" and not _is_single_byte_superset(codec.name):
+        raise ValueError(f"encoding {name!r} is not supported; convert the file to utf-8 first")
+    return codec.name
+
+
+def _is_single_byte_superset(name: str) -> bool:
+    """Tell whether each byte is one character by itself and the first 128 are ASCII."""
+    try:
+        ascii_is_itself = bytes(range(128)).decode(name) == bytes(range(128)).decode("ascii")
+        upper_half = bytes(range(128, 256)).decode(name, "replace")
+        escape = b"\x1b$B!!".decode(name, "replace")
+        return ascii_is_itself and len(upper_half) == 128 and len(escape) == 5
+    except (UnicodeError, LookupError):
+        return False
+
+
+TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
+Cron = Annotated[str, AfterValidator(_valid_cron)]
+Encoding = Annotated[str, AfterValidator(_ascii_compatible)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileFormat(_Strict):
+    """The dialect of a dataset's files."""
+
+    delimiter: str = Field(
+        ",", min_length=1, max_length=1, description="One character between cells."
+    )
+    quote: str = Field('"', min_length=1, max_length=1, description="One character around a cell.")
+    encoding: Encoding = Field("utf-8", description="Python name of an ASCII-compatible encoding.")
+    null: str = Field("", max_length=64, description="An unquoted cell with this text is NULL.")
+    compression: Literal["auto", "none", "gzip", "zstd"] = Field(
+        "auto", description="auto looks at the file's first bytes."
+    )
+
+    @model_validator(mode="after")
+    def _distinct_characters(self) -> Self:
+        for name, character in (("delimiter", self.delimiter), ("quote", self.quote)):
+            if not character.isascii() or character in "\r\n\0":
+                raise ValueError(f"{name} must be one ASCII character other than NUL, CR and LF")
+        if self.delimiter == self.quote:
+            raise ValueError("delimiter and quote must differ")
+        return self
+
+
+class Schedule(_Strict):
+    """When a dataset's daily job is due."""
+
+    cron: Cron = Field(description="Five-field cron expression, e.g. '30 2 * * *'.")
+    time_zone: TimeZone = Field("UTC", description="IANA time zone of the cron expression.")
+    catch_up: CatchUp = Field(CatchUp.LATEST, description="Which missed due times to run.")
+
+    def due_times(self, after: datetime, until: datetime) -> list[datetime]:
+        """List the due times to run in the half-open interval (after, until], in UTC, oldest first.
+
+        With `latest` that is at most one. With `all` it is at most 1,000, so that a frequent schedule
+        after a long pause cannot fill the memory; the next tick continues.
+        """
+        zone = ZoneInfo(self.time_zone)
+        if self.catch_up is CatchUp.LATEST:
+            just_after = until.astimezone(zone).replace(second=0, microsecond=0) + timedelta(
+                minutes=1
+            )
+            newest = next(CronSim(self.cron, just_after, reverse=True)).astimezone(UTC)
+            return [newest] if after < newest <= until else []
+        moments = (moment.astimezone(UTC) for moment in CronSim(self.cron, after.astimezone(zone)))
+        return list(islice(takewhile(lambda moment: moment <= until, moments), 1_000))
+
+
+class DatasetDefinition(_Strict):
+    """A named feed: target table, source pattern, file format, load mode, key, schedule, thresholds."""
+
+    table: str = Field(
+        pattern=TABLE_PATTERN, description="Target as 'schema.table'; it must exist."
+    )
+    source: str | None = Field(
+        None,
+        min_length=1,
+        max_length=4096,
+        description="Path or glob under an allowed root; may hold {data_date} (YYYY-MM-DD).",
+    )
+    format: FileFormat = Field(default_factory=FileFormat)
+    columns: dict[str, str] = Field(
+        default_factory=dict, description="Header cell → column, for headers that differ."
+    )
+    mode: LoadMode = LoadMode.APPEND
+    atomic: bool = Field(
+        True, description="All or nothing; false loads chunk by chunk (append only)."
+    )
+    key: list[str] = Field(
+        default_factory=list, description="Columns that identify a row, for upsert."
+    )
+    time_zone: TimeZone = Field("UTC", description="Zone of timestamps that name none.")
+    schedule: Schedule | None = None
+    max_rejected_rows: int | None = Field(None, ge=0, description="More failed rows fail the job.")
+    max_rejected_ratio: float | None = Field(
+        None, ge=0, le=1, description="A larger share of failed rows fails the job."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.mode is LoadMode.UPSERT) != bool(self.key):
+            raise ValueError("mode 'upsert' needs a 'key'; the other modes take none")
+        if not self.atomic and self.mode is not LoadMode.APPEND:
+            raise ValueError(f"mode {self.mode.value!r} is always atomic; leave 'atomic' out")
+        if self.schedule is not None and self.source is None:
+            raise ValueError("a schedule needs a 'source' to load from")
+        if self.source is not None and re.sub(r"\{data_date\}", "", self.source).count("{"):
+            raise ValueError("the only placeholder in 'source' is {data_date}")
+        return self
+
+    def exceeds_thresholds(self, rows_read: int, rows_rejected: int) -> bool:
+        """Tell whether so many failed rows among so many records fail the job."""
+        if self.max_rejected_rows is not None and rows_rejected > self.max_rejected_rows:
+            return True
+        return (
+            self.max_rejected_ratio is not None
+            and rows_read > 0
+            and rows_rejected / rows_read > self.max_rejected_ratio
+        )

@@ -1,0 +1,359 @@
+"""Declare the ledger: what ADSP knows about datasets, jobs, chunks and failed rows.
+
+Postgres is the truth; messages and Redis only speed things up. The constraints here carry the promises:
+counts add up, content is loaded once, a due time makes one job. The migrations create exactly this
+schema, and a test compares the two. They stand in a schema of their own, beside the tables of the
+people who use the database.
+"""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BLANK_SCHEMA,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    Enum,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from libs.common.datasets import DatasetDefinition
+from libs.common.ids import uuid7
+from libs.common.states import ChunkState, ErrorCode, JobState, Stage, Trigger
+
+SCHEMA = "adsp"
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """The metadata of every table that the migrations make."""
+
+    metadata = MetaData(schema=SCHEMA, naming_convention=NAMING)
+    type_annotation_map = {
+        datetime: DateTime(timezone=True),
+        date: Date(),
+        str: Text(),
+        int: BigInteger(),
+        bytes: LargeBinary(),
+        UUID: Uuid(),
+        dict[str, Any]: JSONB(),
+    }
+
+
+def _words(vocabulary: type[StrEnum], name: str) -> Enum:
+    """Store a word of a closed vocabulary as text under a CHECK."""
+    return Enum(
+        vocabulary,
+        name=name,
+        native_enum=False,
+        create_constraint=True,
+        length=None,
+        values_callable=lambda words: [word.value for word in words],
+    )
+
+
+class Dataset(Base):
+    """A named feed with its current definition."""
+
+    __tablename__ = "datasets"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    definition: Mapped[dict[str, Any]]
+    last_due_at: Mapped[datetime | None] = mapped_column(
+        comment="Due times up to here have been dispatched; NULL without a schedule."
+    )
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    def parsed(self) -> DatasetDefinition:
+        """Return the definition as its typed form."""
+        return DatasetDefinition.model_validate(self.definition)
+
+
+class Job(Base):
+    """One load of one source for one dataset and data date."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        CheckConstraint(
+            "state IN ('queued', 'running') OR "
+            "rows_read = rows_loaded + rows_rejected + rows_superseded",
+            name="accounted",
+        ),
+        CheckConstraint(
+            "rows_read >= 0 AND rows_loaded >= 0 AND rows_rejected >= 0 AND rows_superseded >= 0 "
+            "AND bytes_done >= 0",
+            name="counts_not_negative",
+        ),
+        CheckConstraint(
+            "(state IN ('queued', 'running')) = (finished_at IS NULL)", name="finished_has_time"
+        ),
+        CheckConstraint("(state = 'failed') = (error_code IS NOT NULL)", name="failed_has_error"),
+        CheckConstraint("(error_code IS NULL) = (error_message IS NULL)", name="error_has_message"),
+        CheckConstraint(
+            "(state = 'duplicate') = (duplicate_of IS NOT NULL)", name="duplicate_names_original"
+        ),
+        CheckConstraint(
+            "(trigger = 'schedule') = (due_at IS NOT NULL)", name="schedule_has_due_time"
+        ),
+        CheckConstraint(
+            "state <> 'succeeded' OR rows_rejected = 0", name="succeeded_without_rejects"
+        ),
+        UniqueConstraint("dataset", "due_at", name="uq_jobs_dataset_due_at"),
+        Index(
+            "uq_jobs_live_schedule",
+            "dataset",
+            "data_date",
+            "source",
+            unique=True,
+            postgresql_where=text("trigger = 'schedule' AND state IN ('queued', 'running')"),
+        ),
+        Index(
+            "uq_jobs_content_once",
+            "dataset",
+            "fingerprint",
+            unique=True,
+            postgresql_where=text(
+                "state IN ('running', 'succeeded', 'completed_with_rejects') AND NOT force"
+            ),
+        ),
+        Index(
+            "ix_jobs_unfinished", "next_attempt_at", postgresql_where=text("finished_at IS NULL")
+        ),
+        Index("ix_jobs_dataset_id", "dataset", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    dataset: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.datasets.name"))
+    definition: Mapped[dict[str, Any]] = mapped_column(
+        comment="The dataset's definition when the job was made."
+    )
+    data_date: Mapped[date]
+    source: Mapped[str] = mapped_column(
+        comment="As requested or expanded from the dataset's pattern."
+    )
+    trigger: Mapped[Trigger] = mapped_column(_words(Trigger, "trigger"))
+    due_at: Mapped[datetime | None]
+    force: Mapped[bool] = mapped_column(server_default=text("false"))
+    state: Mapped[JobState] = mapped_column(
+        _words(JobState, "state"), server_default=JobState.QUEUED.value
+    )
+    error_code: Mapped[str | None]
+    error_message: Mapped[str | None]
+    request_id: Mapped[str | None]
+    replay_of: Mapped[UUID | None] = mapped_column(ForeignKey(f"{SCHEMA}.jobs.id"))
+    duplicate_of: Mapped[UUID | None] = mapped_column(ForeignKey(f"{SCHEMA}.jobs.id"))
+
+    source_path: Mapped[str | None] = mapped_column(comment="Resolved path, set by plan.")
+    source_mtime_ns: Mapped[int | None] = mapped_column(comment="Modification time at plan, ns.")
+    fingerprint: Mapped[str | None] = mapped_column(comment="SHA-256 of the source's bytes, hex.")
+    chunks_in_order: Mapped[bool] = mapped_column(
+        server_default=text("false"), comment="Chunk n+1 is sent when chunk n is done."
+    )
+    bytes_total: Mapped[int | None] = mapped_column(comment="Size of the source as stored, bytes.")
+    bytes_done: Mapped[int] = mapped_column(server_default=text("0"))
+    rows_read: Mapped[int] = mapped_column(server_default=text("0"))
+    rows_loaded: Mapped[int] = mapped_column(server_default=text("0"))
+    rows_rejected: Mapped[int] = mapped_column(server_default=text("0"))
+    rows_superseded: Mapped[int] = mapped_column(server_default=text("0"))
+
+    attempt: Mapped[int] = mapped_column(
+        Integer, server_default=text("0"), comment="Times that planning was begun."
+    )
+    published_at: Mapped[datetime | None] = mapped_column(comment="Last confirmed publish of plan.")
+    next_attempt_at: Mapped[datetime | None] = mapped_column(
+        server_default=func.now(),
+        comment="The sweeper sends plan again after this time; NULL: never.",
+    )
+    cancel_requested_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    def parsed_definition(self) -> DatasetDefinition:
+        """Return the definition that the job was made under as its typed form."""
+        return DatasetDefinition.model_validate(self.definition)
+
+
+class Chunk(Base):
+    """A byte range of a job's source, cut at a record boundary; the unit of parallel work."""
+
+    __tablename__ = "chunks"
+    __table_args__ = (
+        CheckConstraint(
+            "rows_read = rows_loaded + rows_rejected + rows_superseded", name="accounted"
+        ),
+        CheckConstraint("byte_end IS NULL OR byte_end >= byte_start", name="range_is_forward"),
+        CheckConstraint("(state = 'failed') = (error_code IS NOT NULL)", name="failed_has_error"),
+        Index(
+            "ix_chunks_unfinished", "next_attempt_at", postgresql_where=text("finished_at IS NULL")
+        ),
+    )
+
+    job_id: Mapped[UUID] = mapped_column(
+        ForeignKey(f"{SCHEMA}.jobs.id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(
+        Integer, primary_key=True, autoincrement=False, comment="From 0, in file order."
+    )
+    byte_start: Mapped[int] = mapped_column(
+        comment="Offset of the first record, decompressed bytes."
+    )
+    byte_end: Mapped[int | None] = mapped_column(
+        comment="Offset after the last record; NULL: the end."
+    )
+    first_line: Mapped[int] = mapped_column(comment="Physical line of the first record, from 1.")
+    state: Mapped[ChunkState] = mapped_column(
+        _words(ChunkState, "state"), server_default=ChunkState.QUEUED.value
+    )
+    error_code: Mapped[str | None]
+    error_message: Mapped[str | None]
+    rows_read: Mapped[int] = mapped_column(server_default=text("0"))
+    rows_loaded: Mapped[int] = mapped_column(server_default=text("0"))
+    rows_rejected: Mapped[int] = mapped_column(server_default=text("0"))
+    rows_superseded: Mapped[int] = mapped_column(server_default=text("0"))
+    bytes_done: Mapped[int] = mapped_column(server_default=text("0"))
+    attempt: Mapped[int] = mapped_column(
+        Integer, server_default=text("0"), comment="Times that loading was begun."
+    )
+    published_at: Mapped[datetime | None]
+    next_attempt_at: Mapped[datetime | None] = mapped_column(
+        comment="The sweeper sends the chunk after this time; NULL: it waits for its turn or runs."
+    )
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class ChunkLease(Base):
+    """Who loads a chunk now, until when, and how far it is.
+
+    A table of its own because the loading transaction keeps the chunk's row locked: the heartbeat
+    writes here on a second connection. No foreign key, for the same reason.
+    """
+
+    __tablename__ = "chunk_leases"
+
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    chunk_number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    holder: Mapped[str] = mapped_column(comment="Host, process and a random part of the loader.")
+    backend_pid: Mapped[int] = mapped_column(
+        Integer, comment="Postgres backend of the loading transaction."
+    )
+    backend_start: Mapped[datetime] = mapped_column(
+        comment="Start of that backend, so that a reused pid is never ended."
+    )
+    expires_at: Mapped[datetime]
+    bytes_done: Mapped[int] = mapped_column(server_default=text("0"))
+    rows_read: Mapped[int] = mapped_column(server_default=text("0"))
+
+
+class FailedRow(Base):
+    """A rejected record with its place, its bytes and the reason."""
+
+    __tablename__ = "failed_rows"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["job_id", "chunk_number"],
+            [f"{SCHEMA}.chunks.job_id", f"{SCHEMA}.chunks.number"],
+            ondelete="CASCADE",
+        ),
+        UniqueConstraint("job_id", "byte_offset", name="uq_failed_rows_job_id_byte_offset"),
+        Index("ix_failed_rows_job_id_chunk_number", "job_id", "chunk_number"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    job_id: Mapped[UUID]
+    chunk_number: Mapped[int] = mapped_column(Integer)
+    line_number: Mapped[int] = mapped_column(comment="Physical line it starts on, from 1.")
+    byte_offset: Mapped[int] = mapped_column(
+        comment="Of its first byte in the decompressed source."
+    )
+    raw: Mapped[bytes] = mapped_column(
+        comment="Its bytes without the line end, cut at the record cap."
+    )
+    stage: Mapped[Stage] = mapped_column(_words(Stage, "stage"))
+    error_code: Mapped[ErrorCode] = mapped_column(_words(ErrorCode, "error_code"))
+    column_name: Mapped[str | None]
+    sqlstate: Mapped[str | None]
+    message: Mapped[str]
+
+
+class Event(Base):
+    """An event that waits to be published: the outbox row of a job's end."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        Index(
+            "ix_events_unpublished",
+            "next_attempt_at",
+            postgresql_where=text("published_at IS NULL"),
+        ),
+        Index("ix_events_job_id", "job_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    job_id: Mapped[UUID] = mapped_column(ForeignKey(f"{SCHEMA}.jobs.id", ondelete="CASCADE"))
+    type: Mapped[str] = mapped_column(comment="Routing key, for example job.succeeded.")
+    payload: Mapped[dict[str, Any]]
+    attempt: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    next_attempt_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    published_at: Mapped[datetime | None]
+
+
+class IdempotencyKey(Base):
+    """The answer that a POST with this key was given."""
+
+    __tablename__ = "idempotency_keys"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    route: Mapped[str] = mapped_column(primary_key=True, comment="Method and path of the request.")
+    request_hash: Mapped[str] = mapped_column(
+        comment="SHA-256 of the request that came with it, hex."
+    )
+    job_id: Mapped[UUID] = mapped_column(
+        ForeignKey(f"{SCHEMA}.jobs.id", ondelete="CASCADE"), index=True
+    )
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+items = Table(
+    "items",
+    Base.metadata,
+    Column("sku", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("price", Numeric(12, 2), nullable=False),
+    Column("quantity", Integer, nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("price >= 0", name="price"),
+    CheckConstraint("quantity >= 0", name="quantity"),
+    schema=BLANK_SCHEMA,
+    comment="The sample target table.",
+)

@@ -1,0 +1,33 @@
+"""Open the ledger: one engine per process, sessions from it, made where a service is wired."""
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.orm import Session, sessionmaker
+
+from libs.common.settings import DatabaseSettings
+
+
+def make_engine(settings: DatabaseSettings, application_name: str) -> Engine:
+    """Make the process's engine; `application_name` shows in pg_stat_activity.
+
+    Connections are checked before use, so that a restarted Postgres costs no request.
+    """
+    return create_engine(
+        settings.database_url,
+        pool_size=settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=settings.database_connect_timeout,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": settings.database_connect_timeout,
+            "application_name": application_name,
+            "options": "-c timezone=UTC",
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+        },
+    )
+
+
+def make_sessions(engine: Engine) -> sessionmaker[Session]:
+    """Make the factory of sessions; objects stay readable after their commit."""
+    return sessionmaker(engine, expire_on_commit=False)

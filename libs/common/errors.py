@@ -1,0 +1,65 @@
+"""Name everything that can go wrong, once, for every service.
+
+    AdspError
+    ├── BadInput            the caller or the file is at fault; carries a stable code and a cure
+    │   ├── NotFound        a named thing does not exist
+    │   ├── Conflict        the request contradicts what is already recorded
+    │   └── SourceError     the source cannot be loaded as it is
+    │       ├── SourceUnsettled  the source is still being written; try again later
+    │       └── HeaderError      the header does not fit the target table
+    └── SystemFault         ADSP or a server it needs is at fault; retried from the ledger
+        ├── PublishFault    RabbitMQ did not confirm a message in time
+        └── LeaseLost       another loader may own the chunk now; this one must stop
+
+Bad input becomes a value at the edge (a problem+json answer, a job's ``error``); a system fault stays
+an exception. Messages say what is wrong and how to mend it.
+"""
+
+
+class AdspError(Exception):
+    """Root of every error that ADSP raises on purpose."""
+
+
+class BadInput(AdspError):
+    """Something given to ADSP cannot be accepted.
+
+    `code` is the stable kebab-case name used as problem type and as a failed job's error code;
+    `message` says what is wrong and names the cure.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class NotFound(BadInput):
+    """A dataset, job or task that was named does not exist."""
+
+
+class Conflict(BadInput):
+    """The request contradicts what is recorded, for example a used idempotency key."""
+
+
+class SourceError(BadInput):
+    """The source cannot be loaded as it is."""
+
+
+class SourceUnsettled(SourceError):
+    """The source changed while it was read: it is probably still being written."""
+
+
+class HeaderError(SourceError):
+    """The header line does not fit the columns of the target table."""
+
+
+class SystemFault(AdspError):
+    """A server or a connection failed; the ledger says what has to be tried again."""
+
+
+class PublishFault(SystemFault):
+    """RabbitMQ did not confirm a message within the bound; the sweeper sends it later."""
+
+
+class LeaseLost(SystemFault):
+    """The lease of a chunk expired or changed hands while it was loading."""

@@ -1,0 +1,202 @@
+"""Find where records begin and end in a stream of bytes: the first step of every load.
+
+    bytes ──frames──► blocks of frames ──records──► cells ──loader──► Postgres
+
+A record ends at LF, CRLF or a lone CR outside quotes; a blank line is no record. Damage stays local:
+
+- a quote inside an unquoted cell, or text after a closing quote, ends its record at that line's end;
+- a record longer than the cap ends at the first line end at or after the cap, quoted or not;
+- a quote that never closes takes the rest of the file, up to that cap.
+
+Memory is bounded by the block size and the cap. The result does not depend on how the stream is cut into
+reads. All bytes below 128 mean themselves in every accepted encoding, so no decoding is needed here.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from libs.common.datasets import FileFormat
+from libs.common.states import ErrorCode
+
+BLOCK_BYTES = 1 << 20
+MAX_RECORD_BYTES = 1 << 20
+
+_BREAK = re.compile(rb"\r\n|\n|\r")
+_CR, _LF = 13, 10
+
+
+class ByteStream(Protocol):
+    """What frames are read from: `read` returns about `size` bytes, and none only at the end."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes."""
+        ...
+
+
+class Frame(NamedTuple):
+    """One record in a block: where its bytes begin and end, where the next begins, and its damage."""
+
+    start: int
+    end: int
+    after: int
+    fault: ErrorCode | None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole records that stand side by side; `frames` is None when each line is one sound record.
+
+    `byte_offset` and `line_number` (from 1) tell where `data` begins in the decompressed source;
+    `byte_end` and `next_line` where the block after it begins.
+    """
+
+    byte_offset: int
+    line_number: int
+    data: bytes
+    frames: list[Frame] | None
+    byte_end: int
+    next_line: int
+
+
+def count_breaks(data: bytes) -> int:
+    """Count the line ends in `data`: LF, CRLF and lone CR are one each."""
+    returns = data.count(b"\r")
+    return data.count(b"\n") + (returns - data.count(b"\r\n") if returns else 0)
+
+
+def cell_pattern(dialect: FileFormat) -> bytes:
+    """Return the expression of one cell, quoted or plain; possessive, so that it stays linear."""
+    quote, delimiter = re.escape(dialect.quote.encode()), re.escape(dialect.delimiter.encode())
+    quoted = b"%b(?:[^%b]++|%b%b)*+%b" % ((quote,) * 5)
+    return b"(?:%b|[^%b%b\r\n]*+)" % (quoted, delimiter, quote)
+
+
+def _body_pattern(dialect: FileFormat) -> re.Pattern[bytes]:
+    """Compile a record's cells up to its line end; where it stops short of one, there is damage."""
+    cell, delimiter = cell_pattern(dialect), re.escape(dialect.delimiter.encode())
+    return re.compile(b"%b(?:%b%b)*+" % (cell, delimiter, cell))
+
+
+@dataclass(slots=True)
+class Framer:
+    """Cut a stream into blocks of frames."""
+
+    stream: ByteStream
+    dialect: FileFormat
+    first_line: int = 1
+    first_offset: int = 0
+    end_offset: int | None = None
+    max_record_bytes: int = MAX_RECORD_BYTES
+    block_bytes: int = BLOCK_BYTES
+    _quote: bytes = field(init=False)
+    _delimiter: int = field(init=False)
+    _body: re.Pattern[bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Compile the dialect."""
+        self._quote = self.dialect.quote.encode()
+        self._delimiter = ord(self.dialect.delimiter)
+        self._body = _body_pattern(self.dialect)
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the blocks in file order until the stream or the range ends."""
+        offset, line, rest, at_end = self.first_offset, self.first_line, b"", False
+        while not at_end:
+            # Reading as much again as is left over keeps a long record's cost linear.
+            more = self._read(offset + len(rest), max(self.block_bytes, len(rest)))
+            at_end, buffer = not more, rest + more
+            block = self._cut(buffer, offset, line, at_end=at_end)
+            if block.data:
+                yield block
+            offset, line, rest = block.byte_end, block.next_line, buffer[len(block.data) :]
+            if len(rest) > self.max_record_bytes + 1 and not at_end:
+                block, rest, at_end = self._overlong(rest, offset, line)
+                yield block
+                offset, line = block.byte_end, block.next_line
+                at_end = at_end and not rest
+
+    def _read(self, position: int, size: int) -> bytes:
+        """Read on, never past the end of the range."""
+        if self.end_offset is None:
+            return self.stream.read(size)
+        left = self.end_offset - position
+        return self.stream.read(min(size, left))[:left] if left > 0 else b""
+
+    def _cut(self, buffer: bytes, offset: int, line: int, *, at_end: bool) -> Block:
+        """Make a block of the whole records at the start of `buffer`."""
+        if self._quote not in buffer and b"\r" not in buffer:
+            length = len(buffer) if at_end else buffer.rfind(b"\n") + 1
+            data, frames = buffer[:length], None
+        else:
+            frames = self._frames(buffer, at_end=at_end)
+            data = buffer[: frames[-1].after if frames else 0]
+        return Block(offset, line, data, frames, offset + len(data), line + count_breaks(data))
+
+    def _frames(self, buffer: bytes, *, at_end: bool) -> list[Frame]:
+        """Frame record after record, blank lines included, until one may go on past the buffer."""
+        frames, position, length = [], 0, len(buffer)
+        while position < length:
+            frame = self._frame(buffer, position, at_end=at_end)
+            if frame is None:
+                break
+            frames.append(frame)
+            position = frame.after
+        return frames
+
+    def _frame(self, buffer: bytes, start: int, *, at_end: bool) -> Frame | None:
+        """Frame the record at `start`, or return None when its end is not in the buffer yet."""
+        match = self._body.match(buffer, start)
+        end, fault = match.end() if match else start, None
+        if end < len(buffer) and buffer[end] not in (_CR, _LF):
+            fault = ErrorCode.MALFORMED_QUOTE
+            opens = end == start or buffer[end - 1] == self._delimiter
+            never_closed = opens and buffer[end] == self._quote[0]
+            end = len(buffer) if never_closed else _next_break(buffer, end)
+        if end - start > self.max_record_bytes:
+            fault = ErrorCode.LINE_TOO_LONG
+            end = _next_break(buffer, start + self.max_record_bytes)
+        after = _after_break(buffer, end)
+        if not at_end and (end == len(buffer) or (after == len(buffer) and buffer[-1] == _CR)):
+            return None  # the next byte may belong to it: a quote, a delimiter, the LF of a CRLF
+        return Frame(start, end, after, fault)
+
+    def _overlong(self, rest: bytes, offset: int, line: int) -> tuple[Block, bytes, bool]:
+        """Make a block of the record at the start of `rest`, whose end is past the cap and the buffer.
+
+        Only its head is kept. Returns the block, what was read beyond the record, and whether the stream
+        has ended.
+        """
+        cap = self.max_record_bytes
+        head, tail, skipped, at_end = rest[:cap], rest[cap:], cap, False
+        while True:
+            found = _BREAK.search(tail)
+            if found and (at_end or found.group() != b"\r" or found.end() < len(tail)):
+                break
+            keep = tail[found.start() :] if found else b""
+            skipped += len(tail) - len(keep)
+            if at_end:
+                break
+            more = self._read(offset + skipped + len(keep), self.block_bytes)
+            at_end, tail = not more, keep + more
+        end = skipped + (found.start() if found else 0)
+        after = skipped + (found.end() if found else 0)
+        straddles = found is not None and end == cap and head.endswith(b"\r")
+        lines = count_breaks(head) + (found is not None)
+        lines -= straddles and found is not None and found.group() == b"\n"
+        frame = Frame(0, cap, after, ErrorCode.LINE_TOO_LONG)
+        block = Block(offset, line, head, [frame], offset + after, line + lines)
+        return block, tail[found.end() :] if found else b"", at_end
+
+
+def _next_break(buffer: bytes, position: int) -> int:
+    """Return where the next line end begins, or the buffer's length."""
+    found = _BREAK.search(buffer, position)
+    return found.start() if found else len(buffer)
+
+
+def _after_break(buffer: bytes, position: int) -> int:
+    """Return the position behind the line end at `position`, if there is one."""
+    found = _BREAK.match(buffer, position)
+    return found.end() if found else position

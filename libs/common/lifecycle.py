@@ -1,0 +1,207 @@
+"""Move a job through its states; the only module that makes a job or ends one.
+
+    queued ──plan──► running ──finish──► succeeded | completed_with_rejects | failed
+       ▲                │
+       └─ unsettled, ───┘        any live state ──► cancelled | failed;  queued | running ──► duplicate
+          waits for its twin
+
+A job's row is its outbox entry as well: a row that is `queued` and due is sent again by the sweeper until a
+worker has planned it. An end state and its event are written in one transaction.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from libs.common.datasets import DatasetDefinition
+from libs.common.db.models import Chunk, Dataset, Event, Job
+from libs.common.errors import BadInput, NotFound
+from libs.common.states import END_STATES, ChunkState, JobState, Trigger
+
+RESEND_AFTER = timedelta(seconds=60)
+"""How long a published message may go unheard before the sweeper sends it again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRequest:
+    """What is asked for when a job is made; what is left out comes from the dataset."""
+
+    dataset: str
+    trigger: Trigger
+    source: str | None = None
+    data_date: date | None = None
+    force: bool = False
+    due_at: datetime | None = None
+    request_id: str | None = None
+    replay_of: UUID | None = None
+
+
+@dataclass(frozen=True)
+class JobError:
+    """Why a job failed: a stable code and a message that names the cure."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of a job's records; `read` is the sum of the others."""
+
+    read: int
+    loaded: int
+    rejected: int
+    superseded: int
+    bytes_done: int
+
+
+def find_dataset(session: Session, name: str) -> Dataset:
+    """Return the dataset called `name`, or raise `NotFound` with the cure."""
+    dataset = session.get(Dataset, name)
+    if dataset is None:
+        raise NotFound(
+            "dataset-unknown",
+            f"there is no dataset {name!r}; GET /v1/datasets lists them, PUT /v1/datasets/{name} makes one",
+        )
+    return dataset
+
+
+def find_job(session: Session, job_id: UUID) -> Job:
+    """Return the job, or raise `NotFound`."""
+    job = session.get(Job, job_id)
+    if job is None:
+        raise NotFound("job-unknown", f"there is no job {job_id}; GET /v1/jobs lists them")
+    return job
+
+
+def today_for(definition: DatasetDefinition) -> date:
+    """Return today's date where the dataset lives: the default data date."""
+    return datetime.now(ZoneInfo(definition.time_zone)).date()
+
+
+def expand_source(definition: DatasetDefinition, data_date: date) -> str:
+    """Return the dataset's source for a data date, or raise `BadInput` when it has none."""
+    if definition.source is None:
+        raise BadInput(
+            "source-not-given",
+            "this dataset has no source pattern; name a 'source' or send the file to its uploads",
+        )
+    return definition.source.replace("{data_date}", data_date.isoformat())
+
+
+def create_job(session: Session, request: JobRequest) -> Job:
+    """Add a queued job to the session and flush it; the caller commits, then publishes.
+
+    Raises `NotFound` for an unknown dataset and `BadInput` when no source is known. For a scheduled job a
+    second one of the same due time violates a unique constraint (sqlalchemy.exc.IntegrityError).
+    """
+    dataset = find_dataset(session, request.dataset)
+    definition = dataset.parsed()
+    data_date = request.data_date or today_for(definition)
+    job = Job(
+        dataset=dataset.name,
+        definition=dataset.definition,
+        data_date=data_date,
+        source=request.source or expand_source(definition, data_date),
+        trigger=request.trigger,
+        due_at=request.due_at,
+        force=request.force,
+        request_id=request.request_id,
+        replay_of=request.replay_of,
+        next_attempt_at=datetime.now(UTC) + RESEND_AFTER,
+    )
+    session.add(job)
+    session.flush()
+    session.refresh(job)
+    return job
+
+
+def mark_published(session: Session, job_id: UUID) -> None:
+    """Note that the plan message of a still queued job was confirmed by the broker."""
+    session.execute(
+        update(Job)
+        .where(Job.id == job_id, Job.state == JobState.QUEUED)
+        .values(published_at=func.now(), next_attempt_at=func.now() + RESEND_AFTER)
+    )
+
+
+def mark_publish_failed(session: Session, job_id: UUID) -> None:
+    """Make a still queued job due at once, so that the next sweep sends it."""
+    session.execute(
+        update(Job)
+        .where(Job.id == job_id, Job.state == JobState.QUEUED)
+        .values(next_attempt_at=func.now())
+    )
+
+
+def lock_job(session: Session, job_id: UUID) -> Job | None:
+    """Return the job with its row locked for this transaction, or None when there is none."""
+    return session.scalar(
+        select(Job)
+        .where(Job.id == job_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+
+
+def count_records(session: Session, job_id: UUID) -> Counts:
+    """Sum what the job's finished chunks have on record."""
+    row = session.execute(
+        select(
+            func.coalesce(func.sum(Chunk.rows_read), 0),
+            func.coalesce(func.sum(Chunk.rows_loaded), 0),
+            func.coalesce(func.sum(Chunk.rows_rejected), 0),
+            func.coalesce(func.sum(Chunk.rows_superseded), 0),
+            func.coalesce(func.sum(Chunk.bytes_done), 0),
+        ).where(Chunk.job_id == job_id, Chunk.state.in_([ChunkState.DONE, ChunkState.FAILED]))
+    ).one()
+    return Counts(*(int(value) for value in row))
+
+
+def record_end(
+    session: Session,
+    job: Job,
+    state: JobState,
+    *,
+    error: JobError | None = None,
+    duplicate_of: UUID | None = None,
+) -> None:
+    """End a locked live job: its state, counts and event become part of the caller's transaction."""
+    if state not in END_STATES or job.state in END_STATES:
+        raise ValueError(f"job {job.id} cannot move from {job.state} to {state}")
+    counts = count_records(session, job.id)
+    job.rows_read, job.rows_loaded = counts.read, counts.loaded
+    job.rows_rejected, job.rows_superseded = counts.rejected, counts.superseded
+    job.bytes_done = counts.bytes_done
+    job.state = state
+    job.error_code = error.code if error else None
+    job.error_message = error.message if error else None
+    job.duplicate_of = duplicate_of
+    job.finished_at = datetime.now(UTC)
+    job.next_attempt_at = None
+    session.add(Event(job_id=job.id, type=f"job.{state.value}", payload=_event_payload(job)))
+    session.flush()
+
+
+def _event_payload(job: Job) -> dict[str, object]:
+    """Describe a job's end to those who listen on the events exchange."""
+    return {
+        "job_id": str(job.id),
+        "dataset": job.dataset,
+        "data_date": job.data_date.isoformat(),
+        "source": job.source,
+        "state": job.state.value,
+        "trigger": job.trigger.value,
+        "rows_read": job.rows_read,
+        "rows_loaded": job.rows_loaded,
+        "rows_rejected": job.rows_rejected,
+        "rows_superseded": job.rows_superseded,
+        "duplicate_of": str(job.duplicate_of) if job.duplicate_of else None,
+        "error": {"code": job.error_code, "message": job.error_message} if job.error_code else None,
+        "created_at": job.created_at.isoformat(),
+        "finished_at": job.finished_at.isoformat() if job.finished_at else None,
+    }

@@ -1,0 +1,87 @@
+"""Run a Celery worker in this process: what the worker and the loader have in common."""
+
+import ctypes
+import os
+import signal
+import socket
+from typing import Any
+
+import structlog
+from celery import Celery, signals
+from kombu.exceptions import KombuError
+
+from libs.common.log import get_logger
+from libs.common.messaging.names import DEAD_LETTER_QUEUE
+from libs.common.messaging.queues import dead_letter_queue
+from libs.common.metrics import MetricsSettings, serve_metrics
+
+log = get_logger(__name__)
+
+_PR_SET_PDEATHSIG = 1
+
+
+def run_worker(
+    celery: Celery, settings: MetricsSettings, *, service: str, queues: list[str], concurrency: int
+) -> None:
+    """Consume `queues` with `concurrency` child processes until SIGTERM.
+
+    SIGTERM lets running tasks end first; children do not outlive a killed parent.
+    """
+    _connect_signals()
+    serve_metrics(settings)
+    _declare_dead_letters(celery)
+    log.info("service_started", service=service, queues=queues, concurrency=concurrency)
+    celery.worker_main(
+        [
+            "worker",
+            "--pool=prefork",
+            f"--concurrency={concurrency}",
+            f"--queues={','.join(queues)}",
+            f"--hostname={service}-{os.getpid()}@{socket.gethostname()}",
+            f"--loglevel={settings.log_level}",
+            "--without-gossip",  # workers learn nothing from each other: the ledger knows
+            "--without-mingle",
+        ]
+    )
+
+
+def _declare_dead_letters(celery: Celery) -> None:
+    """Make the dead-letter queue, without which the broker drops what exceeds the delivery limit."""
+    if not str(celery.conf.broker_url).startswith("amqp"):
+        return
+    try:
+        with celery.connection_for_write() as connection:
+            dead_letter_queue()(connection).declare()
+    except (KombuError, OSError) as exc:
+        # The sweep declares it again; the worker itself waits for its broker.
+        log.warning("dead_letter_queue_not_declared", queue=DEAD_LETTER_QUEUE, error=str(exc))
+
+
+def _connect_signals() -> None:
+    signals.setup_logging.connect(_keep_logging, weak=False)
+    signals.worker_process_init.connect(_die_with_parent, weak=False)
+    signals.task_prerun.connect(_bind_ids, weak=False)
+    signals.task_postrun.connect(_clear_ids, weak=False)
+
+
+def _keep_logging(**_: Any) -> None:
+    """Leave logging as it is: a receiver of this signal keeps Celery from configuring it."""
+
+
+def _die_with_parent(**_: Any) -> None:
+    """Let the kernel end this child when its parent dies, so that kill -9 leaves no orphan at work."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _bind_ids(task_id: str, task: Any, kwargs: dict[str, Any] | None = None, **_: Any) -> None:
+    ids = {
+        name: value
+        for name, value in (kwargs or {}).items()
+        if name in {"job_id", "number", "request_id"}
+    }
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(task=task.name, task_id=task_id, **ids)
+
+
+def _clear_ids(**_: Any) -> None:
+    structlog.contextvars.clear_contextvars()

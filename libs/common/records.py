@@ -1,0 +1,255 @@
+"""Split a stream into records: cells as UTF-8 bytes, with the place and the raw bytes of each.
+
+Stands between `frames` (where a record ends) and the loader (what Postgres says to it). A record that is not
+well-formed comes out with a fault instead of cells; when several apply, the first of this list is named:
+`line-too-long`, `malformed-quote`, `encoding-error`, then `missing-cell` or `extra-cell`.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from libs.common import faults
+from libs.common.datasets import FileFormat
+from libs.common.faults import Fault
+from libs.common.frames import (
+    BLOCK_BYTES,
+    MAX_RECORD_BYTES,
+    Block,
+    ByteStream,
+    Frame,
+    Framer,
+    cell_pattern,
+    count_breaks,
+)
+from libs.common.states import ErrorCode
+
+Cells = list[bytes | None]
+
+
+class Record(NamedTuple):
+    """One record of a source; `cells` are UTF-8, None for NULL, and empty when there is a fault.
+
+    `line_number` is the physical line it starts on, from 1; `byte_offset` is that of its first byte in the
+    decompressed source; `raw` is what stands there, without the line end, at most the cap.
+    """
+
+    line_number: int
+    byte_offset: int
+    raw: bytes
+    cells: Cells
+    fault: Fault | None = None
+
+
+class Boundary(NamedTuple):
+    """Where a record begins, and with it perhaps a chunk."""
+
+    byte_offset: int
+    line_number: int
+
+
+class RecordSplitter:
+    """Turn blocks into the records of one dialect.
+
+    `width` is the number of cells that a record must have; None accepts any number.
+    """
+
+    def __init__(
+        self,
+        dialect: FileFormat,
+        *,
+        width: int | None = None,
+        max_record_bytes: int = MAX_RECORD_BYTES,
+    ) -> None:
+        """Compile the dialect."""
+        self._encoding = dialect.encoding
+        self._null = dialect.null.encode()
+        self._stored_null = _encode_or_nothing(dialect.null, dialect.encoding)
+        self._quote = dialect.quote.encode()
+        self._delimiter = dialect.delimiter.encode()
+        ended_cell = b"(%b)%b" % (cell_pattern(dialect), re.escape(self._delimiter))
+        self._ended_cell = re.compile(ended_cell)
+        self._width = width
+        self._cap = max_record_bytes
+
+    def split(self, block: Block) -> list[Record]:
+        """Return the records of a block in file order."""
+        if block.frames is None and self._is_sound(block.data):
+            return self._split_lines(block)
+        return self._split_frames(block)
+
+    def split_first(self, block: Block) -> tuple[Record, int, int] | None:
+        """Return a block's first record with the offset and the line of what stands after it."""
+        data, line = block.data, block.line_number
+        for frame in block.frames if block.frames is not None else _line_frames(data):
+            offset = block.byte_offset + frame.start
+            next_line = line + count_breaks(data[frame.start : frame.after])
+            if frame.start < frame.end:
+                record = self._record(frame, data[frame.start : frame.end], line, offset)
+                return record, block.byte_offset + frame.after, next_line
+            line = next_line
+        return None
+
+    def _is_sound(self, data: bytes) -> bool:
+        """Tell whether `data` is valid UTF-8 without a NUL, so that its cells need no second look."""
+        if b"\0" in data:
+            return False
+        if data.isascii() or self._encoding != "utf-8":
+            return data.isascii()
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            return False
+        return True
+
+    def _split_lines(self, block: Block) -> list[Record]:
+        """Split the common block: no quote, no carriage return, nothing to decode."""
+        delimiter, null, width, cap = self._delimiter, self._null, self._width, self._cap
+        records: list[Record] = []
+        line, offset = block.line_number - 1, block.byte_offset
+        for raw in block.data.split(b"\n"):
+            line += 1
+            if raw:
+                cells: Cells = [None if cell == null else cell for cell in raw.split(delimiter)]
+                if len(raw) <= cap and (width is None or len(cells) == width):
+                    records.append(Record(line, offset, raw, cells))
+                else:
+                    after = min(len(raw) + 1, block.byte_end - offset)
+                    records.append(self._record(Frame(0, len(raw), after, None), raw, line, offset))
+            offset += len(raw) + 1
+        return records
+
+    def _split_frames(self, block: Block) -> list[Record]:
+        """Split a block that needs a look at each record."""
+        data, line = block.data, block.line_number
+        records: list[Record] = []
+        for frame in block.frames if block.frames is not None else _line_frames(data):
+            if frame.start < frame.end:
+                raw = data[frame.start : frame.end]
+                records.append(self._record(frame, raw, line, block.byte_offset + frame.start))
+            line += count_breaks(data[frame.start : frame.after])
+        return records
+
+    def _record(self, frame: Frame, raw: bytes, line: int, offset: int) -> Record:
+        """Make one record: with its cells when it is well-formed, else with its fault."""
+        code = ErrorCode.LINE_TOO_LONG if len(raw) > self._cap else frame.fault
+        if code is not None:
+            fault = faults.damage(code, offset, offset + frame.after - frame.start, self._cap)
+            return Record(line, offset, raw[: self._cap], [], fault)
+        if b"\0" in raw:
+            return Record(line, offset, raw, [], faults.nul_byte(offset + raw.index(b"\0")))
+        try:
+            cells = self._decode(raw)
+        except UnicodeDecodeError as exc:
+            fault = faults.undecodable(raw[exc.start], offset + exc.start, self._encoding)
+            return Record(line, offset, raw, [], fault)
+        if self._width is None or len(cells) == self._width:
+            return Record(line, offset, raw, cells)
+        return Record(line, offset, raw, [], faults.wrong_count(len(cells), self._width))
+
+    def _split_cells(self, raw: bytes) -> Cells:
+        """Cut a sound record into cells, still in the file's encoding."""
+        null, quote = self._stored_null, self._quote
+        if quote not in raw:
+            return [None if cell == null else cell for cell in raw.split(self._delimiter)]
+        return [
+            cell[1:-1].replace(quote + quote, quote)
+            if cell.startswith(quote)
+            else (None if cell == null else cell)
+            for cell in self._ended_cell.findall(raw + self._delimiter)
+        ]
+
+    def _decode(self, raw: bytes) -> Cells:
+        """Cut a record into cells and turn them into UTF-8, or raise UnicodeDecodeError."""
+        if raw.isascii():
+            return self._split_cells(raw)
+        raw.decode(self._encoding)
+        cells = self._split_cells(raw)
+        if self._encoding == "utf-8":
+            return cells
+        return [None if cell is None else cell.decode(self._encoding).encode() for cell in cells]
+
+
+def _encode_or_nothing(null: str, encoding: str) -> bytes | None:
+    """Return the null string as it stands in a file, or None when the encoding has no such text."""
+    try:
+        return null.encode(encoding)
+    except UnicodeEncodeError:
+        return None
+
+
+def _line_frames(data: bytes) -> Iterator[Frame]:
+    """Frame each LF-ended line of `data`."""
+    start = 0
+    while start < len(data):
+        found = data.find(b"\n", start)
+        end = found if found >= 0 else len(data)
+        yield Frame(start, end, min(end + 1, len(data)), None)
+        start = end + 1
+
+
+def split(
+    stream: ByteStream,
+    dialect: FileFormat,
+    *,
+    width: int | None = None,
+    first_line: int = 1,
+    first_offset: int = 0,
+    end_offset: int | None = None,
+    max_record_bytes: int = MAX_RECORD_BYTES,
+    block_bytes: int = BLOCK_BYTES,
+) -> Iterator[list[Record]]:
+    """Yield the records of a stream in file order, a list for each block read.
+
+    The stream stands at `first_offset`, where line `first_line` begins; records are read up to `end_offset`.
+    """
+    framer = Framer(
+        stream, dialect, first_line, first_offset, end_offset, max_record_bytes, block_bytes
+    )
+    splitter = RecordSplitter(dialect, width=width, max_record_bytes=max_record_bytes)
+    for block in framer.blocks():
+        records = splitter.split(block)
+        if records:
+            yield records
+
+
+def find_boundaries(
+    stream: ByteStream,
+    dialect: FileFormat,
+    chunk_bytes: int,
+    *,
+    first_line: int = 1,
+    first_offset: int = 0,
+    max_record_bytes: int = MAX_RECORD_BYTES,
+    block_bytes: int = BLOCK_BYTES,
+) -> list[Boundary]:
+    """List where chunks of about `chunk_bytes` begin, the first at `first_offset`.
+
+    Pass the header's `byte_end` and `next_line` with the stream standing there. Records are only framed, not
+    split; each boundary but the first is where a record (or a blank line) begins, so a chunk is never empty
+    of bytes.
+    """
+    boundaries = [Boundary(first_offset, first_line)]
+    framer = Framer(stream, dialect, first_line, first_offset, None, max_record_bytes, block_bytes)
+    for block in framer.blocks():
+        while (wanted := boundaries[-1].byte_offset + chunk_bytes) < block.byte_end:
+            boundary = _first_start(block, wanted)
+            if boundary is None:
+                break  # the block after this one, if there is one, begins with a boundary
+            boundaries.append(boundary)
+    return boundaries
+
+
+def _first_start(block: Block, offset: int) -> Boundary | None:
+    """Return where the first record of a block at or after `offset` begins."""
+    wanted = offset - block.byte_offset
+    if wanted <= 0:
+        return Boundary(block.byte_offset, block.line_number)
+    if block.frames is None:
+        start = block.data.find(b"\n", wanted - 1) + 1
+    else:
+        start = next((frame.start for frame in block.frames if frame.start >= wanted), 0)
+    if not 0 < start < len(block.data):
+        return None
+    line = block.line_number + count_breaks(block.data[:start])
+    return Boundary(block.byte_offset + start, line)

@@ -1,0 +1,78 @@
+"""Read settings: one typed class per service, from ``ADSP_…`` variables or files in a secrets folder."""
+
+import os
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SECRETS_DIR_VARIABLE = "ADSP_SECRETS_DIR"
+
+
+class LoggingSettings(BaseSettings):
+    """Where log lines go is decided by the process; how they look is decided here."""
+
+    model_config = SettingsConfigDict(env_prefix="ADSP_", extra="ignore", frozen=True)
+
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="json, console, or auto: console when the output is a terminal."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level."
+    )
+
+    @classmethod
+    def read(cls) -> Self:
+        """Read the settings from the environment and from files named ``adsp_…`` in `ADSP_SECRETS_DIR`."""
+        folder = os.environ.get(SECRETS_DIR_VARIABLE)
+        return cls(_secrets_dir=folder) if folder else cls()
+
+
+class DatabaseSettings(BaseSettings):
+    """How to reach the ledger and the target tables."""
+
+    database_url: str = Field(description="postgresql+psycopg2://role:password@host:port/database")
+    database_pool_size: int = Field(10, ge=1, description="Connections kept open per process.")
+    database_connect_timeout: int = Field(5, ge=1, description="Seconds to wait for a connection.")
+
+
+class MessagingSettings(BaseSettings):
+    """How to reach the broker and the result backend."""
+
+    broker_url: str = Field(description="amqp://user:password@host:port/vhost")
+    redis_url: str = Field(description="redis://host:port/database, for Celery results")
+    publish_timeout: float = Field(
+        5.0, gt=0, description="Seconds to wait for a publisher confirm."
+    )
+    result_expires: int = Field(86_400, ge=60, description="Seconds that a Celery result is kept.")
+    queue_delivery_limit: int = Field(
+        10, ge=1, description="Deliveries of one message before it is dead-lettered."
+    )
+
+
+class SourceSettings(BaseSettings):
+    """Where sources may lie and how much of them is accepted."""
+
+    source_roots: list[Path] = Field(
+        default_factory=list, description="Folders that sources may lie in."
+    )
+    upload_dir: Path = Field(
+        Path("uploads"), description="Folder for uploaded files; a root as well."
+    )
+    source_settle_seconds: float = Field(
+        1.0, ge=0, description="A source younger than this is looked at again before it is trusted."
+    )
+    max_record_bytes: int = Field(1 << 20, ge=1024, description="Longest record, in bytes.")
+    max_decompressed_bytes: int = Field(
+        1 << 40, ge=1, description="Largest decompressed source, bytes."
+    )
+    max_decompression_ratio: int = Field(
+        1000,
+        ge=1,
+        description="Largest ratio of decompressed to compressed bytes, past the first 64 MB.",
+    )
+
+    def roots(self) -> list[Path]:
+        """Return every folder that a source may lie in, the upload area included."""
+        return [*self.source_roots, self.upload_dir]

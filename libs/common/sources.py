@@ -1,0 +1,225 @@
+"""Find, identify and open sources: the only way by which user files are reached.
+
+    job.source ──resolve_source──► path ──identity, fingerprint──► ledger
+                                    └──open_source──► SourceStream ──► frames
+
+A source lies below an allowed root after every link is followed, is a regular file, and is opened without
+following links and without waiting, so that a FIFO or a device can neither be loaded nor block anyone.
+"""
+
+import errno
+import glob
+import hashlib
+import io
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from libs.common.decompression import MAGIC_BYTES, detect, make_decoder
+from libs.common.errors import SourceError, SourceUnsettled
+from libs.common.streams import SourceLimits, SourceStream
+
+__all__ = [
+    "SourceIdentity",
+    "SourceLimits",
+    "SourceStream",
+    "fingerprint",
+    "identity",
+    "open_source",
+    "resolve_source",
+]
+
+_MOST_MATCHES = 10_000
+_NAMED_MATCHES = 3
+_OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL}
+_NOT_REGULAR = {errno.ELOOP, errno.ENXIO, errno.EISDIR}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceIdentity:
+    """What tells whether a path still holds the same, unchanged file; `size` in bytes as stored."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+    device: int
+
+
+def resolve_source(pattern_or_path: str, roots: Sequence[Path]) -> Path:
+    """Return the one regular file that a path or pattern means, with every link followed.
+
+    A relative path is looked for below each root. Raises `SourceError`: source-not-allowed,
+    source-missing, source-not-regular or source-ambiguous.
+    """
+    if "\0" in pattern_or_path:
+        raise SourceError("source-missing", "a path cannot hold a NUL character; correct 'source'")
+    real_roots = [Path(os.path.realpath(root)) for root in roots]
+    found: set[Path] = set()
+    refused: list[SourceError] = []
+    for candidate in _candidates(pattern_or_path, real_roots):
+        try:
+            path = _require_inside(candidate, real_roots)
+            identity(path)
+            found.add(path)
+        except SourceError as exc:
+            refused.append(exc)
+    if len(found) > 1:
+        raise _ambiguous(pattern_or_path, found)
+    if found:
+        return found.pop()
+    # What was found and refused says more than what was not there.
+    telling = [exc for exc in refused if exc.code != "source-missing"]
+    raise telling[0] if telling else _missing(pattern_or_path, real_roots)
+
+
+def identity(path: Path) -> SourceIdentity:
+    """Look at a source without opening it, or raise `SourceError` when it is no regular file."""
+    try:
+        return _identify(path, path.lstat())
+    except OSError as exc:
+        _refuse_unreachable(path, exc)
+        raise
+
+
+def fingerprint(path: Path, expected: SourceIdentity | None = None) -> str:
+    """Return the SHA-256 of the stored bytes, hex.
+
+    Raises `SourceUnsettled` when the file changes while it is read, or is not the `expected` one.
+    """
+    with _open_regular(path) as file:
+        before = _identify(path, os.fstat(file.fileno()))
+        digest = hashlib.file_digest(file, "sha256")
+    if identity(path) != before or before != (expected or before):
+        raise unsettled(path)
+    return digest.hexdigest()
+
+
+def open_source(path: Path, compression: str, limits: SourceLimits) -> SourceStream:
+    """Open a source to read its plain bytes; `compression` is auto, none, gzip or zstd."""
+    file = _open_regular(path)
+    try:
+        if compression == "auto":
+            compression = detect(file.read(MAGIC_BYTES))
+            file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return SourceStream(file, None if compression == "none" else make_decoder(compression), limits)
+
+
+def unsettled(path: Path) -> SourceUnsettled:
+    """Make the error for a source that is still being written."""
+    return SourceUnsettled(
+        "source-changing",
+        f"{path} changed while it was read; write it under another name, rename it when it is "
+        "complete, and trigger the job again",
+    )
+
+
+def _candidates(text: str, roots: Sequence[Path]) -> Iterator[Path]:
+    """Yield the paths that a source may mean; a file that has the very name comes before a pattern."""
+    bases = [Path("/")] if text.startswith("/") else roots
+    plain = [base / text for base in bases]
+    if not glob.has_magic(text) or any(os.path.lexists(path) for path in plain):
+        yield from plain
+        return
+    if ".." in Path(text).parts:
+        raise _not_allowed(text, roots)
+    for base in bases:
+        # Nothing outside the roots is even listed.
+        fixed = _require_inside(base / _fixed_part(text), roots)
+        matches = glob.iglob(text.lstrip("/"), root_dir=base)
+        if fixed.is_dir():
+            yield from (base / match for match in islice(matches, _MOST_MATCHES))
+
+
+def _fixed_part(pattern: str) -> Path:
+    """Return the folders of a relative pattern before its first wildcard."""
+    parts = Path(pattern.lstrip("/")).parts
+    wild = next(index for index, part in enumerate(parts) if glob.has_magic(part))
+    return Path(*parts[:wild])
+
+
+def _require_inside(path: Path, roots: Sequence[Path]) -> Path:
+    """Return the path with its links followed, or raise when that leaves the roots."""
+    real = Path(os.path.realpath(path))
+    if not any(real.is_relative_to(root) for root in roots):
+        raise _not_allowed(str(path), roots)
+    return real
+
+
+def _open_regular(path: Path) -> io.FileIO:
+    """Open a regular file; anything else is refused before it is opened, or at once after."""
+    identity(path)
+    try:
+        file = io.FileIO(os.open(path, _OPEN_FLAGS))
+    except OSError as exc:
+        _refuse_unreachable(path, exc)
+        raise
+    try:
+        _identify(path, os.fstat(file.fileno()))
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _identify(path: Path, status: os.stat_result) -> SourceIdentity:
+    if not stat.S_ISREG(status.st_mode):
+        raise _not_regular(path)
+    return SourceIdentity(status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev)
+
+
+def _refuse_unreachable(path: Path, exc: OSError) -> None:
+    """Raise the `SourceError` that an error of the system means, if it is the source's fault."""
+    if exc.errno in _MISSING:
+        raise SourceError(
+            "source-missing", f"there is no file {path}; put it there or correct 'source'"
+        ) from exc
+    if exc.errno in _NOT_REGULAR:
+        raise _not_regular(path) from exc
+    if isinstance(exc, PermissionError):
+        raise SourceError(
+            "source-missing",
+            f"{path} may not be read; give the services' user permission to read it",
+        ) from exc
+
+
+def _not_regular(path: Path) -> SourceError:
+    return SourceError(
+        "source-not-regular",
+        f"{path} is not a regular file (but a folder, link, pipe, socket or device); name a file",
+    )
+
+
+def _not_allowed(text: str, roots: Sequence[Path]) -> SourceError:
+    return SourceError(
+        "source-not-allowed",
+        f"{text} is not below an allowed folder ({_listed(roots)}); put the file there, or add its "
+        "folder to ADSP_SOURCE_ROOTS",
+    )
+
+
+def _missing(text: str, roots: Sequence[Path]) -> SourceError:
+    what = "no file matches" if glob.has_magic(text) else "there is no file"
+    return SourceError(
+        "source-missing",
+        f"{what} {text!r} below {_listed(roots)}; put it there or correct 'source'",
+    )
+
+
+def _ambiguous(text: str, found: set[Path]) -> SourceError:
+    named = sorted(found)[:_NAMED_MATCHES]
+    more = f" and {len(found) - len(named)} more" if len(found) > len(named) else ""
+    return SourceError(
+        "source-ambiguous",
+        f"{text!r} means {len(found)} files ({_listed(named)}{more}); name one of them",
+    )
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    return ", ".join(map(str, paths)) or "none"

@@ -1,0 +1,100 @@
+"""Hold the closed vocabularies of the ledger: the same words in code, SQL, API, metrics and docs."""
+
+from enum import StrEnum
+
+
+class JobState(StrEnum):
+    """The states of a job; see `libs.common.lifecycle` for the moves between them."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    COMPLETED_WITH_REJECTS = "completed_with_rejects"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    DUPLICATE = "duplicate"
+
+
+LIVE_STATES = frozenset({JobState.QUEUED, JobState.RUNNING})
+LOADED_STATES = frozenset({JobState.SUCCEEDED, JobState.COMPLETED_WITH_REJECTS})
+END_STATES = frozenset(JobState) - LIVE_STATES
+
+
+class ChunkState(StrEnum):
+    """The states of a chunk: `failed` means that its job must fail."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Trigger(StrEnum):
+    """What started a job."""
+
+    SCHEDULE = "schedule"
+    API = "api"
+    UPLOAD = "upload"
+    REPLAY = "replay"
+
+
+class LoadMode(StrEnum):
+    """What a job does to the target table."""
+
+    APPEND = "append"
+    UPSERT = "upsert"
+    REPLACE = "replace"
+
+
+class CatchUp(StrEnum):
+    """Which missed due times are dispatched: the last one or every one."""
+
+    LATEST = "latest"
+    ALL = "all"
+
+
+class Stage(StrEnum):
+    """Where a record was rejected."""
+
+    PARSE = "parse"
+    CONVERT = "convert"
+    CONSTRAINT = "constraint"
+
+
+class ErrorCode(StrEnum):
+    """Why a record was rejected; the stage of each code is in `STAGE_OF`."""
+
+    MISSING_CELL = "missing-cell"
+    EXTRA_CELL = "extra-cell"
+    MALFORMED_QUOTE = "malformed-quote"
+    ENCODING_ERROR = "encoding-error"
+    LINE_TOO_LONG = "line-too-long"
+    TYPE_ERROR = "type-error"
+    OUT_OF_RANGE = "out-of-range"
+    VALUE_TOO_LONG = "value-too-long"
+    NOT_NULL = "not-null"
+    UNIQUE = "unique"
+    FOREIGN_KEY = "foreign-key"
+    CHECK = "check"
+    EXCLUSION = "exclusion"
+    SUPPRESSED = "suppressed"
+    OTHER = "other"
+
+
+STAGE_OF: dict[ErrorCode, Stage] = {
+    ErrorCode.MISSING_CELL: Stage.PARSE,
+    ErrorCode.EXTRA_CELL: Stage.PARSE,
+    ErrorCode.MALFORMED_QUOTE: Stage.PARSE,
+    ErrorCode.ENCODING_ERROR: Stage.PARSE,
+    ErrorCode.LINE_TOO_LONG: Stage.PARSE,
+    ErrorCode.TYPE_ERROR: Stage.CONVERT,
+    ErrorCode.OUT_OF_RANGE: Stage.CONVERT,
+    ErrorCode.VALUE_TOO_LONG: Stage.CONVERT,
+    ErrorCode.NOT_NULL: Stage.CONSTRAINT,
+    ErrorCode.UNIQUE: Stage.CONSTRAINT,
+    ErrorCode.FOREIGN_KEY: Stage.CONSTRAINT,
+    ErrorCode.CHECK: Stage.CONSTRAINT,
+    ErrorCode.EXCLUSION: Stage.CONSTRAINT,
+    ErrorCode.SUPPRESSED: Stage.CONSTRAINT,
+    ErrorCode.OTHER: Stage.CONSTRAINT,
+}

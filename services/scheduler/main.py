@@ -1,0 +1,35 @@
+"""Run the scheduler: a clock that ticks for the workers."""
+
+from celery import signals
+
+from libs.common.log import configure_logging, get_logger
+from libs.common.messaging.celery_app import make_celery
+from libs.common.metrics import serve_metrics
+from services.scheduler.clock import Clock, set_schedule
+from services.scheduler.settings import SchedulerSettings
+
+log = get_logger(__name__)
+
+
+def main() -> None:
+    """Read the settings and tick until SIGTERM."""
+    settings = SchedulerSettings.read()
+    configure_logging(settings, "scheduler")
+    signals.setup_logging.connect(_keep_logging, weak=False)
+    celery = make_celery(settings, "scheduler")
+    set_schedule(celery, settings)
+    serve_metrics(settings)
+    log.info(
+        "service_started",
+        dispatch_seconds=settings.dispatch_seconds,
+        sweep_seconds=settings.sweep_seconds,
+    )
+    celery.Beat(scheduler_cls=Clock, loglevel=settings.log_level, quiet=True).run()
+
+
+def _keep_logging(**_: object) -> None:
+    """Leave logging as it is: a receiver of this signal keeps Celery from configuring it."""
+
+
+if __name__ == "__main__":
+    main()

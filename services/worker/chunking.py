@@ -1,0 +1,119 @@
+"""Write a job's chunks into the ledger and send those whose turn it is."""
+
+from datetime import UTC, datetime
+from itertools import zip_longest
+from uuid import UUID
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.orm import Session
+
+from libs.common.db.models import Chunk, Job
+from libs.common.errors import PublishFault
+from libs.common.lifecycle import RESEND_AFTER
+from libs.common.log import get_logger
+from libs.common.records import Boundary
+from libs.common.states import ChunkState, JobState
+from libs.common.statements import read_statement
+from services.worker.wiring import Worker
+
+log = get_logger(__name__)
+
+
+def write_chunks(session: Session, job: Job, boundaries: list[Boundary]) -> None:
+    """Add the chunks that begin at `boundaries`; the last one ends where the source ends."""
+    for number, (here, after) in enumerate(zip_longest(boundaries, boundaries[1:])):
+        session.add(
+            Chunk(
+                job_id=job.id,
+                number=number,
+                byte_start=here.byte_offset,
+                byte_end=after.byte_offset if after else None,
+                first_line=here.line_number,
+            )
+        )
+    session.flush()
+
+
+def find_unfinished_twin(session: Session, job: Job) -> UUID | None:
+    """Return the latest failed or cancelled job that has loaded chunks of this job's content."""
+    if job.force or job.parsed_definition().atomic:
+        return None
+    return session.scalar(
+        select(Job.id)
+        .join(Chunk, Chunk.job_id == Job.id)
+        .where(
+            Job.dataset == job.dataset,
+            Job.fingerprint == job.fingerprint,
+            Job.id != job.id,
+            Job.state.in_([JobState.FAILED, JobState.CANCELLED]),
+            Chunk.state == ChunkState.DONE,
+        )
+        .order_by(Job.id.desc())
+        .limit(1)
+    )
+
+
+def take_over_chunks(session: Session, job: Job, earlier_id: UUID) -> None:
+    """Go on where an earlier job of the same content ended: its done chunks count as this job's."""
+    parameters = {"job_id": job.id, "earlier_id": earlier_id}
+    for name in ("take_over", "take_over_failed_rows"):
+        session.execute(text(read_statement("services.worker", name)), parameters)
+    log.info("chunks_taken_over", job_id=str(job.id), earlier_job_id=str(earlier_id))
+
+
+def release_chunks(session: Session, job: Job) -> list[int]:
+    """Make the chunks due whose turn it is and return their numbers: all, or the next in order.
+
+    What is due is sent by `send_chunks` after the commit, or else by the sweeper.
+    """
+    waiting = (
+        select(Chunk.number)
+        .where(
+            Chunk.job_id == job.id,
+            Chunk.state == ChunkState.QUEUED,
+            Chunk.next_attempt_at.is_(None),
+        )
+        .order_by(Chunk.number)
+    )
+    if job.chunks_in_order:
+        if _has_chunk_under_way(session, job.id):
+            return []
+        waiting = waiting.limit(1)
+    numbers = list(session.scalars(waiting))
+    session.execute(
+        update(Chunk)
+        .where(Chunk.job_id == job.id, Chunk.number.in_(numbers))
+        .values(next_attempt_at=func.now())
+    )
+    return numbers
+
+
+def send_chunks(worker: Worker, job_id: UUID, numbers: list[int], request_id: str | None) -> None:
+    """Send released chunks to the loaders; what cannot be published stays due for the sweeper."""
+    sent = []
+    try:
+        for number in numbers:
+            worker.dispatcher.send_chunk(job_id, number, request_id)
+            sent.append(number)
+    except PublishFault as exc:
+        log.warning("publish_failed", job_id=str(job_id), task="load.chunk", error=str(exc))
+    with worker.sessions.begin() as session:
+        # A chunk that a loader has begun meanwhile is no longer queued and keeps its own clock.
+        session.execute(
+            update(Chunk)
+            .where(
+                Chunk.job_id == job_id,
+                Chunk.number.in_(sent),
+                Chunk.state == ChunkState.QUEUED,
+            )
+            .values(published_at=func.now(), next_attempt_at=datetime.now(UTC) + RESEND_AFTER)
+        )
+
+
+def _has_chunk_under_way(session: Session, job_id: UUID) -> bool:
+    under_way = select(Chunk.number).where(
+        Chunk.job_id == job_id,
+        (Chunk.state == ChunkState.RUNNING)
+        | ((Chunk.state == ChunkState.QUEUED) & Chunk.next_attempt_at.is_not(None)),
+    )
+    return session.scalar(under_way.limit(1)) is not None

@@ -1,0 +1,116 @@
+"""Empty the dead-letter queue: the job of a message that could not be handled fails with the reason."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pika
+from pika.exceptions import AMQPError, ChannelClosedByBroker
+from pika.spec import BasicProperties
+from sqlalchemy import func, select, update
+
+from libs.common.db.models import Chunk
+from libs.common.lifecycle import JobError, lock_job, record_end
+from libs.common.log import get_logger
+from libs.common.messaging.connections import broker_parameters
+from libs.common.messaging.names import DEAD_LETTER_QUEUE
+from libs.common.states import LIVE_STATES, ChunkState, JobState
+from services.worker.finishing import finish
+from services.worker.wiring import Worker
+
+log = get_logger(__name__)
+
+DEAD = JobError(
+    "dead-letter",
+    "a message of this job could not be handled after several deliveries; "
+    "see the worker's and the loader's log, then trigger the job again",
+)
+
+
+@dataclass(frozen=True)
+class _Subject:
+    job_id: UUID
+    number: int | None
+
+
+def drain_dead_letters(worker: Worker, limit: int) -> int:
+    """Handle at most `limit` dead letters and return how many there were."""
+    if not worker.settings.broker_url.startswith("amqp"):
+        return 0
+    try:
+        connection = pika.BlockingConnection(broker_parameters(worker.settings.broker_url))
+    except (AMQPError, OSError) as exc:
+        log.warning("dead_letters_unreachable", error=repr(exc))
+        return 0
+    try:
+        return _drain(worker, connection, limit)
+    except ChannelClosedByBroker as exc:
+        log.warning("dead_letters_unreachable", error=repr(exc))
+        return 0
+    finally:
+        if connection.is_open:
+            connection.close()
+
+
+def _drain(worker: Worker, connection: pika.BlockingConnection, limit: int) -> int:
+    channel = connection.channel()
+    for handled in range(limit):
+        method, properties, body = channel.basic_get(DEAD_LETTER_QUEUE)
+        if method is None or properties is None or body is None:
+            return handled
+        _bury(worker, properties, body)
+        channel.basic_ack(method.delivery_tag)
+    return limit
+
+
+def _bury(worker: Worker, properties: BasicProperties, body: bytes) -> None:
+    """End what the message was about; the message itself is only described in the log."""
+    subject = _subject_of(body)
+    log.error(
+        "dead_letter",
+        job_id=str(subject.job_id) if subject else None,
+        task=(properties.headers or {}).get("task"),
+        bytes=len(body),
+        sha256=hashlib.sha256(body).hexdigest(),
+    )
+    if subject is not None:
+        _end(worker, subject)
+        finish(worker, subject.job_id)
+
+
+def _end(worker: Worker, subject: _Subject) -> None:
+    """Fail the chunk that waits for the message, or the job that has no chunks yet.
+
+    Whatever is under way keeps going: the ledger knows better than a message that came too often.
+    """
+    with worker.sessions.begin() as session:
+        job = lock_job(session, subject.job_id)
+        if job is None or job.state not in LIVE_STATES:
+            return
+        of_job = Chunk.job_id == subject.job_id
+        if session.scalar(select(Chunk.number).where(of_job).limit(1)) is None:
+            record_end(session, job, JobState.FAILED, error=DEAD)
+        elif subject.number is not None:
+            session.execute(
+                update(Chunk)
+                .where(of_job, Chunk.number == subject.number, Chunk.state == ChunkState.QUEUED)
+                .values(
+                    state=ChunkState.FAILED,
+                    error_code=DEAD.code,
+                    error_message=DEAD.message,
+                    finished_at=func.now(),
+                    next_attempt_at=None,
+                )
+            )
+
+
+def _subject_of(body: bytes) -> _Subject | None:
+    """Return what a Celery message is about, or None when it is something else."""
+    try:
+        content: Any = json.loads(body)
+        number = content[1].get("number")
+        return _Subject(UUID(content[1]["job_id"]), number if isinstance(number, int) else None)
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return None

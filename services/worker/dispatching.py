@@ -1,0 +1,101 @@
+"""Make the jobs that are due: what is due is decided in the database, the scheduler only ticks.
+
+Two ticks at once, a late tick or a repeated one make the same jobs: a dataset's row is locked while its due
+times are worked off, and a due time makes one job under a unique key.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from libs.common.db.models import Dataset, Job
+from libs.common.errors import PublishFault
+from libs.common.lifecycle import JobRequest, create_job, mark_publish_failed, mark_published
+from libs.common.log import get_logger
+from libs.common.states import Trigger
+from services.worker.wiring import Worker
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class _Due:
+    dataset: str
+    time_zone: str
+    times: list[datetime]
+
+
+def dispatch_due(worker: Worker, now: datetime | None = None) -> int:
+    """Make and send the jobs that are due at `now`; return how many were made."""
+    moment = now or datetime.now(UTC)
+    with worker.sessions() as session:
+        names = list(session.scalars(select(Dataset.name).where(Dataset.last_due_at.is_not(None))))
+    made = [job_id for name in names for job_id in _dispatch(worker, name, moment)]
+    for job_id in made:
+        send_plan(worker, job_id, None)
+    return len(made)
+
+
+def send_plan(worker: Worker, job_id: UUID, request_id: str | None) -> bool:
+    """Send a job to be planned and note it; return False when the broker did not confirm."""
+    try:
+        worker.dispatcher.send_plan(job_id, request_id)
+    except PublishFault as exc:
+        log.warning("publish_failed", job_id=str(job_id), task="jobs.plan", error=str(exc))
+        with worker.sessions.begin() as session:
+            mark_publish_failed(session, job_id)
+        return False
+    with worker.sessions.begin() as session:
+        mark_published(session, job_id)
+    return True
+
+
+def _dispatch(worker: Worker, name: str, now: datetime) -> list[UUID]:
+    """Make one dataset's due jobs; none when another dispatcher is at it."""
+    with worker.sessions.begin() as session:
+        dataset = session.scalar(
+            select(Dataset).where(Dataset.name == name).with_for_update(skip_locked=True)
+        )
+        due = _due_times(dataset, now) if dataset is not None else None
+        if dataset is None or due is None:
+            return []
+        jobs = [_make_job(session, due, moment) for moment in due.times]
+        if due.times:
+            dataset.last_due_at = due.times[-1]
+        return [job.id for job in jobs if job is not None]
+
+
+def _due_times(dataset: Dataset, now: datetime) -> _Due | None:
+    schedule = dataset.parsed().schedule
+    if schedule is None or dataset.last_due_at is None:
+        return None
+    return _Due(dataset.name, schedule.time_zone, schedule.due_times(dataset.last_due_at, now))
+
+
+def _make_job(session: Session, due: _Due, moment: datetime) -> Job | None:
+    """Make the job of one due time; None when it is made already or its source is still being loaded."""
+    request = JobRequest(
+        dataset=due.dataset,
+        trigger=Trigger.SCHEDULE,
+        data_date=moment.astimezone(ZoneInfo(due.time_zone)).date(),
+        due_at=moment,
+    )
+    try:
+        with session.begin_nested():
+            job = create_job(session, request)
+    except IntegrityError as exc:
+        log.info(
+            "due_time_skipped",
+            dataset=due.dataset,
+            due_at=moment.isoformat(),
+            reason="made already, or the same source is still being loaded",
+            constraint=getattr(getattr(exc.orig, "diag", None), "constraint_name", None),
+        )
+        return None
+    log.info("job_due", dataset=due.dataset, due_at=moment.isoformat(), job_id=str(job.id))
+    return job

@@ -1,0 +1,176 @@
+"""Finish a job: when the ledger shows that its chunks are over, end it, tell the world, wake its twins.
+
+Sent after every chunk and by the sweeper; doing it twice changes nothing.
+"""
+
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from libs.common.db.models import Chunk, Job
+from libs.common.errors import PublishFault
+from libs.common.lifecycle import (
+    RESEND_AFTER,
+    JobError,
+    count_records,
+    lock_job,
+    mark_published,
+    record_end,
+)
+from libs.common.log import get_logger
+from libs.common.messaging.events import publish_pending
+from libs.common.states import END_STATES, ChunkState, JobState
+from services.worker.chunking import release_chunks, send_chunks
+from services.worker.wiring import Worker
+
+log = get_logger(__name__)
+
+WITHDRAWN = "withdrawn"
+"""Error code of a chunk that was never begun because its job ended first."""
+
+
+def finish(worker: Worker, job_id: UUID) -> str:
+    """End the job if it is over, else send its next chunks; return its state."""
+    with worker.sessions.begin() as session:
+        job = lock_job(session, job_id)
+        if job is None:
+            return "unknown"
+        if job.state is not JobState.RUNNING:
+            return job.state.value
+        ended = _end_if_over(session, job)
+        numbers = [] if ended else release_chunks(session, job)
+    if ended:
+        log.info("job_ended", job_id=str(job_id), **_summary(job))
+        after_end(worker, job_id)
+    else:
+        send_chunks(worker, job_id, numbers, job.request_id)
+    return job.state.value
+
+
+def after_end(worker: Worker, job_id: UUID) -> None:
+    """Publish the events that wait and send the jobs that waited for this one's content.
+
+    Neither is needed for the truth: the sweeper does what fails here.
+    """
+    try:
+        publish_pending(worker.sessions, worker.settings.broker_url, limit=100)
+        for waiting_id, request_id in _wake_twins(worker, job_id):
+            worker.dispatcher.send_plan(waiting_id, request_id)
+            with worker.sessions.begin() as session:
+                mark_published(session, waiting_id)
+    except PublishFault as exc:
+        log.warning("publish_failed", job_id=str(job_id), error=str(exc))
+
+
+def _end_if_over(session: Session, job: Job) -> bool:
+    """Record the end that the chunks call for; return False while the job goes on."""
+    states = _chunk_states(session, job.id)
+    if not states:
+        return False  # its plan is not written yet
+    error = _reason_to_fail(session, job, states)
+    if error is not None or (job.cancel_requested_at is not None and states != {ChunkState.DONE}):
+        _withdraw_chunks(session, job.id)
+        if ChunkState.RUNNING in _chunk_states(session, job.id):
+            return False  # its rows may still be committed: the counts are not final yet
+        record_end(session, job, JobState.FAILED if error else JobState.CANCELLED, error=error)
+        return True
+    if states != {ChunkState.DONE}:
+        return False
+    rejected = count_records(session, job.id).rejected
+    record_end(session, job, JobState.COMPLETED_WITH_REJECTS if rejected else JobState.SUCCEEDED)
+    return True
+
+
+def _reason_to_fail(session: Session, job: Job, states: set[ChunkState]) -> JobError | None:
+    """Return why the job must fail, as far as the chunks tell by now."""
+    if ChunkState.FAILED in states:
+        error = _first_error(session, job.id)
+        if error is not None:
+            return error
+    counts = count_records(session, job.id)
+    definition = job.parsed_definition()
+    most = definition.max_rejected_rows
+    is_complete = states == {ChunkState.DONE}
+    if (most is not None and counts.rejected > most) or (
+        is_complete and definition.exceeds_thresholds(counts.read, counts.rejected)
+    ):
+        return _too_many(counts.rejected, counts.read)
+    return None
+
+
+def _withdraw_chunks(session: Session, job_id: UUID) -> None:
+    """Keep loaders from beginning a chunk of a job that is about to end.
+
+    A loader claims a chunk by updating the same row, so either it sees this or this sees the claim.
+    """
+    session.execute(
+        update(Chunk)
+        .where(Chunk.job_id == job_id, Chunk.state == ChunkState.QUEUED)
+        .values(
+            state=ChunkState.FAILED,
+            error_code=WITHDRAWN,
+            error_message="the job ended before this chunk was begun",
+            finished_at=func.now(),
+            next_attempt_at=None,
+        )
+    )
+
+
+def _chunk_states(session: Session, job_id: UUID) -> set[ChunkState]:
+    return set(session.scalars(select(Chunk.state).where(Chunk.job_id == job_id).distinct()))
+
+
+def _first_error(session: Session, job_id: UUID) -> JobError | None:
+    failed = session.scalar(
+        select(Chunk)
+        .where(
+            Chunk.job_id == job_id,
+            Chunk.state == ChunkState.FAILED,
+            Chunk.error_code != WITHDRAWN,
+        )
+        .order_by(Chunk.number)
+        .limit(1)
+    )
+    if failed is None:
+        return None
+    return JobError(
+        failed.error_code or "load-fault", failed.error_message or "no reason on record"
+    )
+
+
+def _too_many(rejected: int, read: int) -> JobError:
+    return JobError(
+        "too-many-rejects",
+        f"{rejected:,} of {read:,} records were rejected, more than the dataset's thresholds allow; "
+        "what was loaded stays: correct the failed rows, or raise max_rejected_rows or max_rejected_ratio",
+    )
+
+
+def _wake_twins(worker: Worker, job_id: UUID) -> list[tuple[UUID, str | None]]:
+    """Make the queued jobs of an ended job's content due now; the sweeper sends what is not sent."""
+    with worker.sessions.begin() as session:
+        job = session.get(Job, job_id)
+        if job is None or job.state not in END_STATES or job.fingerprint is None:
+            return []
+        woken = session.execute(
+            update(Job)
+            .where(
+                Job.dataset == job.dataset,
+                Job.fingerprint == job.fingerprint,
+                Job.state == JobState.QUEUED,
+            )
+            .values(next_attempt_at=func.now() + RESEND_AFTER)
+            .returning(Job.id, Job.request_id)
+        )
+        return [(row.id, row.request_id) for row in woken]
+
+
+def _summary(job: Job) -> dict[str, object]:
+    return {
+        "state": job.state.value,
+        "rows_read": job.rows_read,
+        "rows_loaded": job.rows_loaded,
+        "rows_rejected": job.rows_rejected,
+        "rows_superseded": job.rows_superseded,
+    }

@@ -1,0 +1,118 @@
+"""Inspect a source before anything is loaded: is it there, complete, well-headed, and what is in it."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from libs.common.catalog import TargetTable, check_target
+from libs.common.datasets import DatasetDefinition
+from libs.common.errors import SourceError, SourceUnsettled
+from libs.common.header import Header, match_header, read_header
+from libs.common.records import Boundary, find_boundaries
+from libs.common.sources import (
+    SourceIdentity,
+    SourceLimits,
+    fingerprint,
+    identity,
+    open_source,
+    resolve_source,
+)
+from libs.common.states import LoadMode
+from services.worker.settings import WorkerSettings
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A source that can be loaded: what it is and which chunks it is cut into."""
+
+    path: Path
+    identity: SourceIdentity
+    fingerprint: str
+    table: TargetTable
+    boundaries: list[Boundary]
+
+
+class Inspector:
+    """Looks at one source of one dataset."""
+
+    def __init__(self, settings: WorkerSettings, definition: DatasetDefinition) -> None:
+        self._settings = settings
+        self._definition = definition
+        self._limits = SourceLimits.of(settings)
+
+    def locate(self, source: str, *, is_complete: bool) -> tuple[Path, SourceIdentity]:
+        """Find the file and wait until it has settled; `is_complete` skips the wait.
+
+        Raises `SourceError`, or `SourceUnsettled` when the file changed while it was watched.
+        """
+        path = resolve_source(source, self._settings.roots())
+        seen = identity(path)
+        if seen.size == 0:
+            raise SourceError(
+                "source-empty", f"{path} is empty; a file without records needs a header at least"
+            )
+        if not is_complete:
+            self._settle(path, seen)
+        return path, seen
+
+    def identify(self, path: Path, seen: SourceIdentity) -> str:
+        """Return the fingerprint of the file that was located; raises `SourceUnsettled`."""
+        content = fingerprint(path)
+        if identity(path) != seen:
+            raise _unsettled(path)
+        return content
+
+    def inspect(self, connection: Any, path: Path, seen: SourceIdentity, content: str) -> Inspected:
+        """Check header and target, and cut the source into chunks.
+
+        `connection` is a psycopg2 connection. Raises `BadInput` when header or target do not fit.
+        """
+        definition = self._definition
+        table = check_target(connection, definition.table, mode=definition.mode, key=definition.key)
+        header = self._read_header(path)
+        match_header(header.cells, table, definition.columns, key=definition.key)
+        return Inspected(path, seen, content, table, self._cut(path, seen, header))
+
+    def _settle(self, path: Path, seen: SourceIdentity) -> None:
+        """Look at a young file again once it is old enough."""
+        patience = self._settings.source_settle_seconds
+        age = time.time() - seen.mtime_ns / 1e9
+        if age < patience:
+            time.sleep(min(patience, patience - age))
+            if identity(path) != seen:
+                raise _unsettled(path)
+
+    def _read_header(self, path: Path) -> Header:
+        with open_source(path, self._definition.format.compression, self._limits) as stream:
+            return read_header(
+                stream,
+                self._definition.format,
+                max_record_bytes=self._settings.max_record_bytes,
+            )
+
+    def _cut(self, path: Path, seen: SourceIdentity, header: Header) -> list[Boundary]:
+        """Return where the chunks begin: one chunk unless parts of the file may be loaded alone."""
+        whole = [Boundary(header.byte_end, header.next_line)]
+        definition = self._definition
+        if definition.atomic or definition.mode is not LoadMode.APPEND:
+            return whole
+        with open_source(path, definition.format.compression, self._limits) as stream:
+            if stream.is_compressed or seen.size <= self._settings.chunk_bytes:
+                return whole
+            stream.skip_to(header.byte_end)
+            return find_boundaries(
+                stream,
+                definition.format,
+                self._settings.chunk_bytes,
+                first_line=header.next_line,
+                first_offset=header.byte_end,
+                max_record_bytes=self._settings.max_record_bytes,
+            )
+
+
+def _unsettled(path: Path) -> SourceUnsettled:
+    return SourceUnsettled(
+        "source-changing",
+        f"{path} is still being written; write it under another name and rename it when it is complete",
+    )

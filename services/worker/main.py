@@ -1,0 +1,27 @@
+"""Run the worker: it plans and finishes jobs, makes the due ones and sweeps up what got lost."""
+
+from libs.common.log import configure_logging
+from libs.common.messaging.celery_app import make_celery
+from libs.common.messaging.names import JOBS_QUEUE
+from libs.common.messaging.process import run_worker
+from services.worker.settings import WorkerSettings
+from services.worker.tasks import register_tasks
+
+
+def main() -> None:
+    """Read the settings and consume the jobs queue until SIGTERM."""
+    settings = WorkerSettings.read()
+    configure_logging(settings, "worker")
+    celery = make_celery(settings, "worker")
+    register_tasks(celery, settings)
+    run_worker(
+        celery,
+        settings,
+        service="worker",
+        queues=[JOBS_QUEUE],
+        concurrency=settings.worker_concurrency,
+    )
+
+
+if __name__ == "__main__":
+    main()

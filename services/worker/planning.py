@@ -1,0 +1,185 @@
+"""Plan a job: find its source, see that its content is new, cut it into chunks, hand them to the loaders.
+
+Every step may be repeated: a plan that was cut off leaves a job that is running without chunks, which the
+sweeper sends again. An advisory lock keeps two plans of one job apart.
+"""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from libs.common.db.models import Chunk, Job
+from libs.common.errors import BadInput, SourceUnsettled
+from libs.common.lifecycle import JobError, lock_job, record_end
+from libs.common.log import get_logger
+from libs.common.states import LOADED_STATES, JobState, Trigger
+from services.worker.advisory import only_one, take_turns
+from services.worker.chunking import (
+    find_unfinished_twin,
+    release_chunks,
+    send_chunks,
+    take_over_chunks,
+    write_chunks,
+)
+from services.worker.finishing import after_end
+from services.worker.inspection import Inspected, Inspector
+from services.worker.wiring import Worker
+
+log = get_logger(__name__)
+
+PLAN_OVERDUE = timedelta(minutes=5)
+"""A plan that has not written its chunks after this time is begun again."""
+
+
+def plan(worker: Worker, job_id: UUID) -> str:
+    """Plan the job and return its state; a job that is planned already is left alone."""
+    with only_one(worker.engine, f"adsp.plan:{job_id}") as mine:
+        job = _begin(worker, job_id) if mine else None
+        if job is None:
+            return "not-due"
+        try:
+            numbers = _plan_source(worker, job)
+        except SourceUnsettled as exc:
+            return _wait_for_source(worker, job, exc)
+        except BadInput as exc:
+            return _fail(worker, job_id, JobError(exc.code, exc.message))
+    if numbers is not None:
+        send_chunks(worker, job_id, numbers, job.request_id)
+    return _state_of(worker, job_id)
+
+
+def _begin(worker: Worker, job_id: UUID) -> Job | None:
+    """Move the job to running, or return None when it is not to be planned (any more)."""
+    with worker.sessions.begin() as session:
+        job = lock_job(session, job_id)
+        if job is None or not _needs_plan(session, job):
+            return None
+        if job.cancel_requested_at is not None:
+            record_end(session, job, JobState.CANCELLED)
+            return None
+        job.state = JobState.RUNNING
+        job.started_at = job.started_at or datetime.now(UTC)
+        job.attempt += 1
+        job.fingerprint = None
+        job.next_attempt_at = datetime.now(UTC) + PLAN_OVERDUE
+        return job
+
+
+def _needs_plan(session: Session, job: Job) -> bool:
+    if job.state is JobState.QUEUED:
+        return True
+    has_chunks = select(Chunk.number).where(Chunk.job_id == job.id).limit(1)
+    return job.state is JobState.RUNNING and session.scalar(has_chunks) is None
+
+
+def _plan_source(worker: Worker, job: Job) -> list[int] | None:
+    """Look at the source and write the plan; return the chunks to send, None when there are none."""
+    inspector = Inspector(worker.settings, job.parsed_definition())
+    path, seen = inspector.locate(job.source, is_complete=job.trigger is Trigger.UPLOAD)
+    content = inspector.identify(path, seen)
+    if not _claim_content(worker, job.id, content):
+        return None
+    with worker.sessions.begin() as session:
+        connection = session.connection().connection.driver_connection
+        inspected = inspector.inspect(connection, path, seen, content)
+        return _write_plan(session, job.id, inspected)
+
+
+def _claim_content(worker: Worker, job_id: UUID, content: str) -> bool:
+    """Note the job's fingerprint if its content is new; else make it a duplicate or let it wait."""
+    with worker.sessions.begin() as session:
+        job = lock_job(session, job_id)
+        if job is None or job.state is not JobState.RUNNING:
+            return False
+        take_turns(session, f"adsp.content:{job.dataset}:{content}")
+        twin = None if job.force else _find_twin(session, job, content)
+        job.fingerprint = content
+        if twin is None:
+            return True
+        if twin.state in LOADED_STATES:
+            record_end(session, job, JobState.DUPLICATE, duplicate_of=twin.id)
+            log.info("job_is_duplicate", job_id=str(job_id), duplicate_of=str(twin.id))
+        else:
+            job.state = JobState.QUEUED
+            job.attempt -= 1  # waiting for a twin is not an attempt that went wrong
+            job.next_attempt_at = datetime.now(UTC) + _seconds(worker.settings.twin_wait_seconds)
+            log.info("job_waits_for_twin", job_id=str(job_id), twin=str(twin.id))
+    after_end(worker, job_id)
+    return False
+
+
+def _find_twin(session: Session, job: Job, content: str) -> Job | None:
+    """Return the job that has loaded this content, or else the one that is loading it now."""
+    twins = list(
+        session.scalars(
+            select(Job).where(
+                Job.dataset == job.dataset,
+                Job.fingerprint == content,
+                Job.id != job.id,
+                Job.state.in_([*LOADED_STATES, JobState.RUNNING]),
+            )
+        )
+    )
+    return min(twins, key=lambda twin: (twin.state not in LOADED_STATES, twin.id), default=None)
+
+
+def _write_plan(session: Session, job_id: UUID, inspected: Inspected) -> list[int] | None:
+    """Write source and chunks into the ledger and release the first chunks."""
+    job = lock_job(session, job_id)
+    if job is None or job.state is not JobState.RUNNING:
+        return None
+    job.source_path = str(inspected.path)
+    job.bytes_total = inspected.identity.size
+    job.source_mtime_ns = inspected.identity.mtime_ns
+    job.chunks_in_order = inspected.table.has_order_dependent_constraints
+    job.next_attempt_at = None
+    earlier = find_unfinished_twin(session, job)
+    if earlier is None:
+        write_chunks(session, job, inspected.boundaries)
+    else:
+        take_over_chunks(session, job, earlier)
+    numbers = release_chunks(session, job)
+    log.info(
+        "job_planned",
+        job_id=str(job_id),
+        bytes_total=job.bytes_total,
+        chunks=len(inspected.boundaries),
+        in_order=job.chunks_in_order,
+    )
+    return numbers
+
+
+def _wait_for_source(worker: Worker, job: Job, reason: SourceUnsettled) -> str:
+    """Look at the source again later, or fail the job when it never settles."""
+    if job.attempt >= worker.settings.plan_max_attempts:
+        return _fail(worker, job.id, JobError(reason.code, reason.message))
+    wait = worker.settings.plan_retry_seconds * 2 ** (job.attempt - 1)
+    with worker.sessions.begin() as session:
+        locked = lock_job(session, job.id)
+        if locked is not None and locked.state is JobState.RUNNING:
+            locked.state = JobState.QUEUED
+            locked.fingerprint = None
+            locked.next_attempt_at = datetime.now(UTC) + _seconds(wait)
+    log.info("source_unsettled", job_id=str(job.id), attempt=job.attempt, wait_seconds=wait)
+    return JobState.QUEUED
+
+
+def _fail(worker: Worker, job_id: UUID, error: JobError) -> str:
+    with worker.sessions.begin() as session:
+        job = lock_job(session, job_id)
+        if job is not None and job.state is JobState.RUNNING:
+            record_end(session, job, JobState.FAILED, error=error)
+            log.info("job_failed", job_id=str(job_id), code=error.code, reason=error.message)
+    after_end(worker, job_id)
+    return _state_of(worker, job_id)
+
+
+def _state_of(worker: Worker, job_id: UUID) -> str:
+    with worker.sessions() as session:
+        return session.scalars(select(Job.state).where(Job.id == job_id)).one().value
+
+
+def _seconds(number: float) -> timedelta:
+    return timedelta(seconds=number)

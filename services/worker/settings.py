@@ -1,0 +1,37 @@
+"""The worker's settings, read once in `main`."""
+
+from pydantic import Field
+
+from libs.common.metrics import MetricsSettings
+from libs.common.settings import DatabaseSettings, MessagingSettings, SourceSettings
+
+
+class WorkerSettings(MetricsSettings, DatabaseSettings, MessagingSettings, SourceSettings):
+    """What a worker process needs to know."""
+
+    worker_concurrency: int = Field(2, ge=1, description="Tasks run at a time by one process.")
+    chunk_bytes: int = Field(
+        64 << 20, ge=1, description="Bytes of a chunk when a dataset is not atomic."
+    )
+    plan_max_attempts: int = Field(
+        5, ge=1, description="Times that planning is begun before the job fails."
+    )
+    plan_retry_seconds: float = Field(
+        5.0, ge=0, description="Wait before a source that was still changing is looked at again."
+    )
+    twin_wait_seconds: float = Field(
+        10.0, ge=0, description="Wait of a job whose content another job is loading right now."
+    )
+    chunk_max_attempts: int = Field(
+        5,
+        ge=1,
+        description="Times that a chunk is begun before it fails; the loader's max_attempts.",
+    )
+    sweep_batch: int = Field(
+        200, ge=1, description="Most rows of each kind that one sweep handles."
+    )
+    event_max_attempts: int = Field(
+        1000,
+        ge=1,
+        description="Times that an event is offered to the broker before it is given up.",
+    )

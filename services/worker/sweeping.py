@@ -1,0 +1,185 @@
+"""Bring back what got lost: the net under every message, every process and every connection.
+
+The sweep reads the ledger only. What it sends may be on its way already: each receiver looks at the ledger
+first, so a second message does no harm. Each kind of trouble is handled in a bounded batch and told in the log.
+"""
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import delete, exists, func, select, text, update
+from sqlalchemy.orm import Session
+
+from libs.common.db.models import Chunk, ChunkLease, Job
+from libs.common.errors import PublishFault
+from libs.common.lifecycle import RESEND_AFTER
+from libs.common.log import get_logger
+from libs.common.messaging.events import publish_pending
+from libs.common.states import ChunkState, JobState
+from libs.common.statements import read_statement
+from services.worker.chunking import send_chunks
+from services.worker.deadletters import drain_dead_letters
+from services.worker.dispatching import send_plan
+from services.worker.wiring import Worker
+
+log = get_logger(__name__)
+
+LOST_LOADER = "load-fault"
+
+
+class Swept(NamedTuple):
+    """How much of each kind one sweep handled."""
+
+    plans: int
+    chunks: int
+    expired: int
+    finishes: int
+    events: int
+    dead_letters: int
+
+
+def sweep(worker: Worker) -> Swept:
+    """Do one sweep and return what it handled."""
+    limit = worker.settings.sweep_batch
+    dead_letters = drain_dead_letters(worker, limit)
+    expired = _free_expired_chunks(worker, limit)
+    swept = Swept(
+        plans=_send_due_plans(worker, limit),
+        chunks=_send_due_chunks(worker, limit),
+        expired=expired,
+        finishes=_send_lost_finishes(worker, limit),
+        events=publish_pending(worker.sessions, worker.settings.broker_url, limit),
+        dead_letters=dead_letters,
+    )
+    if any(swept):
+        log.info("swept", **swept._asdict())
+    return swept
+
+
+def _send_due_plans(worker: Worker, limit: int) -> int:
+    """Send the jobs that are due: never published, not heard of, or cut off while they were planned."""
+    has_chunks = exists().where(Chunk.job_id == Job.id)
+    with worker.sessions.begin() as session:
+        due = (
+            select(Job.id)
+            .where(
+                Job.finished_at.is_(None),
+                Job.next_attempt_at <= func.now(),
+                (Job.state == JobState.QUEUED) | ~has_chunks,
+            )
+            .order_by(Job.next_attempt_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True, key_share=True)
+        )
+        jobs = session.execute(
+            update(Job)
+            .where(Job.id.in_(due))
+            .values(next_attempt_at=func.now() + RESEND_AFTER)
+            .returning(Job.id, Job.request_id)
+        ).all()
+    for sent, job in enumerate(jobs):
+        if not send_plan(worker, job.id, job.request_id):
+            return sent  # the broker is away: the rest comes with a later sweep
+    return len(jobs)
+
+
+def _send_due_chunks(worker: Worker, limit: int) -> int:
+    """Send the chunks that are due and wait for a loader."""
+    with worker.sessions.begin() as session:
+        rows = session.execute(
+            select(Chunk.job_id, Chunk.number, Job.request_id)
+            .join(Job, Job.id == Chunk.job_id)
+            .where(
+                Chunk.finished_at.is_(None),
+                Chunk.state == ChunkState.QUEUED,
+                Chunk.next_attempt_at <= func.now(),
+                Job.state == JobState.RUNNING,
+            )
+            .order_by(Chunk.next_attempt_at)
+            .limit(limit)
+            .with_for_update(of=Chunk, skip_locked=True, key_share=True)
+        ).all()
+    for row in rows:
+        send_chunks(worker, row.job_id, [row.number], row.request_id)
+    return len(rows)
+
+
+def _free_expired_chunks(worker: Worker, limit: int) -> int:
+    """End the backends of loaders that are gone and give their chunks to others."""
+    with worker.sessions() as session:
+        rows = session.execute(
+            text(read_statement("services.worker", "expired_leases")), {"limit": limit}
+        ).all()
+    freed = 0
+    for row in rows:
+        with worker.sessions.begin() as session:
+            if row.backend_pid is not None:
+                session.execute(select(func.pg_terminate_backend(row.backend_pid, 5000)))
+            freed += _free(session, worker, row.job_id, row.number, row.holder)
+    return freed
+
+
+def _free(session: Session, worker: Worker, job_id: UUID, number: int, holder: str | None) -> int:
+    """Queue a lost chunk again, or fail it after too many attempts; 0 when it is not lost after all."""
+    chunk = session.scalar(
+        select(Chunk)
+        .where(Chunk.job_id == job_id, Chunk.number == number, Chunk.state == ChunkState.RUNNING)
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    if chunk is None:
+        return 0
+    lease = ChunkLease.job_id == job_id, ChunkLease.chunk_number == number
+    if holder is not None:
+        session.execute(
+            delete(ChunkLease).where(
+                *lease, ChunkLease.holder == holder, ChunkLease.expires_at < func.now()
+            )
+        )
+    if session.scalar(select(exists().where(*lease))):
+        return 0  # another loader has taken it meanwhile
+    if chunk.attempt >= worker.settings.chunk_max_attempts:
+        chunk.state = ChunkState.FAILED
+        chunk.error_code = LOST_LOADER
+        chunk.error_message = (
+            f"the loader was lost {chunk.attempt} times while it loaded this chunk; "
+            "see the loaders' log, then trigger the job again"
+        )
+        chunk.finished_at = datetime.now(UTC)
+    else:
+        chunk.state = ChunkState.QUEUED
+        chunk.next_attempt_at = datetime.now(UTC)
+    log.warning(
+        "loader_lost",
+        job_id=str(job_id),
+        number=number,
+        holder=holder,
+        attempt=chunk.attempt,
+        state=chunk.state.value,
+    )
+    return 1
+
+
+def _send_lost_finishes(worker: Worker, limit: int) -> int:
+    """Send the running jobs for which no chunk is under way: nobody else will tell that they are over."""
+    under_way = exists().where(
+        Chunk.job_id == Job.id,
+        (Chunk.state == ChunkState.RUNNING)
+        | ((Chunk.state == ChunkState.QUEUED) & Chunk.next_attempt_at.is_not(None)),
+    )
+    has_chunks = exists().where(Chunk.job_id == Job.id)
+    has_failed = exists().where(Chunk.job_id == Job.id, Chunk.state == ChunkState.FAILED)
+    with worker.sessions() as session:
+        jobs = session.execute(
+            select(Job.id, Job.request_id)
+            .where(Job.state == JobState.RUNNING, has_chunks, ~under_way | has_failed)
+            .order_by(Job.id)
+            .limit(limit)
+        ).all()
+    for sent, job in enumerate(jobs):
+        try:
+            worker.dispatcher.send_finish(job.id, job.request_id)
+        except PublishFault as exc:
+            log.warning("publish_failed", job_id=str(job.id), task="jobs.finish", error=str(exc))
+            return sent
+    return len(jobs)
