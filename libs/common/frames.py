@@ -46,7 +46,7 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Whole records that stand side by side; `frames` is None when each line is one sound record.
+    """Whole records that stand side by side; `frames` is None when each LF or CRLF line is one of them.
 
     `byte_offset` and `line_number` (from 1) tell where `data` begins in the decompressed source;
     `byte_end` and `next_line` where the block after it begins.
@@ -93,12 +93,15 @@ class Framer:
     _quote: bytes = field(init=False)
     _delimiter: int = field(init=False)
     _body: re.Pattern[bytes] = field(init=False)
+    _line: re.Pattern[bytes] = field(init=False)
 
     def __post_init__(self) -> None:
         """Compile the dialect."""
         self._quote = self.dialect.quote.encode()
         self._delimiter = ord(self.dialect.delimiter)
         self._body = _body_pattern(self.dialect)
+        # A sound record whose line end is certain, the common case; `_frame` looks at all others.
+        self._line = re.compile(self._body.pattern + b"(\n|\r\n|\r(?=.))", re.DOTALL)
 
     def blocks(self) -> Iterator[Block]:
         """Yield the blocks in file order until the stream or the range ends."""
@@ -126,19 +129,23 @@ class Framer:
 
     def _cut(self, buffer: bytes, offset: int, line: int, *, at_end: bool) -> Block:
         """Make a block of the whole records at the start of `buffer`."""
-        if self._quote not in buffer and b"\r" not in buffer:
-            length = len(buffer) if at_end else buffer.rfind(b"\n") + 1
-            data, frames = buffer[:length], None
-        else:
+        data = buffer if at_end else buffer[: buffer.rfind(b"\n") + 1]
+        frames: list[Frame] | None = None
+        if self._quote in buffer or data.count(b"\r") != data.count(b"\r\n"):
             frames = self._frames(buffer, at_end=at_end)
             data = buffer[: frames[-1].after if frames else 0]
         return Block(offset, line, data, frames, offset + len(data), line + count_breaks(data))
 
     def _frames(self, buffer: bytes, *, at_end: bool) -> list[Frame]:
         """Frame record after record, blank lines included, until one may go on past the buffer."""
-        frames, position, length = [], 0, len(buffer)
+        frames: list[Frame] = []
+        position, length, cap, match = 0, len(buffer), self.max_record_bytes, self._line.match
         while position < length:
-            frame = self._frame(buffer, position, at_end=at_end)
+            found = match(buffer, position)
+            if found and found.start(1) - position <= cap:
+                frame: Frame | None = Frame(position, found.start(1), found.end(), None)
+            else:
+                frame = self._frame(buffer, position, at_end=at_end)
             if frame is None:
                 break
             frames.append(frame)

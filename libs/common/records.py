@@ -74,9 +74,10 @@ class RecordSplitter:
 
     def split(self, block: Block) -> list[Record]:
         """Return the records of a block in file order."""
-        if block.frames is None and self._is_sound(block.data):
+        is_sound = self._is_sound(block.data)
+        if block.frames is None and is_sound:
             return self._split_lines(block)
-        return self._split_frames(block)
+        return self._split_frames(block, is_sound=is_sound)
 
     def split_first(self, block: Block) -> tuple[Record, int, int] | None:
         """Return a block's first record with the offset and the line of what stands after it."""
@@ -103,31 +104,46 @@ class RecordSplitter:
         return True
 
     def _split_lines(self, block: Block) -> list[Record]:
-        """Split the common block: no quote, no carriage return, nothing to decode."""
+        """Split the common block: no quote, no lone carriage return, nothing to decode."""
         delimiter, null, width, cap = self._delimiter, self._null, self._width, self._cap
+        has_returns = b"\r" in block.data
         records: list[Record] = []
         line, offset = block.line_number - 1, block.byte_offset
-        for raw in block.data.split(b"\n"):
+        for text in block.data.split(b"\n"):
             line += 1
+            raw = text.removesuffix(b"\r") if has_returns else text
             if raw:
                 cells: Cells = [None if cell == null else cell for cell in raw.split(delimiter)]
                 if len(raw) <= cap and (width is None or len(cells) == width):
                     records.append(Record(line, offset, raw, cells))
                 else:
-                    after = min(len(raw) + 1, block.byte_end - offset)
-                    records.append(self._record(Frame(0, len(raw), after, None), raw, line, offset))
-            offset += len(raw) + 1
+                    after = min(len(text) + 1, block.byte_end - offset)
+                    records.append(
+                        self._record(Frame(0, len(raw), after, None), raw, line, offset)
+                    )
+            offset += len(text) + 1
         return records
 
-    def _split_frames(self, block: Block) -> list[Record]:
-        """Split a block that needs a look at each record."""
-        data, line = block.data, block.line_number
+    def _split_frames(self, block: Block, *, is_sound: bool) -> list[Record]:
+        """Split a block that needs a look at each record, at its bytes too unless they are sound."""
+        data, line, width, cap = block.data, block.line_number, self._width, self._cap
         records: list[Record] = []
         for frame in block.frames if block.frames is not None else _line_frames(data):
-            if frame.start < frame.end:
-                raw = data[frame.start : frame.end]
-                records.append(self._record(frame, raw, line, block.byte_offset + frame.start))
-            line += count_breaks(data[frame.start : frame.after])
+            start, end, after, fault = frame
+            raw = data[start:end]
+            if start < end:
+                offset = block.byte_offset + start
+                if is_sound and fault is None and end - start <= cap:
+                    cells = self._split_cells(raw)
+                    if width is None or len(cells) == width:
+                        records.append(Record(line, offset, raw, cells))
+                    else:
+                        records.append(self._record(frame, raw, line, offset))
+                else:
+                    records.append(self._record(frame, raw, line, offset))
+            line += 1 if after > end else 0
+            if b"\n" in raw or b"\r" in raw:
+                line += count_breaks(data[start:after]) - (after > end)
         return records
 
     def _record(self, frame: Frame, raw: bytes, line: int, offset: int) -> Record:
@@ -179,13 +195,14 @@ def _encode_or_nothing(null: str, encoding: str) -> bytes | None:
 
 
 def _line_frames(data: bytes) -> Iterator[Frame]:
-    """Frame each LF-ended line of `data`."""
+    """Frame each line of `data`, which has neither quotes nor lone carriage returns."""
     start = 0
     while start < len(data):
         found = data.find(b"\n", start)
-        end = found if found >= 0 else len(data)
-        yield Frame(start, end, min(end + 1, len(data)), None)
-        start = end + 1
+        line_end = found if found >= 0 else len(data)
+        end = line_end - data.endswith(b"\r", start, line_end)
+        yield Frame(start, end, min(line_end + 1, len(data)), None)
+        start = line_end + 1
 
 
 def split(

@@ -10,10 +10,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 SECRETS_DIR_VARIABLE = "ADSP_SECRETS_DIR"
 
 
-class LoggingSettings(BaseSettings):
-    """Where log lines go is decided by the process; how they look is decided here."""
+class _AdspSettings(BaseSettings):
+    """What all settings share; every class needs it, since the last base's configuration wins."""
 
     model_config = SettingsConfigDict(env_prefix="ADSP_", extra="ignore", frozen=True)
+
+
+class LoggingSettings(_AdspSettings):
+    """Where log lines go is decided by the process; how they look is decided here."""
 
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="json, console, or auto: console when the output is a terminal."
@@ -29,7 +33,7 @@ class LoggingSettings(BaseSettings):
         return cls(_secrets_dir=folder) if folder else cls()
 
 
-class DatabaseSettings(BaseSettings):
+class DatabaseSettings(_AdspSettings):
     """How to reach the ledger and the target tables."""
 
     database_url: str = Field(description="postgresql+psycopg2://role:password@host:port/database")
@@ -37,7 +41,7 @@ class DatabaseSettings(BaseSettings):
     database_connect_timeout: int = Field(5, ge=1, description="Seconds to wait for a connection.")
 
 
-class MessagingSettings(BaseSettings):
+class MessagingSettings(_AdspSettings):
     """How to reach the broker and the result backend."""
 
     broker_url: str = Field(description="amqp://user:password@host:port/vhost")
@@ -51,7 +55,7 @@ class MessagingSettings(BaseSettings):
     )
 
 
-class SourceSettings(BaseSettings):
+class SourceSettings(_AdspSettings):
     """Where sources may lie and how much of them is accepted."""
 
     source_roots: list[Path] = Field(

@@ -50,6 +50,11 @@ class SourceStream:
         """Tell how many stored bytes have been read: the size of the file once all is read."""
         return self._stored_bytes
 
+    @property
+    def is_compressed(self) -> bool:
+        """Tell whether the stored bytes are not the plain ones: then `skip` has to read."""
+        return self._decoder is not None
+
     def read(self, size: int, /) -> bytes:
         """Return the next plain bytes, `size` at most, and none only at the end."""
         if self._decoder is None:

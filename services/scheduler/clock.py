@@ -7,14 +7,24 @@ twice does no harm, and Beat needs no memory of its own.
 from typing import Any
 
 from celery import Celery
-from celery.beat import Scheduler
-from prometheus_client import Gauge
+from celery.beat import ScheduleEntry, Scheduler
+from prometheus_client import Counter, Gauge
 
+from libs.common.errors import PublishFault
+from libs.common.log import get_logger
+from libs.common.messaging.dispatcher import Dispatcher
 from libs.common.messaging.names import DISPATCH_DUE, SWEEP
 from services.scheduler.settings import SchedulerSettings
 
+log = get_logger(__name__)
+
 LAST_TICK = Gauge(
-    "adsp_scheduler_last_tick_timestamp_seconds", "When a tick was last sent, Unix time.", ["task"]
+    "adsp_scheduler_last_tick_timestamp_seconds",
+    "When a tick was last confirmed by the broker, Unix time.",
+    ["task"],
+)
+LOST_TICKS = Counter(
+    "adsp_scheduler_lost_ticks_total", "Ticks that the broker did not confirm.", ["task"]
 )
 
 
@@ -27,22 +37,33 @@ def set_schedule(celery: Celery, settings: SchedulerSettings) -> None:
     celery.conf.beat_max_loop_interval = min(settings.dispatch_seconds, settings.sweep_seconds)
     for task in (DISPATCH_DUE, SWEEP):
         LAST_TICK.labels(task=task)
+        LOST_TICKS.labels(task=task)
 
 
 def _tick(task: str, seconds: float) -> dict[str, Any]:
     # A tick that waited longer than its interval is dropped: the next one does the same work.
-    return {
-        "task": task,
-        "schedule": seconds,
-        "options": {"ignore_result": True, "expires": seconds},
-    }
+    return {"task": task, "schedule": seconds, "options": {"expires": seconds}}
 
 
 class Clock(Scheduler):
-    """Beat's scheduler with its state in memory, which notes when it last sent each tick."""
+    """Beat's scheduler with its state in memory, whose sends are bounded.
 
-    def apply_async(self, entry: Any, *args: Any, **kwargs: Any) -> Any:
-        """Send a tick."""
-        result = super().apply_async(entry, *args, **kwargs)
-        LAST_TICK.labels(task=entry.task).set_to_current_time()
-        return result
+    Beat's own send waits for a confirm without a bound, and for a broker that is away without an end.
+    """
+
+    producer = None  # the dispatcher has a connection of its own
+
+    def __init__(self, *args: Any, dispatcher: Dispatcher, **kwargs: Any) -> None:
+        """Tick through `dispatcher`."""
+        self._dispatcher = dispatcher
+        super().__init__(*args, **kwargs)
+
+    def apply_entry(self, entry: ScheduleEntry, producer: object = None) -> None:  # noqa: ARG002
+        """Send a tick; one that is lost is made up for by the next."""
+        try:
+            self._dispatcher.send_tick(entry.task, entry.options["expires"])
+        except PublishFault as exc:
+            log.warning("tick_lost", task=entry.task, error=str(exc))
+            LOST_TICKS.labels(task=entry.task).inc()
+        else:
+            LAST_TICK.labels(task=entry.task).set_to_current_time()

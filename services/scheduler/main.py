@@ -1,9 +1,12 @@
 """Run the scheduler: a clock that ticks for the workers."""
 
+from functools import partial
+
 from celery import signals
 
 from libs.common.log import configure_logging, get_logger
 from libs.common.messaging.celery_app import make_celery
+from libs.common.messaging.dispatcher import Dispatcher
 from libs.common.metrics import serve_metrics
 from services.scheduler.clock import Clock, set_schedule
 from services.scheduler.settings import SchedulerSettings
@@ -24,7 +27,8 @@ def main() -> None:
         dispatch_seconds=settings.dispatch_seconds,
         sweep_seconds=settings.sweep_seconds,
     )
-    celery.Beat(scheduler_cls=Clock, loglevel=settings.log_level, quiet=True).run()
+    clock = partial(Clock, dispatcher=Dispatcher(celery, settings.publish_timeout))
+    celery.Beat(scheduler_cls=clock, quiet=True).run()
 
 
 def _keep_logging(**_: object) -> None:

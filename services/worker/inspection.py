@@ -7,7 +7,7 @@ from typing import Any
 
 from libs.common.catalog import TargetTable, check_target
 from libs.common.datasets import DatasetDefinition
-from libs.common.errors import SourceError, SourceUnsettled
+from libs.common.errors import SourceError
 from libs.common.header import Header, match_header, read_header
 from libs.common.records import Boundary, find_boundaries
 from libs.common.sources import (
@@ -17,6 +17,7 @@ from libs.common.sources import (
     identity,
     open_source,
     resolve_source,
+    unsettled,
 )
 from libs.common.states import LoadMode
 from services.worker.settings import WorkerSettings
@@ -39,7 +40,7 @@ class Inspector:
     def __init__(self, settings: WorkerSettings, definition: DatasetDefinition) -> None:
         self._settings = settings
         self._definition = definition
-        self._limits = SourceLimits.of(settings)
+        self._limits = SourceLimits.from_settings(settings)
 
     def locate(self, source: str, *, is_complete: bool) -> tuple[Path, SourceIdentity]:
         """Find the file and wait until it has settled; `is_complete` skips the wait.
@@ -58,10 +59,7 @@ class Inspector:
 
     def identify(self, path: Path, seen: SourceIdentity) -> str:
         """Return the fingerprint of the file that was located; raises `SourceUnsettled`."""
-        content = fingerprint(path)
-        if identity(path) != seen:
-            raise _unsettled(path)
-        return content
+        return fingerprint(path, seen)
 
     def inspect(self, connection: Any, path: Path, seen: SourceIdentity, content: str) -> Inspected:
         """Check header and target, and cut the source into chunks.
@@ -81,7 +79,7 @@ class Inspector:
         if age < patience:
             time.sleep(min(patience, patience - age))
             if identity(path) != seen:
-                raise _unsettled(path)
+                raise unsettled(path)
 
     def _read_header(self, path: Path) -> Header:
         with open_source(path, self._definition.format.compression, self._limits) as stream:
@@ -100,7 +98,7 @@ class Inspector:
         with open_source(path, definition.format.compression, self._limits) as stream:
             if stream.is_compressed or seen.size <= self._settings.chunk_bytes:
                 return whole
-            stream.skip_to(header.byte_end)
+            stream.skip(header.byte_end)
             return find_boundaries(
                 stream,
                 definition.format,
@@ -109,10 +107,3 @@ class Inspector:
                 first_offset=header.byte_end,
                 max_record_bytes=self._settings.max_record_bytes,
             )
-
-
-def _unsettled(path: Path) -> SourceUnsettled:
-    return SourceUnsettled(
-        "source-changing",
-        f"{path} is still being written; write it under another name and rename it when it is complete",
-    )

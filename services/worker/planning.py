@@ -95,8 +95,8 @@ def _claim_content(worker: Worker, job_id: UUID, content: str) -> bool:
             return False
         take_turns(session, f"adsp.content:{job.dataset}:{content}")
         twin = None if job.force else _find_twin(session, job, content)
-        job.fingerprint = content
         if twin is None:
+            job.fingerprint = content
             return True
         if twin.state in LOADED_STATES:
             record_end(session, job, JobState.DUPLICATE, duplicate_of=twin.id)
@@ -106,6 +106,8 @@ def _claim_content(worker: Worker, job_id: UUID, content: str) -> bool:
             job.attempt -= 1  # waiting for a twin is not an attempt that went wrong
             job.next_attempt_at = datetime.now(UTC) + _seconds(worker.settings.twin_wait_seconds)
             log.info("job_waits_for_twin", job_id=str(job_id), twin=str(twin.id))
+        # Only now: while it runs, the same content under two jobs violates a unique index.
+        job.fingerprint = content
     after_end(worker, job_id)
     return False
 

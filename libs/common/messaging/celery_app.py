@@ -9,7 +9,7 @@ from celery import Celery
 
 from libs.common.messaging.consumers import DirectConsumer
 from libs.common.messaging.names import JOBS_QUEUE, ROUTES
-from libs.common.messaging.queues import work_queues
+from libs.common.messaging.queues import plain_queues, work_queues
 from libs.common.messaging.results import BACKEND
 from libs.common.settings import MessagingSettings
 
@@ -21,8 +21,8 @@ def make_celery(settings: MessagingSettings, service: str) -> Celery:
     """Make the Celery app of a service; nothing is connected yet."""
     celery = Celery(service, set_as_current=False)
     celery.conf.update(_common(settings))
-    if settings.broker_url.startswith("amqp"):
-        celery.conf.update(_rabbitmq(settings))
+    is_rabbitmq = settings.broker_url.startswith("amqp")
+    celery.conf.update(_rabbitmq(settings) if is_rabbitmq else _valkey(settings))
     return celery
 
 
@@ -36,6 +36,7 @@ def _common(settings: MessagingSettings) -> dict[str, Any]:
         "accept_content": ["json"],  # never pickle: a message must not be able to run code
         "result_accept_content": ["json"],
         "task_default_queue": JOBS_QUEUE,
+        "task_publish_retry": False,  # the sweeper is the retry; the caller must not wait (rule 1)
         "task_routes": {task: {"queue": queue} for task, queue in ROUTES.items()},
         "task_create_missing_queues": False,  # a misspelt queue is an error, not a new queue
         "task_acks_late": True,  # acknowledged after the ledger's commit (rule 3)
@@ -64,10 +65,19 @@ def _rabbitmq(settings: MessagingSettings) -> dict[str, Any]:
         "task_queues": work_queues(settings.queue_delivery_limit),
         "broker_heartbeat": HEARTBEAT,
         "broker_transport_options": {
-            "confirm_publish": True,  # a publish without a confirm proves nothing (rule 1)
-            "confirm_timeout": settings.publish_timeout,  # else py-amqp waits for ever (rule 1)
-            "read_timeout": settings.publish_timeout,
-            "write_timeout": settings.publish_timeout,
+            # A publish without a confirm proves nothing (rule 1); `Dispatcher` bounds the wait for it.
+            "confirm_publish": True,
         },
-        "task_publish_retry": False,  # the sweeper is the retry; the caller must not wait (rule 1)
+        "worker_detect_quorum_queues": True,  # they know no global prefetch limit
+    }
+
+
+def _valkey(settings: MessagingSettings) -> dict[str, Any]:
+    """Let the demo run where no RabbitMQ can be had; messages are then as safe as Valkey's memory."""
+    return {
+        "task_queues": plain_queues(),
+        "broker_transport_options": {
+            "socket_timeout": settings.publish_timeout,
+            "socket_connect_timeout": settings.publish_timeout,
+        },
     }

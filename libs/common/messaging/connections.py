@@ -3,12 +3,17 @@
 import pika
 
 WAIT_SECONDS = 5.0
+HEARTBEAT_SECONDS = 10  # ends the wait for a confirm when the broker has fallen silent
 
 
 def broker_parameters(broker_url: str) -> pika.URLParameters:
-    """Return the connection parameters; connecting, a blocked broker and a confirm wait 5 s at most."""
+    """Return the connection parameters.
+
+    Connecting and a blocked broker are waited for at most `WAIT_SECONDS`, a silent one twice the heartbeat.
+    """
     parameters = pika.URLParameters(broker_url)
     parameters.socket_timeout = WAIT_SECONDS
     parameters.stack_timeout = WAIT_SECONDS
     parameters.blocked_connection_timeout = WAIT_SECONDS
+    parameters.heartbeat = HEARTBEAT_SECONDS
     return parameters

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from amqp.exceptions import AMQPError
+from amqp.exceptions import AMQPError, MessageNacked
 from celery import Celery
 from kombu import Connection
 from kombu.exceptions import KombuError
@@ -22,17 +22,18 @@ from libs.common.messaging.names import (
     plan_task_id,
 )
 
-_BROKER_ERRORS = (KombuError, AMQPError, RedisError, OSError)
+_BROKER_ERRORS = (KombuError, AMQPError, MessageNacked, RedisError, OSError)
 
 
 class Dispatcher:
     """Publishes task messages, one at a time, over a connection of its own.
 
-    Safe to share between threads. A connection that failed is thrown away: a confirm that comes late on it
-    would be taken for that of the next message. Make one per process, after any fork.
+    Safe to share between threads; make one per process, after any fork. A send takes at most about twice
+    `publish_timeout` seconds: once to connect, once for the confirm.
     """
 
     def __init__(self, celery: Celery, publish_timeout: float) -> None:
+        """Connect to nothing yet."""
         self._celery = celery
         self._timeout = publish_timeout
         self._lock = threading.Lock()
@@ -56,24 +57,72 @@ class Dispatcher:
         """Ask a worker to see whether a job is over; raises `PublishFault`."""
         self._send(FINISH, finish_task_id(job_id), job_id=str(job_id), request_id=request_id)
 
+    def send_tick(self, task: str, expires: float) -> None:
+        """Ask a worker for a periodic task within `expires` seconds, or never; raises `PublishFault`."""
+        self._send(task, None, options={"expires": expires, "ignore_result": True})
+
     def close(self) -> None:
         """Close the connection; the next send opens another."""
+        with self._lock:
+            self._drop_connection()
+
+    def _send(
+        self, task: str, task_id: str | None, options: dict[str, Any] | None = None, **kwargs: Any
+    ) -> None:
+        with self._exclusively():
+            if self._connection is not None and self._is_published(task, task_id, options, kwargs):
+                return
+            try:
+                self._connection = self._connect()
+                self._publish(task, task_id, options, kwargs)
+            except _BROKER_ERRORS as exc:
+                self._drop_connection()
+                raise PublishFault(f"{task} was not confirmed by the broker: {exc!r}") from exc
+
+    def _is_published(
+        self, task: str, task_id: str | None, options: dict[str, Any] | None, kwargs: dict[str, Any]
+    ) -> bool:
+        """Publish on the open connection; False when the broker has closed it since its last use.
+
+        A timeout is no reason to try again: the broker is there and does not answer.
+        """
+        try:
+            self._publish(task, task_id, options, kwargs)
+        except _BROKER_ERRORS as exc:
+            self._drop_connection()
+            if isinstance(exc, TimeoutError) or isinstance(exc.__cause__, TimeoutError):
+                raise PublishFault(f"{task} was not confirmed within {self._timeout} s") from exc
+            return False
+        return True
+
+    def _publish(
+        self, task: str, task_id: str | None, options: dict[str, Any] | None, kwargs: dict[str, Any]
+    ) -> None:
+        self._celery.send_task(
+            task,
+            kwargs=kwargs,
+            task_id=task_id,
+            connection=self._connection,
+            confirm_timeout=self._timeout,
+            retry=False,  # kombu's own retry knows no deadline
+            **(options or {}),
+        )
+
+    def _connect(self) -> Connection:
+        """Open a connection in one attempt; no wait on it is longer than the timeout."""
+        connection = self._celery.connection_for_write()
+        connection.ensure_connection(max_retries=0, timeout=self._timeout)
+        # py-amqp waits without a bound for replies other than the confirm, such as a declared queue's.
+        socket = getattr(connection.connection, "sock", None)
+        if socket is not None:
+            socket.settimeout(self._timeout)
+        return connection
+
+    def _drop_connection(self) -> None:
+        """Throw the connection away; a late confirm on it would be taken for that of the next message."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.collapse()
-
-    def _send(self, task: str, task_id: str, **kwargs: Any) -> None:
-        with self._exclusively(), self._faults(task):
-            if self._connection is None:
-                self._connection = self._celery.connection_for_write()
-            self._celery.send_task(
-                task,
-                kwargs=kwargs,
-                task_id=task_id,
-                connection=self._connection,
-                confirm_timeout=self._timeout,
-                retry=False,
-            )
+            connection.collect()
 
     @contextmanager
     def _exclusively(self) -> Iterator[None]:
@@ -83,11 +132,3 @@ class Dispatcher:
             yield
         finally:
             self._lock.release()
-
-    @contextmanager
-    def _faults(self, task: str) -> Iterator[None]:
-        try:
-            yield
-        except _BROKER_ERRORS as exc:
-            self.close()
-            raise PublishFault(f"{task} was not confirmed by the broker: {exc!r}") from exc

@@ -1,13 +1,17 @@
 """Run a Celery worker in this process: what the worker and the loader have in common."""
 
 import ctypes
+import logging
 import os
 import signal
 import socket
+import warnings
+from functools import partial
 from typing import Any
 
 import structlog
 from celery import Celery, signals
+from celery.exceptions import SecurityWarning
 from kombu.exceptions import KombuError
 
 from libs.common.log import get_logger
@@ -28,17 +32,18 @@ def run_worker(
     SIGTERM lets running tasks end first; children do not outlive a killed parent.
     """
     _connect_signals()
+    _log_warnings()
     serve_metrics(settings)
     _declare_dead_letters(celery)
     log.info("service_started", service=service, queues=queues, concurrency=concurrency)
     celery.worker_main(
         [
+            "--quiet",  # no banner between the log's lines
             "worker",
             "--pool=prefork",
             f"--concurrency={concurrency}",
             f"--queues={','.join(queues)}",
             f"--hostname={service}-{os.getpid()}@{socket.gethostname()}",
-            f"--loglevel={settings.log_level}",
             "--without-gossip",  # workers learn nothing from each other: the ledger knows
             "--without-mingle",
         ]
@@ -59,18 +64,26 @@ def _declare_dead_letters(celery: Celery) -> None:
 
 def _connect_signals() -> None:
     signals.setup_logging.connect(_keep_logging, weak=False)
-    signals.worker_process_init.connect(_die_with_parent, weak=False)
+    signals.worker_process_init.connect(partial(_die_with_parent, os.getpid()), weak=False)
     signals.task_prerun.connect(_bind_ids, weak=False)
     signals.task_postrun.connect(_clear_ids, weak=False)
+
+
+def _log_warnings() -> None:
+    """Send Python's warnings to the log; that of root is about pickle, which is not accepted here."""
+    logging.captureWarnings(capture=True)
+    warnings.filterwarnings("ignore", category=SecurityWarning)
 
 
 def _keep_logging(**_: Any) -> None:
     """Leave logging as it is: a receiver of this signal keeps Celery from configuring it."""
 
 
-def _die_with_parent(**_: Any) -> None:
+def _die_with_parent(parent: int, **_: Any) -> None:
     """Let the kernel end this child when its parent dies, so that kill -9 leaves no orphan at work."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)  # it died before it could be asked for
 
 
 def _bind_ids(task_id: str, task: Any, kwargs: dict[str, Any] | None = None, **_: Any) -> None:

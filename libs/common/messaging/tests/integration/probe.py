@@ -1,0 +1,53 @@
+"""Run a worker whose plan task does what its request id says; started by the tests as a process."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from libs.common.log import configure_logging, get_logger
+from libs.common.messaging.celery_app import make_celery
+from libs.common.messaging.names import JOBS_QUEUE, PLAN
+from libs.common.messaging.process import run_worker
+from libs.common.metrics import MetricsSettings
+from libs.common.settings import MessagingSettings
+from libs.common.testing.waiting import wait_for
+
+log = get_logger(__name__)
+
+
+class ProbeSettings(MetricsSettings, MessagingSettings):
+    """What the probe needs to know."""
+
+
+def main(folder: Path) -> None:
+    """Consume the jobs queue; each run of the task leaves a file with its process' id."""
+    settings = ProbeSettings.read()
+    configure_logging(settings, "probe")
+    celery = make_celery(settings, "probe")
+
+    @celery.task(name=PLAN)
+    def plan(job_id: str, request_id: str) -> str:
+        log.info("probe_ran")
+        with (folder / job_id).open("a") as runs:
+            runs.write(f"{os.getpid()}\n")
+        if request_id == "die":
+            _die()
+        if request_id == "fail":
+            raise RuntimeError("as told")
+        if request_id == "hold":
+            wait_for((folder / "release").exists, 60, "release")
+            (folder / f"{job_id}.ended").touch()
+        return request_id
+
+    run_worker(celery, settings, service="probe", queues=[JOBS_QUEUE], concurrency=1)
+
+
+def _die() -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("unreachable")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

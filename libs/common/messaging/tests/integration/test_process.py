@@ -1,0 +1,305 @@
+"""A worker process loses no message and leaves nothing behind, whatever is killed or away."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.request import urlopen
+from uuid import UUID, uuid4
+
+import pika
+import pytest
+
+import libs.common.messaging.process
+from libs.common.messaging.names import DEAD_LETTER_QUEUE, JOBS_QUEUE
+from libs.common.messaging.tests.integration.conftest import Mail, MakeDispatcher
+from libs.common.stack.ports import free_ports
+from libs.common.testing.vhosts import ScratchVhost
+from libs.common.testing.waiting import wait_for
+
+ROOT = Path(libs.common.messaging.process.__file__).parents[3]
+START_SECONDS = 30
+DELIVERY_LIMIT = 2
+
+Take = Callable[[str], Mail | None]
+
+
+class Probe:
+    """A worker process and what its tasks left in its folder."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder = folder
+        self.log, self.output = folder / "log", folder / "output"
+        with self.log.open("a") as log, self.output.open("a") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "libs.common.messaging.tests.integration.probe", folder],
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": str(ROOT), "ADSP_LOG_FORMAT": "json"}
+                | environment,
+                stdout=output,
+                stderr=log,
+            )
+
+    def runs(self, job_id: UUID) -> list[int]:
+        """Return the process of each run of a job's task."""
+        path = self.folder / str(job_id)
+        return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+    def wait_for_run(self, job_id: UUID) -> int:
+        """Wait until the task has run and return the first process that ran it."""
+        return wait_for(lambda: self.runs(job_id), START_SECONDS, f"run of {job_id}")[0]
+
+    def events(self) -> list[dict[str, object]]:
+        """Return the log's lines; each of them must be JSON."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+
+@pytest.fixture
+def start_probe(
+    own_vhost: ScratchVhost, redis_url: str, tmp_path: Path
+) -> Iterator[Callable[..., Probe]]:
+    """Give a function that starts a worker; each is gone after the test."""
+    started: list[Probe] = []
+
+    def start(**environment: str) -> Probe:
+        servers = {
+            "ADSP_BROKER_URL": own_vhost.url,
+            "ADSP_REDIS_URL": redis_url,
+            "ADSP_QUEUE_DELIVERY_LIMIT": str(DELIVERY_LIMIT),
+        }
+        started.append(Probe(tmp_path, servers | environment))
+        return started[-1]
+
+    yield start
+    for probe in started:
+        (probe.folder / "release").touch()
+        probe.process.kill()
+        probe.process.wait(10)
+
+
+@pytest.fixture
+def send(own_vhost: ScratchVhost) -> Iterator[Callable[..., UUID]]:
+    """Give a function that sends a plan, as a service with the probe's settings would."""
+    with_limit = pika.URLParameters(own_vhost.url)
+    connection = pika.BlockingConnection(with_limit)
+    channel = connection.channel()
+
+    def send_one(what: str = "run", **changes: object) -> UUID:
+        job_id = uuid4()
+        content = [[], {"job_id": str(job_id), "request_id": what}, {}]
+        headers: dict[str, object] = {"task": "jobs.plan", "id": str(job_id), "lang": "py"}
+        channel.basic_publish(
+            "",
+            JOBS_QUEUE,
+            json.dumps(content).encode(),
+            pika.BasicProperties(
+                headers=headers | changes,
+                content_type="application/json",
+                content_encoding="utf-8",
+                correlation_id=str(job_id),
+                delivery_mode=2,
+            ),
+        )
+        return job_id
+
+    yield send_one
+    connection.close()
+
+
+def wait_until_consuming(vhost: ScratchVhost) -> None:
+    """Wait until the worker has declared its queues."""
+    names = {JOBS_QUEUE, DEAD_LETTER_QUEUE}
+    wait_for(
+        lambda: names <= {queue["name"] for queue in vhost.queues()}, START_SECONDS, "queues"
+    )
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process exists and is not a zombie."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def dead_letter(take: Take) -> Mail:
+    """Wait for a dead letter and take it."""
+    return wait_for(lambda: take(DEAD_LETTER_QUEUE), 20, "dead letter")
+
+
+def test_ids_of_a_message_stand_in_every_log_line_of_its_task(
+    start_probe: Callable[..., Probe], send: Callable[..., UUID], own_vhost: ScratchVhost
+) -> None:
+    probe = start_probe()
+    wait_until_consuming(own_vhost)
+
+    job_id = send("request-9")
+    probe.wait_for_run(job_id)
+    [line] = wait_for(
+        lambda: [event for event in probe.events() if event["event"] == "probe_ran"], 5, "log line"
+    )
+
+    assert (line["job_id"], line["request_id"], line["task"], line["service"]) == (
+        str(job_id),
+        "request-9",
+        "jobs.plan",
+        "probe",
+    )
+
+
+def test_task_runs_and_is_acknowledged_while_redis_is_away(
+    start_probe: Callable[..., Probe], send: Callable[..., UUID], own_vhost: ScratchVhost, take: Take
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    probe = start_probe(ADSP_REDIS_URL=f"redis://127.0.0.1:{port}/0")
+    wait_until_consuming(own_vhost)
+
+    jobs = [send(), send("fail"), send()]
+    for job_id in jobs:
+        probe.wait_for_run(job_id)
+    wait_for(lambda: "result_not_stored" in probe.log.read_text(), 10, "lost result in the log")
+    probe.process.terminate()
+    probe.process.wait(20)
+
+    assert [len(probe.runs(job_id)) for job_id in jobs] == [1, 1, 1]
+    assert take(JOBS_QUEUE) is None
+
+
+def test_failed_task_is_not_repeated_by_the_broker(
+    start_probe: Callable[..., Probe], send: Callable[..., UUID], own_vhost: ScratchVhost, take: Take
+) -> None:
+    """What is tried again is decided in the ledger."""
+    probe = start_probe()
+    wait_until_consuming(own_vhost)
+
+    failed, after = send("fail"), send()
+    probe.wait_for_run(after)
+
+    assert len(probe.runs(failed)) == 1
+    assert take(DEAD_LETTER_QUEUE) is None
+
+
+def test_message_of_a_killed_parent_comes_again_and_no_child_survives(
+    start_probe: Callable[..., Probe], send: Callable[..., UUID], own_vhost: ScratchVhost
+) -> None:
+    probe = start_probe()
+    wait_until_consuming(own_vhost)
+    job_id = send("hold")
+    child = probe.wait_for_run(job_id)
+
+    probe.process.kill()
+    probe.process.wait(10)
+    wait_for(lambda: not is_alive(child), 5, "end of the child")
+    start_probe()
+    (probe.folder / "release").touch()
+
+    wait_for(lambda: len(probe.runs(job_id)) == 2, START_SECONDS, "second delivery")
+
+
+def test_sigterm_lets_the_running_task_end(
+    start_probe: Callable[..., Probe], send: Callable[..., UUID], own_vhost: ScratchVhost, take: Take
+) -> None:
+    probe = start_probe()
+    wait_until_consuming(own_vhost)
+    job_id = send("hold")
+    probe.wait_for_run(job_id)
+
+    probe.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: "Warm shutdown" in probe.output.read_text(), 10, "begin of the shutdown")
+    (probe.folder / "release").touch()
+    probe.process.wait(20)
+
+    assert (probe.folder / f"{job_id}.ended").exists()
+    assert take(JOBS_QUEUE) is None
+
+
+def test_message_that_kills_its_worker_each_time_becomes_a_dead_letter(
+    start_probe: Callable[..., Probe], send: Callable[..., UUID], own_vhost: ScratchVhost, take: Take
+) -> None:
+    probe = start_probe()
+    wait_until_consuming(own_vhost)
+
+    deadly = send("die")
+    mail = dead_letter(take)
+    harmless = send()
+    probe.wait_for_run(harmless)
+
+    assert mail.kwargs["job_id"] == str(deadly)
+    assert mail.properties.headers is not None
+    assert mail.properties.headers["x-death"][0]["reason"] == "delivery_limit"
+    assert len(probe.runs(deadly)) == DELIVERY_LIMIT + 1
+
+
+@pytest.mark.parametrize(
+    ("body", "properties"),
+    [
+        (b"\x80\x04garbage", {"content_type": "application/x-python-serialize"}),
+        (b"{not json", {"content_type": "application/json", "content_encoding": "utf-8"}),
+        (b"not a task at all", {}),
+        (b"[]", {"content_type": "application/json", "headers": {"task": "jobs.plan", "id": "1"}}),
+        (
+            b"[[], {}, {}]",
+            {"content_type": "application/json", "headers": {"task": "no.such.task", "id": "1"}},
+        ),
+    ],
+    ids=["pickle", "broken-json", "plain-text", "empty-list", "unknown-task"],
+)
+def test_garbage_becomes_a_dead_letter_and_the_worker_goes_on(
+    start_probe: Callable[..., Probe],
+    send: Callable[..., UUID],
+    own_vhost: ScratchVhost,
+    take: Take,
+    body: bytes,
+    properties: dict[str, object],
+) -> None:
+    probe = start_probe()
+    wait_until_consuming(own_vhost)
+
+    connection = pika.BlockingConnection(pika.URLParameters(own_vhost.url))
+    connection.channel().basic_publish("", JOBS_QUEUE, body, pika.BasicProperties(**properties))  # type: ignore[arg-type]
+    connection.close()
+    probe.wait_for_run(send())
+
+    assert dead_letter(take).body == body
+
+
+def test_only_the_queues_that_are_needed_are_declared(
+    start_probe: Callable[..., Probe], own_vhost: ScratchVhost
+) -> None:
+    """Celery's delayed delivery would add 28."""
+    start_probe()
+    wait_until_consuming(own_vhost)
+
+    assert {queue["name"] for queue in own_vhost.queues()} <= {"jobs", "load", "dead-letters"}
+
+
+def test_metrics_are_served(start_probe: Callable[..., Probe], own_vhost: ScratchVhost) -> None:
+    [port] = free_ports(1)
+    start_probe(ADSP_METRICS_PORT=str(port))
+    wait_until_consuming(own_vhost)
+
+    with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        text = answer.read().decode()
+
+    assert "process_cpu_seconds_total" in text
+
+
+def test_worker_waits_for_a_broker_that_is_away(
+    start_probe: Callable[..., Probe],
+    send: Callable[..., UUID],
+    make_dispatcher: MakeDispatcher,
+    relayed_url: str,
+    own_vhost: ScratchVhost,
+) -> None:
+    """The order in which servers and services start does not matter."""
+    closed = relayed_url  # the relay of this test never lets a byte pass
+    probe = start_probe(ADSP_BROKER_URL=closed)
+    wait_until_consuming(own_vhost)
+
+    assert probe.process.poll() is None

@@ -1,0 +1,61 @@
+-- Describe one relation as a target of loads; the partitions of a partitioned table count as parts of it.
+WITH target AS (
+    SELECT c.oid, c.relkind, c.relrowsecurity, n.oid AS namespace
+    FROM pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = %(schema)s AND c.relname = %(name)s
+),
+parts AS (
+    SELECT oid FROM target
+    UNION
+    SELECT tree.relid FROM target, pg_catalog.pg_partition_tree(target.oid) AS tree
+),
+-- What is evaluated for each row: defaults, checks, and the checks and defaults of domains.
+expressions AS (
+    SELECT 'pg_attrdef'::regclass AS classid, d.oid
+    FROM pg_catalog.pg_attrdef AS d JOIN parts ON parts.oid = d.adrelid
+    UNION ALL
+    SELECT 'pg_constraint'::regclass, k.oid
+    FROM pg_catalog.pg_constraint AS k
+    WHERE k.contypid <> 0 OR k.conrelid IN (SELECT oid FROM parts)
+    UNION ALL
+    SELECT 'pg_type'::regclass, t.oid FROM pg_catalog.pg_type AS t WHERE t.typtype = 'd'
+)
+SELECT
+    target.oid,
+    target.relkind::text AS kind,
+    target.relrowsecurity AS has_row_security,
+    EXISTS (
+        SELECT FROM pg_catalog.pg_rewrite AS r
+        WHERE r.ev_class = target.oid AND r.ev_type IN ('2', '3', '4')
+    ) AS has_rules,
+    EXISTS (
+        SELECT FROM pg_catalog.pg_class AS c JOIN parts ON parts.oid = c.oid WHERE c.relkind = 'f'
+    ) AS has_foreign_parts,
+    EXISTS (
+        SELECT FROM pg_catalog.pg_index AS i JOIN parts ON parts.oid = i.indrelid
+        WHERE i.indisunique OR i.indisexclusion
+    ) AS has_unique_index,
+    EXISTS (
+        SELECT FROM pg_catalog.pg_constraint AS k
+        WHERE k.contype = 'f'
+            AND k.conrelid IN (SELECT oid FROM parts) AND k.confrelid IN (SELECT oid FROM parts)
+    ) AS references_itself,
+    EXISTS (
+        SELECT FROM pg_catalog.pg_trigger AS t JOIN parts ON parts.oid = t.tgrelid
+        WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')
+    ) AS has_user_triggers,
+    -- Functions of Postgres itself are pinned and have no entry in pg_depend.
+    EXISTS (
+        SELECT FROM pg_catalog.pg_depend AS d
+        JOIN expressions AS e ON e.classid = d.classid AND e.oid = d.objid
+        JOIN pg_catalog.pg_proc AS f ON d.refclassid = 'pg_proc'::regclass AND f.oid = d.refobjid
+        WHERE f.provolatile <> 'i'
+    ) AS calls_user_functions,
+    (
+        SELECT coalesce(array_agg(DISTINCT a.attname::text), '{}')
+        FROM pg_catalog.pg_constraint AS k
+        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = ANY (k.confkey)
+        WHERE k.contype = 'f' AND k.confrelid = target.oid
+    ) AS referenced_columns
+FROM target

@@ -1,0 +1,179 @@
+"""The splitter agrees with a slow reference on every file, however the stream is cut."""
+
+import io
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from libs.common.datasets import FileFormat
+from libs.common.records import Record, find_boundaries, split
+from libs.common.states import ErrorCode
+from libs.common.testing.reference_splitter import ReferenceRecord, reference_split
+
+DIALECTS = [
+    FileFormat(),
+    FileFormat(delimiter=";", quote="'", null="NULL"),
+    FileFormat(delimiter="\t", encoding="latin-1"),
+    FileFormat(delimiter="|", encoding="cp1252", null="\\N"),
+    FileFormat(delimiter="^", quote="]", encoding="utf-8", null="é"),
+]
+PIECES = [b",", b";", b"\t", b"|", b"^", b'"', b'""', b"'", b"]", b"\n", b"\r\n", b"\r", b"a", b"b1"]
+PIECES += [b" ", b"NULL", b"\\N", b"\\.", b"\0", b"\xc3\xa9", b"\xe9", b"\x81", b"\xff", b'"x\ny"', b"long" * 4]
+FILES = st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join)
+
+
+class Trickle:
+    """A stream that gives at most `step` bytes a read, as a pipe or a decompressor may."""
+
+    def __init__(self, data: bytes, step: int) -> None:
+        self._data, self._step = io.BytesIO(data), step
+
+    def read(self, size: int, /) -> bytes:
+        """Return fewer bytes than asked for."""
+        return self._data.read(min(size, self._step))
+
+
+def as_reference(record: Record) -> ReferenceRecord:
+    """Put a record into the form of the reference."""
+    cells = None if record.fault else [c if c is None else c.decode() for c in record.cells]
+    code = record.fault.code if record.fault else None
+    return ReferenceRecord(record.line_number, record.byte_offset, record.raw, cells, code)
+
+
+def split_all(data: bytes, dialect: FileFormat, **options: int | None) -> list[Record]:
+    """Split `data` in one go."""
+    return [r for block in split(io.BytesIO(data), dialect, **options) for r in block]  # type: ignore[arg-type]
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    data=FILES,
+    dialect=st.sampled_from(DIALECTS),
+    block_bytes=st.sampled_from([1, 2, 3, 5, 7, 64, 1 << 20]),
+    step=st.sampled_from([1, 3, 1 << 20]),
+    cap=st.sampled_from([4, 9, 1 << 20]),
+    width=st.sampled_from([None, 2, 3]),
+)
+@example(b'"' + b"x" * 8 + b"\r\n1,2\n", DIALECTS[0], 1, 1, 9, 2)
+@example(b'"' + b"x" * 7 + b"\r" + b"\n1,2\n", DIALECTS[0], 1, 1, 9, 2)
+@example(b"x" * 9 + b"\r", DIALECTS[0], 2, 1, 9, 2)
+def test_agrees_with_the_reference_for_every_block_size(
+    data: bytes, dialect: FileFormat, block_bytes: int, step: int, cap: int, width: int | None
+) -> None:
+    blocks = split(
+        Trickle(data, step),
+        dialect,
+        width=width,
+        max_record_bytes=cap,
+        block_bytes=block_bytes,
+    )
+
+    records = [record for block in blocks for record in block]
+
+    assert [as_reference(r) for r in records] == reference_split(
+        data, dialect, width=width, cap=cap
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=FILES, dialect=st.sampled_from(DIALECTS), cap=st.sampled_from([4, 1 << 20]))
+def test_a_file_cut_at_any_record_splits_into_the_same_records_and_messages(
+    data: bytes, dialect: FileFormat, cap: int
+) -> None:
+    whole = split_all(data, dialect, max_record_bytes=cap)
+
+    for cut in whole:
+        start, line = cut.byte_offset, cut.line_number
+        head = split_all(data, dialect, max_record_bytes=cap, end_offset=start)
+        tail = split_all(
+            data[start:], dialect, max_record_bytes=cap, first_offset=start, first_line=line
+        )
+        assert head + tail == whole
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    data=FILES,
+    dialect=st.sampled_from(DIALECTS),
+    chunk_bytes=st.integers(1, 60),
+    block_bytes=st.sampled_from([1, 3, 16, 1 << 20]),
+    cap=st.sampled_from([4, 1 << 20]),
+)
+def test_boundaries_cut_a_file_into_chunks_that_hold_every_record_once(
+    data: bytes, dialect: FileFormat, chunk_bytes: int, block_bytes: int, cap: int
+) -> None:
+    boundaries = find_boundaries(
+        io.BytesIO(data), dialect, chunk_bytes, max_record_bytes=cap, block_bytes=block_bytes
+    )
+
+    ends = [*(b.byte_offset for b in boundaries[1:]), None]
+    chunks = [
+        split_all(
+            data[b.byte_offset :],
+            dialect,
+            max_record_bytes=cap,
+            first_offset=b.byte_offset,
+            first_line=b.line_number,
+            end_offset=end,
+        )
+        for b, end in zip(boundaries, ends, strict=True)
+    ]
+    assert [r for chunk in chunks for r in chunk] == split_all(data, dialect, max_record_bytes=cap)
+    assert all(b.byte_offset < len(data) for b in boundaries[1:])
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        pytest.param(b"a,b\n", [[b"a", b"b"]], id="plain"),
+        pytest.param(b'a,\n"",""\n', [[b"a", None], [b"", b""]], id="null-and-empty"),
+        pytest.param(b'"a\nb",c\r\nd,e', [[b"a\nb", b"c"], [b"d", b"e"]], id="newline-in-quotes"),
+        pytest.param(b"a,b\rc,d\r", [[b"a", b"b"], [b"c", b"d"]], id="lone-cr"),
+        pytest.param(b"\n\r\n\ra,b\n\n", [[b"a", b"b"]], id="blank-lines"),
+        pytest.param(b' "a",b\nc,d\n', [ErrorCode.MALFORMED_QUOTE, [b"c", b"d"]], id="space-quote"),
+        pytest.param(b'"a"x,b\nc,d\n', [ErrorCode.MALFORMED_QUOTE, [b"c", b"d"]], id="text-after"),
+        pytest.param(b'a,"b\nc,d\n', [ErrorCode.MALFORMED_QUOTE], id="never-closed"),
+        pytest.param(b"a\0,b\nc,d\n", [ErrorCode.ENCODING_ERROR, [b"c", b"d"]], id="nul"),
+        pytest.param(b"\xff,b\nc,d\n", [ErrorCode.ENCODING_ERROR, [b"c", b"d"]], id="bad-utf8"),
+        pytest.param(b"a\na,b,c\n", [ErrorCode.MISSING_CELL, ErrorCode.EXTRA_CELL], id="ragged"),
+    ],
+)
+def test_examples_by_hand(data: bytes, expected: list[object]) -> None:
+    records = split_all(data, FileFormat(), width=2)
+
+    assert [r.fault.code if r.fault else r.cells for r in records] == expected
+
+
+def test_a_quote_that_never_closes_in_a_long_file_fails_one_record_and_the_rest_loads() -> None:
+    data = b'1,"oops\n' + b"2,fine\n" * 1000
+
+    records = split_all(data, FileFormat(), width=2, max_record_bytes=1024, block_bytes=256)
+
+    assert records[0].fault is not None
+    assert records[0].fault.code is ErrorCode.LINE_TOO_LONG
+    assert len(records[0].raw) == 1024
+    assert f"bytes 0 to {records[1].byte_offset}" in records[0].fault.message
+    assert all(r.cells == [b"2", b"fine"] for r in records[1:])
+    assert records[1].line_number == data[: records[1].byte_offset].count(b"\n") + 1
+
+
+def test_an_endless_record_is_skipped_in_bounded_memory() -> None:
+    class Endless:
+        """200 MB of one line, made as it is read; it remembers the largest read."""
+
+        left, largest = 200 << 20, 0
+
+        def read(self, size: int, /) -> bytes:
+            self.largest = max(self.largest, size)
+            size = min(size, self.left)
+            self.left -= size
+            return b"x" * size
+
+    stream = Endless()
+    [[record]] = split(stream, FileFormat(), max_record_bytes=1 << 16, block_bytes=1 << 16)
+
+    assert record.fault is not None
+    assert record.fault.code is ErrorCode.LINE_TOO_LONG
+    assert len(record.raw) == 1 << 16
+    assert stream.largest <= 1 << 18

@@ -1,0 +1,114 @@
+"""A due time makes one job, whoever ticks, however often, however late."""
+
+import threading
+from datetime import UTC, date, datetime
+
+import pytest
+from sqlalchemy import select
+
+from libs.common.db.models import Dataset, Job
+from libs.common.states import JobState, Trigger
+from services.worker.dispatching import dispatch_due
+from services.worker.tests.conftest import Bench
+
+DAILY = {"cron": "30 2 * * *", "time_zone": "Europe/Vienna"}
+MONDAY = datetime(2026, 3, 23, tzinfo=UTC)
+
+
+def _jobs(bench: Bench) -> list[Job]:
+    with bench.worker.sessions() as session:
+        return list(session.scalars(select(Job).order_by(Job.due_at)))
+
+
+def test_the_latest_missed_time_is_caught_up(bench: Bench) -> None:
+    """After a pause of three days one job is made, for the last due time and its local date."""
+    bench.put_dataset(last_due_at=MONDAY, source="items-{data_date}.csv", schedule=DAILY)
+
+    assert dispatch_due(bench.worker, datetime(2026, 3, 26, 12, tzinfo=UTC)) == 1
+
+    (job,) = _jobs(bench)
+    assert job.due_at == datetime(2026, 3, 26, 1, 30, tzinfo=UTC)
+    assert (job.data_date, job.source) == (date(2026, 3, 26), "items-2026-03-26.csv")
+    assert (job.trigger, job.state) == (Trigger.SCHEDULE, JobState.QUEUED)
+    assert job.published_at is not None
+
+
+def test_every_missed_time_is_caught_up_on_request_also_across_the_clock_change(
+    bench: Bench,
+) -> None:
+    """On 29 March 2026 there is no 02:30 in Vienna: that day's job is due at 03:00, once."""
+    bench.put_dataset(
+        last_due_at=datetime(2026, 3, 27, 12, tzinfo=UTC),
+        source="items-{data_date}.csv",
+        schedule=DAILY | {"catch_up": "all"},
+    )
+
+    dispatch_due(bench.worker, datetime(2026, 3, 30, 12, tzinfo=UTC))
+
+    assert [job.due_at for job in _jobs(bench)] == [
+        datetime(2026, 3, 28, 1, 30, tzinfo=UTC),
+        datetime(2026, 3, 29, 1, 0, tzinfo=UTC),
+        datetime(2026, 3, 30, 0, 30, tzinfo=UTC),
+    ]
+
+
+def test_a_second_tick_makes_nothing(bench: Bench) -> None:
+    """Ticks are idempotent."""
+    bench.put_dataset(last_due_at=MONDAY, schedule=DAILY)
+    now = datetime(2026, 3, 24, 12, tzinfo=UTC)
+    dispatch_due(bench.worker, now)
+
+    assert dispatch_due(bench.worker, now) == 0
+
+    assert len(_jobs(bench)) == 1
+
+
+def test_ten_dispatchers_at_once_make_one_job(bench: Bench) -> None:
+    """Two schedulers do no harm."""
+    bench.put_dataset(last_due_at=MONDAY, schedule=DAILY)
+    now = datetime(2026, 3, 24, 12, tzinfo=UTC)
+    made: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: made.append(dispatch_due(bench.worker, now)))
+        for _ in range(10)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert sorted(made) == [0] * 9 + [1]
+    assert len(_jobs(bench)) == 1
+
+
+def test_a_source_that_is_still_loaded_for_its_date_is_not_loaded_beside_it(bench: Bench) -> None:
+    """One live scheduled job per dataset, date and source; the time counts as dispatched."""
+    bench.put_dataset(
+        last_due_at=MONDAY, schedule={"cron": "0 * * * *", "catch_up": "all"}, source="items.csv"
+    )
+
+    assert dispatch_due(bench.worker, datetime(2026, 3, 23, 3, tzinfo=UTC)) == 1
+
+    with bench.worker.sessions() as session:
+        last_due_at = session.scalars(select(Dataset.last_due_at)).one()
+    assert last_due_at == datetime(2026, 3, 23, 3, tzinfo=UTC)
+
+
+def test_a_job_is_made_also_when_the_broker_is_away(bench: Bench) -> None:
+    """It stays queued and due, for the sweeper to send."""
+    bench.put_dataset(last_due_at=MONDAY, schedule=DAILY)
+    bench.cut_broker()
+
+    dispatch_due(bench.worker, datetime(2026, 3, 24, 12, tzinfo=UTC))
+
+    (job,) = _jobs(bench)
+    assert (job.state, job.published_at) == (JobState.QUEUED, None)
+    assert job.next_attempt_at is not None
+    assert job.next_attempt_at <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize("cron", ["61 * * * *", "not a cron", "* * * *"])
+def test_a_cron_that_means_nothing_is_refused(bench: Bench, cron: str) -> None:
+    """With a message that shows a good one."""
+    with pytest.raises(ValueError, match="30 2"):
+        bench.put_dataset(last_due_at=MONDAY, schedule={"cron": cron})

@@ -1,0 +1,151 @@
+"""A job ends as its chunks say, once, with its event in the same transaction."""
+
+import json
+
+import pika
+import pytest
+from sqlalchemy import select, update
+
+from libs.common.db.models import Chunk, Event, Job
+from libs.common.messaging.events import publish_pending
+from libs.common.states import ChunkState, JobState
+from services.worker.finishing import WITHDRAWN, finish
+from services.worker.planning import plan
+from services.worker.tests.conftest import Bench
+
+
+def _planned(bench: Bench, rows: int = 20, **definition: object) -> Job:
+    bench.put_dataset(**definition)  # type: ignore[arg-type]
+    bench.set(chunk_bytes=200)
+    bench.write_rows(rows)
+    job = bench.make_job()
+    plan(bench.worker, job.id)
+    return job
+
+
+def _set_chunks(bench: Bench, job: Job, *conditions: object, **values: object) -> None:
+    with bench.worker.sessions.begin() as session:
+        session.execute(update(Chunk).where(Chunk.job_id == job.id, *conditions).values(values))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("rejected", "state"),
+    [(0, JobState.SUCCEEDED), (2, JobState.COMPLETED_WITH_REJECTS)],
+)
+def test_a_job_ends_with_the_sum_of_its_chunks(
+    bench: Bench, rejected: int, state: JobState
+) -> None:
+    """The counts of a finished job add up to what was read."""
+    job = _planned(bench)
+    _set_chunks(
+        bench,
+        job,
+        state=ChunkState.DONE,
+        rows_read=20,
+        rows_loaded=20 - rejected,
+        rows_rejected=rejected,
+    )
+
+    assert finish(bench.worker, job.id) == state
+
+    ended = bench.job(job)
+    assert (ended.rows_read, ended.rows_loaded, ended.rows_rejected) == (20, 20 - rejected, rejected)
+    assert ended.finished_at is not None
+
+
+def test_chunks_in_order_are_sent_one_after_the_other(bench: Bench) -> None:
+    """Finish sends chunk n+1 once chunk n is done, so that the first record of a key wins."""
+    job = _planned(bench, atomic=False)
+    _set_chunks(bench, job, Chunk.number == 0, state=ChunkState.DONE)
+
+    assert finish(bench.worker, job.id) == "running"
+    assert finish(bench.worker, job.id) == "running"
+
+    assert [chunk.number for chunk in bench.chunks(job) if chunk.published_at] == [0, 1]
+
+
+def test_a_failed_chunk_ends_the_job_and_withdraws_the_rest(bench: Bench) -> None:
+    """No loader can begin a chunk of a job that has ended."""
+    job = _planned(bench, atomic=False)
+    _set_chunks(bench, job, Chunk.number == 0, state=ChunkState.DONE, rows_read=4, rows_loaded=4)
+    _set_chunks(
+        bench,
+        job,
+        Chunk.number == 1,
+        state=ChunkState.FAILED,
+        error_code="load-fault",
+        error_message="disk full",
+    )
+
+    assert finish(bench.worker, job.id) == "failed"
+
+    ended = bench.job(job)
+    assert (ended.error_code, ended.error_message) == ("load-fault", "disk full")
+    assert (ended.rows_read, ended.rows_loaded) == (4, 4)
+    assert {chunk.error_code for chunk in bench.chunks(job)[2:]} == {WITHDRAWN}
+
+
+def test_a_job_waits_for_the_chunks_under_way_before_it_fails(bench: Bench) -> None:
+    """Rows that may still be committed must be counted."""
+    job = _planned(bench, atomic=False)
+    failed = {"state": ChunkState.FAILED, "error_code": "load-fault", "error_message": "disk full"}
+    _set_chunks(bench, job, Chunk.number == 0, state=ChunkState.RUNNING)
+    _set_chunks(bench, job, Chunk.number == 1, **failed)
+
+    assert finish(bench.worker, job.id) == "running"
+    _set_chunks(bench, job, Chunk.number == 0, state=ChunkState.DONE, rows_read=4, rows_loaded=4)
+    assert finish(bench.worker, job.id) == "failed"
+
+    assert bench.job(job).rows_loaded == 4
+
+
+def test_too_many_rejects_fail_a_job_that_is_not_atomic(bench: Bench) -> None:
+    """The threshold is over all chunks; what was loaded stays and is counted."""
+    job = _planned(bench, atomic=False, max_rejected_ratio=0.1)
+    _set_chunks(
+        bench, job, state=ChunkState.DONE, rows_read=10, rows_loaded=8, rows_rejected=2
+    )
+
+    assert finish(bench.worker, job.id) == "failed"
+
+    ended = bench.job(job)
+    assert ended.error_code == "too-many-rejects"
+    assert "max_rejected_ratio" in (ended.error_message or "")
+    assert ended.rows_loaded > 0
+
+
+def test_the_end_is_told_to_those_who_listen(bench: Bench) -> None:
+    """A queue bound to adsp.events gets one message with the job's end; the outbox notes it."""
+    job = _planned(bench)
+    connection = pika.BlockingConnection(pika.URLParameters(bench.worker.settings.broker_url))
+    channel = connection.channel()
+    channel.exchange_declare("adsp.events", exchange_type="topic", durable=True)
+    channel.queue_declare("listener", exclusive=True)
+    channel.queue_bind("listener", "adsp.events", routing_key="job.#")
+    _set_chunks(bench, job, state=ChunkState.DONE, rows_read=20, rows_loaded=20)
+
+    finish(bench.worker, job.id)
+
+    method, properties, body = channel.basic_get("listener", auto_ack=True)
+    connection.close()
+    assert method is not None and properties is not None and body is not None
+    assert method.routing_key == "job.succeeded"
+    assert json.loads(body)["job_id"] == str(job.id)
+    with bench.worker.sessions() as session:
+        event = session.scalars(select(Event).where(Event.job_id == job.id)).one()
+    assert event.published_at is not None
+    assert properties.message_id == str(event.id)
+
+
+def test_an_event_waits_when_the_broker_is_away(bench: Bench) -> None:
+    """Its turn comes again later; the job's end does not depend on it."""
+    job = _planned(bench)
+    bench.set(broker_url="amqp://guest:guest@127.0.0.1:1/")
+    _set_chunks(bench, job, state=ChunkState.DONE, rows_read=20, rows_loaded=20)
+
+    assert finish(bench.worker, job.id) == "succeeded"
+
+    with bench.worker.sessions() as session:
+        event = session.scalars(select(Event).where(Event.job_id == job.id)).one()
+    assert (event.published_at, event.attempt) == (None, 1)
+    assert publish_pending(bench.worker.sessions, bench.worker.settings.broker_url, 10) == 0

@@ -1,0 +1,263 @@
+"""Planning writes chunks for a source that can be loaded and a clear error for one that cannot."""
+
+import gzip
+import os
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from libs.common.db.models import Chunk, Job
+from libs.common.sources import SourceIdentity, fingerprint
+from libs.common.states import ChunkState, JobState, Trigger
+from services.worker.finishing import finish
+from services.worker.planning import plan
+from services.worker.tests.conftest import HEADER, Bench
+
+
+def test_plan_writes_one_chunk_for_an_atomic_dataset(bench: Bench) -> None:
+    """An atomic job is one transaction, so it is one chunk from the header's end to the file's."""
+    bench.put_dataset()
+    path = bench.write_rows(10)
+    job = bench.make_job()
+
+    assert plan(bench.worker, job.id) == "running"
+
+    planned, chunks = bench.job(job), bench.chunks(job)
+    assert (planned.bytes_total, planned.source_path) == (path.stat().st_size, str(path))
+    assert planned.fingerprint is not None and len(planned.fingerprint) == 64
+    assert [(c.number, c.byte_start, c.byte_end, c.first_line) for c in chunks] == [
+        (0, len(HEADER), None, 2)
+    ]
+
+
+def test_planning_twice_changes_nothing(bench: Bench) -> None:
+    """A redelivered plan finds the job planned."""
+    bench.put_dataset()
+    bench.write_rows(3)
+    job = bench.make_job()
+    plan(bench.worker, job.id)
+
+    assert plan(bench.worker, job.id) == "not-due"
+
+    assert bench.job(job).attempt == 1
+    assert len(bench.chunks(job)) == 1
+
+
+def test_plan_cuts_a_dataset_that_is_not_atomic_at_records(bench: Bench) -> None:
+    """Chunks cover the file without gap, and only the first is sent where the order of keys matters."""
+    bench.put_dataset(atomic=False)
+    bench.set(chunk_bytes=100)
+    content = bench.write_rows(20).read_bytes()
+    job = bench.make_job()
+
+    plan(bench.worker, job.id)
+
+    chunks = bench.chunks(job)
+    starts = [chunk.byte_start for chunk in chunks]
+    assert len(chunks) > 5
+    assert [chunk.byte_end for chunk in chunks] == [*starts[1:], None]
+    assert all(content[start:].startswith(b"SKU-") for start in starts)
+    assert [content[:s].count(b"\n") + 1 for s in starts] == [c.first_line for c in chunks]
+    assert bench.job(job).chunks_in_order
+    assert [chunk.number for chunk in chunks if chunk.published_at] == [0]
+
+
+def test_a_header_alone_is_a_plan(bench: Bench) -> None:
+    """A day without rows is a day, not an error."""
+    bench.put_dataset()
+    bench.write(HEADER)
+    job = bench.make_job()
+
+    assert plan(bench.worker, job.id) == "running"
+
+    assert len(bench.chunks(job)) == 1
+
+
+def _nothing(_folder: Path) -> None:
+    """Leave the source missing."""
+
+
+def _folder(folder: Path) -> None:
+    (folder / "items.csv").mkdir()
+
+
+def _fifo(folder: Path) -> None:
+    os.mkfifo(folder / "items.csv")
+
+
+def _empty(folder: Path) -> None:
+    (folder / "items.csv").touch()
+
+
+def _wrong_header(folder: Path) -> None:
+    (folder / "items.csv").write_text("sku,colour\n1,red\n")
+
+
+def _short_header(folder: Path) -> None:
+    (folder / "items.csv").write_text("sku,name\n1,lamp\n")
+
+
+def _repeated_header(folder: Path) -> None:
+    (folder / "items.csv").write_text("sku,sku,name,category,price,quantity,updated_at\n")
+
+
+def _outside(folder: Path) -> None:
+    (folder / "items.csv").symlink_to("/etc/passwd")
+
+
+def _truncated_archive(folder: Path) -> None:
+    (folder / "items.csv").write_bytes(gzip.compress(HEADER.encode() * 50)[:-20])
+
+
+@pytest.mark.parametrize(
+    ("prepare", "code", "cure"),
+    [
+        (_nothing, "source-missing", "put it there"),
+        (_folder, "source-not-regular", "name a file"),
+        (_fifo, "source-not-regular", "name a file"),
+        (_empty, "source-empty", "needs a header"),
+        (_wrong_header, "header-unknown-column", "colour"),
+        (_short_header, "header-missing-column", "category"),
+        (_repeated_header, "header-repeated-column", "sku"),
+        (_outside, "source-not-allowed", "ADSP_SOURCE_ROOTS"),
+        (_truncated_archive, "source-corrupt", "send the file again"),
+    ],
+)
+def test_a_source_that_cannot_be_loaded_fails_the_job_with_its_cure(
+    bench: Bench, prepare: object, code: str, cure: str
+) -> None:
+    """Nothing is loaded, and the job says what is wrong and what to do."""
+    bench.put_dataset()
+    prepare(bench.folder)  # type: ignore[operator]
+    job = bench.make_job()
+
+    assert plan(bench.worker, job.id) == "failed"
+
+    failed = bench.job(job)
+    assert failed.error_code == code
+    assert cure in (failed.error_message or "")
+    assert bench.chunks(job) == []
+
+
+def test_a_source_that_keeps_changing_is_looked_at_again_and_then_fails(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A half-written file waits for its writer, but not for ever."""
+    bench.put_dataset()
+    path = bench.write_rows(3)
+    grow = _growing(path)
+    monkeypatch.setattr("services.worker.inspection.fingerprint", grow)
+    job = bench.make_job()
+    attempts = bench.worker.settings.plan_max_attempts
+
+    states = [plan(bench.worker, job.id) for _ in range(attempts)]
+
+    assert states == ["queued"] * (attempts - 1) + ["failed"]
+    assert bench.job(job).error_code == "source-changing"
+
+
+def _growing(path: Path) -> object:
+    def fingerprint_while_written(source: Path, seen: SourceIdentity) -> str:
+        with path.open("a") as file:
+            file.write("more\n")
+        return fingerprint(source, seen)
+
+    return fingerprint_while_written
+
+
+def _load(bench: Bench, job: Job) -> None:
+    """Pretend that a loader has done the job's chunks."""
+    with bench.worker.sessions.begin() as session:
+        session.execute(
+            update(Chunk).where(Chunk.job_id == job.id).values(state=ChunkState.DONE)
+        )
+    finish(bench.worker, job.id)
+
+
+def test_the_same_content_under_another_name_is_a_duplicate(bench: Bench) -> None:
+    """Promise 2: the same content is never loaded twice, unless a person asks with force."""
+    bench.put_dataset()
+    bench.write_rows(3)
+    first = bench.make_job()
+    plan(bench.worker, first.id)
+    _load(bench, first)
+    bench.write_rows(3, "again.csv")
+    second, forced = bench.make_job(source="again.csv"), bench.make_job(source="again.csv", force=True)
+
+    assert plan(bench.worker, second.id) == "duplicate"
+    assert plan(bench.worker, forced.id) == "running"
+
+    assert bench.job(second).duplicate_of == first.id
+
+
+def test_a_twin_waits_while_the_same_content_is_loaded(bench: Bench) -> None:
+    """It becomes a duplicate when the first one has loaded."""
+    bench.put_dataset()
+    bench.write_rows(3)
+    first, twin = bench.make_job(), bench.make_job()
+    plan(bench.worker, first.id)
+
+    assert plan(bench.worker, twin.id) == "queued"
+    _load(bench, first)
+    assert plan(bench.worker, twin.id) == "duplicate"
+
+
+def test_a_twin_loads_when_the_first_one_fails(bench: Bench) -> None:
+    """Content that was not loaded is not a duplicate of anything."""
+    bench.put_dataset()
+    bench.write_rows(3)
+    first, twin = bench.make_job(), bench.make_job()
+    plan(bench.worker, first.id)
+    plan(bench.worker, twin.id)
+    with bench.worker.sessions.begin() as session:
+        session.execute(
+            update(Chunk)
+            .where(Chunk.job_id == first.id)
+            .values(state=ChunkState.FAILED, error_code="load-fault", error_message="disk full")
+        )
+    finish(bench.worker, first.id)
+
+    assert bench.job(first).state is JobState.FAILED
+    assert plan(bench.worker, twin.id) == "running"
+
+
+def test_a_failed_job_that_is_not_atomic_is_gone_on_with(bench: Bench) -> None:
+    """Chunks that an earlier job of the same content has loaded are taken over, not loaded again."""
+    bench.put_dataset(atomic=False)
+    bench.set(chunk_bytes=200)
+    bench.write_rows(20)
+    first = bench.make_job()
+    plan(bench.worker, first.id)
+    with bench.worker.sessions.begin() as session:
+        of_first = Chunk.job_id == first.id
+        session.execute(
+            update(Chunk)
+            .where(of_first, Chunk.number == 0)
+            .values(state=ChunkState.DONE, rows_read=4, rows_loaded=4)
+        )
+        session.execute(
+            update(Chunk)
+            .where(of_first, Chunk.number > 0)
+            .values(state=ChunkState.FAILED, error_code="load-fault", error_message="disk full")
+        )
+    finish(bench.worker, first.id)
+    second = bench.make_job()
+
+    plan(bench.worker, second.id)
+
+    before, after = bench.chunks(first), bench.chunks(second)
+    assert [c.byte_start for c in after] == [c.byte_start for c in before]
+    assert [c.state for c in after] == [ChunkState.DONE] + [ChunkState.QUEUED] * (len(before) - 1)
+    assert after[0].rows_loaded == 4
+    assert [c.number for c in after if c.published_at] == [1]
+
+
+def test_an_upload_is_complete_and_does_not_wait_to_settle(bench: Bench) -> None:
+    """An upload was renamed into place; waiting would only cost time."""
+    bench.set(source_settle_seconds=3600)
+    bench.put_dataset()
+    bench.write_rows(1)
+    job = bench.make_job(trigger=Trigger.UPLOAD)
+
+    assert plan(bench.worker, job.id) == "running"

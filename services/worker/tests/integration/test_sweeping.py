@@ -1,0 +1,216 @@
+"""The sweep brings back jobs, chunks, finishes and events that got lost, and buries dead letters."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pika
+import psycopg2
+from sqlalchemy import update
+
+from libs.common.db.models import Chunk, ChunkLease, Job
+from libs.common.messaging.names import DEAD_LETTER_EXCHANGE, DEAD_LETTER_QUEUE
+from libs.common.messaging.queues import dead_letter_queue
+from libs.common.states import ChunkState, JobState
+from libs.common.testing.waiting import wait_for
+from services.worker.planning import plan
+from services.worker.sweeping import sweep
+from services.worker.tests.conftest import Bench
+
+PAST = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def _change_job(bench: Bench, job: Job, **values: object) -> None:
+    with bench.worker.sessions.begin() as session:
+        session.execute(update(Job).where(Job.id == job.id).values(values))  # type: ignore[arg-type]
+
+
+def _change_chunk(bench: Bench, job: Job, **values: object) -> None:
+    with bench.worker.sessions.begin() as session:
+        session.execute(update(Chunk).where(Chunk.job_id == job.id).values(values))  # type: ignore[arg-type]
+
+
+def _planned(bench: Bench) -> Job:
+    bench.put_dataset()
+    bench.write_rows(3)
+    job = bench.make_job()
+    plan(bench.worker, job.id)
+    return job
+
+
+def test_a_job_that_was_never_published_is_sent(bench: Bench) -> None:
+    """The job's row is its outbox entry."""
+    bench.put_dataset()
+    job = bench.make_job()
+    _change_job(bench, job, next_attempt_at=PAST)
+
+    assert sweep(bench.worker).plans == 1
+    assert sweep(bench.worker).plans == 0
+
+    assert bench.job(job).published_at is not None
+
+
+def test_a_plan_that_was_cut_off_is_begun_again(bench: Bench) -> None:
+    """A job that runs without chunks lost its planner."""
+    bench.put_dataset()
+    bench.write_rows(3)
+    job = bench.make_job()
+    _change_job(bench, job, state=JobState.RUNNING, next_attempt_at=PAST, attempt=1)
+
+    assert sweep(bench.worker).plans == 1
+    assert plan(bench.worker, job.id) == "running"
+
+    assert len(bench.chunks(job)) == 1
+
+
+def test_a_chunk_that_is_overdue_is_sent_again(bench: Bench) -> None:
+    """Its message may be lost with the queue."""
+    job = _planned(bench)
+    _change_chunk(bench, job, next_attempt_at=PAST)
+
+    assert sweep(bench.worker).chunks == 1
+
+    (chunk,) = bench.chunks(job)
+    assert chunk.next_attempt_at is not None and chunk.next_attempt_at > datetime.now(UTC)
+
+
+def _lease(bench: Bench, job: Job, connection: object, expires_at: datetime) -> None:
+    with connection.cursor() as cursor:  # type: ignore[attr-defined]
+        cursor.execute(
+            "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+        )
+        pid, start = cursor.fetchone()
+    with bench.worker.sessions.begin() as session:
+        session.add(
+            ChunkLease(
+                job_id=job.id,
+                chunk_number=0,
+                holder="gone",
+                backend_pid=pid,
+                backend_start=start,
+                expires_at=expires_at,
+            )
+        )
+
+
+def test_the_backend_of_an_expired_lease_is_ended_and_its_chunk_is_given_on(bench: Bench) -> None:
+    """A loader that stalls in COPY holds its locks until somebody ends its backend."""
+    job = _planned(bench)
+    loader = psycopg2.connect(bench.loader_dsn)
+    _change_chunk(bench, job, state=ChunkState.RUNNING, attempt=1, next_attempt_at=None)
+    with loader.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM adsp.chunks WHERE job_id = %s FOR NO KEY UPDATE", (str(job.id),)
+        )
+    _lease(bench, job, loader, PAST)
+
+    assert wait_for(lambda: sweep(bench.worker).expired, 30, "the lost chunk to be freed") == 1
+
+    (chunk,) = bench.chunks(job)
+    assert chunk.state is ChunkState.QUEUED
+    assert chunk.published_at is not None
+    assert loader_is_cut_off(loader)
+
+
+def loader_is_cut_off(connection: object) -> bool:
+    """Tell whether the connection's backend is gone."""
+    try:
+        with connection.cursor() as cursor:  # type: ignore[attr-defined]
+            cursor.execute("SELECT 1")
+    except psycopg2.OperationalError:
+        return True
+    finally:
+        connection.close()  # type: ignore[attr-defined]
+    return False
+
+
+def test_a_lease_that_is_renewed_is_left_alone(bench: Bench) -> None:
+    """A long load is not a lost one."""
+    job = _planned(bench)
+    loader = psycopg2.connect(bench.loader_dsn)
+    _change_chunk(bench, job, state=ChunkState.RUNNING, attempt=1, next_attempt_at=None)
+    _lease(bench, job, loader, datetime.now(UTC) + timedelta(minutes=1))
+
+    assert sweep(bench.worker).expired == 0
+
+    assert not loader_is_cut_off(loader)
+
+
+def test_a_chunk_whose_loaders_keep_dying_fails(bench: Bench) -> None:
+    """Attempts are bounded, and the job says why it failed."""
+    job = _planned(bench)
+    _change_chunk(
+        bench,
+        job,
+        state=ChunkState.RUNNING,
+        attempt=bench.worker.settings.chunk_max_attempts,
+        next_attempt_at=None,
+    )
+
+    swept = sweep(bench.worker)
+
+    assert (swept.expired, swept.finishes) == (1, 1)
+    (chunk,) = bench.chunks(job)
+    assert (chunk.state, chunk.error_code) == (ChunkState.FAILED, "load-fault")
+
+
+def test_a_finish_that_got_lost_is_sent(bench: Bench) -> None:
+    """A loader that dies between its commit and its message leaves a job that is over but runs."""
+    job = _planned(bench)
+    _change_chunk(bench, job, state=ChunkState.DONE, next_attempt_at=None)
+
+    assert sweep(bench.worker).finishes == 1
+
+
+def _declare_dead_letters(bench: Bench) -> pika.BlockingConnection:
+    with bench.worker.dispatcher._celery.connection_for_write() as connection:  # noqa: SLF001
+        dead_letter_queue()(connection).declare()
+    return pika.BlockingConnection(pika.URLParameters(bench.worker.settings.broker_url))
+
+
+def test_dead_letters_fail_their_jobs_and_garbage_is_described(bench: Bench) -> None:
+    """A message that nobody can handle ends what it was about, and nothing else."""
+    bench.put_dataset()
+    job, planned = bench.make_job(), _other_planned(bench)
+    connection = _declare_dead_letters(bench)
+    channel = connection.channel()
+    channel.confirm_delivery()
+    bodies = [
+        b"\xff\x00garbage",
+        b"[]",
+        b'{"job_id": 5}',
+        json.dumps([[], {"job_id": str(uuid4())}, {}]).encode(),
+        json.dumps([[], {"job_id": str(job.id)}, {}]).encode(),
+        json.dumps([[], {"job_id": str(planned.id), "number": 0}, {}]).encode(),
+    ]
+    for body in bodies:
+        channel.basic_publish(DEAD_LETTER_EXCHANGE, routing_key="jobs", body=body)
+
+    assert sweep(bench.worker).dead_letters == len(bodies)
+
+    method, _properties, _body = channel.basic_get(DEAD_LETTER_QUEUE)
+    connection.close()
+    assert method is None
+    for ended in (bench.job(job), bench.job(planned)):
+        assert (ended.state, ended.error_code) == (JobState.FAILED, "dead-letter")
+
+
+def _other_planned(bench: Bench) -> Job:
+    bench.put_dataset("other", source="other.csv")
+    bench.write_rows(3, "other.csv")
+    job = bench.make_job("other")
+    plan(bench.worker, job.id)
+    return job
+
+
+def test_a_sweep_without_a_broker_ends_and_loses_nothing(bench: Bench) -> None:
+    """Everything stays due."""
+    bench.put_dataset()
+    job = bench.make_job()
+    _change_job(bench, job, next_attempt_at=PAST)
+    bench.cut_broker()
+
+    assert sweep(bench.worker).plans == 0
+
+    due_at = bench.job(job).next_attempt_at
+    assert due_at is not None and due_at <= datetime.now(UTC)
