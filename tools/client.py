@@ -75,6 +75,10 @@ class Client:
                 return
             parameters["page_token"] = page["next_page_token"]
 
+    def post(self, path: str, body: object, headers: dict[str, str]) -> httpx.Response:
+        """Return the bare answer to a POST of JSON."""
+        return self._http.post(path, json=body, headers=headers)
+
     def get(self, path: str, **parameters: Any) -> httpx.Response:
         """Return the bare answer to a GET."""
         return self._http.get(path, params=parameters)

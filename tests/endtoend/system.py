@@ -1,0 +1,141 @@
+"""Run the four services as real processes for the end-to-end tests, and look at what they leave."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg2
+
+from libs.common.stack.account import Account
+from libs.common.stack.processes import ChildProcess, Command
+from libs.common.testing.databases import ScratchDatabase
+from libs.common.testing.waiting import wait_for
+from tools.client import Client, is_over
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SERVICES = ("api", "worker", "loader", "scheduler")
+QUICK = {
+    "ADSP_LOG_FORMAT": "json",
+    "ADSP_DISPATCH_SECONDS": "1",
+    "ADSP_SWEEP_SECONDS": "1",
+    "ADSP_LEASE_SECONDS": "3",
+    "ADSP_HEARTBEAT_SECONDS": "0.5",
+    "ADSP_RETRY_SECONDS": "0.1",
+    "ADSP_SOURCE_SETTLE_SECONDS": "0.1",
+}
+"""Settings that make waiting short; what is waited for stays the same."""
+
+
+@dataclass
+class System:
+    """The running services, a folder of sources, and a client of the api."""
+
+    folder: Path
+    database: ScratchDatabase
+    environment_of: Callable[[str], dict[str, str]]
+    port: int
+    processes: dict[str, ChildProcess] = field(default_factory=dict)
+
+    @property
+    def incoming(self) -> Path:
+        """Return the folder that sources lie in."""
+        return self.folder / "incoming"
+
+    @property
+    def client(self) -> Client:
+        """Return a new client of the api."""
+        return Client(f"http://127.0.0.1:{self.port}")
+
+    def start(self, service: str) -> None:
+        """Start a service."""
+        self.processes[service] = ChildProcess.start(
+            Command(
+                name=service,
+                arguments=[sys.executable, "-m", f"services.{service}.main"],
+                environment={**os.environ, **self._environment(service)},
+                folder=REPOSITORY,
+                log=self.folder / f"{service}.log",
+                account=Account(os.geteuid(), os.getegid()),
+            )
+        )
+
+    def wait_ready(self) -> None:
+        """Wait until the api is ready for traffic."""
+        wait_for(self._is_ready, 60, "the api is ready")
+
+    def kill(self, service: str) -> None:
+        """End a service as kill -9 does."""
+        child = self.processes.pop(service).process
+        child.send_signal(signal.SIGKILL)
+        child.wait(10)
+
+    def stop(self) -> None:
+        """Stop all services, the last started first."""
+        for service in reversed(list(self.processes)):
+            self.processes.pop(service).stop(20)
+
+    def log_lines(self, service: str) -> list[dict[str, Any]]:
+        """Return the events that a service has logged."""
+        lines = (self.folder / f"{service}.log").read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def make_table(self, name: str) -> str:
+        """Make a target table shaped like the sample, and return its name with its schema."""
+        table = f"public.{name}"
+        self.execute(
+            f"CREATE TABLE {table} (LIKE public.items INCLUDING ALL);"
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO adsp_loader"
+        )
+        return table
+
+    def execute(self, statement: str) -> None:
+        """Run SQL as the owner."""
+        self._query(statement)
+
+    def count(self, table: str) -> int:
+        """Return the number of rows in a table."""
+        return int(self._query(f"SELECT count(*) FROM {table}")[0][0])
+
+    def wait_over(self, job: dict[str, Any], seconds: float = 60) -> dict[str, Any]:
+        """Wait for a job's end and return it."""
+        with self.client as client:
+            ended: dict[str, Any] = {}
+
+            def over() -> bool:
+                ended.update(client.job(job["id"]))
+                return is_over(ended)
+
+            wait_for(over, seconds, f"job {job['id']} is over")
+        return ended
+
+    def _query(self, statement: str) -> list[tuple[Any, ...]]:
+        connection = psycopg2.connect(self.database.dsn_for("owner"))
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(statement)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def _is_ready(self) -> bool:
+        try:
+            with self.client as client:
+                return client.get("/readyz").status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    def _environment(self, service: str) -> dict[str, str]:
+        return {
+            **QUICK,
+            **self.environment_of("worker" if service == "scheduler" else service),
+            "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
+            "ADSP_SOURCE_ROOTS": json.dumps([str(self.incoming)]),
+            "ADSP_UPLOAD_DIR": str(self.folder / "uploads"),
+            "ADSP_API_PORT": str(self.port),
+        }

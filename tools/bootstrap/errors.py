@@ -1,0 +1,5 @@
+"""Say in one line what is missing on this machine and which command cures it."""
+
+
+class BootstrapError(Exception):
+    """Something that a person has to provide is missing; the message names the cure."""

@@ -1,0 +1,63 @@
+"""Get the system packages that no wheel brings: RabbitMQ, for the local stack and the tests.
+
+As root on Debian they are installed through apt; otherwise the message names the one command.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import which
+
+from invoke.exceptions import Exit
+
+from libs.common.stack.binaries import has_rabbitmq
+
+_RABBITMQ_PACKAGE = "rabbitmq-server"
+_POLICY = Path("/usr/sbin/policy-rc.d")
+# 101 is "action forbidden by policy": Debian's way to install a service without starting it.
+_NO_SERVICE_STARTS = "#!/bin/sh\nexit 101\n"
+
+
+def ensure_rabbitmq(*, required: bool = True) -> bool:
+    """Install RabbitMQ when it is missing; return whether it is there in the end.
+
+    Raises:
+        Exit: when it is required and cannot be had; the message names the command to run.
+    """
+    if not has_rabbitmq() and os.geteuid() == 0 and which("apt-get"):
+        _apt_install(_RABBITMQ_PACKAGE)
+    if not has_rabbitmq() and required:
+        raise Exit(
+            "RabbitMQ is needed and not installed; run:"
+            f" sudo apt-get install --no-install-recommends {_RABBITMQ_PACKAGE}",
+            code=1,
+        )
+    return has_rabbitmq()
+
+
+def _apt_install(package: str) -> None:
+    """Install one Debian package; what apt says is shown, for it names the reason of a failure."""
+    print(f"Installing {package} with apt …", file=sys.stderr, flush=True)
+    apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
+    variables = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    with _no_service_starts():
+        for arguments in (["update"], ["install", "-y", "--no-install-recommends", package]):
+            # The caller looks whether the package is there; an old package list may be enough.
+            subprocess.run([*apt, *arguments], env=variables, check=False, stdout=sys.stderr)
+
+
+@contextmanager
+def _no_service_starts() -> Iterator[None]:
+    """Keep a package from starting its server: the local stack runs a private one."""
+    if _POLICY.exists():
+        yield
+        return
+    _POLICY.write_text(_NO_SERVICE_STARTS, encoding="ascii")
+    _POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        _POLICY.unlink(missing_ok=True)

@@ -1,0 +1,100 @@
+"""Commands that judge and build the code: setup, fmt, lint, lock, pants, package, test."""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+from tools.bootstrap.errors import BootstrapError
+from tools.bootstrap.locations import ROOT
+from tools.checks import Check, all_checks, run_checks
+from tools.pantsw import pants_command
+from tools.system import ensure_rabbitmq
+from tools.testing import run_everything
+
+_RUFF = str(Path(sys.executable).with_name("ruff"))
+
+
+@task
+def setup(_context: Context) -> None:
+    """Get everything that development needs: environment, Pants, RabbitMQ."""
+    _pants_command()
+    ensure_rabbitmq()
+    print("Ready. Next: ./dev demo, or ./dev test; ./dev --list shows the rest.")
+
+
+@task
+def fmt(_context: Context) -> None:
+    """Format the code and mend what the linter can mend safely."""
+    _run([_RUFF, "check", "--fix-only", "--quiet", "."])
+    _run([_RUFF, "format", "."])
+
+
+@task
+def lint(_context: Context) -> None:
+    """Check format, lint, types, dead code and the dependency rules; run all, fail on any."""
+    if not all(finding.passed for finding in run_checks(_checks())):
+        raise Exit(code=1)
+
+
+@task
+def lock(_context: Context) -> None:
+    """Resolve lockfiles/requirements.txt anew into the lockfile with hashes."""
+    _run_pants("generate-lockfiles")
+
+
+@task
+def package(_context: Context) -> None:
+    """Build what is deployed: one PEX per service, below .adsp/dist."""
+    _run_pants("package", "::")
+
+
+@task
+def pants(context: Context) -> None:
+    """Run Pants with the arguments that follow, as in: ./dev pants test libs/::"""
+    command, variables = _pants_command()
+    arguments = [*command, *shlex.split(context.remainder)]
+    os.chdir(ROOT)
+    os.execve(command[0], arguments, variables)  # noqa: S606  # Pants takes over the terminal
+
+
+@task(help={"force": "Run tests again whose inputs did not change; Pants remembers what passed."})
+def test(_context: Context, force: bool = False) -> None:  # noqa: FBT001, FBT002
+    """Run all tests on a private stack, and every check."""
+    ensure_rabbitmq()
+    command, variables = _pants_command()
+    if force:
+        command = [*command, "--test-force"]
+    if not run_everything(command, variables, _checks()):
+        raise Exit(code=1)
+
+
+def _checks() -> list[Check]:
+    try:
+        return all_checks()
+    except BootstrapError as error:
+        raise Exit(str(error), code=1) from error
+
+
+def _pants_command() -> tuple[list[str], dict[str, str]]:
+    try:
+        return pants_command()
+    except BootstrapError as error:
+        raise Exit(str(error), code=1) from error
+
+
+def _run_pants(*arguments: str) -> None:
+    command, variables = _pants_command()
+    _run([*command, *arguments], variables)
+
+
+def _run(command: list[str], variables: dict[str, str] | None = None) -> None:
+    """Run a command in the checkout and fail as it fails."""
+    status = subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode
+    if status:
+        raise Exit(code=status)
