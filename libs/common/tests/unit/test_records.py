@@ -18,8 +18,35 @@ DIALECTS = [
     FileFormat(delimiter="|", encoding="cp1252", null="\\N"),
     FileFormat(delimiter="^", quote="]", encoding="utf-8", null="é"),
 ]
-PIECES = [b",", b";", b"\t", b"|", b"^", b'"', b'""', b"'", b"]", b"\n", b"\r\n", b"\r", b"a", b"b1"]
-PIECES += [b" ", b"NULL", b"\\N", b"\\.", b"\0", b"\xc3\xa9", b"\xe9", b"\x81", b"\xff", b'"x\ny"', b"long" * 4]
+PIECES = [
+    b",",
+    b";",
+    b"\t",
+    b"|",
+    b"^",
+    b'"',
+    b'""',
+    b"'",
+    b"]",
+    b"\n",
+    b"\r\n",
+    b"\r",
+    b"a",
+    b"b1",
+]
+PIECES += [
+    b" ",
+    b"NULL",
+    b"\\N",
+    b"\\.",
+    b"\0",
+    b"\xc3\xa9",
+    b"\xe9",
+    b"\x81",
+    b"\xff",
+    b'"x\ny"',
+    b"long" * 4,
+]
 FILES = st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join)
 
 

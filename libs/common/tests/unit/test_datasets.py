@@ -1,0 +1,108 @@
+"""A definition is accepted when it can be loaded by, and refused with its cure when not."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from libs.common.datasets import DatasetDefinition, FileFormat, Schedule
+from libs.common.states import CatchUp
+
+
+@pytest.mark.parametrize(
+    "name", ["utf-8", "UTF8", "latin-1", "cp1252", "koi8-r", "utf-8-sig", "ascii"]
+)
+def test_encodings_in_which_ascii_is_itself_are_accepted(name: str) -> None:
+    text = b"a,b\n"
+
+    assert text.decode(FileFormat(encoding=name).encoding) == "a,b\n"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["utf-16", "utf-32", "utf-7", "shift_jis", "gb18030", "cp037", "iso2022_jp", "rot13", "x"],
+)
+def test_encodings_that_cannot_be_split_by_bytes_are_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="encoding"):
+        FileFormat(encoding=name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mode": "upsert"}, "needs a 'key'"),
+        ({"key": ["sku"]}, "take none"),
+        ({"mode": "replace", "atomic": False}, "always atomic"),
+        ({"schedule": {"cron": "0 2 * * *"}}, "needs a 'source'"),
+        ({"source": "a-{date}.csv"}, "{data_date}"),
+        ({"table": "items"}, "pattern"),
+        ({"time_zone": "Mars/Base"}, "IANA"),
+        ({"max_rejected_ratio": 1.5}, "less than or equal to 1"),
+        ({"format": {"delimiter": ",", "quote": ","}}, "must differ"),
+        ({"format": {"delimiter": "\n"}}, "ASCII character"),
+        ({"colour": "red"}, "Extra inputs"),
+    ],
+)
+def test_a_definition_that_contradicts_itself_is_refused(
+    changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        DatasetDefinition.model_validate({"table": "public.items"} | changes)
+
+    assert message in str(refusal.value)
+
+
+def test_a_threshold_is_exceeded_only_beyond_it() -> None:
+    definition = DatasetDefinition(
+        table="public.items", max_rejected_rows=5, max_rejected_ratio=0.5
+    )
+
+    assert not definition.exceeds_thresholds(10, 5)
+    assert definition.exceeds_thresholds(100, 6)
+    assert definition.exceeds_thresholds(5, 3)
+    assert not definition.exceeds_thresholds(0, 0)
+
+
+CRONS = ["*/7 * * * *", "30 2 * * *", "0 0 * * 1-5", "15 3 29 2 *", "59 23 31 12 *"]
+ZONES = ["UTC", "Europe/Vienna", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"]
+MOMENTS = st.datetimes(datetime(2024, 1, 1), datetime(2028, 1, 1)).map(
+    lambda moment: moment.replace(tzinfo=UTC)
+)
+
+
+@given(
+    cron=st.sampled_from(CRONS),
+    zone=st.sampled_from(ZONES),
+    start=MOMENTS,
+    lengths=st.lists(st.integers(0, 3_000), min_size=1, max_size=5),
+)
+def test_ticks_see_every_due_time_once_however_they_fall(
+    cron: str, zone: str, start: datetime, lengths: list[int]
+) -> None:
+    """Due times of adjoining intervals are those of the whole interval, in order."""
+    schedule = Schedule(cron=cron, time_zone=zone, catch_up=CatchUp.ALL)
+    ticks = [start]
+    for minutes in lengths:
+        ticks.append(ticks[-1] + timedelta(minutes=minutes))
+
+    piecewise = [
+        due
+        for after, until in zip(ticks, ticks[1:], strict=False)
+        for due in schedule.due_times(after, until)
+    ]
+
+    whole = schedule.due_times(start, ticks[-1])
+    assert piecewise[: len(whole)] == whole
+    assert piecewise == sorted(set(piecewise))
+
+
+@given(cron=st.sampled_from(CRONS[:3]), zone=st.sampled_from(ZONES), start=MOMENTS)
+def test_the_latest_due_time_is_the_last_of_all(cron: str, zone: str, start: datetime) -> None:
+    until = start + timedelta(days=4)
+    everything = Schedule(cron=cron, time_zone=zone, catch_up=CatchUp.ALL).due_times(start, until)
+
+    latest = Schedule(cron=cron, time_zone=zone).due_times(start, until)
+
+    assert latest == everything[-1:]
