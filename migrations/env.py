@@ -12,9 +12,7 @@ _SCHEMAS = {SCHEMA, None}  # Alembic calls the default schema None
 LOCK_TIMEOUT = "5s"
 
 
-def _is_ours(
-    item: SchemaItem, name: str | None, kind: str, _reflected: bool, _other: object
-) -> bool:  # noqa: FBT001 - Alembic's signature
+def _is_ours(item: SchemaItem, name: str | None, kind: str, *_: object) -> bool:
     """Keep autogenerate away from tables in `public` that belong to somebody else."""
     if kind != "table":
         return True

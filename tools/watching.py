@@ -17,6 +17,7 @@ from tools.client import Client, is_over
 
 POLL_SECONDS = 0.2
 EXAMPLES = 3
+COUNTS = ("rows_read", "rows_loaded", "rows_rejected", "rows_superseded")
 RAW_SHOWN = 60
 
 
@@ -48,9 +49,9 @@ def watch(
 def show_result(client: Client, job: dict[str, Any], console: Console) -> None:
     """Print how a job ended: counts, the error if any, failed rows by reason with examples."""
     table = Table(title=f"job {job['id']}: {job['state']}", title_justify="left")
-    for name in ("rows_read", "rows_loaded", "rows_rejected", "rows_superseded"):
+    for name in COUNTS:
         table.add_column(name, justify="right")
-    table.add_row(*(f"{job[column.header]:,}" for column in table.columns))
+    table.add_row(*(f"{job[name]:,}" for name in COUNTS))
     console.print(table)
     if job["error"]:
         console.print(f"[red]{job['error']['code']}[/red]: {escape(job['error']['message'])}")

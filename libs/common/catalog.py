@@ -13,8 +13,8 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extras import RealDictCursor
 
 from libs.common.errors import BadInput
-from libs.common.states import LoadMode
 from libs.common.statements import read_statement
+from libs.common.states import LoadMode
 
 LOADER_ROLE = "adsp_loader"
 PRIVILEGES: dict[LoadMode, tuple[str, ...]] = {

@@ -136,7 +136,7 @@ class DatasetDefinition(_Strict):
     )
     mode: LoadMode = LoadMode.APPEND
     atomic: bool = Field(
-        True, description="All or nothing; false loads chunk by chunk (append only)."
+        default=True, description="All or nothing; false loads chunk by chunk (append only)."
     )
     key: list[str] = Field(
         default_factory=list, description="Columns that identify a row, for upsert."

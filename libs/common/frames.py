@@ -131,7 +131,10 @@ class Framer:
         """Make a block of the whole records at the start of `buffer`."""
         data = buffer if at_end else buffer[: buffer.rfind(b"\n") + 1]
         frames: list[Frame] | None = None
-        if self._quote in buffer or data.count(b"\r") != data.count(b"\r\n"):
+        # The LF of a return at the very end may be in the next read.
+        lone_returns = buffer.count(b"\r") - buffer.count(b"\r\n")
+        lone_returns -= not at_end and buffer.endswith(b"\r")
+        if self._quote in buffer or lone_returns:
             frames = self._frames(buffer, at_end=at_end)
             data = buffer[: frames[-1].after if frames else 0]
         return Block(offset, line, data, frames, offset + len(data), line + count_breaks(data))

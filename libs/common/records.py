@@ -118,9 +118,7 @@ class RecordSplitter:
                     records.append(Record(line, offset, raw, cells))
                 else:
                     after = min(len(text) + 1, block.byte_end - offset)
-                    records.append(
-                        self._record(Frame(0, len(raw), after, None), raw, line, offset)
-                    )
+                    records.append(self._record(Frame(0, len(raw), after, None), raw, line, offset))
             offset += len(text) + 1
         return records
 

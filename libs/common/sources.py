@@ -3,8 +3,9 @@
     job.source ──resolve_source──► path ──identity, fingerprint──► ledger
                                     └──open_source──► SourceStream ──► frames
 
-A source lies below an allowed root after every link is followed, is a regular file, and is opened without
-following links and without waiting, so that a FIFO or a device can neither be loaded nor block anyone.
+A source lies below an allowed root after every link is followed, is a regular file, and is opened
+without following links and without waiting, so that a FIFO or a device can neither be loaded nor
+block anyone.
 """
 
 import errno
@@ -64,6 +65,7 @@ def resolve_source(pattern_or_path: str, roots: Sequence[Path]) -> Path:
         try:
             path = _require_inside(candidate, real_roots)
             identity(path)
+            _refuse_unstorable(path)
             found.add(path)
         except SourceError as exc:
             refused.append(exc)
@@ -132,7 +134,7 @@ def _candidates(text: str, roots: Sequence[Path]) -> Iterator[Path]:
     for base in bases:
         # Nothing outside the roots is even listed.
         fixed = _require_inside(base / _fixed_part(text), roots)
-        matches = glob.iglob(text.lstrip("/"), root_dir=base)
+        matches = glob.iglob(text.lstrip("/"), root_dir=base)  # noqa: PTH207  # patterns as in a shell
         if fixed.is_dir():
             yield from (base / match for match in islice(matches, _MOST_MATCHES))
 
@@ -172,6 +174,17 @@ def _identify(path: Path, status: os.stat_result) -> SourceIdentity:
     if not stat.S_ISREG(status.st_mode):
         raise _not_regular(path)
     return SourceIdentity(status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev)
+
+
+def _refuse_unstorable(path: Path) -> None:
+    """Raise for a name that the ledger cannot hold."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as exc:
+        raise SourceError(
+            "source-not-allowed",
+            f"the name of {os.fsencode(path)!r} is not valid UTF-8; rename the file",
+        ) from exc
 
 
 def _refuse_unreachable(path: Path, exc: OSError) -> None:

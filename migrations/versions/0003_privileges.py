@@ -40,8 +40,8 @@ GRANTS = (
     "SELECT ON public.items TO adsp_api",
     # The worker plans, ends and cleans up jobs; it never touches a target table.
     "UPDATE ON adsp.datasets TO adsp_worker",
-    "INSERT, UPDATE, DELETE ON adsp.jobs, adsp.chunks, adsp.chunk_leases, adsp.failed_rows, "
-    "adsp.events, adsp.idempotency_keys TO adsp_worker",
+    "INSERT, UPDATE, DELETE ON adsp.jobs, adsp.chunks, adsp.chunk_leases TO adsp_worker",
+    "INSERT, UPDATE, DELETE ON adsp.failed_rows, adsp.events, adsp.idempotency_keys TO adsp_worker",
     # The loader moves its chunk forward and writes rows.
     "UPDATE ON adsp.chunks TO adsp_loader",
     "INSERT, UPDATE, DELETE ON adsp.chunk_leases TO adsp_loader",

@@ -1,10 +1,10 @@
 """Write a job's chunks into the ledger and send those whose turn it is."""
 
-from datetime import UTC, datetime
+from datetime import timedelta
 from itertools import zip_longest
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.orm import Session
 
 from libs.common.db.models import Chunk, Job
@@ -12,11 +12,14 @@ from libs.common.errors import PublishFault
 from libs.common.lifecycle import RESEND_AFTER
 from libs.common.log import get_logger
 from libs.common.records import Boundary
-from libs.common.states import ChunkState, JobState
 from libs.common.statements import read_statement
+from libs.common.states import ChunkState, JobState
 from services.worker.wiring import Worker
 
 log = get_logger(__name__)
+
+LONGEST_PATIENCE = timedelta(hours=1)
+"""Chunks may wait long for a free loader; sending them again and again would only lengthen the queue."""
 
 
 def write_chunks(session: Session, job: Job, boundaries: list[Boundary]) -> None:
@@ -35,7 +38,10 @@ def write_chunks(session: Session, job: Job, boundaries: list[Boundary]) -> None
 
 
 def find_unfinished_twin(session: Session, job: Job) -> UUID | None:
-    """Return the latest failed or cancelled job that has loaded chunks of this job's content."""
+    """Return the latest failed or cancelled job that has loaded rows of this job's content.
+
+    One that has loaded none is no reason not to begin anew, perhaps with a corrected format.
+    """
     if job.force or job.parsed_definition().atomic:
         return None
     return session.scalar(
@@ -47,6 +53,7 @@ def find_unfinished_twin(session: Session, job: Job) -> UUID | None:
             Job.id != job.id,
             Job.state.in_([JobState.FAILED, JobState.CANCELLED]),
             Chunk.state == ChunkState.DONE,
+            Chunk.rows_loaded > 0,
         )
         .order_by(Job.id.desc())
         .limit(1)
@@ -88,8 +95,11 @@ def release_chunks(session: Session, job: Job) -> list[int]:
     return numbers
 
 
-def send_chunks(worker: Worker, job_id: UUID, numbers: list[int], request_id: str | None) -> None:
-    """Send released chunks to the loaders; what cannot be published stays due for the sweeper."""
+def send_chunks(worker: Worker, job_id: UUID, numbers: list[int], request_id: str | None) -> bool:
+    """Send released chunks to the loaders; what cannot be published stays due for the sweeper.
+
+    Returns False when the broker did not confirm one of them.
+    """
     sent = []
     try:
         for number in numbers:
@@ -106,8 +116,15 @@ def send_chunks(worker: Worker, job_id: UUID, numbers: list[int], request_id: st
                 Chunk.number.in_(sent),
                 Chunk.state == ChunkState.QUEUED,
             )
-            .values(published_at=func.now(), next_attempt_at=datetime.now(UTC) + RESEND_AFTER)
+            .values(published_at=func.now(), next_attempt_at=func.now() + _patience(job_id))
         )
+    return len(sent) == len(numbers)
+
+
+def _patience(job_id: UUID) -> ColumnElement[timedelta]:
+    """Return how long a sent chunk may go unheard: the longer its job waits for loaders, the longer."""
+    waited = select(func.now() - Job.started_at).where(Job.id == job_id).scalar_subquery()
+    return func.greatest(RESEND_AFTER, func.least(waited, LONGEST_PATIENCE))
 
 
 def _has_chunk_under_way(session: Session, job_id: UUID) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pika
-from pika.exceptions import AMQPError, ChannelClosedByBroker
+from pika.exceptions import AMQPError
 from pika.spec import BasicProperties
 from sqlalchemy import func, select, update
 
@@ -46,7 +46,7 @@ def drain_dead_letters(worker: Worker, limit: int) -> int:
         return 0
     try:
         return _drain(worker, connection, limit)
-    except ChannelClosedByBroker as exc:
+    except (AMQPError, OSError) as exc:
         log.warning("dead_letters_unreachable", error=repr(exc))
         return 0
     finally:
@@ -67,11 +67,16 @@ def _drain(worker: Worker, connection: pika.BlockingConnection, limit: int) -> i
 
 def _bury(worker: Worker, properties: BasicProperties, body: bytes) -> None:
     """End what the message was about; the message itself is only described in the log."""
+    headers = properties.headers or {}
+    reason = headers.get("x-first-death-reason")
+    if reason == "expired":
+        return  # a tick that came too late: the next one does the same work
     subject = _subject_of(body)
     log.error(
         "dead_letter",
         job_id=str(subject.job_id) if subject else None,
-        task=(properties.headers or {}).get("task"),
+        task=headers.get("task"),
+        reason=reason,
         bytes=len(body),
         sha256=hashlib.sha256(body).hexdigest(),
     )

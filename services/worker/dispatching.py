@@ -37,7 +37,8 @@ def dispatch_due(worker: Worker, now: datetime | None = None) -> int:
         names = list(session.scalars(select(Dataset.name).where(Dataset.last_due_at.is_not(None))))
     made = [job_id for name in names for job_id in _dispatch(worker, name, moment)]
     for job_id in made:
-        send_plan(worker, job_id, None)
+        if not send_plan(worker, job_id, None):
+            break  # the broker is away: the sweeper sends the rest
     return len(made)
 
 

@@ -4,11 +4,13 @@ The sweep reads the ledger only. What it sends may be on its way already: each r
 first, so a second message does no harm. Each kind of trouble is handled in a bounded batch and told in the log.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import delete, exists, func, select, text, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from libs.common.db.models import Chunk, ChunkLease, Job
@@ -16,8 +18,8 @@ from libs.common.errors import PublishFault
 from libs.common.lifecycle import RESEND_AFTER
 from libs.common.log import get_logger
 from libs.common.messaging.events import publish_pending
-from libs.common.states import ChunkState, JobState
 from libs.common.statements import read_statement
+from libs.common.states import ChunkState, JobState
 from services.worker.chunking import send_chunks
 from services.worker.deadletters import drain_dead_letters
 from services.worker.dispatching import send_plan
@@ -41,20 +43,32 @@ class Swept(NamedTuple):
 
 def sweep(worker: Worker) -> Swept:
     """Do one sweep and return what it handled."""
-    limit = worker.settings.sweep_batch
-    dead_letters = drain_dead_letters(worker, limit)
-    expired = _free_expired_chunks(worker, limit)
+    dead_letters = _step(worker, drain_dead_letters)
+    expired = _step(worker, _free_expired_chunks)
     swept = Swept(
-        plans=_send_due_plans(worker, limit),
-        chunks=_send_due_chunks(worker, limit),
+        plans=_step(worker, _send_due_plans),
+        chunks=_step(worker, _send_due_chunks),
         expired=expired,
-        finishes=_send_lost_finishes(worker, limit),
-        events=publish_pending(worker.sessions, worker.settings.broker_url, limit),
+        finishes=_step(worker, _send_lost_finishes),
+        events=_step(worker, _publish_events),
         dead_letters=dead_letters,
     )
     if any(swept):
         log.info("swept", **swept._asdict())
     return swept
+
+
+def _step(worker: Worker, work: Callable[[Worker, int], int]) -> int:
+    """Do one kind of work; what is wrong with it must not keep the others from being done."""
+    try:
+        return work(worker, worker.settings.sweep_batch)
+    except SQLAlchemyError as exc:
+        log.error("sweep_step_failed", step=work.__name__, error=str(exc))
+        return 0
+
+
+def _publish_events(worker: Worker, limit: int) -> int:
+    return publish_pending(worker.sessions, worker.settings.broker_url, limit)
 
 
 def _send_due_plans(worker: Worker, limit: int) -> int:
@@ -100,8 +114,9 @@ def _send_due_chunks(worker: Worker, limit: int) -> int:
             .limit(limit)
             .with_for_update(of=Chunk, skip_locked=True, key_share=True)
         ).all()
-    for row in rows:
-        send_chunks(worker, row.job_id, [row.number], row.request_id)
+    for sent, row in enumerate(rows):
+        if not send_chunks(worker, row.job_id, [row.number], row.request_id):
+            return sent  # the broker is away: the rest comes with a later sweep
     return len(rows)
 
 

@@ -1,7 +1,6 @@
 """Give the end-to-end tests the whole system: four services on real servers."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 

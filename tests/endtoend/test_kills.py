@@ -27,9 +27,7 @@ def test_a_killed_service_loses_and_repeats_nothing(system: System, service: str
     assert ended["state"] == "completed_with_rejects"
     assert ended["rows_read"] == ROWS
     assert ended["rows_loaded"] == system.count(table)
-    assert ended["rows_rejected"] == system.count(
-        f"adsp.failed_rows WHERE job_id = '{job['id']}'"
-    )
+    assert ended["rows_rejected"] == system.count(f"adsp.failed_rows WHERE job_id = '{job['id']}'")
 
 
 def test_a_job_that_was_queued_while_the_worker_was_away_is_loaded_later(system: System) -> None:

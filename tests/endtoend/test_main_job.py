@@ -161,9 +161,7 @@ def test_a_dataset_that_is_not_atomic_is_loaded_chunk_by_chunk(system: System) -
     lines = source.read_text().splitlines(keepends=True)
     source.write_text("".join([*lines, *lines[1:101]]))
     with system.client as client:
-        client.put_dataset(
-            "chunked", {"table": table, "source": "chunked.csv", "atomic": False}
-        )
+        client.put_dataset("chunked", {"table": table, "source": "chunked.csv", "atomic": False})
 
         job = system.wait_over(client.submit(dataset="chunked"))
 
@@ -205,9 +203,9 @@ def test_a_due_time_makes_a_job(system: System) -> None:
         )
 
         def jobs() -> list[dict[str, object]]:
-            listed: list[dict[str, object]] = client.get(
-                "/v1/jobs", dataset="scheduled"
-            ).json()["items"]
+            listed: list[dict[str, object]] = client.get("/v1/jobs", dataset="scheduled").json()[
+                "items"
+            ]
             return listed
 
         (job,) = wait_for(jobs, 30, "the scheduler has made the job")

@@ -111,7 +111,7 @@ class Dispatcher:
     def _connect(self) -> Connection:
         """Open a connection in one attempt; no wait on it is longer than the timeout."""
         connection = self._celery.connection_for_write()
-        connection.ensure_connection(max_retries=0, timeout=self._timeout)
+        connection.ensure_connection(max_retries=0)
         # py-amqp waits without a bound for replies other than the confirm, such as a declared queue's.
         socket = getattr(connection.connection, "sock", None)
         if socket is not None:

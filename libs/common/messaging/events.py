@@ -80,4 +80,4 @@ def _publish_one(channel: BlockingChannel, event: Event) -> None:
 
 
 def _wait(attempt: int) -> timedelta:
-    return min(timedelta(seconds=5) * 2 ** min(attempt, 10), _LONGEST_WAIT)
+    return min(timedelta(seconds=5 << min(attempt, 10)), _LONGEST_WAIT)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg2
 from psycopg2 import sql
-from psycopg2.extensions import cursor as Cursor  # noqa: N812  # a class in lower case
+from psycopg2.extensions import cursor as Cursor  # a class in lower case
 
 from libs.common.stack.addresses import DATABASE, ROLES, StackAddresses
 

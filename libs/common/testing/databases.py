@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from psycopg2 import sql
-from psycopg2.extensions import cursor as Cursor  # noqa: N812  # a class in lower case
+from psycopg2.extensions import cursor as Cursor  # a class in lower case
 
 from libs.common.stack.addresses import Role, StackAddresses
 from libs.common.stack.databases import (

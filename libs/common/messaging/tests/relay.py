@@ -19,7 +19,9 @@ class Relay:
         self._flows = threading.Event()
         self._flows.set()
         self._open: list[socket.socket] = []
+        self._refuses = False
         self.accepted = 0
+        self.refused = 0
 
     def freeze(self) -> None:
         """Fall silent: connections stay open, new ones are accepted, no byte passes."""
@@ -28,6 +30,14 @@ class Relay:
     def thaw(self) -> None:
         """Let the bytes pass again, those held back too."""
         self._flows.set()
+
+    def refuse(self) -> None:
+        """Close every new connection at once."""
+        self._refuses = True
+
+    def accept(self) -> None:
+        """Let new connections in again."""
+        self._refuses = False
 
     def cut(self) -> None:
         """Close every connection; new ones are welcome."""
@@ -50,6 +60,10 @@ class Relay:
         while True:
             try:
                 client, _ = self._listener.accept()
+                if self._refuses:
+                    self.refused += 1
+                    client.close()
+                    continue
                 server = socket.create_connection(self._target)
             except OSError:
                 return

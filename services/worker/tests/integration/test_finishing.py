@@ -49,7 +49,11 @@ def test_a_job_ends_with_the_sum_of_its_chunks(
     assert finish(bench.worker, job.id) == state
 
     ended = bench.job(job)
-    assert (ended.rows_read, ended.rows_loaded, ended.rows_rejected) == (20, 20 - rejected, rejected)
+    assert (ended.rows_read, ended.rows_loaded, ended.rows_rejected) == (
+        20,
+        20 - rejected,
+        rejected,
+    )
     assert ended.finished_at is not None
 
 
@@ -102,9 +106,7 @@ def test_a_job_waits_for_the_chunks_under_way_before_it_fails(bench: Bench) -> N
 def test_too_many_rejects_fail_a_job_that_is_not_atomic(bench: Bench) -> None:
     """The threshold is over all chunks; what was loaded stays and is counted."""
     job = _planned(bench, atomic=False, max_rejected_ratio=0.1)
-    _set_chunks(
-        bench, job, state=ChunkState.DONE, rows_read=10, rows_loaded=8, rows_rejected=2
-    )
+    _set_chunks(bench, job, state=ChunkState.DONE, rows_read=10, rows_loaded=8, rows_rejected=2)
 
     assert finish(bench.worker, job.id) == "failed"
 
@@ -128,7 +130,9 @@ def test_the_end_is_told_to_those_who_listen(bench: Bench) -> None:
 
     method, properties, body = channel.basic_get("listener", auto_ack=True)
     connection.close()
-    assert method is not None and properties is not None and body is not None
+    assert method is not None
+    assert properties is not None
+    assert body is not None
     assert method.routing_key == "job.succeeded"
     assert json.loads(body)["job_id"] == str(job.id)
     with bench.worker.sessions() as session:

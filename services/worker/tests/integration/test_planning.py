@@ -25,7 +25,7 @@ def test_plan_writes_one_chunk_for_an_atomic_dataset(bench: Bench) -> None:
 
     planned, chunks = bench.job(job), bench.chunks(job)
     assert (planned.bytes_total, planned.source_path) == (path.stat().st_size, str(path))
-    assert planned.fingerprint is not None and len(planned.fingerprint) == 64
+    assert len(planned.fingerprint or "") == 64
     assert [(c.number, c.byte_start, c.byte_end, c.first_line) for c in chunks] == [
         (0, len(HEADER), None, 2)
     ]
@@ -169,9 +169,7 @@ def _growing(path: Path) -> object:
 def _load(bench: Bench, job: Job) -> None:
     """Pretend that a loader has done the job's chunks."""
     with bench.worker.sessions.begin() as session:
-        session.execute(
-            update(Chunk).where(Chunk.job_id == job.id).values(state=ChunkState.DONE)
-        )
+        session.execute(update(Chunk).where(Chunk.job_id == job.id).values(state=ChunkState.DONE))
     finish(bench.worker, job.id)
 
 
@@ -183,7 +181,10 @@ def test_the_same_content_under_another_name_is_a_duplicate(bench: Bench) -> Non
     plan(bench.worker, first.id)
     _load(bench, first)
     bench.write_rows(3, "again.csv")
-    second, forced = bench.make_job(source="again.csv"), bench.make_job(source="again.csv", force=True)
+    second, forced = (
+        bench.make_job(source="again.csv"),
+        bench.make_job(source="again.csv", force=True),
+    )
 
     assert plan(bench.worker, second.id) == "duplicate"
     assert plan(bench.worker, forced.id) == "running"
@@ -251,6 +252,31 @@ def test_a_failed_job_that_is_not_atomic_is_gone_on_with(bench: Bench) -> None:
     assert [c.state for c in after] == [ChunkState.DONE] + [ChunkState.QUEUED] * (len(before) - 1)
     assert after[0].rows_loaded == 4
     assert [c.number for c in after if c.published_at] == [1]
+
+
+def test_a_failed_job_that_has_loaded_nothing_is_begun_anew(bench: Bench) -> None:
+    """A wrong format may have rejected every record; corrected, the same file must be loadable."""
+    bench.put_dataset(atomic=False)
+    bench.write_rows(20)
+    first = bench.make_job()
+    plan(bench.worker, first.id)
+    with bench.worker.sessions.begin() as session:
+        session.execute(
+            update(Chunk)
+            .where(Chunk.job_id == first.id)
+            .values(state=ChunkState.DONE, rows_read=20, rows_rejected=20)
+        )
+        session.execute(
+            update(Job)
+            .where(Job.id == first.id)
+            .values(definition=first.definition | {"max_rejected_rows": 0})
+        )
+    assert finish(bench.worker, first.id) == "failed"
+    second = bench.make_job()
+
+    plan(bench.worker, second.id)
+
+    assert [chunk.state for chunk in bench.chunks(second)] == [ChunkState.QUEUED]
 
 
 def test_an_upload_is_complete_and_does_not_wait_to_settle(bench: Bench) -> None:

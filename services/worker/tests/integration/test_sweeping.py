@@ -7,11 +7,13 @@ from uuid import uuid4
 import pika
 import psycopg2
 from sqlalchemy import update
+from structlog.testing import capture_logs
 
 from libs.common.db.models import Chunk, ChunkLease, Job
 from libs.common.messaging.names import DEAD_LETTER_EXCHANGE, DEAD_LETTER_QUEUE
 from libs.common.messaging.queues import dead_letter_queue
 from libs.common.states import ChunkState, JobState
+from libs.common.testing.databases import ScratchDatabase
 from libs.common.testing.waiting import wait_for
 from services.worker.planning import plan
 from services.worker.sweeping import sweep
@@ -22,12 +24,12 @@ PAST = datetime(2026, 1, 1, tzinfo=UTC)
 
 def _change_job(bench: Bench, job: Job, **values: object) -> None:
     with bench.worker.sessions.begin() as session:
-        session.execute(update(Job).where(Job.id == job.id).values(values))  # type: ignore[arg-type]
+        session.execute(update(Job).where(Job.id == job.id).values(values))
 
 
 def _change_chunk(bench: Bench, job: Job, **values: object) -> None:
     with bench.worker.sessions.begin() as session:
-        session.execute(update(Chunk).where(Chunk.job_id == job.id).values(values))  # type: ignore[arg-type]
+        session.execute(update(Chunk).where(Chunk.job_id == job.id).values(values))
 
 
 def _planned(bench: Bench) -> Job:
@@ -71,7 +73,22 @@ def test_a_chunk_that_is_overdue_is_sent_again(bench: Bench) -> None:
     assert sweep(bench.worker).chunks == 1
 
     (chunk,) = bench.chunks(job)
-    assert chunk.next_attempt_at is not None and chunk.next_attempt_at > datetime.now(UTC)
+    assert chunk.next_attempt_at is not None
+    assert chunk.next_attempt_at > datetime.now(UTC)
+
+
+def test_a_chunk_that_waits_long_for_a_loader_is_sent_ever_more_rarely(bench: Bench) -> None:
+    """A busy queue must not be made longer by its own net."""
+    job = _planned(bench)
+    waited = timedelta(minutes=20)
+    _change_job(bench, job, started_at=datetime.now(UTC) - waited)
+    _change_chunk(bench, job, next_attempt_at=PAST)
+
+    sweep(bench.worker)
+
+    (chunk,) = bench.chunks(job)
+    assert chunk.next_attempt_at is not None
+    assert abs(chunk.next_attempt_at - datetime.now(UTC) - waited) < timedelta(minutes=1)
 
 
 def _lease(bench: Bench, job: Job, connection: object, expires_at: datetime) -> None:
@@ -163,7 +180,7 @@ def test_a_finish_that_got_lost_is_sent(bench: Bench) -> None:
 
 
 def _declare_dead_letters(bench: Bench) -> pika.BlockingConnection:
-    with bench.worker.dispatcher._celery.connection_for_write() as connection:  # noqa: SLF001
+    with bench.worker.dispatcher._celery.connection_for_write() as connection:
         dead_letter_queue()(connection).declare()
     return pika.BlockingConnection(pika.URLParameters(bench.worker.settings.broker_url))
 
@@ -195,6 +212,43 @@ def test_dead_letters_fail_their_jobs_and_garbage_is_described(bench: Bench) -> 
         assert (ended.state, ended.error_code) == (JobState.FAILED, "dead-letter")
 
 
+def test_ticks_that_came_too_late_are_dropped_quietly(bench: Bench) -> None:
+    """They expire when no worker runs for a while; that is no error of any job."""
+    bench.put_dataset()
+    job = bench.make_job()
+    connection = _declare_dead_letters(bench)
+    channel = connection.channel()
+    channel.confirm_delivery()
+    late = pika.BasicProperties(headers={"x-first-death-reason": "expired"})
+    body = json.dumps([[], {"job_id": str(job.id)}, {}]).encode()
+    channel.basic_publish(DEAD_LETTER_EXCHANGE, routing_key="jobs", body=body, properties=late)
+    connection.close()
+
+    with capture_logs() as lines:
+        assert sweep(bench.worker).dead_letters == 1
+
+    assert bench.job(job).state is JobState.QUEUED
+    assert "dead_letter" not in [line["event"] for line in lines]
+
+
+def test_a_step_that_the_database_refuses_does_not_stop_the_others(
+    bench: Bench, clean_database: ScratchDatabase
+) -> None:
+    """A role without the right to end backends still gets its jobs sent."""
+    bench.put_dataset()
+    job = bench.make_job()
+    _change_job(bench, job, next_attempt_at=PAST)
+    running = _other_planned(bench)
+    _change_chunk(bench, running, state=ChunkState.RUNNING, attempt=1, next_attempt_at=None)
+    with psycopg2.connect(clean_database.superuser_dsn) as superuser:
+        _lease(bench, running, superuser, PAST)
+
+        swept = sweep(bench.worker)
+    superuser.close()
+
+    assert (swept.expired, swept.plans) == (0, 1)
+
+
 def _other_planned(bench: Bench) -> Job:
     bench.put_dataset("other", source="other.csv")
     bench.write_rows(3, "other.csv")
@@ -213,4 +267,5 @@ def test_a_sweep_without_a_broker_ends_and_loses_nothing(bench: Bench) -> None:
     assert sweep(bench.worker).plans == 0
 
     due_at = bench.job(job).next_attempt_at
-    assert due_at is not None and due_at <= datetime.now(UTC)
+    assert due_at is not None
+    assert due_at <= datetime.now(UTC)

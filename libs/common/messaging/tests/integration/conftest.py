@@ -78,9 +78,7 @@ def relayed_url(own_vhost: ScratchVhost, relay: Relay) -> str:
 
 
 @pytest.fixture
-def make_dispatcher(
-    own_vhost: ScratchVhost, redis_url: str
-) -> Iterator[Callable[..., Dispatcher]]:
+def make_dispatcher(own_vhost: ScratchVhost, redis_url: str) -> Iterator[Callable[..., Dispatcher]]:
     """Give a function that makes dispatchers, to the real broker unless told otherwise."""
     made: list[Dispatcher] = []
 

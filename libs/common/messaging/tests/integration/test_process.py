@@ -16,7 +16,8 @@ import pytest
 
 import libs.common.messaging.process
 from libs.common.messaging.names import DEAD_LETTER_QUEUE, JOBS_QUEUE
-from libs.common.messaging.tests.integration.conftest import Mail, MakeDispatcher
+from libs.common.messaging.tests.integration.conftest import Mail
+from libs.common.messaging.tests.relay import Relay
 from libs.common.stack.ports import free_ports
 from libs.common.testing.vhosts import ScratchVhost
 from libs.common.testing.waiting import wait_for
@@ -43,6 +44,13 @@ class Probe:
                 stdout=output,
                 stderr=log,
             )
+
+    def wait_until_ready(self) -> "Probe":
+        """Wait until the worker consumes."""
+        wait_for(
+            lambda: " ready." in self.log.read_text(), START_SECONDS, "readiness of the worker"
+        )
+        return self
 
     def runs(self, job_id: UUID) -> list[int]:
         """Return the process of each run of a job's task."""
@@ -83,10 +91,10 @@ def start_probe(
 
 @pytest.fixture
 def send(own_vhost: ScratchVhost) -> Iterator[Callable[..., UUID]]:
-    """Give a function that sends a plan, as a service with the probe's settings would."""
-    with_limit = pika.URLParameters(own_vhost.url)
-    connection = pika.BlockingConnection(with_limit)
+    """Give a function that sends a plan without declaring a queue: the probe's has its own limit."""
+    connection = pika.BlockingConnection(pika.URLParameters(own_vhost.url))
     channel = connection.channel()
+    channel.confirm_delivery()
 
     def send_one(what: str = "run", **changes: object) -> UUID:
         job_id = uuid4()
@@ -110,14 +118,6 @@ def send(own_vhost: ScratchVhost) -> Iterator[Callable[..., UUID]]:
     connection.close()
 
 
-def wait_until_consuming(vhost: ScratchVhost) -> None:
-    """Wait until the worker has declared its queues."""
-    names = {JOBS_QUEUE, DEAD_LETTER_QUEUE}
-    wait_for(
-        lambda: names <= {queue["name"] for queue in vhost.queues()}, START_SECONDS, "queues"
-    )
-
-
 def is_alive(pid: int) -> bool:
     """Tell whether a process exists and is not a zombie."""
     try:
@@ -129,14 +129,15 @@ def is_alive(pid: int) -> bool:
 
 def dead_letter(take: Take) -> Mail:
     """Wait for a dead letter and take it."""
-    return wait_for(lambda: take(DEAD_LETTER_QUEUE), 20, "dead letter")
+    mail = wait_for(lambda: take(DEAD_LETTER_QUEUE), 20, "dead letter")
+    assert mail is not None
+    return mail
 
 
 def test_ids_of_a_message_stand_in_every_log_line_of_its_task(
     start_probe: Callable[..., Probe], send: Callable[..., UUID], own_vhost: ScratchVhost
 ) -> None:
-    probe = start_probe()
-    wait_until_consuming(own_vhost)
+    probe = start_probe().wait_until_ready()
 
     job_id = send("request-9")
     probe.wait_for_run(job_id)
@@ -153,12 +154,14 @@ def test_ids_of_a_message_stand_in_every_log_line_of_its_task(
 
 
 def test_task_runs_and_is_acknowledged_while_redis_is_away(
-    start_probe: Callable[..., Probe], send: Callable[..., UUID], own_vhost: ScratchVhost, take: Take
+    start_probe: Callable[..., Probe],
+    send: Callable[..., UUID],
+    own_vhost: ScratchVhost,
+    take: Take,
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    probe = start_probe(ADSP_REDIS_URL=f"redis://127.0.0.1:{port}/0")
-    wait_until_consuming(own_vhost)
+    probe = start_probe(ADSP_REDIS_URL=f"redis://127.0.0.1:{port}/0").wait_until_ready()
 
     jobs = [send(), send("fail"), send()]
     for job_id in jobs:
@@ -172,11 +175,13 @@ def test_task_runs_and_is_acknowledged_while_redis_is_away(
 
 
 def test_failed_task_is_not_repeated_by_the_broker(
-    start_probe: Callable[..., Probe], send: Callable[..., UUID], own_vhost: ScratchVhost, take: Take
+    start_probe: Callable[..., Probe],
+    send: Callable[..., UUID],
+    own_vhost: ScratchVhost,
+    take: Take,
 ) -> None:
     """What is tried again is decided in the ledger."""
-    probe = start_probe()
-    wait_until_consuming(own_vhost)
+    probe = start_probe().wait_until_ready()
 
     failed, after = send("fail"), send()
     probe.wait_for_run(after)
@@ -188,8 +193,7 @@ def test_failed_task_is_not_repeated_by_the_broker(
 def test_message_of_a_killed_parent_comes_again_and_no_child_survives(
     start_probe: Callable[..., Probe], send: Callable[..., UUID], own_vhost: ScratchVhost
 ) -> None:
-    probe = start_probe()
-    wait_until_consuming(own_vhost)
+    probe = start_probe().wait_until_ready()
     job_id = send("hold")
     child = probe.wait_for_run(job_id)
 
@@ -203,10 +207,12 @@ def test_message_of_a_killed_parent_comes_again_and_no_child_survives(
 
 
 def test_sigterm_lets_the_running_task_end(
-    start_probe: Callable[..., Probe], send: Callable[..., UUID], own_vhost: ScratchVhost, take: Take
+    start_probe: Callable[..., Probe],
+    send: Callable[..., UUID],
+    own_vhost: ScratchVhost,
+    take: Take,
 ) -> None:
-    probe = start_probe()
-    wait_until_consuming(own_vhost)
+    probe = start_probe().wait_until_ready()
     job_id = send("hold")
     probe.wait_for_run(job_id)
 
@@ -220,10 +226,12 @@ def test_sigterm_lets_the_running_task_end(
 
 
 def test_message_that_kills_its_worker_each_time_becomes_a_dead_letter(
-    start_probe: Callable[..., Probe], send: Callable[..., UUID], own_vhost: ScratchVhost, take: Take
+    start_probe: Callable[..., Probe],
+    send: Callable[..., UUID],
+    own_vhost: ScratchVhost,
+    take: Take,
 ) -> None:
-    probe = start_probe()
-    wait_until_consuming(own_vhost)
+    probe = start_probe().wait_until_ready()
 
     deadly = send("die")
     mail = dead_letter(take)
@@ -258,11 +266,10 @@ def test_garbage_becomes_a_dead_letter_and_the_worker_goes_on(
     body: bytes,
     properties: dict[str, object],
 ) -> None:
-    probe = start_probe()
-    wait_until_consuming(own_vhost)
+    probe = start_probe().wait_until_ready()
 
     connection = pika.BlockingConnection(pika.URLParameters(own_vhost.url))
-    connection.channel().basic_publish("", JOBS_QUEUE, body, pika.BasicProperties(**properties))  # type: ignore[arg-type]
+    connection.channel().basic_publish("", JOBS_QUEUE, body, pika.BasicProperties(**properties))
     connection.close()
     probe.wait_for_run(send())
 
@@ -273,16 +280,14 @@ def test_only_the_queues_that_are_needed_are_declared(
     start_probe: Callable[..., Probe], own_vhost: ScratchVhost
 ) -> None:
     """Celery's delayed delivery would add 28."""
-    start_probe()
-    wait_until_consuming(own_vhost)
+    start_probe().wait_until_ready()
 
     assert {queue["name"] for queue in own_vhost.queues()} <= {"jobs", "load", "dead-letters"}
 
 
 def test_metrics_are_served(start_probe: Callable[..., Probe], own_vhost: ScratchVhost) -> None:
     [port] = free_ports(1)
-    start_probe(ADSP_METRICS_PORT=str(port))
-    wait_until_consuming(own_vhost)
+    start_probe(ADSP_METRICS_PORT=str(port)).wait_until_ready()
 
     with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
         text = answer.read().decode()
@@ -293,13 +298,27 @@ def test_metrics_are_served(start_probe: Callable[..., Probe], own_vhost: Scratc
 def test_worker_waits_for_a_broker_that_is_away(
     start_probe: Callable[..., Probe],
     send: Callable[..., UUID],
-    make_dispatcher: MakeDispatcher,
+    relay: Relay,
     relayed_url: str,
-    own_vhost: ScratchVhost,
 ) -> None:
     """The order in which servers and services start does not matter."""
-    closed = relayed_url  # the relay of this test never lets a byte pass
-    probe = start_probe(ADSP_BROKER_URL=closed)
-    wait_until_consuming(own_vhost)
+    relay.refuse()
+    probe = start_probe(ADSP_BROKER_URL=relayed_url)
+    wait_for(lambda: relay.refused > 1, START_SECONDS, "second attempt of the worker")
 
-    assert probe.process.poll() is None
+    relay.accept()
+    probe.wait_until_ready()
+
+    assert probe.wait_for_run(send())
+
+
+def test_worker_whose_connection_is_cut_connects_again(
+    start_probe: Callable[..., Probe], send: Callable[..., UUID], relay: Relay, relayed_url: str
+) -> None:
+    probe = start_probe(ADSP_BROKER_URL=relayed_url).wait_until_ready()
+    connections = relay.accepted
+
+    relay.cut()
+    wait_for(lambda: relay.accepted > connections, START_SECONDS, "new connection")
+
+    assert probe.wait_for_run(send())

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 import redis
-from psycopg2.extensions import connection as Connection  # noqa: N812  # a class in lower case
+from psycopg2.extensions import connection as Connection  # a class in lower case
 
 from libs.common.stack.addresses import Role, StackAddresses
 from libs.common.stack.databases import administration, database_exists
