@@ -74,8 +74,7 @@ def _run_tests(command: Sequence[str], variables: dict[str, str]) -> tuple[int, 
         stderr=subprocess.STDOUT,
         text=True,
     ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
+        for line in process.stdout or ():
             sys.stdout.write(line)
             sys.stdout.flush()
             if _RESULT_LINE.match(line):

@@ -11,12 +11,12 @@ from tools.bootstrap.locations import STATE
 
 _LAST_LINES = 25  # of a failed command's output
 # These change what is installed, or where; the index and certificates of the network are kept.
-_DROPPED = frozenset(
-    ("PIP_CONSTRAINT", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_PREFIX")
-    + ("PIP_REQUIRE_VIRTUALENV", "PIP_TARGET", "PIP_USER", "PYTHONHOME", "PYTHONPATH")
-    # pip starts dozens of processes; without bytecode each compiles itself anew.
-    + ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")
-)
+_DROPPED = {
+    *("PIP_CONSTRAINT", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_PREFIX"),
+    *("PIP_REQUIRE_VIRTUALENV", "PIP_TARGET", "PIP_USER", "PYTHONHOME", "PYTHONPATH"),
+    # pip and Pants are large; without bytecode each start compiles them anew.
+    *("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),
+}
 
 
 def plain_environment() -> dict[str, str]:

@@ -16,7 +16,7 @@ from tools.bootstrap.commands import certificates, run_step
 from tools.bootstrap.errors import BootstrapError
 from tools.bootstrap.folders import fingerprint, make_once
 from tools.bootstrap.interpreters import Interpreter, find_interpreters
-from tools.bootstrap.locations import LOCKFILES, STATE
+from tools.bootstrap.locations import LOCKFILES
 
 PROJECT_PYTHON = "3.11"
 PANTS_PYTHON = "3.9"  # the wheels of Pants 2.17 on PyPI exist for CPython 3.7 to 3.9 only
@@ -83,8 +83,8 @@ def _installer() -> Path:
         run_step("preparing the installer", [python.path, "-m", "venv", folder])
         wanted = folder / "requirements.txt"
         wanted.write_text(requirement + "\n", encoding="utf-8")
-        pip = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--require-hashes"]
-        run_step("getting the installer (pex)", [*pip, "-r", wanted])
+        pip: list[str | Path] = [folder / "bin/pip", "install", "--quiet", "--require-hashes"]
+        run_step("getting the installer (pex)", [*pip, "--requirement", wanted])
 
     return make_once("pex", fingerprint(requirement, str(python.path)), "bin/pex3", build)
 

@@ -6,6 +6,7 @@ This part runs before anything is installed, so it uses the standard library onl
 import os
 import shlex
 import sys
+from typing import NoReturn
 
 from tools.bootstrap.environments import activated, development_environment
 from tools.bootstrap.errors import BootstrapError
@@ -21,17 +22,17 @@ def invoke_arguments(arguments: list[str]) -> list[str]:
     return arguments
 
 
-def main() -> int:
-    """Replace this process by invoke; return only when the environment cannot be made."""
+def main() -> NoReturn:
+    """Replace this process by invoke, or exit with the reason why the environment is missing."""
     try:
         environment = development_environment()
     except BootstrapError as error:
-        print(f"dev: {error}", file=sys.stderr)
-        return 1
+        sys.exit(f"dev: {error}")
     python = environment / "bin" / "python"
     command = [str(python), "-m", "invoke", "--search-root", str(ROOT)]
-    os.execve(python, command + invoke_arguments(sys.argv[1:]), activated(environment))
+    arguments = command + invoke_arguments(sys.argv[1:])
+    os.execve(python, arguments, activated(environment))  # noqa: S606  # invoke takes over
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -56,7 +56,7 @@ def package(_context: Context) -> None:
 
 @task
 def pants(context: Context) -> None:
-    """Run Pants with the arguments that follow, as in: ./dev pants test libs/::"""
+    """Run Pants with the arguments that follow: `./dev pants test libs/::`."""
     command, variables = _pants_command()
     arguments = [*command, *shlex.split(context.remainder)]
     os.chdir(ROOT)
@@ -64,7 +64,7 @@ def pants(context: Context) -> None:
 
 
 @task(help={"force": "Run tests again whose inputs did not change; Pants remembers what passed."})
-def test(_context: Context, force: bool = False) -> None:  # noqa: FBT001, FBT002
+def test(_context: Context, force: bool = False) -> None:  # noqa: FBT001, FBT002, PT028
     """Run all tests on a private stack, and every check."""
     ensure_rabbitmq()
     command, variables = _pants_command()

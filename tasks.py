@@ -1,0 +1,11 @@
+"""Assemble the management commands: `./dev --list` shows them, `./dev NAME` runs one."""
+
+from invoke.collection import Collection
+
+from tools.tasks import checks, database, jobs, stack
+
+namespace = Collection.from_module(stack)
+for module in (jobs, checks):
+    for task in Collection.from_module(module).tasks.values():
+        namespace.add_task(task)
+namespace.add_collection(Collection.from_module(database), name="db")
