@@ -7,7 +7,7 @@ twice does no harm, and Beat needs no memory of its own.
 from typing import Any
 
 from celery import Celery
-from celery.beat import ScheduleEntry, Scheduler
+from celery.beat import Scheduler
 from prometheus_client import Counter, Gauge
 
 from libs.common.errors import PublishFault
@@ -51,14 +51,14 @@ class Clock(Scheduler):
     Beat's own send waits for a confirm without a bound, and for a broker that is away without an end.
     """
 
-    producer = None  # the dispatcher has a connection of its own
+    producer: Any = None  # the dispatcher has a connection of its own
 
     def __init__(self, *args: Any, dispatcher: Dispatcher, **kwargs: Any) -> None:
         """Tick through `dispatcher`."""
         self._dispatcher = dispatcher
         super().__init__(*args, **kwargs)
 
-    def apply_entry(self, entry: ScheduleEntry, producer: object = None) -> None:  # noqa: ARG002
+    def apply_entry(self, entry: Any, producer: object = None) -> None:  # noqa: ARG002
         """Send a tick; one that is lost is made up for by the next."""
         try:
             self._dispatcher.send_tick(entry.task, entry.options["expires"])

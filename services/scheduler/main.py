@@ -1,6 +1,7 @@
 """Run the scheduler: a clock that ticks for the workers."""
 
 from functools import partial
+from typing import Any
 
 from celery import signals
 
@@ -27,7 +28,7 @@ def main() -> None:
         dispatch_seconds=settings.dispatch_seconds,
         sweep_seconds=settings.sweep_seconds,
     )
-    clock = partial(Clock, dispatcher=Dispatcher(celery, settings.publish_timeout))
+    clock: Any = partial(Clock, dispatcher=Dispatcher(celery, settings.publish_timeout))
     celery.Beat(scheduler_cls=clock, quiet=True).run()
 
 

@@ -62,8 +62,8 @@ def _step(worker: Worker, work: Callable[[Worker, int], int]) -> int:
     """Do one kind of work; what is wrong with it must not keep the others from being done."""
     try:
         return work(worker, worker.settings.sweep_batch)
-    except SQLAlchemyError as exc:
-        log.error("sweep_step_failed", step=work.__name__, error=str(exc))
+    except SQLAlchemyError:
+        log.exception("sweep_step_failed", step=work.__name__)
         return 0
 
 

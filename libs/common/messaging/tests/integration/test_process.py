@@ -14,15 +14,14 @@ from uuid import UUID, uuid4
 import pika
 import pytest
 
-import libs.common.messaging.process
 from libs.common.messaging.names import DEAD_LETTER_QUEUE, JOBS_QUEUE
+from libs.common.messaging.tests.integration import probe as probe_module
 from libs.common.messaging.tests.integration.conftest import Mail
 from libs.common.messaging.tests.relay import Relay
 from libs.common.stack.ports import free_ports
 from libs.common.testing.vhosts import ScratchVhost
 from libs.common.testing.waiting import wait_for
 
-ROOT = Path(libs.common.messaging.process.__file__).parents[3]
 START_SECONDS = 30
 DELIVERY_LIMIT = 2
 
@@ -37,9 +36,8 @@ class Probe:
         self.log, self.output = folder / "log", folder / "output"
         with self.log.open("a") as log, self.output.open("a") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "libs.common.messaging.tests.integration.probe", folder],
-                cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT), "ADSP_LOG_FORMAT": "json"}
+                [sys.executable, "-m", probe_module.__name__, folder],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "ADSP_LOG_FORMAT": "json"}
                 | environment,
                 stdout=output,
                 stderr=log,

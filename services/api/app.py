@@ -1,0 +1,69 @@
+"""Put the api together: routes, problems, request log and the wiring they share."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+
+from libs.common.log import get_logger
+from services.api import datasets, failed_rows, health, jobs, tasks, uploads
+from services.api.answers import add_problem_schema
+from services.api.body_limit import BodyLimit
+from services.api.database_faults import install_database_handlers
+from services.api.problems import install_problem_handlers
+from services.api.request_log import RequestLog
+from services.api.settings import ApiSettings
+from services.api.version import VERSION
+from services.api.wiring import SERVICE, Wiring
+
+log = get_logger(__name__)
+
+
+DESCRIPTION = """Lands daily files in PostgreSQL.
+
+A job is one load of one source into a dataset's table. Every record ends in exactly one place:
+loaded, failed (with the reason) or superseded. Errors are `application/problem+json` (RFC 9457)
+with a stable `code`; `X-Request-ID` is taken, returned and carried to every service.
+"""
+
+
+class Api(FastAPI):
+    """An app whose OpenAPI document knows the form of its problems."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document."""
+        if self.openapi_schema is None:
+            add_problem_schema(super().openapi())
+        return super().openapi()
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    log.info("service_started", service=SERVICE, version=VERSION)
+    try:
+        yield
+    finally:
+        app.state.wiring.close()
+        log.info("service_stopped", service=SERVICE)
+
+
+def create_app(settings: ApiSettings) -> Api:
+    """Make the app; nothing is connected before the first request."""
+    app = Api(
+        title="ADSP",
+        version=VERSION,
+        description=DESCRIPTION,
+        lifespan=_lifespan,
+        redoc_url=None,
+    )
+    wiring = Wiring.from_settings(settings)
+    app.state.wiring = wiring
+    install_problem_handlers(app)
+    install_database_handlers(app)
+    # The last one added is the outermost.
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(RequestLog, metrics=wiring.metrics)
+    for noun in (health, jobs, failed_rows, datasets, uploads, tasks):
+        app.include_router(noun.router)
+    return app

@@ -1,0 +1,34 @@
+"""Write CSV that a person may open in a spreadsheet: no cell is taken for a formula.
+
+As in the files that are loaded, an unquoted empty cell is NULL and ``""`` is the empty string.
+"""
+
+import re
+from collections.abc import Iterable
+
+MEDIA_TYPE = "text/csv; charset=utf-8"
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_NEEDS_QUOTES = re.compile(r'[",\r\n]|^\s|\s$|^$')
+
+
+def write_line(cells: Iterable[str | int | None]) -> str:
+    """Return one CSV line with its end."""
+    return ",".join(_write_cell(cell) for cell in cells) + "\r\n"
+
+
+def defuse(cell: str) -> str:
+    """Put an apostrophe before what a spreadsheet would run; plain numbers stay as they are."""
+    if cell.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(cell):
+        return "'" + cell
+    return cell
+
+
+def _write_cell(cell: str | int | None) -> str:
+    if cell is None:
+        return ""
+    text = defuse(str(cell))
+    if _NEEDS_QUOTES.search(text):
+        return '"' + text.replace('"', '""') + '"'
+    return text

@@ -1,0 +1,163 @@
+"""Define the bodies that the api takes and gives; their field names are a stable interface."""
+
+import base64
+import re
+from datetime import date, datetime
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+
+from libs.common.datasets import DATASET_NAME_PATTERN, DatasetDefinition
+from libs.common.db.models import Dataset, FailedRow, Job
+from libs.common.states import ErrorCode, JobState, Stage, Trigger
+
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def _require_iso_date(value: Any) -> Any:
+    """Refuse the timestamps and numbers that would pass for a date too."""
+    if isinstance(value, str) and _ISO_DATE.fullmatch(value):
+        return value
+    raise ValueError("write the date as YYYY-MM-DD")
+
+
+IsoDate = Annotated[date, BeforeValidator(_require_iso_date)]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TriggerRequest(_Request):
+    """What to load; everything left out comes from the dataset."""
+
+    dataset: str | None = Field(
+        None, pattern=DATASET_NAME_PATTERN, description="Default: the daily dataset."
+    )
+    source: str | None = Field(
+        None,
+        min_length=1,
+        max_length=4096,
+        pattern=r"^[^\x00]*$",
+        description="Path or glob under an allowed root; default: the dataset's pattern.",
+    )
+    data_date: IsoDate | None = Field(
+        None, description="The day the data is of; default: today in the dataset's time zone."
+    )
+    force: StrictBool = Field(
+        default=False, description="Load content that was loaded before once more."
+    )
+
+
+class JobCreation(TriggerRequest):
+    """What to load into which dataset."""
+
+    dataset: str = Field(pattern=DATASET_NAME_PATTERN, description="A dataset that exists.")
+
+
+class JobErrorDocument(BaseModel):
+    """Why a job failed."""
+
+    code: str = Field(description="Stable name of the reason.")
+    message: str = Field(description="What is wrong, and the cure.")
+
+
+class JobDocument(BaseModel):
+    """One load of one source for one dataset and data date."""
+
+    id: UUID
+    dataset: str
+    data_date: date
+    source: str = Field(description="As requested, or the dataset's pattern for the data date.")
+    state: JobState
+    trigger: Trigger
+    force: bool
+    rows_read: int = Field(
+        description="In an end state: rows_loaded + rows_rejected + rows_superseded."
+    )
+    rows_loaded: int
+    rows_rejected: int = Field(description="Failed rows: GET /v1/jobs/{id}/failed-rows.")
+    rows_superseded: int = Field(description="Earlier records of a key in the same file (upsert).")
+    bytes_total: int | None = Field(description="Size of the source as stored; null until planned.")
+    bytes_done: int = Field(description="Of bytes_total, how many have been read.")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    attempt: int = Field(description="Times that planning was begun.")
+    error: JobErrorDocument | None
+    duplicate_of: UUID | None = Field(description="The job that has loaded the same content.")
+    replay_of: UUID | None = Field(description="The job whose failed rows this one loads.")
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        """Show a job as the ledger has it."""
+        error = None
+        if job.error_code is not None:
+            error = JobErrorDocument(code=job.error_code, message=job.error_message or "")
+        names = cls.model_fields.keys() - {"error"}
+        return cls(error=error, **{name: getattr(job, name) for name in names})
+
+
+class FailedRowDocument(BaseModel):
+    """A rejected record with its place, its text and the reason."""
+
+    id: int
+    line_number: int = Field(description="Physical line it starts on, from 1.")
+    byte_offset: int = Field(description="Of its first byte in the decompressed source.")
+    raw: str = Field(description="Its text; bytes that are not UTF-8 are shown as \\xNN.")
+    raw_base64: str | None = Field(
+        None,
+        description="Its bytes; only there when `raw` does not tell them.",
+        exclude_if=lambda value: value is None,
+    )
+    stage: Stage
+    error_code: ErrorCode
+    column: str | None
+    sqlstate: str | None
+    message: str
+
+    @classmethod
+    def of(cls, row: FailedRow) -> Self:
+        """Show a failed row."""
+        raw, raw_base64 = render_raw(row.raw)
+        return cls(
+            id=row.id,
+            line_number=row.line_number,
+            byte_offset=row.byte_offset,
+            raw=raw,
+            raw_base64=raw_base64,
+            stage=row.stage,
+            error_code=row.error_code,
+            column=row.column_name,
+            sqlstate=row.sqlstate,
+            message=row.message,
+        )
+
+
+class DatasetDocument(DatasetDefinition):
+    """A dataset: its name, its definition, and when it was made and last changed."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    name: str
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Self:
+        """Show a dataset."""
+        return cls(
+            **dataset.definition,
+            name=dataset.name,
+            created_at=dataset.created_at,
+            updated_at=dataset.updated_at,
+        )
+
+
+def render_raw(raw: bytes) -> tuple[str, str | None]:
+    r"""Return bytes as text; ``\xNN`` stands for what is not UTF-8, and Base64 beside it."""
+    try:
+        return raw.decode("utf-8"), None
+    except UnicodeDecodeError:
+        return raw.decode("utf-8", "backslashreplace"), base64.b64encode(raw).decode()

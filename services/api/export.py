@@ -1,0 +1,129 @@
+"""Export failed rows as CSV: the columns of the source, then the reason of each row.
+
+    failed_rows ──server-side cursor──► cells by the job's dialect ──► lines
+
+The names come from the source itself when it is still what was loaded; else each record stands in
+one `raw` column.
+"""
+
+import io
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+from anyio import CancelScope
+from fastapi.responses import StreamingResponse
+from sqlalchemy import Select
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
+
+from libs.common.datasets import FileFormat
+from libs.common.db.models import FailedRow, Job
+from libs.common.errors import SourceError
+from libs.common.header import read_header
+from libs.common.records import split
+from libs.common.sources import SourceLimits, identity, open_source, resolve_source
+from services.api.csv_cells import MEDIA_TYPE, write_line
+from services.api.documents import render_raw
+from services.api.settings import ApiSettings
+
+REASON_COLUMNS = (
+    "adsp_line_number",
+    "adsp_error_code",
+    "adsp_column",
+    "adsp_sqlstate",
+    "adsp_message",
+)
+RAW_COLUMN = "raw"
+_ROWS_AT_A_TIME = 500
+
+
+def read_source_header(job: Job, settings: ApiSettings) -> tuple[str, ...] | None:
+    """Return the names in the source's header, or None when the source is not there as it was."""
+    if job.source_path is None:
+        return None
+    try:
+        path = resolve_source(job.source_path, settings.roots())
+        if not _is_unchanged(path, job):
+            return None
+        dialect = job.parsed_definition().format
+        limits = SourceLimits.from_settings(settings)
+        with open_source(path, dialect.compression, limits) as stream:
+            header = read_header(stream, dialect, max_record_bytes=settings.max_record_bytes)
+    except (SourceError, OSError):
+        return None
+    return header.cells
+
+
+def export_rows(
+    session: Session,
+    query: Select[FailedRow],
+    header: Sequence[str] | None,
+    dialect: FileFormat,
+    max_record_bytes: int,
+) -> Generator[str]:
+    """Yield the CSV file in blocks, reading rows as they are asked for; closes the session."""
+    yield write_line([*(header or (RAW_COLUMN,)), *REASON_COLUMNS])
+    with session:
+        found = session.execute(query.execution_options(yield_per=_ROWS_AT_A_TIME)).scalars()
+        for rows in found.partitions():
+            yield "".join(
+                write_line([*_source_cells(row, header, dialect, max_record_bytes), *_reason(row)])
+                for row in rows
+            )
+
+
+class ExportResponse(StreamingResponse):
+    """An answer that gives its database connection back, also when the client leaves half-way."""
+
+    def __init__(self, blocks: Generator[str], filename: str) -> None:
+        """Stream `blocks` as a file to be saved."""
+        disposition = {"Content-Disposition": f'attachment; filename="{filename}"'}
+        super().__init__(blocks, media_type=MEDIA_TYPE, headers=disposition)
+        self._blocks = blocks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with CancelScope(shield=True):
+                await run_in_threadpool(self._blocks.close)
+
+
+def cells_of(
+    raw: bytes, width: int, dialect: FileFormat, max_record_bytes: int
+) -> Sequence[str | None]:
+    """Return a record's cells, `width` of them.
+
+    Missing ones are left empty; a record that cannot be cut so stands whole in the first cell.
+    """
+    records = [
+        record
+        for block in split(io.BytesIO(raw), dialect, max_record_bytes=max_record_bytes)
+        for record in block
+    ]
+    is_sound = len(records) == 1 and records[0].fault is None
+    cells = (
+        [None if cell is None else cell.decode() for cell in records[0].cells] if is_sound else []
+    )
+    if not 0 < len(cells) <= width:
+        cells = [render_raw(raw)[0]]
+    return cells + [None] * (width - len(cells))
+
+
+def _source_cells(
+    row: FailedRow, header: Sequence[str] | None, dialect: FileFormat, max_record_bytes: int
+) -> Sequence[str | None]:
+    if header is None:
+        return [render_raw(row.raw)[0]]
+    return cells_of(row.raw, len(header), dialect, max_record_bytes)
+
+
+def _is_unchanged(path: Path, job: Job) -> bool:
+    found = identity(path)
+    return (found.size, found.mtime_ns) == (job.bytes_total, job.source_mtime_ns)
+
+
+def _reason(row: FailedRow) -> list[str | int | None]:
+    return [row.line_number, row.error_code.value, row.column_name, row.sqlstate, row.message]

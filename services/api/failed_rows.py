@@ -1,0 +1,92 @@
+"""Show the failed rows of a job, in pages or as a CSV file to mend them in."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query
+from pydantic import Field
+from sqlalchemy import Select, select
+
+from libs.common.db.models import FailedRow
+from libs.common.lifecycle import find_job
+from libs.common.states import ErrorCode
+from services.api.answers import Responses, problems
+from services.api.documents import FailedRowDocument
+from services.api.export import ExportResponse, export_rows, read_source_header
+from services.api.pages import Page, PageQuery, read_token, write_token
+from services.api.wiring import Wired, Wiring
+
+router = APIRouter(tags=["failed rows"])
+
+
+class FailedRowQuery(PageQuery):
+    """Which failed rows to show, and how."""
+
+    error_code: ErrorCode | None = None
+    form: Literal["json", "csv"] | None = Field(
+        None,
+        alias="format",
+        description="csv: all of them at once, as a file to mend them in; "
+        "default: csv when `Accept` names text/csv and not JSON, else json.",
+    )
+
+
+_ANSWERS: Responses = {
+    200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
+    **problems(404, 422, 503),
+}
+
+
+@router.get(
+    "/v1/jobs/{job_id}/failed-rows",
+    operation_id="listFailedRows",
+    summary="List or export the failed rows of a job",
+    response_model=Page[FailedRowDocument],
+    responses=_ANSWERS,
+)
+def list_failed_rows(
+    wiring: Wired,
+    job_id: UUID,
+    asked: Annotated[FailedRowQuery, Query()],
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Page[FailedRowDocument] | ExportResponse:
+    """List failed rows in the order of the file."""
+    if (asked.form or _preferred_form(accept)) == "csv":
+        return _export(wiring, job_id, asked.error_code)
+    scope = ("failed-rows", job_id, asked.error_code)
+    query = _of_job(job_id, asked.error_code).limit(asked.page_size + 1)
+    after = read_token(asked.page_token, int, *scope)
+    if after is not None:
+        query = query.where(FailedRow.byte_offset > after)
+    with wiring.sessions() as session:
+        find_job(session, job_id)
+        rows = list(session.scalars(query))
+    shown = rows[: asked.page_size]
+    token = write_token(shown[-1].byte_offset, *scope) if len(rows) > len(shown) else None
+    return Page(items=[FailedRowDocument.of(row) for row in shown], next_page_token=token)
+
+
+def _preferred_form(accept: str) -> Literal["json", "csv"]:
+    """Return the form that an ``Accept`` header asks for; JSON unless it names CSV alone."""
+    types = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
+    return "csv" if "text/csv" in types and "application/json" not in types else "json"
+
+
+def _export(wiring: Wiring, job_id: UUID, error_code: ErrorCode | None) -> ExportResponse:
+    """Stream every failed row; what can be refused is refused before the first byte."""
+    settings = wiring.settings
+    with wiring.sessions() as session:
+        job = find_job(session, job_id)
+    blocks = export_rows(
+        wiring.sessions(),
+        _of_job(job_id, error_code),
+        read_source_header(job, settings),
+        job.parsed_definition().format,
+        settings.max_record_bytes,
+    )
+    return ExportResponse(blocks, f"failed-rows-{job_id}.csv")
+
+
+def _of_job(job_id: UUID, error_code: ErrorCode | None) -> Select[FailedRow]:
+    query = select(FailedRow).where(FailedRow.job_id == job_id).order_by(FailedRow.byte_offset)
+    return query if error_code is None else query.where(FailedRow.error_code == error_code)

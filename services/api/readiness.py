@@ -1,0 +1,97 @@
+"""Ask each server whether it answers, each within the same short time, for ``/readyz``."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from threading import Lock
+
+import psycopg2
+import redis
+from amqp.exceptions import AMQPError
+from kombu import Connection
+from kombu.exceptions import KombuError
+from sqlalchemy import make_url
+
+from services.api.settings import ApiSettings
+
+POSTGRES, RABBITMQ, REDIS = "postgres", "rabbitmq", "redis"
+REQUIRED = (POSTGRES, RABBITMQ)
+_TROUBLE = (psycopg2.Error, redis.RedisError, KombuError, AMQPError, OSError)
+
+
+@dataclass(frozen=True)
+class ServerCheck:
+    """What one server answered; `error` is None when it is well."""
+
+    server: str
+    error: str | None
+
+
+class Readiness:
+    """Checks the servers side by side; a check that hangs is not started a second time."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        """Prepare the checks; nothing is connected yet."""
+        self._settings = settings
+        self._timeout = settings.readiness_timeout
+        self._checks: dict[str, Callable[[], None]] = {
+            POSTGRES: self._reach_postgres,
+            RABBITMQ: self._reach_rabbitmq,
+            REDIS: self._reach_redis,
+        }
+        self._threads = ThreadPoolExecutor(len(self._checks), "readiness")
+        self._lock = Lock()
+        self._running: dict[str, Future[None]] = {}
+
+    def check(self) -> list[ServerCheck]:
+        """Check every server now; takes no longer than the timeout and a little."""
+        with self._lock:
+            futures = {name: self._start(name) for name in self._checks}
+        wait(futures.values(), self._timeout)
+        return [ServerCheck(name, self._error_of(future)) for name, future in futures.items()]
+
+    def close(self) -> None:
+        """Give the threads back."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _start(self, name: str) -> Future[None]:
+        running = self._running.get(name)
+        if running is None or running.done():
+            running = self._running[name] = self._threads.submit(self._checks[name])
+        return running
+
+    def _error_of(self, future: Future[None]) -> str | None:
+        if not future.done():
+            return f"no answer within {self._timeout:g} s"
+        try:
+            future.result()
+        except _TROUBLE as exc:
+            return type(exc).__name__
+        return None
+
+    def _reach_postgres(self) -> None:
+        url = make_url(self._settings.database_url).set(drivername="postgresql")
+        # The handshake itself is the answer: a backend was started and let this role in.
+        psycopg2.connect(
+            url.render_as_string(hide_password=False),
+            connect_timeout=max(2, int(self._timeout)),
+            application_name="adsp-readiness",
+        ).close()
+
+    def _reach_rabbitmq(self) -> None:
+        timeouts = {"read_timeout": self._timeout, "write_timeout": self._timeout}
+        with Connection(
+            self._settings.broker_url, connect_timeout=self._timeout, transport_options=timeouts
+        ) as connection:
+            # Straight to the transport: kombu's own `connect` tries again for ever.
+            transport = connection.transport
+            transport.close_connection(transport.establish_connection())
+
+    def _reach_redis(self) -> None:
+        client = redis.Redis.from_url(
+            self._settings.redis_url,
+            socket_connect_timeout=self._timeout,
+            socket_timeout=self._timeout,
+        )
+        with client:
+            client.ping()

@@ -1,0 +1,104 @@
+"""Make a job: what every POST that starts a load comes down to.
+
+    early check of the source ──► one transaction: key, job ──► publish ──► 202
+
+The job's row is what counts. When the message cannot be published the answer is still 202: the
+sweeper sends what the ledger says is queued.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from libs.common.db.models import Job
+from libs.common.errors import PublishFault
+from libs.common.lifecycle import (
+    JobRequest,
+    create_job,
+    find_job,
+    mark_publish_failed,
+    mark_published,
+)
+from libs.common.log import get_logger
+from libs.common.sources import resolve_source
+from services.api.idempotency import KeyedRequest, find_earlier, remember
+from services.api.problems import RETRY_SECONDS, ProblemError
+from services.api.wiring import Wiring
+
+log = get_logger(__name__)
+
+
+class OutcomeUnknown(ProblemError):
+    """The connection broke during the commit: the job may or may not exist."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            503,
+            "outcome-unknown",
+            "the connection to Postgres broke while the job was recorded, it may or may not exist; "
+            "send the request again with its Idempotency-Key, or look in GET /v1/jobs first",
+            {"Retry-After": str(RETRY_SECONDS)},
+        )
+
+
+@dataclass(frozen=True)
+class Submission:
+    """The job that answers a request; `is_replay` when an earlier request with the key made it."""
+
+    job: Job
+    is_replay: bool
+
+
+def submit_job(wiring: Wiring, request: JobRequest, keyed: KeyedRequest | None) -> Submission:
+    """Make the job and have it planned, or return the one that the key made before.
+
+    Raises `BadInput` (nothing was recorded) and `OutcomeUnknown`.
+    """
+    with wiring.sessions() as session:
+        submission = _record(wiring, session, request, keyed)
+        _commit(session)
+    if not submission.is_replay:
+        job = submission.job
+        log.info("job_created", job_id=str(job.id), dataset=job.dataset, trigger=job.trigger.value)
+        wiring.metrics.jobs_created.labels(job.dataset, job.trigger.value).inc()
+        _publish(wiring, job)
+    return submission
+
+
+def _record(
+    wiring: Wiring, session: Session, request: JobRequest, keyed: KeyedRequest | None
+) -> Submission:
+    earlier = find_earlier(session, keyed) if keyed else None
+    if earlier is not None:
+        return Submission(find_job(session, earlier), is_replay=True)
+    job = create_job(session, request)
+    resolve_source(job.source, wiring.settings.roots())
+    if keyed:
+        remember(session, keyed, job.id)
+        session.flush()
+    return Submission(job, is_replay=False)
+
+
+def _commit(session: Session) -> None:
+    try:
+        session.commit()
+    except SQLAlchemyError as exc:
+        raise OutcomeUnknown from exc
+
+
+def _publish(wiring: Wiring, job: Job) -> None:
+    """Send the job to a worker and note how that went; neither outcome changes the answer."""
+    try:
+        wiring.dispatcher.send_plan(job.id, job.request_id)
+        note = mark_published
+    except PublishFault as exc:
+        log.warning("publish_failed", job_id=str(job.id), error=str(exc))
+        wiring.metrics.publish_failures.inc()
+        note = mark_publish_failed
+    try:
+        with wiring.sessions.begin() as session:
+            note(session, job.id)
+    except SQLAlchemyError as exc:
+        # The sweeper looks at the job a little later than it could have.
+        log.warning("publish_not_noted", job_id=str(job.id), error=type(exc).__name__)

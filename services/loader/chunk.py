@@ -1,0 +1,204 @@
+"""Load a chunk once and for all: claim it, load it, commit rows and ledger together, say so.
+
+Whatever kills a loader, the ledger's row decides: it is locked by the transaction that loads, and it turns to `done`
+in that same transaction. A chunk that comes again finds itself done.
+"""
+
+from collections.abc import Callable
+from contextlib import closing
+from enum import StrEnum
+from functools import partial
+from uuid import UUID
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from libs.common.errors import BadInput, LeaseLost, PublishFault
+from libs.common.log import get_logger
+from libs.common.states import ChunkState
+from services.loader.lease import Heartbeat, LoadCancelled, claim
+from services.loader.ledger import (
+    ChunkEnd,
+    ChunkKey,
+    ChunkWork,
+    close_chunk,
+    find_time_zone,
+    is_done,
+    open_chunk,
+    requeue_chunk,
+)
+from services.loader.loading import Load
+from services.loader.rejects import RejectSpool
+from services.loader.session import connect, fix_meaning
+from services.loader.settings import LoaderSettings
+from services.loader.verdicts import is_transient
+
+log = get_logger(__name__)
+
+SendFinish = Callable[[UUID, str | None], None]
+_LONGEST_WAIT = 300.0
+
+
+class Outcome(StrEnum):
+    """What became of one delivery of a chunk."""
+
+    LOADED = "loaded"
+    FAILED = "failed"
+    POSTPONED = "postponed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+
+class ChunkLoader:
+    """Loads chunks; one per process, holds no connection between chunks."""
+
+    def __init__(self, settings: LoaderSettings, send_finish: SendFinish) -> None:
+        """Load with these settings; `send_finish` asks a worker to see whether the job is over."""
+        self._settings = settings
+        self._send_finish = send_finish
+        self._connect = partial(
+            connect,
+            settings.database_url,
+            application_name="adsp-loader",
+            connect_timeout=settings.database_connect_timeout,
+        )
+
+    def load_chunk(self, job_id: UUID, number: int, request_id: str | None = None) -> Outcome:
+        """Load a chunk unless it is done or somebody else is at it; safe to call any number of times."""
+        with closing(self._connect()) as loading:
+            with closing(self._connect()) as side:
+                claimed = claim(side, loading, job_id, number, self._settings)
+            if claimed is None:
+                log.info("chunk_skipped", job_id=str(job_id), number=number)
+                outcome = Outcome.SKIPPED
+            else:
+                holder, attempt = claimed
+                outcome = self._load(loading, ChunkKey(job_id, number, holder), attempt)
+        if outcome is not Outcome.POSTPONED:
+            self._announce(job_id, request_id)
+        return outcome
+
+    def _load(self, loading: Connection, key: ChunkKey, attempt: int) -> Outcome:
+        """Make one attempt with the heart beating; whatever comes of it is on record afterwards."""
+        heartbeat = Heartbeat(self._connect, loading, key, self._settings)
+        heartbeat.start()
+        spool_bytes = self._settings.spool_bytes
+        try:
+            with RejectSpool(key.job_id, key.number, spool_bytes) as rejects:
+                try:
+                    return self._attempt(loading, key, attempt, rejects, heartbeat)
+                except BadInput as exc:
+                    kept = rejects if exc.code != "source-changing" else None
+                    return self._fail(key, exc.code, exc.message, kept)
+                except (psycopg2.Error, OSError) as exc:
+                    return self._give_back(key, attempt, exc)
+        except LoadCancelled:
+            return self._cancel(key)
+        except LeaseLost as exc:
+            log.warning("chunk_lease_lost", reason=str(exc), **key.fields)
+            return Outcome.SKIPPED
+        finally:
+            heartbeat.stop()
+
+    def _attempt(
+        self,
+        loading: Connection,
+        key: ChunkKey,
+        attempt: int,
+        rejects: RejectSpool,
+        heartbeat: Heartbeat,
+    ) -> Outcome:
+        """Load and commit, or leave no trace of the rows."""
+        most = self._settings.max_attempts
+        if attempt > most:
+            raise BadInput("load-fault", f"loading was begun {most} times and never came to an end")
+        try:
+            work = self._open(loading, key)
+            if work is None:
+                return Outcome.SKIPPED
+            end = Load(loading, work, rejects, heartbeat, self._settings).run()
+            with loading.cursor() as cursor:
+                rejects.write(cursor)
+                heartbeat.stop()
+                heartbeat.check()
+                if not close_chunk(cursor, key, end):
+                    raise LeaseLost("the chunk has ended without this loader")
+            self._commit(loading, key)
+        except psycopg2.Error:
+            heartbeat.check()  # raises the reason when it was the heartbeat that interrupted
+            raise
+        finally:
+            _roll_back(loading)
+        log.info("chunk_loaded", **key.fields, **end.counts)
+        return Outcome.LOADED
+
+    def _open(self, loading: Connection, key: ChunkKey) -> ChunkWork | None:
+        """Lock the chunk's row in a session whose settings are those of its dataset."""
+        fix_meaning(loading, find_time_zone(loading, key))
+        return open_chunk(loading, key)
+
+    def _commit(self, loading: Connection, key: ChunkKey) -> None:
+        """Commit; when the answer is lost, ask the ledger on a new connection what came of it."""
+        try:
+            loading.commit()
+        except (psycopg2.OperationalError, psycopg2.InterfaceError):
+            with closing(self._connect()) as side:
+                if not is_done(side, key):
+                    raise
+            log.warning("commit_answer_lost", **key.fields)
+
+    def _fail(
+        self, key: ChunkKey, code: str, message: str, rejects: RejectSpool | None
+    ) -> Outcome:
+        """Record that the chunk cannot be loaded, with the failed rows found so far."""
+        count = rejects.count if rejects else 0
+        end = ChunkEnd(
+            ChunkState.FAILED, rows_rejected=count, error_code=code, error_message=message
+        )
+        with closing(self._connect()) as side, side, side.cursor() as cursor:
+            if not close_chunk(cursor, key, end):
+                return Outcome.SKIPPED
+            if rejects is not None:
+                rejects.write(cursor)
+        log.warning("chunk_failed", error_code=code, **key.fields, **end.counts)
+        return Outcome.FAILED
+
+    def _give_back(self, key: ChunkKey, attempt: int, error: Exception) -> Outcome:
+        """Have the sweeper send the chunk again later, or fail it when that cannot help."""
+        reason = str(error).strip()
+        sqlstate = getattr(error, "pgcode", None)
+        if not is_transient(sqlstate):
+            return self._fail(key, _fault_code(sqlstate), f"{reason} (SQLSTATE {sqlstate})", None)
+        if attempt >= self._settings.max_attempts:
+            message = f"attempt {attempt} of {self._settings.max_attempts} failed: {reason}"
+            return self._fail(key, "load-fault", message, None)
+        wait = min(self._settings.retry_seconds * 2 ** (attempt - 1), _LONGEST_WAIT)
+        with closing(self._connect()) as side, side, side.cursor() as cursor:
+            requeue_chunk(cursor, key, wait)
+        log.warning("chunk_postponed", error=reason, wait_seconds=wait, **key.fields)
+        return Outcome.POSTPONED
+
+    def _cancel(self, key: ChunkKey) -> Outcome:
+        """Give the chunk back for good; the worker ends the job."""
+        with closing(self._connect()) as side, side, side.cursor() as cursor:
+            requeue_chunk(cursor, key, None)
+        log.info("chunk_cancelled", **key.fields)
+        return Outcome.CANCELLED
+
+    def _announce(self, job_id: UUID, request_id: str | None) -> None:
+        """Ask a worker to look at the job; when that fails, the sweeper does."""
+        try:
+            self._send_finish(job_id, request_id)
+        except PublishFault as exc:
+            log.warning("finish_not_sent", job_id=str(job_id), error=str(exc))
+
+
+def _fault_code(sqlstate: str | None) -> str:
+    """Return the job's error code for a fault that another attempt does not mend."""
+    return "table-not-permitted" if sqlstate == "42501" else "load-fault"
+
+
+def _roll_back(connection: Connection) -> None:
+    """Undo what is not committed; a connection that is gone has done so itself."""
+    if not connection.closed:
+        connection.rollback()

@@ -1,0 +1,164 @@
+"""Hold the lease of a chunk: claim it, renew it from a thread, notice when it is lost or the job cancelled.
+
+The lease tells others who loads and how far. It does not fence: the loading transaction's lock on the chunk's row
+does, so a loader that lost its lease can do no harm, it only has to stop.
+"""
+
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from uuid import UUID
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+
+from libs.common.errors import LeaseLost
+from libs.common.log import get_logger
+from libs.common.statements import read_statement
+from services.loader.ledger import ChunkKey
+from services.loader.settings import LoaderSettings
+
+log = get_logger(__name__)
+
+_CLAIM_WAIT = "5s"
+_HELD_BY_A_LOAD = "55P03"
+
+
+class LoadCancelled(Exception):
+    """A person asked for the job to be cancelled."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a load is; written by the load, read by the heartbeat."""
+
+    bytes_done: int = 0
+    rows_read: int = 0
+
+
+def claim(
+    side: Connection, loading: Connection, job_id: UUID, number: int, settings: LoaderSettings
+) -> tuple[str, int] | None:
+    """Take the chunk's lease for the backend of `loading`; return the holder's name and the attempt.
+
+    Returns None when there is nothing to load: the chunk has ended, its job is not running, or another loader
+    is at it.
+    """
+    holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    parameters = {
+        "job_id": str(job_id),
+        "number": number,
+        "holder": holder,
+        "lease_seconds": settings.lease_seconds,
+        **_backend(loading),
+    }
+    with side, side.cursor() as cursor:
+        try:
+            cursor.execute("SELECT set_config('lock_timeout', %s, TRUE)", (_CLAIM_WAIT,))
+            cursor.execute(read_statement("services.loader", "claim"), parameters)
+        except psycopg2.OperationalError as exc:
+            if exc.pgcode != _HELD_BY_A_LOAD:
+                raise
+            side.rollback()
+            return None
+        row = cursor.fetchone()
+        if row is None:
+            side.rollback()
+            return None
+    return holder, row[0]
+
+
+def _backend(connection: Connection) -> dict[str, object]:
+    """Return the backend of a connection, so that the sweeper can end exactly this one."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid, backend_start FROM pg_catalog.pg_stat_activity"
+            " WHERE pid = pg_catalog.pg_backend_pid()"
+        )
+        row = cursor.fetchone()
+    if row is None:
+        raise RuntimeError("a backend does not see itself in pg_stat_activity")
+    return {"backend_pid": row[0], "backend_start": row[1]}
+
+
+class Heartbeat:
+    """Renew a lease every few seconds; interrupt the load when it must stop.
+
+    `connect` opens another connection when the heartbeat's own is lost.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Connection],
+        loading: Connection,
+        key: ChunkKey,
+        settings: LoaderSettings,
+    ) -> None:
+        """Prepare the thread; `start` starts it."""
+        self.progress = Progress()
+        self._connect = connect
+        self._loading = loading
+        self._parameters = {**key.parameters, "lease_seconds": settings.lease_seconds}
+        self._settings = settings
+        self._verdict: Exception | None = None
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Begin to renew the lease."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let the heart stop; afterwards nothing interrupts the load any more."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def check(self) -> None:
+        """Raise `LeaseLost` or `LoadCancelled` when the load must stop."""
+        if self._verdict is not None:
+            raise self._verdict
+
+    def _run(self) -> None:
+        """Beat until stopped or until there is a reason to stop the load."""
+        connection: Connection | None = None
+        renewed = monotonic()
+        try:
+            while not self._stopped.wait(self._settings.heartbeat_seconds):
+                try:
+                    connection = connection or self._connect()
+                    self._verdict = self._beat(connection)
+                    renewed = monotonic()
+                except psycopg2.Error as exc:
+                    log.warning("heartbeat_failed", error=str(exc).strip())
+                    _close(connection)
+                    connection = None
+                    if monotonic() - renewed > self._settings.lease_seconds:
+                        self._verdict = LeaseLost("the lease could not be renewed in time")
+                if self._verdict is not None:
+                    self._loading.cancel()
+                    return
+        finally:
+            _close(connection)
+
+    def _beat(self, connection: Connection) -> Exception | None:
+        """Renew the lease once; return the reason to stop, if there is one."""
+        state = {"bytes_done": self.progress.bytes_done, "rows_read": self.progress.rows_read}
+        with connection, connection.cursor() as cursor:
+            cursor.execute(
+                read_statement("services.loader", "renew"), {**self._parameters, **state}
+            )
+            row = cursor.fetchone()
+        if row is None:
+            return LeaseLost("another loader or the sweeper has taken the chunk's lease")
+        return LoadCancelled() if row[0] else None
+
+
+def _close(connection: Connection | None) -> None:
+    """Close a connection if there is one."""
+    if connection is not None:
+        connection.close()

@@ -1,0 +1,146 @@
+"""Read and write what the ledger says about a chunk; every statement names the lease's holder."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+from psycopg2.extras import RealDictCursor
+
+from libs.common.datasets import DatasetDefinition
+from libs.common.statements import read_statement
+from libs.common.states import ChunkState
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkKey:
+    """Which chunk, held by whom."""
+
+    job_id: UUID
+    number: int
+    holder: str
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """Return it as parameters of a statement."""
+        return {"job_id": str(self.job_id), "number": self.number, "holder": self.holder}
+
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """Return it as fields of a log line."""
+        return {"job_id": str(self.job_id), "number": self.number}
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkWork:
+    """What is to be done: a byte range of a source, under the definition of its job."""
+
+    number: int
+    byte_start: int
+    byte_end: int | None
+    first_line: int
+    definition: DatasetDefinition
+    source_path: str
+    source_size: int
+    source_mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkEnd:
+    """How a chunk ended."""
+
+    state: ChunkState
+    rows_loaded: int = 0
+    rows_rejected: int = 0
+    rows_superseded: int = 0
+    bytes_done: int = 0
+    error_code: str | None = None
+    error_message: str | None = None
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """Return it as parameters of a statement; the records read are the sum of their ends."""
+        return {
+            "state": self.state.value,
+            "rows_read": self.rows_loaded + self.rows_rejected + self.rows_superseded,
+            "rows_loaded": self.rows_loaded,
+            "rows_rejected": self.rows_rejected,
+            "rows_superseded": self.rows_superseded,
+            "bytes_done": self.bytes_done,
+            "error_code": self.error_code,
+            "error_message": self.error_message,
+        }
+
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return what became of the records, for log lines."""
+        return {
+            "rows_loaded": self.rows_loaded,
+            "rows_rejected": self.rows_rejected,
+            "rows_superseded": self.rows_superseded,
+        }
+
+
+def find_time_zone(connection: Connection, key: ChunkKey) -> str:
+    """Return the time zone that the job's dataset gives to timestamps without one."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(definition ->> 'time_zone', 'UTC') FROM adsp.jobs WHERE id = %(job_id)s",
+            key.parameters,
+        )
+        row = cursor.fetchone()
+    return str(row[0]) if row else "UTC"
+
+
+def open_chunk(connection: Connection, key: ChunkKey) -> ChunkWork | None:
+    """Lock the chunk and return its work, or None when it is not this loader's to do."""
+    with connection.cursor(cursor_factory=RealDictCursor) as cursor:
+        cursor.execute(read_statement("services.loader", "open_chunk"), key.parameters)
+        row: dict[str, Any] | None = cursor.fetchone()
+    if row is None or not row["is_ours"]:
+        return None
+    return ChunkWork(
+        number=key.number,
+        byte_start=row["byte_start"],
+        byte_end=row["byte_end"],
+        first_line=row["first_line"],
+        definition=DatasetDefinition.model_validate(row["definition"]),
+        source_path=row["source_path"],
+        source_size=row["bytes_total"],
+        source_mtime_ns=row["source_mtime_ns"],
+    )
+
+
+def close_chunk(cursor: Cursor, key: ChunkKey, end: ChunkEnd) -> bool:
+    """Record the end within the cursor's transaction; return False when the chunk has ended before."""
+    cursor.execute(
+        read_statement("services.loader", "close_chunk"), {**key.parameters, **end.parameters}
+    )
+    return cursor.rowcount == 1
+
+
+def requeue_chunk(cursor: Cursor, key: ChunkKey, wait_seconds: float | None) -> bool:
+    """Give the chunk back, to be begun again after a wait, or not at all without one.
+
+    Returns False when it is not this loader's any more.
+    """
+    cursor.execute(
+        read_statement("services.loader", "requeue_chunk"),
+        {**key.parameters, "wait_seconds": wait_seconds},
+    )
+    return cursor.rowcount == 1
+
+
+def is_done(connection: Connection, key: ChunkKey) -> bool:
+    """Tell whether the chunk is on record as done; waits for a transaction that still holds it."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT state = 'done' FROM adsp.chunks"
+            " WHERE job_id = %(job_id)s AND number = %(number)s FOR NO KEY UPDATE",
+            key.parameters,
+        )
+        row = cursor.fetchone()
+    return row is not None and bool(row[0])

@@ -1,0 +1,29 @@
+"""Run the loader: a Celery worker of its own queue that takes chunks and copies them into Postgres."""
+
+from libs.common.log import configure_logging
+from libs.common.messaging.celery_app import make_celery
+from libs.common.messaging.names import LOAD_QUEUE
+from libs.common.messaging.process import run_worker
+from services.loader.settings import LoaderSettings
+from services.loader.tasks import register_tasks
+
+SERVICE = "loader"
+
+
+def main() -> None:
+    """Wire the loader and run it until it is told to stop."""
+    settings = LoaderSettings.read()
+    configure_logging(settings, SERVICE)
+    celery = make_celery(settings, SERVICE)
+    register_tasks(celery, settings)
+    run_worker(
+        celery,
+        settings,
+        service=SERVICE,
+        queues=[LOAD_QUEUE],
+        concurrency=settings.loader_concurrency,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,9 @@
+-- Renew a lease and its progress; no row means that it was lost. Tells whether the job is to be cancelled.
+UPDATE adsp.chunk_leases AS held SET
+    expires_at = now() + make_interval(secs => %(lease_seconds)s),
+    bytes_done = %(bytes_done)s,
+    rows_read = %(rows_read)s
+FROM adsp.jobs AS j
+WHERE held.job_id = %(job_id)s AND held.chunk_number = %(number)s AND held.holder = %(holder)s
+    AND j.id = held.job_id
+RETURNING j.cancel_requested_at IS NOT NULL OR j.state <> 'running' AS is_cancelled

@@ -1,0 +1,68 @@
+"""Open the loader's connections: one that loads, one beside it that tells how far the load is.
+
+What a text means to Postgres depends on session settings; they are the same for every load, except the time
+zone, which belongs to the dataset.
+"""
+
+from types import TracebackType
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+from sqlalchemy.engine import make_url
+
+from libs.common.statements import read_statement
+
+_NAME = "adsp_try"
+
+
+def connect(url: str, *, application_name: str, connect_timeout: int) -> Connection:
+    """Connect to the database of a SQLAlchemy URL with a connection of one's own."""
+    dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    return psycopg2.connect(
+        dsn,
+        application_name=application_name,
+        connect_timeout=connect_timeout,
+        keepalives_idle=30,
+        keepalives_interval=10,
+        keepalives_count=3,
+    )
+
+
+def fix_meaning(connection: Connection, time_zone: str) -> None:
+    """Fix the session settings of a load, in a transaction of its own so that no rollback undoes them."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(read_statement("services.loader", "session"), {"time_zone": time_zone})
+
+
+class Savepoint:
+    """Undo what one ``with`` block did when it raises; used over and over in one transaction.
+
+    Setting, releasing and rolling back are never round trips of their own: the block gets the text to put before
+    its first statement. Call `settle` before anything runs outside of such a block.
+    """
+
+    def __init__(self, cursor: Cursor) -> None:
+        """Set nothing yet."""
+        self._cursor = cursor
+        self._pending = f"SAVEPOINT {_NAME}; "
+
+    def __enter__(self) -> str:
+        """Return what the block's first statement must begin with."""
+        return self._pending
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        """Remember to keep or to undo what the block did."""
+        again = f"ROLLBACK TO SAVEPOINT {_NAME}; "
+        keep = f"RELEASE SAVEPOINT {_NAME}; SAVEPOINT {_NAME}; "
+        self._pending = again if error is not None else keep
+
+    def settle(self) -> None:
+        """Do what is pending, so that the transaction can go on without savepoints."""
+        with self as before:
+            self._cursor.execute(before)

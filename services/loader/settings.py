@@ -1,0 +1,22 @@
+"""The loader's settings, read once in `main`."""
+
+from pydantic import Field
+
+from libs.common.metrics import MetricsSettings
+from libs.common.settings import DatabaseSettings, MessagingSettings, SourceSettings
+
+
+class LoaderSettings(MetricsSettings, DatabaseSettings, MessagingSettings, SourceSettings):
+    """What a loader process needs to know."""
+
+    loader_concurrency: int = Field(2, ge=1, description="Chunks loaded at a time by one process.")
+    lease_seconds: int = Field(30, ge=2, description="A lease not renewed for so long is lost.")
+    heartbeat_seconds: float = Field(2.0, gt=0, description="Seconds between renewals of a lease.")
+    max_attempts: int = Field(5, ge=1, description="Times that a chunk is begun before it fails.")
+    retry_seconds: float = Field(
+        5.0, ge=0, description="Wait before the second attempt; doubles each time, up to 5 minutes."
+    )
+    block_rows: int = Field(20_000, ge=1, description="Most records in one COPY.")
+    spool_bytes: int = Field(
+        8 << 20, ge=0, description="Failed rows kept in memory before they go to a file, bytes."
+    )

@@ -1,0 +1,74 @@
+"""Open the target of a load and choose the way into it."""
+
+from collections.abc import Sequence
+
+from psycopg2 import sql
+from psycopg2.extensions import cursor as Cursor
+
+from libs.common.catalog import (
+    TargetColumn,
+    TargetTable,
+    check_key,
+    check_target,
+    read_table,
+)
+from libs.common.datasets import DatasetDefinition
+from libs.common.states import LoadMode
+from services.loader.upserting import Upserter
+from services.loader.writing import Appender, Writer
+
+# Writers and readers go on beside a load; a replace keeps other writers out, never readers.
+_LOCKS = {LoadMode.REPLACE: "SHARE ROW EXCLUSIVE"}
+
+
+def open_target(cursor: Cursor, definition: DatasetDefinition) -> TargetTable:
+    """Lock the target against changes of its definition and return what the catalog says about it."""
+    table = check_target(
+        cursor.connection,
+        definition.table,
+        mode=definition.mode,
+        key=definition.key,
+        role=_own_role(cursor),
+    )
+    lock = sql.SQL(_LOCKS.get(definition.mode, "ROW EXCLUSIVE"))
+    cursor.execute(sql.SQL("LOCK TABLE {} IN {} MODE").format(table.identifier, lock))
+    return read_table(cursor.connection, definition.table)
+
+
+def make_writer(
+    cursor: Cursor,
+    table: TargetTable,
+    columns: Sequence[TargetColumn],
+    definition: DatasetDefinition,
+) -> Writer:
+    """Return the writer of the load mode; for a replace, the old rows go first."""
+    if definition.mode is LoadMode.UPSERT:
+        return Upserter(cursor, table, columns, check_key(table, definition.key))
+    if definition.mode is LoadMode.REPLACE:
+        cursor.execute(sql.SQL("DELETE FROM {}").format(table.identifier))
+    return Appender(cursor, table, columns)
+
+
+def must_go_one_by_one(
+    table: TargetTable, columns: Sequence[TargetColumn], mode: LoadMode
+) -> bool:
+    """Tell whether one statement over many rows could end otherwise than one statement per row.
+
+    Besides what the table itself says: COPY does not check the domain of a column that it is not given, and an
+    update of columns that other tables refer to is checked at the end of its statement.
+    """
+    given = {column.name for column in columns}
+    unchecked_domain = any(
+        column.is_domain and not column.has_default
+        for column in table.columns
+        if column.name not in given
+    )
+    updates_referenced = mode is LoadMode.UPSERT and bool(table.referenced_columns & given)
+    return table.depends_on_own_rows or unchecked_domain or updates_referenced
+
+
+def _own_role(cursor: Cursor) -> str:
+    """Return the role that loads."""
+    cursor.execute("SELECT current_user::text")
+    row = cursor.fetchone()
+    return str(row[0]) if row else ""

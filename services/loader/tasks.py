@@ -1,0 +1,25 @@
+"""Register the loader's task: the message names a chunk, the ledger says what is to be done."""
+
+from functools import cache
+from uuid import UUID
+
+from celery import Celery
+
+from libs.common.messaging.dispatcher import Dispatcher
+from libs.common.messaging.names import LOAD_CHUNK
+from services.loader.chunk import ChunkLoader
+from services.loader.settings import LoaderSettings
+
+
+def register_tasks(celery: Celery, settings: LoaderSettings) -> None:
+    """Add `load.chunk` to the app."""
+
+    @cache
+    def loader() -> ChunkLoader:
+        """Make the loader in the process that loads: its broker connection must not cross a fork."""
+        return ChunkLoader(settings, Dispatcher(celery, settings.publish_timeout).send_finish)
+
+    @celery.task(name=LOAD_CHUNK)
+    def load_chunk(job_id: str, number: int, request_id: str | None = None) -> str:
+        """Load a chunk; return what became of this delivery."""
+        return loader().load_chunk(UUID(job_id), number, request_id).value

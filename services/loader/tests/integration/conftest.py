@@ -1,0 +1,134 @@
+"""Make jobs with one chunk and load them: no broker, no worker, the real Postgres."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg2
+import pytest
+from psycopg2.extensions import connection as Connection
+
+from libs.common.datasets import DatasetDefinition
+from libs.common.ids import uuid7
+from libs.common.sources import identity
+from libs.common.testing.databases import ScratchDatabase
+from services.loader.chunk import ChunkLoader, Outcome
+from services.loader.settings import LoaderSettings
+
+
+@dataclass
+class LoadBench:
+    """A database, a loader on it, and what the loader announced."""
+
+    database: ScratchDatabase
+    owner: Connection
+    folder: Path
+    announced: list[UUID] = field(default_factory=list)
+
+    def settings(self, **changes: Any) -> LoaderSettings:
+        """Return the settings of a loader of this database."""
+        defaults = {
+            "database_url": self.database.url_for("loader"),
+            "broker_url": "amqp://nowhere",
+            "redis_url": "redis://nowhere",
+            "heartbeat_seconds": 0.2,
+        }
+        return LoaderSettings(**{**defaults, **changes})
+
+    def loader(self, **changes: Any) -> ChunkLoader:
+        """Make a loader."""
+        return ChunkLoader(self.settings(**changes), lambda job_id, _: self.announced.append(job_id))
+
+    def execute(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Run a statement as the superuser and return its rows, if it has any."""
+        with self.owner.cursor() as cursor:
+            cursor.execute(statement, parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def add_job(
+        self,
+        data: bytes,
+        definition: DatasetDefinition,
+        chunks: list[tuple[int, int | None, int]] | None = None,
+    ) -> UUID:
+        """Put a running job on record, its chunks as (byte_start, byte_end, first_line)."""
+        job_id = uuid7()
+        path = self.folder / f"{job_id}.csv"
+        path.write_bytes(data)
+        seen = identity(path)
+        document = definition.model_dump_json()
+        name = f"dataset-{job_id.hex[-12:]}"
+        self.execute(
+            "INSERT INTO adsp.datasets (name, definition) VALUES (%s, %s)", name, document
+        )
+        self.execute(
+            "INSERT INTO adsp.jobs (id, dataset, definition, data_date, source, trigger, state,"
+            " source_path, source_mtime_ns, bytes_total)"
+            " VALUES (%s, %s, %s, '2026-01-02', 's', 'api', 'running', %s, %s, %s)",
+            str(job_id), name, document, str(path), seen.mtime_ns, seen.size,
+        )
+        for number, (start, end, line) in enumerate(chunks or [(0, None, 1)]):
+            self.execute(
+                "INSERT INTO adsp.chunks (job_id, number, byte_start, byte_end, first_line)"
+                " VALUES (%s, %s, %s, %s, %s)",
+                str(job_id), number, start, end, line,
+            )
+        return job_id
+
+    def load(self, data: bytes, definition: DatasetDefinition, **changes: Any) -> UUID:
+        """Make a job of one chunk and load it."""
+        job_id = self.add_job(data, definition)
+        assert self.loader(**changes).load_chunk(job_id, 0) in {Outcome.LOADED, Outcome.FAILED}
+        return job_id
+
+    def chunk(self, job_id: UUID, number: int = 0) -> dict[str, Any]:
+        """Return a chunk's row."""
+        [(row,)] = self.execute(
+            "SELECT to_jsonb(c) FROM adsp.chunks AS c WHERE job_id = %s AND number = %s",
+            str(job_id), number,
+        )
+        return dict(row)
+
+    def failed_rows(self, job_id: UUID) -> list[tuple[Any, ...]]:
+        """Return (line, offset, raw, error code, column, SQLSTATE, message) in the order they were written."""
+        rows = self.execute(
+            "SELECT line_number, byte_offset, raw, error_code, column_name, sqlstate, message"
+            " FROM adsp.failed_rows WHERE job_id = %s ORDER BY id",
+            str(job_id),
+        )
+        return [(line, offset, bytes(raw), *rest) for line, offset, raw, *rest in rows]
+
+
+    def renew_schema(self) -> None:
+        """Make the schema of target tables anew, empty."""
+        self.execute(
+            "DROP SCHEMA IF EXISTS feed CASCADE; CREATE SCHEMA feed;"
+            " GRANT USAGE ON SCHEMA feed TO adsp_loader;"
+            " ALTER DEFAULT PRIVILEGES IN SCHEMA feed"
+            " GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO adsp_loader;"
+            " ALTER DEFAULT PRIVILEGES IN SCHEMA feed GRANT USAGE ON SEQUENCES TO adsp_loader"
+        )
+
+
+@pytest.fixture(scope="module")
+def shared_bench(
+    database: ScratchDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LoadBench]:
+    """Return a bench for many loads: jobs of earlier tests stay in the ledger, tables do not."""
+    with closing(psycopg2.connect(database.superuser_dsn)) as owner:
+        owner.autocommit = True
+        made = LoadBench(database, owner, tmp_path_factory.mktemp("sources"))
+        yield made
+        made.execute("DROP SCHEMA IF EXISTS feed CASCADE")
+
+
+@pytest.fixture
+def bench(shared_bench: LoadBench, clean_database: ScratchDatabase) -> LoadBench:
+    """Return a bench on a clean database."""
+    assert clean_database is shared_bench.database
+    shared_bench.renew_schema()
+    shared_bench.announced.clear()
+    return shared_bench

@@ -1,0 +1,118 @@
+"""Write records into the target table, many at a time or one by itself: the two ways of every load mode.
+
+`Appender` serves append and replace, `services.loader.upserting` has the one for upsert. A writer does not handle
+errors: the narrowing and the judge do.
+"""
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Protocol
+
+from psycopg2 import sql
+from psycopg2.extensions import cursor as Cursor
+
+from libs.common.catalog import TargetColumn, TargetTable
+from libs.common.records import Record
+from services.loader.copytext import encode_records
+
+_READ_BYTES = 1 << 20
+
+
+class Writer(Protocol):
+    """One load mode's way into the target; `before` is what its first statement must begin with."""
+
+    rows_superseded: int
+    """Records written whose row a later record of the job has written over."""
+
+    def fit(self, records: Sequence[Record]) -> int:
+        """Return how many of the first records one statement can write, at least 1."""
+        ...
+
+    def write_many(self, records: Sequence[Record], before: str) -> int:
+        """Write records in their order with few statements; return how many rows were written."""
+        ...
+
+    def write_one(self, record: Record, before: str) -> bool:
+        """Insert one record by itself; return False when a trigger suppressed it."""
+        ...
+
+    def find_cell(self, record: Record, position: int) -> int | None:
+        """Return the cell that stands at character `position` (from 1) of `write_one`'s statement."""
+        ...
+
+
+class RowInsert:
+    """The INSERT of one record's text: the very statement that judges it.
+
+    The cells are literals of unknown type, so that each is read by its column's own input function.
+    """
+
+    def __init__(self, cursor: Cursor, head: sql.Composable, tail: str) -> None:
+        """Put the statement together; the values go between `head` and `tail`."""
+        self._cursor = cursor
+        self._head = head.as_string(cursor)
+        self._tail = tail
+        self._values_at = 0
+
+    def execute(self, records: Sequence[Record], before: str) -> None:
+        """Run the statement for one record or a few, after the statements in `before`."""
+        rows = [f"({', '.join(self._literals(record))})" for record in records]
+        self._values_at = len(before) + len(self._head)
+        self._cursor.execute(f"{before}{self._head}{', '.join(rows)}{self._tail}")
+
+    def find_cell(self, record: Record, position: int) -> int | None:
+        """Return the cell whose literal covers a character of the last statement, from 1."""
+        end = self._values_at + 1
+        for index, literal in enumerate(self._literals(record)):
+            start, end = end, end + len(literal)
+            if start < position <= end:
+                return index
+            end += len(", ")
+        return None
+
+    def _literals(self, record: Record) -> list[str]:
+        """Quote the cells as Postgres literals."""
+        texts = [None if cell is None else cell.decode() for cell in record.cells]
+        return [self._cursor.mogrify("%s", (text,)).decode() for text in texts]
+
+
+class Appender:
+    """Insert rows: COPY for many, INSERT for one."""
+
+    rows_superseded = 0
+
+    def __init__(
+        self, cursor: Cursor, table: TargetTable, columns: Sequence[TargetColumn]
+    ) -> None:
+        """Prepare the statements for these columns, in the order of the header."""
+        self._cursor = cursor
+        names = column_list(columns)
+        self._copy = (
+            sql.SQL("COPY {} ({}) FROM STDIN").format(table.identifier, names).as_string(cursor)
+        )
+        insert = sql.SQL("INSERT INTO {} ({}) VALUES ").format(table.identifier, names)
+        self._insert = RowInsert(cursor, insert, "")
+
+    def fit(self, records: Sequence[Record]) -> int:
+        """Return the number of records: any can go together."""
+        return len(records)
+
+    def write_many(self, records: Sequence[Record], before: str) -> int:
+        """Copy the records."""
+        rows = BytesIO(encode_records(records))
+        self._cursor.copy_expert(before + self._copy, rows, size=_READ_BYTES)
+        return self._cursor.rowcount
+
+    def write_one(self, record: Record, before: str) -> bool:
+        """Insert the record."""
+        self._insert.execute([record], before)
+        return self._cursor.rowcount == 1
+
+    def find_cell(self, record: Record, position: int) -> int | None:
+        """Return the cell at a position of the INSERT."""
+        return self._insert.find_cell(record, position)
+
+
+def column_list(columns: Sequence[TargetColumn]) -> sql.Composed:
+    """Return the columns' quoted names, separated by commas."""
+    return sql.SQL(", ").join(sql.Identifier(column.name) for column in columns)
