@@ -16,6 +16,11 @@ _SHARED: list[structlog.typing.Processor] = [
     structlog.processors.StackInfoRenderer(),
 ]
 
+# Without local variables: they hold rows and secrets, and are slow to render.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+
 
 def configure_logging(settings: LoggingSettings, service: str) -> None:
     """Send the log of structlog and of the standard library to stderr in one format."""
@@ -49,9 +54,9 @@ def _formatter(*, as_json: bool, service: str) -> logging.Formatter:
         return event
 
     last: list[structlog.typing.Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [_TRACEBACKS, structlog.processors.JSONRenderer()]
         if as_json
-        else [structlog.dev.ConsoleRenderer()]
+        else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     )
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_SHARED,

@@ -10,7 +10,7 @@ MEDIA_TYPE = "text/csv; charset=utf-8"
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_NEEDS_QUOTES = re.compile(r'[",\r\n]|^\s|\s$|^$')
+_QUOTED_FOR = ('"', ",", "\r", "\n")
 
 
 def write_line(cells: Iterable[str | int | None]) -> str:
@@ -29,6 +29,6 @@ def _write_cell(cell: str | int | None) -> str:
     if cell is None:
         return ""
     text = defuse(str(cell))
-    if _NEEDS_QUOTES.search(text):
+    if not text or text != text.strip() or any(mark in text for mark in _QUOTED_FOR):
         return '"' + text.replace('"', '""') + '"'
     return text

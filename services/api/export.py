@@ -35,7 +35,7 @@ REASON_COLUMNS = (
     "adsp_message",
 )
 RAW_COLUMN = "raw"
-_ROWS_AT_A_TIME = 500
+_ROWS_AT_A_TIME = 200
 
 
 def read_source_header(job: Job, settings: ApiSettings) -> tuple[str, ...] | None:

@@ -115,7 +115,7 @@ class ChunkLoader:
         try:
             work = self._open(loading, key)
             if work is None:
-                return Outcome.SKIPPED
+                raise LoadCancelled  # the job ended between the claim and the lock
             end = Load(loading, work, rejects, heartbeat, self._settings).run()
             with loading.cursor() as cursor:
                 rejects.write(cursor)
@@ -147,9 +147,7 @@ class ChunkLoader:
                     raise
             log.warning("commit_answer_lost", **key.fields)
 
-    def _fail(
-        self, key: ChunkKey, code: str, message: str, rejects: RejectSpool | None
-    ) -> Outcome:
+    def _fail(self, key: ChunkKey, code: str, message: str, rejects: RejectSpool | None) -> Outcome:
         """Record that the chunk cannot be loaded, with the failed rows found so far."""
         count = rejects.count if rejects else 0
         end = ChunkEnd(

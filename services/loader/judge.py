@@ -61,9 +61,7 @@ class Judge:
         column = self._column(record, sqlstate, message, diagnostics)
         if diagnostics.message_detail:
             message = f"{message}: {diagnostics.message_detail}"
-        return reject(
-            record, error_code(sqlstate), message, sqlstate=sqlstate, column_name=column
-        )
+        return reject(record, error_code(sqlstate), message, sqlstate=sqlstate, column_name=column)
 
     def _column(
         self, record: Record, sqlstate: str, message: str, diagnostics: Diagnostics

@@ -29,7 +29,7 @@ _HELD_BY_A_LOAD = "55P03"
 
 
 class LoadCancelled(Exception):
-    """A person asked for the job to be cancelled."""
+    """The job is over, or a person asked for it to be cancelled."""
 
 
 @dataclass(slots=True)

@@ -26,7 +26,6 @@ class ChunkKey:
         """Return it as parameters of a statement."""
         return {"job_id": str(self.job_id), "number": self.number, "holder": self.holder}
 
-
     @property
     def fields(self) -> dict[str, object]:
         """Return it as fields of a log line."""
@@ -72,7 +71,6 @@ class ChunkEnd:
             "error_code": self.error_code,
             "error_message": self.error_message,
         }
-
 
     @property
     def counts(self) -> dict[str, int]:

@@ -82,7 +82,7 @@ class Narrowing:
         """Insert a few records one by one; refusals keep the next attempts small."""
         refused = [failed for record in block if (failed := self._judge.judge(record)) is not None]
         if len(refused) == 0:
-            self._grow()
+            self._grow(len(block))
         elif len(refused) == len(block):
             self._window = max(1, self._window // 2)
         return refused
@@ -103,12 +103,12 @@ class Narrowing:
             if not is_row_error(exc.pgcode) and exc.pgcode != _KEY_TWICE_IN_STATEMENT:
                 raise
             return _Broken(_hint(exc, len(block)))
-        self._grow()
+        self._grow(len(block))
         return None
 
-    def _grow(self) -> None:
-        """Dare more: the last attempt went well."""
-        self._window = min(self._window * 2, self._largest)
+    def _grow(self, size: int) -> None:
+        """Dare twice as much as what just went well."""
+        self._window = min(max(self._window, size * 2), self._largest)
 
     def _shrink(self, size: int, broken: "_Broken") -> int:
         """Make the attempts to come smaller; return the limit of the next one."""

@@ -1,4 +1,4 @@
--- Lock the chunk for this transaction: the lock that fences a load. Another key of the row stays free.
+-- Lock the chunk for this transaction: the lock that fences a load.
 SELECT
     c.state = 'running' AND j.state = 'running' AND l.holder = %(holder)s AS is_ours,
     c.byte_start, c.byte_end, c.first_line,

@@ -49,9 +49,7 @@ def make_writer(
     return Appender(cursor, table, columns)
 
 
-def must_go_one_by_one(
-    table: TargetTable, columns: Sequence[TargetColumn], mode: LoadMode
-) -> bool:
+def must_go_one_by_one(table: TargetTable, columns: Sequence[TargetColumn], mode: LoadMode) -> bool:
     """Tell whether one statement over many rows could end otherwise than one statement per row.
 
     Besides what the table itself says: COPY does not check the domain of a column that it is not given, and an

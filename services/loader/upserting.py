@@ -62,9 +62,7 @@ class Upserter:
         ):
             self._cursor.execute(statement)
 
-    def _prepare(
-        self, table: TargetTable, columns: Sequence[TargetColumn], key: UniqueKey
-    ) -> None:
+    def _prepare(self, table: TargetTable, columns: Sequence[TargetColumn], key: UniqueKey) -> None:
         """Put the statements together; each returns how many rows and how many new keys it wrote."""
         names, keys = column_list(columns), _names(key.columns)
         # A header of key columns only still writes them: the last record wins, 1.0 over 1.

@@ -56,24 +56,22 @@ class RowInsert:
 
     def execute(self, records: Sequence[Record], before: str) -> None:
         """Run the statement for one record or a few, after the statements in `before`."""
-        rows = [f"({', '.join(self._literals(record))})" for record in records]
+        row = f"({', '.join(['%s'] * len(records[0].cells))})"
+        cells = [None if cell is None else cell.decode() for r in records for cell in r.cells]
+        values = self._cursor.mogrify(", ".join([row] * len(records)), cells).decode()
         self._values_at = len(before) + len(self._head)
-        self._cursor.execute(f"{before}{self._head}{', '.join(rows)}{self._tail}")
+        self._cursor.execute(f"{before}{self._head}{values}{self._tail}")
 
     def find_cell(self, record: Record, position: int) -> int | None:
         """Return the cell whose literal covers a character of the last statement, from 1."""
         end = self._values_at + 1
-        for index, literal in enumerate(self._literals(record)):
-            start, end = end, end + len(literal)
+        for index, cell in enumerate(record.cells):
+            text = None if cell is None else cell.decode()
+            start, end = end, end + len(self._cursor.mogrify("%s", (text,)).decode())
             if start < position <= end:
                 return index
             end += len(", ")
         return None
-
-    def _literals(self, record: Record) -> list[str]:
-        """Quote the cells as Postgres literals."""
-        texts = [None if cell is None else cell.decode() for cell in record.cells]
-        return [self._cursor.mogrify("%s", (text,)).decode() for text in texts]
 
 
 class Appender:
@@ -81,9 +79,7 @@ class Appender:
 
     rows_superseded = 0
 
-    def __init__(
-        self, cursor: Cursor, table: TargetTable, columns: Sequence[TargetColumn]
-    ) -> None:
+    def __init__(self, cursor: Cursor, table: TargetTable, columns: Sequence[TargetColumn]) -> None:
         """Prepare the statements for these columns, in the order of the header."""
         self._cursor = cursor
         names = column_list(columns)

@@ -7,11 +7,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, select, text, update
 from sqlalchemy.orm import Session
 
+from libs.common.boundaries import Boundary
 from libs.common.db.models import Chunk, Job
 from libs.common.errors import PublishFault
 from libs.common.lifecycle import RESEND_AFTER
 from libs.common.log import get_logger
-from libs.common.records import Boundary
 from libs.common.statements import read_statement
 from libs.common.states import ChunkState, JobState
 from services.worker.wiring import Worker

@@ -7,14 +7,13 @@ from typing import Any
 from uuid import UUID
 
 import pika
-from pika.exceptions import AMQPError
 from pika.spec import BasicProperties
 from sqlalchemy import func, select, update
 
 from libs.common.db.models import Chunk
 from libs.common.lifecycle import JobError, lock_job, record_end
 from libs.common.log import get_logger
-from libs.common.messaging.connections import broker_parameters
+from libs.common.messaging.connections import BROKER_ERRORS, broker_parameters
 from libs.common.messaging.names import DEAD_LETTER_QUEUE
 from libs.common.states import LIVE_STATES, ChunkState, JobState
 from services.worker.finishing import finish
@@ -41,12 +40,12 @@ def drain_dead_letters(worker: Worker, limit: int) -> int:
         return 0
     try:
         connection = pika.BlockingConnection(broker_parameters(worker.settings.broker_url))
-    except (AMQPError, OSError) as exc:
+    except BROKER_ERRORS as exc:
         log.warning("dead_letters_unreachable", error=repr(exc))
         return 0
     try:
         return _drain(worker, connection, limit)
-    except (AMQPError, OSError) as exc:
+    except BROKER_ERRORS as exc:
         log.warning("dead_letters_unreachable", error=repr(exc))
         return 0
     finally:

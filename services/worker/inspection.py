@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from libs.common.boundaries import Boundary, find_boundaries
 from libs.common.catalog import TargetTable, check_target
 from libs.common.datasets import DatasetDefinition
 from libs.common.errors import SourceError
 from libs.common.header import Header, match_header, read_header
-from libs.common.records import Boundary, find_boundaries
 from libs.common.sources import (
     SourceIdentity,
     SourceLimits,

@@ -30,8 +30,3 @@ class WorkerSettings(MetricsSettings, DatabaseSettings, MessagingSettings, Sourc
     sweep_batch: int = Field(
         200, ge=1, description="Most rows of each kind that one sweep handles."
     )
-    event_max_attempts: int = Field(
-        1000,
-        ge=1,
-        description="Times that an event is offered to the broker before it is given up.",
-    )

@@ -14,6 +14,7 @@ from libs.common.messaging.results import BACKEND
 from libs.common.settings import MessagingSettings
 
 REDIS_TIMEOUT = 2.0  # seconds; a result is not worth a longer wait
+SOFT_SHUTDOWN = 10.0  # seconds that running tasks have left after SIGQUIT
 HEARTBEAT = 30  # seconds; a frozen consumer loses its connection and its messages after two
 
 
@@ -45,6 +46,7 @@ def _common(settings: MessagingSettings) -> dict[str, Any]:
         "task_track_started": False,  # with Redis away it would acknowledge unrun tasks (rule 6)
         "worker_prefetch_multiplier": 1,  # a chunk must not wait behind a busy loader (rule 5)
         "worker_cancel_long_running_tasks_on_connection_loss": False,  # fenced by the lease instead (rule 4)
+        "worker_soft_shutdown_timeout": SOFT_SHUTDOWN,  # SIGQUIT, unlike SIGTERM, does not wait for ever
         "worker_enable_remote_control": False,  # one queue and one consumer less per process
         "worker_hijack_root_logger": False,  # structlog owns the log
         "worker_redirect_stdouts": False,

@@ -1,6 +1,11 @@
 """Reach RabbitMQ with pika, every wait bounded: for events and dead letters, which Celery does not carry."""
 
 import pika
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
+from pika.exceptions import AMQPError
+
+BROKER_ERRORS = (AMQPError, AMQPConnectorException, OSError)
+"""What pika raises when the broker is away, silent or unwilling; it has no common base."""
 
 WAIT_SECONDS = 5.0
 HEARTBEAT_SECONDS = 10  # ends the wait for a confirm when the broker has fallen silent

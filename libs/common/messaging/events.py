@@ -6,13 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
-from pika.exceptions import AMQPError
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from libs.common.db.models import Event
 from libs.common.log import get_logger
-from libs.common.messaging.connections import broker_parameters
+from libs.common.messaging.connections import BROKER_ERRORS, broker_parameters
 from libs.common.messaging.names import EVENTS_EXCHANGE
 
 log = get_logger(__name__)
@@ -58,7 +57,7 @@ def _publish(events: Sequence[Event], broker_url: str) -> int:
         finally:
             if connection.is_open:
                 connection.close()
-    except (AMQPError, OSError) as exc:
+    except BROKER_ERRORS as exc:
         log.warning("events_not_published", waiting=len(events) - published, error=repr(exc))
     return published
 

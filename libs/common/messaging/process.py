@@ -32,7 +32,7 @@ def run_worker(
     SIGTERM lets running tasks end first; children do not outlive a killed parent.
     """
     _connect_signals()
-    _log_warnings()
+    _arrange_log()
     serve_metrics(settings)
     _declare_dead_letters(celery)
     log.info("service_started", service=service, queues=queues, concurrency=concurrency)
@@ -69,9 +69,11 @@ def _connect_signals() -> None:
     signals.task_postrun.connect(_clear_ids, weak=False)
 
 
-def _log_warnings() -> None:
-    """Send Python's warnings to the log; that of root is about pickle, which is not accepted here."""
+def _arrange_log() -> None:
+    """Log Python's warnings, but not that about root: it is about pickle, which is refused here."""
     logging.captureWarnings(capture=True)
+    # It tells fifteen lines for each connection; what goes wrong is raised and logged by us.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", category=SecurityWarning)
 
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from libs.common.boundaries import find_boundaries
 from libs.common.datasets import FileFormat
-from libs.common.records import Record, find_boundaries, split
+from libs.common.records import Record, split
 from libs.common.states import ErrorCode
 from libs.common.testing.reference_splitter import ReferenceRecord, reference_split
 

@@ -119,7 +119,15 @@ def test_file_seen_through_two_roots_is_one_file(root: Path) -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["nothing.csv", "no/such/folder.csv", "items.csv/below", "nothing-*.csv", "x" * 300, "a\0b", "["],
+    [
+        "nothing.csv",
+        "no/such/folder.csv",
+        "items.csv/below",
+        "nothing-*.csv",
+        "x" * 300,
+        "a\0b",
+        "[",
+    ],
 )
 def test_missing_file_is_told_with_the_roots(root: Path, source: str) -> None:
     write(root / "items.csv")
@@ -207,7 +215,9 @@ def test_what_is_no_regular_file_is_refused_at_once(
 
 
 @pytest.mark.parametrize("make", [make_folder, make_fifo, make_loop, make_socket])
-@pytest.mark.parametrize("use", [identity, fingerprint, lambda path: open_source(path, "auto", LIMITS)])
+@pytest.mark.parametrize(
+    "use", [identity, fingerprint, lambda path: open_source(path, "auto", LIMITS)]
+)
 def test_what_is_no_regular_file_is_never_opened(
     make: Callable[[Path], None], use: Callable[[Path], object], tmp_path: Path
 ) -> None:

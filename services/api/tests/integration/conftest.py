@@ -9,11 +9,25 @@ from typing import Any
 import httpx
 import psycopg2
 import pytest
+import structlog
 
 from libs.common.testing.databases import ScratchDatabase
 from libs.common.testing.vhosts import ScratchVhost
 from services.api.settings import ApiSettings
 from services.api.tests.integration.api_bench import ITEMS, Ledger, SettingsWith, serving
+
+
+@pytest.fixture(autouse=True, scope="session")
+def plain_log() -> Iterator[None]:
+    """Write tracebacks as plain text: with every local variable they take seconds."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+        ]
+    )
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,9 @@ class LoadBench:
 
     def loader(self, **changes: Any) -> ChunkLoader:
         """Make a loader."""
-        return ChunkLoader(self.settings(**changes), lambda job_id, _: self.announced.append(job_id))
+        return ChunkLoader(
+            self.settings(**changes), lambda job_id, _: self.announced.append(job_id)
+        )
 
     def execute(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run a statement as the superuser and return its rows, if it has any."""
@@ -61,20 +63,27 @@ class LoadBench:
         seen = identity(path)
         document = definition.model_dump_json()
         name = f"dataset-{job_id.hex[-12:]}"
-        self.execute(
-            "INSERT INTO adsp.datasets (name, definition) VALUES (%s, %s)", name, document
-        )
+        self.execute("INSERT INTO adsp.datasets (name, definition) VALUES (%s, %s)", name, document)
         self.execute(
             "INSERT INTO adsp.jobs (id, dataset, definition, data_date, source, trigger, state,"
             " source_path, source_mtime_ns, bytes_total)"
             " VALUES (%s, %s, %s, '2026-01-02', 's', 'api', 'running', %s, %s, %s)",
-            str(job_id), name, document, str(path), seen.mtime_ns, seen.size,
+            str(job_id),
+            name,
+            document,
+            str(path),
+            seen.mtime_ns,
+            seen.size,
         )
         for number, (start, end, line) in enumerate(chunks or [(0, None, 1)]):
             self.execute(
                 "INSERT INTO adsp.chunks (job_id, number, byte_start, byte_end, first_line)"
                 " VALUES (%s, %s, %s, %s, %s)",
-                str(job_id), number, start, end, line,
+                str(job_id),
+                number,
+                start,
+                end,
+                line,
             )
         return job_id
 
@@ -88,7 +97,8 @@ class LoadBench:
         """Return a chunk's row."""
         [(row,)] = self.execute(
             "SELECT to_jsonb(c) FROM adsp.chunks AS c WHERE job_id = %s AND number = %s",
-            str(job_id), number,
+            str(job_id),
+            number,
         )
         return dict(row)
 
@@ -100,7 +110,6 @@ class LoadBench:
             str(job_id),
         )
         return [(line, offset, bytes(raw), *rest) for line, offset, raw, *rest in rows]
-
 
     def renew_schema(self) -> None:
         """Make the schema of target tables anew, empty."""

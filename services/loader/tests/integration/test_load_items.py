@@ -7,7 +7,9 @@ ITEMS = DatasetDefinition(table="public.items")
 HEADER = b"sku,name,category,price,quantity,updated_at\n"
 
 
-def test_good_rows_are_loaded_and_bad_ones_kept_with_the_column_and_the_reason(bench: LoadBench) -> None:
+def test_good_rows_are_loaded_and_bad_ones_kept_with_the_column_and_the_reason(
+    bench: LoadBench,
+) -> None:
     data = HEADER + b"\n".join(
         [
             b"A1,Anvil,tools,9.99,3,2026-01-01 10:00",
@@ -29,7 +31,10 @@ def test_good_rows_are_loaded_and_bad_ones_kept_with_the_column_and_the_reason(b
         ("A1", "Anvil"),
         ("A9", "Last"),
     ]
-    assert [(line, code, column, state) for line, _, _, code, column, state, _ in bench.failed_rows(job_id)] == [
+    assert [
+        (line, code, column, state)
+        for line, _, _, code, column, state, _ in bench.failed_rows(job_id)
+    ] == [
         (3, "type-error", "price", "22P02"),
         (4, "check", "price", "23514"),
         (5, "not-null", "quantity", "23502"),
@@ -41,7 +46,10 @@ def test_good_rows_are_loaded_and_bad_ones_kept_with_the_column_and_the_reason(b
     ]
     chunk = bench.chunk(job_id)
     assert (chunk["state"], chunk["rows_read"], chunk["rows_loaded"], chunk["rows_rejected"]) == (
-        "done", 10, 2, 8,
+        "done",
+        10,
+        2,
+        8,
     )
     assert chunk["bytes_done"] == len(data)
     assert bench.announced == [job_id]

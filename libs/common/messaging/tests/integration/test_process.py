@@ -37,7 +37,11 @@ class Probe:
         with self.log.open("a") as log, self.output.open("a") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", probe_module.__name__, folder],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "ADSP_LOG_FORMAT": "json"}
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(sys.path),
+                    "ADSP_LOG_FORMAT": "json",
+                }
                 | environment,
                 stdout=output,
                 stderr=log,

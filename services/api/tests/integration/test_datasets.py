@@ -1,0 +1,168 @@
+from typing import Any
+
+import httpx
+import pytest
+
+from services.api.tests.integration.api_bench import ITEMS, Ledger, problem_of
+
+NIGHTLY = {"cron": "30 2 * * *", "time_zone": "Europe/Vienna"}
+
+
+def test_a_dataset_is_made_and_shown_with_its_defaults(client: httpx.Client) -> None:
+    made = client.put("/v1/datasets/items", json={"table": "public.items"})
+    shown = client.get(made.headers["location"]).json()
+
+    assert made.status_code == 201
+    assert made.json() == shown
+    assert shown.pop("created_at") == shown.pop("updated_at")
+    assert shown == {
+        "name": "items",
+        "table": "public.items",
+        "source": None,
+        "format": {
+            "delimiter": ",", "quote": '"', "encoding": "utf-8", "null": "", "compression": "auto",
+        },
+        "columns": {},
+        "mode": "append",
+        "atomic": True,
+        "key": [],
+        "time_zone": "UTC",
+        "schedule": None,
+        "max_rejected_rows": None,
+        "max_rejected_ratio": None,
+    }  # fmt: skip
+
+
+def test_what_is_shown_can_be_put_again(client: httpx.Client) -> None:
+    full = {
+        **ITEMS,
+        "format": {"delimiter": ";", "quote": "'", "encoding": "latin-1", "null": "NULL"},
+        "columns": {"Artikel": "sku"},
+        "mode": "upsert",
+        "key": ["sku"],
+        "schedule": NIGHTLY,
+        "max_rejected_ratio": 0.5,
+    }
+    shown = client.put("/v1/datasets/items", json=full).raise_for_status().json()
+    again = {name: shown[name] for name in shown.keys() - {"name", "created_at", "updated_at"}}
+    changed = client.put("/v1/datasets/items", json=again)
+
+    assert changed.status_code == 200
+    assert {**changed.json(), "updated_at": ""} == {**shown, "updated_at": ""}
+    assert changed.json()["updated_at"] > shown["updated_at"]
+
+
+def test_a_changed_dataset_leaves_the_definition_of_its_jobs(
+    client: httpx.Client, job: str, ledger: Ledger
+) -> None:
+    client.put("/v1/datasets/items", json={"table": "public.items"}).raise_for_status()
+
+    assert ledger.value("SELECT definition ->> 'source' FROM adsp.jobs") == ITEMS["source"]
+
+
+def test_due_times_count_from_when_the_schedule_was_set(
+    client: httpx.Client, ledger: Ledger
+) -> None:
+    def put(**changes: Any) -> Any:
+        client.put("/v1/datasets/items", json={**ITEMS, **changes}).raise_for_status()
+        return ledger.value("SELECT last_due_at FROM adsp.datasets")
+
+    def is_now() -> bool:
+        return bool(ledger.value("SELECT last_due_at = updated_at FROM adsp.datasets"))
+
+    assert put() is None
+    first = put(schedule=NIGHTLY)
+    assert is_now()
+    assert put(schedule=NIGHTLY, atomic=False) == first
+    assert put(schedule={**NIGHTLY, "cron": "0 3 * * *"}) > first
+    assert is_now()
+    assert put() is None
+
+
+def test_datasets_are_listed_by_name_in_pages(client: httpx.Client) -> None:
+    for name in ("orders", "items", "zebra"):
+        client.put(f"/v1/datasets/{name}", json=ITEMS).raise_for_status()
+    first = client.get("/v1/datasets?page_size=2").json()
+    token = first["next_page_token"]
+    second = client.get("/v1/datasets", params={"page_size": 2, "page_token": token}).json()
+
+    assert [item["name"] for item in first["items"]] == ["items", "orders"]
+    assert [item["name"] for item in second["items"]] == ["zebra"]
+    assert second["next_page_token"] is None
+
+
+def test_an_unknown_dataset_is_a_problem(client: httpx.Client) -> None:
+    assert problem_of(client.get("/v1/datasets/nothing"))[:2] == (404, "dataset-unknown")
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "cure"),
+    [
+        ({"table": "public.nothing"}, "table-missing", "create it first"),
+        ({"table": "adsp.jobs"}, "table-not-permitted", "your own"),
+        ({"table": "pg_catalog.pg_class"}, "table-not-permitted", "your own"),
+        ({"mode": "upsert", "key": ["name"]}, "key-not-unique", "change 'key'"),
+        ({"mode": "upsert", "key": ["nothing"]}, "key-not-unique", "change 'key'"),
+        ({"columns": {"Preis": "prize"}}, "column-unknown", "sku, name, category, price"),
+        ({"columns": {"a\0": "sku"}}, "value-not-storable", "correct it"),
+    ],
+)
+def test_a_dataset_that_cannot_be_loaded_is_refused(
+    client: httpx.Client, changes: dict[str, Any], code: str, cure: str
+) -> None:
+    status, given_code, detail = problem_of(
+        client.put("/v1/datasets/items", json={**ITEMS, **changes})
+    )
+
+    assert (status, given_code) == (422, code)
+    assert cure in detail
+    assert client.get("/v1/datasets/items").status_code == 404
+
+
+def test_a_table_that_the_loader_may_not_fill_is_refused_with_the_grant(
+    client: httpx.Client, ledger: Ledger
+) -> None:
+    ledger.execute("CREATE SCHEMA shut; CREATE TABLE shut.t (a int)")
+    try:
+        answer = client.put("/v1/datasets/t", json={"table": "shut.t"})
+    finally:
+        ledger.execute("DROP SCHEMA shut CASCADE")
+
+    status, code, detail = problem_of(answer)
+    assert (status, code) == (422, "table-not-permitted")
+    assert "GRANT INSERT ON shut.t TO adsp_loader" in detail
+
+
+@pytest.mark.parametrize(
+    ("changes", "location"),
+    [
+        ({"table": None}, "body.table"),
+        ({"table": "items"}, "body.table"),
+        ({"unknown": 1}, "body.unknown"),
+        ({"format": {"delimiter": ",,"}}, "body.format.delimiter"),
+        ({"format": {"quote": ","}}, "body.format"),
+        ({"format": {"encoding": "utf-16"}}, "body.format.encoding"),
+        ({"mode": "upsert"}, "body"),
+        ({"mode": "replace", "atomic": False}, "body"),
+        ({"source": "{day}.csv"}, "body"),
+        ({"time_zone": "Mars/Base"}, "body.time_zone"),
+        ({"schedule": {"cron": "at noon"}}, "body.schedule.cron"),
+        ({"max_rejected_ratio": 2}, "body.max_rejected_ratio"),
+        ({"max_rejected_rows": -1}, "body.max_rejected_rows"),
+    ],
+)
+def test_a_definition_that_makes_no_sense_is_refused(
+    client: httpx.Client, changes: dict[str, Any], location: str
+) -> None:
+    answer = client.put("/v1/datasets/items", json={**ITEMS, **changes})
+
+    assert problem_of(answer)[:2] == (422, "invalid-request")
+    assert [error["location"] for error in answer.json()["errors"]] == [location]
+
+
+@pytest.mark.parametrize("name", ["Items", "1items", "a" * 64, "a.b", "a%0A"])
+def test_a_dataset_has_a_plain_name(client: httpx.Client, name: str) -> None:
+    answer = client.put(f"/v1/datasets/{name}", json=ITEMS)
+
+    assert problem_of(answer)[:2] == (422, "invalid-request")
+    assert answer.json()["errors"][0]["location"] == "path.name"

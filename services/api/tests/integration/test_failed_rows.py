@@ -1,0 +1,202 @@
+import base64
+import csv
+import io
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.api.tests.integration.api_bench import ITEMS, Ledger, problem_of
+
+FIELDS = {
+    "id", "line_number", "byte_offset", "raw",
+    "stage", "error_code", "column", "sqlstate", "message",
+}  # fmt: skip
+REASONS = ["adsp_line_number", "adsp_error_code", "adsp_column", "adsp_sqlstate", "adsp_message"]
+
+
+@pytest.fixture
+def planned(client: httpx.Client, ledger: Ledger, items: Path, job: str) -> str:
+    """Return a running job that can have failed rows."""
+    ledger.plan(job, items)
+    return job
+
+
+def test_a_failed_row_tells_everything_about_itself(
+    client: httpx.Client, ledger: Ledger, planned: str
+) -> None:
+    ledger.add_failed_row(
+        planned, 7, b"a,b", line_number=9, column_name="price", sqlstate="22P02", message="why"
+    )
+    [row] = client.get(f"/v1/jobs/{planned}/failed-rows").json()["items"]
+
+    assert row.keys() == FIELDS
+    assert row.pop("id") > 0
+    assert row == {
+        "line_number": 9,
+        "byte_offset": 7,
+        "raw": "a,b",
+        "stage": "convert",
+        "error_code": "type-error",
+        "column": "price",
+        "sqlstate": "22P02",
+        "message": "why",
+    }
+
+
+def test_bytes_that_are_not_text_are_not_lost(
+    client: httpx.Client, ledger: Ledger, planned: str
+) -> None:
+    ledger.add_failed_row(planned, 0, b"caf\xe9\0", stage="parse", error_code="encoding-error")
+    [row] = client.get(f"/v1/jobs/{planned}/failed-rows").json()["items"]
+
+    assert row["raw"] == "caf\\xe9\0"
+    assert base64.b64decode(row["raw_base64"]) == b"caf\xe9\0"
+
+
+def test_failed_rows_come_in_pages_in_the_order_of_the_file(
+    client: httpx.Client, ledger: Ledger, planned: str
+) -> None:
+    for offset in (40, 10, 30, 0, 20):
+        ledger.add_failed_row(planned, offset, b"x")
+    path, parameters = f"/v1/jobs/{planned}/failed-rows", {"page_size": "2"}
+    offsets, page = [], {}
+    for _ in range(3):
+        page = client.get(path, params=parameters).json()
+        offsets.append([row["byte_offset"] for row in page["items"]])
+        parameters["page_token"] = page["next_page_token"]
+
+    assert offsets == [[0, 10], [20, 30], [40]]
+    assert page["next_page_token"] is None
+
+
+def test_failed_rows_are_filtered_by_their_error_code(
+    client: httpx.Client, ledger: Ledger, planned: str
+) -> None:
+    ledger.add_failed_row(planned, 0, b"x")
+    ledger.add_failed_row(planned, 5, b"y", stage="constraint", error_code="unique")
+    path = f"/v1/jobs/{planned}/failed-rows"
+    rows = client.get(path, params={"error_code": "unique"}).json()["items"]
+    exported = client.get(path, params={"error_code": "unique", "format": "csv"}).text
+
+    assert [row["raw"] for row in rows] == ["y"]
+    assert len(exported.splitlines()) == 2
+    assert problem_of(client.get(path, params={"error_code": "x"}))[:2] == (422, "invalid-request")
+
+
+@pytest.mark.parametrize("token", ["WzEsIngiXQ", "x"])
+def test_a_page_token_from_elsewhere_is_refused(
+    client: httpx.Client, planned: str, token: str
+) -> None:
+    answer = client.get(f"/v1/jobs/{planned}/failed-rows", params={"page_token": token})
+
+    assert problem_of(answer)[:2] == (422, "page-token-invalid")
+
+
+def _export(client: httpx.Client, job: str) -> list[list[str]]:
+    answer = client.get(f"/v1/jobs/{job}/failed-rows", params={"format": "csv"})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"] == (
+        f'attachment; filename="failed-rows-{job}.csv"'
+    )
+    return list(csv.reader(io.StringIO(answer.text, newline=""), strict=True))
+
+
+def test_an_export_has_the_sources_columns_and_the_reasons(
+    client: httpx.Client, ledger: Ledger, planned: str
+) -> None:
+    ledger.add_failed_row(
+        planned, 0, b'1,"a ""b"",\nc",x,cheap,=1+1,-5', column_name="price", sqlstate="22P02"
+    )
+    ledger.add_failed_row(planned, 50, b"2,b", stage="parse", error_code="missing-cell")
+    ledger.add_failed_row(planned, 60, b'3,b"ad\xff', stage="parse", error_code="malformed-quote")
+    header, *rows = _export(client, planned)
+
+    assert header == ["sku", "name", "category", "price", "quantity", "updated_at", *REASONS]
+    assert rows == [
+        [
+            "1",
+            'a "b",\nc',
+            "x",
+            "cheap",
+            "'=1+1",
+            "-5",
+            "2",
+            "type-error",
+            "price",
+            "22P02",
+            "wrong",
+        ],
+        ["2", "b", "", "", "", "", "52", "missing-cell", "", "", "wrong"],
+        ['3,b"ad\\xff', "", "", "", "", "", "62", "malformed-quote", "", "", "wrong"],
+    ]
+
+
+def test_an_export_reads_records_in_the_datasets_dialect(
+    client: httpx.Client, ledger: Ledger, root: Path
+) -> None:
+    (root / "a.csv").write_bytes("Größe;sku\n".encode("latin-1"))
+    body = {**ITEMS, "format": {"delimiter": ";", "quote": "'", "encoding": "latin-1"}}
+    client.put("/v1/datasets/semicolons", json=body).raise_for_status()
+    job = client.post("/v1/jobs", json={"dataset": "semicolons", "source": "a.csv"}).json()["id"]
+    ledger.plan(job, root / "a.csv")
+    ledger.add_failed_row(job, 0, "'a;b';ü".encode("latin-1"))
+
+    assert [row[:2] for row in _export(client, job)] == [["Größe", "sku"], ["a;b", "ü"]]
+
+
+@pytest.mark.parametrize("happened", ["gone", "changed", "never planned"])
+def test_without_the_source_records_are_exported_whole(
+    client: httpx.Client, ledger: Ledger, items: Path, planned: str, happened: str
+) -> None:
+    ledger.add_failed_row(planned, 0, b"-1+1,b")
+    if happened == "gone":
+        items.unlink()
+    elif happened == "changed":
+        items.write_text("other,names\n")
+    else:
+        ledger.execute("UPDATE adsp.jobs SET source_path = NULL")
+    header, row = _export(client, planned)
+
+    assert header == ["raw", *REASONS]
+    assert row == ["'-1+1,b", "2", "type-error", "", "", "wrong"]
+
+
+def test_a_job_without_failed_rows_exports_its_header(client: httpx.Client, planned: str) -> None:
+    assert len(_export(client, planned)) == 1
+
+
+def test_an_export_of_many_rows_is_whole_and_streamed(
+    client: httpx.Client, ledger: Ledger, planned: str
+) -> None:
+    ledger.execute(
+        "INSERT INTO adsp.failed_rows (job_id, chunk_number, byte_offset, raw, line_number, stage,"
+        " error_code, message) SELECT %s, 0, n, convert_to(n::text, 'UTF8'), n, 'parse',"
+        " 'extra-cell', 'm' FROM generate_series(1, 20000) AS n",
+        planned,
+    )
+    path = f"/v1/jobs/{planned}/failed-rows?format=csv"
+    with client.stream("GET", path) as answer:
+        is_streamed = "content-length" not in answer.headers
+        lines = list(answer.iter_lines())
+
+    assert is_streamed
+    assert [line.partition(",")[0] for line in lines[1:]] == [str(n) for n in range(1, 20001)]
+
+
+def test_a_client_that_leaves_half_way_gives_the_connection_back(
+    client: httpx.Client, ledger: Ledger, planned: str
+) -> None:
+    """More clients leave than there are connections; then everything still works."""
+    ledger.execute(
+        "INSERT INTO adsp.failed_rows (job_id, chunk_number, byte_offset, raw, line_number, stage,"
+        " error_code, message) SELECT %s, 0, n, repeat('x', 10000)::bytea, n, 'parse',"
+        " 'extra-cell', 'm' FROM generate_series(1, 1000) AS n",
+        planned,
+    )
+    for _ in range(11):
+        with client.stream("GET", f"/v1/jobs/{planned}/failed-rows?format=csv") as answer:
+            next(answer.iter_bytes(1000))
+
+    assert client.get(f"/v1/jobs/{planned}").status_code == 200

@@ -1,0 +1,99 @@
+import httpx
+import pytest
+
+from libs.common.stack.ports import free_port
+from services.api.tests.integration.api_bench import (
+    SettingsWith,
+    problem_of,
+    serving,
+    silent_server,
+)
+from services.api.version import VERSION
+
+CLOSED = {
+    "postgres": ("database_url", "postgresql+psycopg2://adsp_api:x@127.0.0.1:{port}/adsp"),
+    "rabbitmq": ("broker_url", "amqp://a:b@127.0.0.1:{port}/v"),
+    "redis": ("redis_url", "redis://127.0.0.1:{port}/0"),
+}
+
+
+def test_health_names_the_service_and_its_version(client: httpx.Client) -> None:
+    answer = client.get("/health")
+
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok", "service": "api", "version": VERSION}
+
+
+def test_the_api_is_ready_when_every_server_answers(client: httpx.Client) -> None:
+    answer = client.get("/readyz")
+
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "ready",
+        "servers": {"postgres": "ok", "rabbitmq": "ok", "redis": "ok"},
+    }
+
+
+@pytest.mark.parametrize("server", ["postgres", "rabbitmq"])
+def test_a_required_server_that_is_away_makes_the_api_not_ready(
+    settings_with: SettingsWith, server: str
+) -> None:
+    name, url = CLOSED[server]
+
+    with serving(settings_with(**{name: url.format(port=free_port())})) as client:
+        answer = client.get("/readyz")
+        alive = [client.get(path).status_code for path in ("/livez", "/health", "/metrics")]
+
+    status, code, detail = problem_of(answer)
+    assert (status, code) == (503, "not-ready")
+    assert f"({server}: " in detail
+    assert int(answer.headers["retry-after"]) > 0
+    assert alive == [200, 200, 200]
+
+
+@pytest.mark.parametrize("server", ["postgres", "rabbitmq"])
+def test_a_required_server_that_hangs_is_given_up_in_time(
+    settings_with: SettingsWith, server: str
+) -> None:
+    name, url = CLOSED[server]
+
+    with (
+        silent_server() as port,
+        serving(settings_with(**{name: url.format(port=port)}, readiness_timeout=0.5)) as client,
+    ):
+        answers = [client.get("/readyz", timeout=2) for _ in range(2)]
+
+    for answer in answers:
+        assert problem_of(answer)[:2] == (503, "not-ready")
+        assert f"{server}: " in answer.json()["detail"]
+
+
+def test_without_redis_the_api_is_degraded_but_ready(settings_with: SettingsWith) -> None:
+    name, url = CLOSED["redis"]
+
+    with serving(settings_with(**{name: url.format(port=free_port())})) as client:
+        answer = client.get("/readyz")
+
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "degraded"
+    assert answer.json()["servers"]["redis"] == "ConnectionError"
+
+
+def test_metrics_count_requests_by_route_template(client: httpx.Client) -> None:
+    client.get("/v1/jobs/01a20bb0-ed59-716e-a450-60748f27550b")
+    client.get("/no/such/path/1")
+    client.request("BREW", "/no/such/path/2")
+    shown = client.get("/metrics").text
+
+    assert (
+        'adsp_http_requests_total{method="GET",route="/v1/jobs/{job_id}",status="404"} 1.0' in shown
+    )
+    assert 'adsp_http_requests_total{method="GET",route="unmatched",status="404"} 1.0' in shown
+    assert 'method="other"' in shown
+    assert "/no/such/path" not in shown
+    assert "process_resident_memory_bytes" in shown
+
+
+def test_the_documentation_is_served(client: httpx.Client) -> None:
+    assert "swagger" in client.get("/docs").text
+    assert client.get("/openapi.json").json()["info"]["title"] == "ADSP"

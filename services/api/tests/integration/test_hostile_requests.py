@@ -1,0 +1,131 @@
+"""Requests that no honest client sends: each is refused as what it is, none is a fault of the api."""
+
+import base64
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.api.pages import write_token
+from services.api.tests.integration.api_bench import ITEMS, Ledger, problem_of
+
+JSON = {"Content-Type": "application/json"}
+
+
+def _forge(token: str, key: str) -> str:
+    """Put another key, written in JSON, into a token."""
+    _, digest = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    return base64.urlsafe_b64encode(f'[{key}, "{digest}"]'.encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize("key", ["Infinity", "NaN", "null", "[1]", "{}", '"x"', '"\\ud800"'])
+def test_a_forged_page_token_is_refused(client: httpx.Client, job: str, key: str) -> None:
+    token = _forge(write_token(1, "failed-rows", job, None), key)
+    answer = client.get(f"/v1/jobs/{job}/failed-rows", params={"page_token": token})
+
+    assert problem_of(answer)[:2] == (422, "page-token-invalid")
+
+
+def test_a_forged_page_token_beyond_every_file_finds_nothing(
+    client: httpx.Client, job: str
+) -> None:
+    token = _forge(write_token(1, "failed-rows", job, None), "1" + "0" * 30)
+    answer = client.get(f"/v1/jobs/{job}/failed-rows", params={"page_token": token})
+
+    assert answer.json() == {"items": [], "next_page_token": None}
+
+
+def test_a_body_full_of_errors_gets_an_answer_of_a_sane_size(client: httpx.Client) -> None:
+    answer = client.post("/v1/jobs", json={f"field{n}": n for n in range(20_000)})
+
+    assert problem_of(answer)[:2] == (422, "invalid-request")
+    assert len(answer.json()["errors"]) == 20
+    assert len(answer.content) < 10_000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"table": "public.items", "source": "\\u0000"}',
+        b'{"table": "public.items", "columns": {"\\u0000": "sku"}}',
+        b'{"table": "public.items", "max_rejected_rows": 1e400}',
+        b'{"table": "public.items", "max_rejected_ratio": NaN}',
+        b'{"table": "public.items", "format": {"encoding": "a\\u0000b"}}',
+        b'{"table": "public.items", "format": {"encoding": "rot13"}}',
+        b'{"table": "public.items", "format": {"delimiter": "\xc3\xa9"}}',
+        b'{"table": "public.items", "source": "a", "schedule": {"cron": "* * 31 2 *"}}',
+        b'{"table": "public.items", "source": "a{data_date!r}"}',
+    ],
+)
+def test_a_definition_that_cannot_be_kept_is_refused(client: httpx.Client, body: bytes) -> None:
+    answer = client.put("/v1/datasets/odd", content=body, headers=JSON)
+
+    assert problem_of(answer)[0] == 422
+    assert client.get("/v1/datasets/odd").status_code == 404
+
+
+def test_a_number_of_many_digits_is_refused(client: httpx.Client) -> None:
+    body = b'{"table": "public.items", "max_rejected_rows": 1' + b"0" * 5000 + b"}"
+    answer = client.put("/v1/datasets/odd", content=body, headers=JSON)
+
+    assert problem_of(answer)[:2] == (400, "malformed-request")
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ("[", "source-missing"),
+        ("x" * 3000, "source-missing"),
+        ("**/*" * 500, "source-missing"),
+        ("~/items.csv", "source-missing"),
+        (".", "source-not-regular"),
+        ("../x", "source-not-allowed"),
+        ("*/../../x*", "source-not-allowed"),
+        ("/proc/self/environ", "source-not-allowed"),
+    ],
+)
+def test_a_source_that_leads_elsewhere_is_refused(
+    client: httpx.Client, items: Path, ledger: Ledger, source: str, code: str
+) -> None:
+    answer = client.post("/v1/jobs", json={"dataset": "items", "source": source})
+
+    assert problem_of(answer)[:2] == (422, code)
+    assert ledger.value("SELECT count(*) FROM adsp.jobs") == 0
+
+
+def test_a_form_is_not_taken_for_a_file(
+    client: httpx.Client, items: Path, upload_dir: Path
+) -> None:
+    answer = client.post("/v1/datasets/items/uploads", files={"file": ("a.csv", b"sku\n")})
+    status, code, detail = problem_of(answer)
+
+    assert (status, code) == (415, "unsupported-media-type")
+    assert "--data-binary" in detail
+    assert list(upload_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("accept", "query", "media_type"),
+    [
+        ("text/csv", "", "text/csv; charset=utf-8"),
+        ("Text/CSV;q=0.9", "", "text/csv; charset=utf-8"),
+        ("text/csv", "?format=json", "application/json"),
+        ("application/json", "?format=csv", "text/csv; charset=utf-8"),
+        ("application/json, text/csv", "", "application/json"),
+        ("*/*", "", "application/json"),
+    ],
+)
+def test_failed_rows_come_in_the_form_that_is_asked_for(
+    client: httpx.Client, job: str, accept: str, query: str, media_type: str
+) -> None:
+    answer = client.get(f"/v1/jobs/{job}/failed-rows{query}", headers={"Accept": accept})
+
+    assert answer.headers["content-type"] == media_type
+
+
+@pytest.mark.parametrize("name", ["items", "never-made"])
+def test_a_table_with_a_hostile_name_is_refused(client: httpx.Client, name: str) -> None:
+    answer = client.put(f"/v1/datasets/{name}", json={**ITEMS, "table": 'public.items"; --'})
+
+    assert problem_of(answer)[:2] == (422, "invalid-request")

@@ -1,0 +1,263 @@
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pika
+import pytest
+
+from libs.common.testing.vhosts import ScratchVhost
+from services.api.tests.integration.api_bench import ITEMS, Ledger, problem_of
+
+JOB_FIELDS = {
+    "id", "dataset", "data_date", "source", "state", "trigger", "rows_read", "rows_loaded",
+    "rows_rejected", "rows_superseded", "bytes_total", "bytes_done", "created_at", "started_at",
+    "finished_at", "attempt", "error", "duplicate_of", "replay_of", "force",
+}  # fmt: skip
+UNKNOWN = "01a20bb0-ed59-716e-a450-60748f27550b"
+
+
+@pytest.mark.parametrize("path", ["/trigger-job", "/v1/jobs"])
+def test_a_trigger_answers_with_the_queued_job(
+    client: httpx.Client, items: Path, path: str
+) -> None:
+    answer = client.post(path, json={"dataset": "items", "data_date": "2026-01-02"})
+    job = answer.json()
+
+    assert answer.status_code == 202
+    assert answer.headers["location"] == f"/v1/jobs/{job['id']}"
+    assert job.keys() == JOB_FIELDS
+    assert (job["state"], job["trigger"], job["source"]) == ("queued", "api", items.name)
+    assert client.get(answer.headers["location"]).json() == job
+
+
+@pytest.mark.parametrize("request_body", [{}, {"json": None}, {"json": {}}])
+def test_the_daily_job_needs_no_body(
+    client: httpx.Client, items: Path, request_body: dict[str, object]
+) -> None:
+    today = datetime.now(UTC).date().isoformat()
+    items.rename(items.with_name(f"items-{today}.csv"))
+    answer = client.post("/trigger-job", **request_body)  # type: ignore[arg-type]
+
+    assert answer.status_code == 202
+    assert answer.json()["dataset"] == "items"
+    assert answer.json()["data_date"] >= today
+
+
+def test_the_default_date_is_that_of_the_datasets_time_zone(
+    client: httpx.Client, root: Path
+) -> None:
+    """Kiritimati and Pago Pago never have the same date: 25 hours lie between them."""
+    (root / "a.csv").write_text("sku\n")
+    for name, zone in (("east", "Pacific/Kiritimati"), ("west", "Pacific/Pago_Pago")):
+        body = {"table": "public.items", "source": "a.csv", "time_zone": zone}
+        client.put(f"/v1/datasets/{name}", json=body).raise_for_status()
+    dates = [
+        client.post("/v1/jobs", json={"dataset": name}).json()["data_date"]
+        for name in ("west", "east")
+    ]
+
+    assert dates[0] < dates[1]
+
+
+def test_a_new_job_is_published_under_its_own_id(
+    client: httpx.Client, items: Path, ledger: Ledger, vhost: ScratchVhost
+) -> None:
+    with pika.BlockingConnection(pika.URLParameters(vhost.url)) as connection:
+        channel = connection.channel()
+        channel.queue_purge("jobs")
+        job = client.post(
+            "/trigger-job", json={"data_date": "2026-01-02"}, headers={"X-Request-ID": "nightly"}
+        ).json()["id"]
+        _, properties, body = channel.basic_get("jobs", auto_ack=True)
+
+    assert properties.headers["task"] == "jobs.plan"
+    assert properties.headers["id"] == job
+    assert json.loads(body)[1] == {"job_id": job, "request_id": "nightly"}
+    assert ledger.value(
+        "SELECT published_at IS NOT NULL AND next_attempt_at > now() FROM adsp.jobs"
+    )
+
+
+def test_an_unknown_dataset_is_a_problem(client: httpx.Client) -> None:
+    status, code, detail = problem_of(client.post("/v1/jobs", json={"dataset": "nothing"}))
+
+    assert (status, code) == (404, "dataset-unknown")
+    assert "PUT /v1/datasets/nothing" in detail
+
+
+def test_a_dataset_without_a_source_needs_one(client: httpx.Client) -> None:
+    client.put("/v1/datasets/items", json={"table": "public.items"}).raise_for_status()
+    status, code, detail = problem_of(client.post("/trigger-job"))
+
+    assert (status, code) == (422, "source-not-given")
+    assert "uploads" in detail
+
+
+@pytest.fixture
+def sources(root: Path, tmp_path: Path) -> Path:
+    """Lay out everything that may not be loaded."""
+    (root / "folder").mkdir()
+    os.mkfifo(root / "pipe")
+    (tmp_path / "outside.csv").write_text("sku\n")
+    (root / "link.csv").symlink_to(tmp_path / "outside.csv")
+    for name in ("twin-1.csv", "twin-2.csv"):
+        (root / name).write_text("sku\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "cure"),
+    [
+        ("missing.csv", "source-missing", "put it there"),
+        ("missing-*.csv", "source-missing", "put it there"),
+        ("folder", "source-not-regular", "name a file"),
+        ("pipe", "source-not-regular", "name a file"),
+        ("../outside.csv", "source-not-allowed", "ADSP_SOURCE_ROOTS"),
+        ("/etc/passwd", "source-not-allowed", "ADSP_SOURCE_ROOTS"),
+        ("link.csv", "source-not-allowed", "ADSP_SOURCE_ROOTS"),
+        ("twin-*.csv", "source-ambiguous", "name one of them"),
+    ],
+)
+def test_a_source_that_cannot_be_loaded_makes_no_job(
+    client: httpx.Client, items: Path, sources: Path, source: str, code: str, cure: str
+) -> None:
+    answer = client.post("/v1/jobs", json={"dataset": "items", "source": source})
+    status, given_code, detail = problem_of(answer)
+
+    assert (status, given_code) == (422, code)
+    assert cure in detail
+    assert client.get("/v1/jobs").json()["items"] == []
+
+
+def test_a_pattern_that_means_one_file_is_accepted(client: httpx.Client, items: Path) -> None:
+    answer = client.post("/v1/jobs", json={"dataset": "items", "source": "items-2026-*.csv"})
+
+    assert answer.status_code == 202
+
+
+@pytest.mark.parametrize("path", ["", "/failed-rows", "/failed-rows?format=csv"])
+def test_an_unknown_job_is_a_problem(client: httpx.Client, path: str) -> None:
+    status, code, detail = problem_of(client.get(f"/v1/jobs/{UNKNOWN}{path}"))
+
+    assert (status, code) == (404, "job-unknown")
+    assert "GET /v1/jobs" in detail
+
+
+def test_a_running_job_shows_how_far_it_is(
+    client: httpx.Client, ledger: Ledger, items: Path, job: str
+) -> None:
+    """Finished chunks count with all they have, leased ones with what their loader told last."""
+    ledger.plan(job, items, chunks=3)
+    ledger.execute(
+        "UPDATE adsp.chunks SET state = 'done', rows_read = 10, rows_loaded = 7, rows_rejected = 2,"
+        " rows_superseded = 1, bytes_done = 100, finished_at = now() WHERE number = 0"
+    )
+    for number in (0, 1):
+        ledger.execute(
+            "INSERT INTO adsp.chunk_leases (job_id, chunk_number, holder, backend_pid,"
+            " backend_start, expires_at, bytes_done, rows_read)"
+            " VALUES (%s, %s, 'h', 1, now(), now(), 50, 5)",
+            job, number,
+        )  # fmt: skip
+    shown = client.get(f"/v1/jobs/{job}").json()
+
+    assert shown["state"] == "running"
+    assert [shown[f"rows_{what}"] for what in ("read", "loaded", "rejected", "superseded")] == [
+        15, 7, 2, 1,
+    ]  # fmt: skip
+    assert shown["bytes_done"] == 150
+    assert shown["bytes_total"] == items.stat().st_size
+
+
+def test_a_failed_job_says_why(client: httpx.Client, ledger: Ledger, job: str) -> None:
+    ledger.execute(
+        "UPDATE adsp.jobs SET state = 'failed', error_code = 'source-empty', error_message = 'm',"
+        " finished_at = now()"
+    )
+
+    assert client.get(f"/v1/jobs/{job}").json()["error"] == {"code": "source-empty", "message": "m"}
+
+
+def test_a_duplicate_names_the_job_that_loaded_the_content(
+    client: httpx.Client, ledger: Ledger, job: str
+) -> None:
+    body = {"dataset": "items", "data_date": "2026-01-02"}
+    second = client.post("/v1/jobs", json=body).json()["id"]
+    ledger.execute(
+        "UPDATE adsp.jobs SET state = 'duplicate', duplicate_of = %s, finished_at = now()"
+        " WHERE id = %s",
+        job, second,
+    )  # fmt: skip
+
+    assert client.get(f"/v1/jobs/{second}").json()["duplicate_of"] == job
+
+
+def _pages(client: httpx.Client, path: str, **parameters: str | int) -> list[list[str]]:
+    """Follow the page tokens and return the ids of each page."""
+    pages: list[list[str]] = []
+    for _ in range(20):
+        page = client.get(path, params=parameters).raise_for_status().json()
+        pages.append([item["id"] for item in page["items"]])
+        if page["next_page_token"] is None:
+            return pages
+        parameters["page_token"] = page["next_page_token"]
+    raise AssertionError("the list does not end")
+
+
+def test_jobs_are_listed_in_pages_the_newest_first(client: httpx.Client, items: Path) -> None:
+    made = [
+        client.post("/v1/jobs", json={"dataset": "items", "source": items.name}).json()["id"]
+        for _ in range(5)
+    ]
+    pages = _pages(client, "/v1/jobs", page_size=2)
+
+    assert [len(page) for page in pages] == [2, 2, 1]
+    assert [job for page in pages for job in page] == sorted(made, reverse=True)
+
+
+def test_a_full_last_page_has_no_token(client: httpx.Client, items: Path, job: str) -> None:
+    assert _pages(client, "/v1/jobs", page_size=1) == [[job]]
+
+
+def test_a_job_made_between_two_pages_does_not_shift_them(
+    client: httpx.Client, items: Path
+) -> None:
+    body = {"dataset": "items", "source": items.name}
+    made = [client.post("/v1/jobs", json=body).json()["id"] for _ in range(2)]
+    first = client.get("/v1/jobs", params={"page_size": 1}).json()
+    client.post("/v1/jobs", json=body).raise_for_status()
+    second = client.get(
+        "/v1/jobs", params={"page_size": 1, "page_token": first["next_page_token"]}
+    ).json()
+
+    assert sorted(item["id"] for item in first["items"] + second["items"]) == sorted(made)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "other"),
+    [
+        ("dataset", "items", "orders"),
+        ("state", "queued", "running"),
+        ("data_date", "2026-01-02", "2026-01-03"),
+        ("trigger", "api", "schedule"),
+    ],
+)
+def test_jobs_are_filtered(
+    client: httpx.Client, job: str, name: str, value: str, other: str
+) -> None:
+    client.put("/v1/datasets/orders", json=ITEMS).raise_for_status()
+
+    assert _pages(client, "/v1/jobs", **{name: value}) == [[job]]
+    assert _pages(client, "/v1/jobs", **{name: other}) == [[]]
+
+
+def test_a_page_token_holds_for_its_filter_only(client: httpx.Client, items: Path) -> None:
+    body = {"dataset": "items", "source": items.name}
+    for _ in range(2):
+        client.post("/v1/jobs", json=body).raise_for_status()
+    token = client.get("/v1/jobs?page_size=1&state=queued").json()["next_page_token"]
+    answer = client.get("/v1/jobs", params={"page_token": token, "state": "running"})
+
+    assert problem_of(answer)[:2] == (422, "page-token-invalid")

@@ -1,0 +1,103 @@
+"""Narrowing finds every bad record, keeps the order, and its cost does not grow with the square."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+import psycopg2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.common.records import Record
+from libs.common.states import ErrorCode
+from services.loader.narrowing import Narrowing
+from services.loader.session import Savepoint
+from services.loader.verdicts import FailedRow, reject
+
+
+class Refused(psycopg2.DataError):
+    """An error of Postgres about a row, with or without the line it happened on."""
+
+    pgcode = "22P02"
+
+    def __init__(self, context: str) -> None:
+        super().__init__()
+        self._context = context
+
+    @property
+    def diag(self) -> SimpleNamespace:  # type: ignore[override]
+        return SimpleNamespace(context=self._context)
+
+
+class Table:
+    """Stands for Postgres: refuses records marked bad, writer and judge in one."""
+
+    rows_superseded = 0
+
+    def __init__(self, *, with_hints: bool) -> None:
+        self.written: list[int] = []
+        self.sent = 0
+        self._with_hints = with_hints
+
+    def fit(self, records: Sequence[Record]) -> int:
+        return len(records)
+
+    def write_many(self, records: Sequence[Record], _before: str) -> int:
+        self.sent += len(records)
+        bad = [place for place, record in enumerate(records, 1) if record.raw == b"bad"]
+        if bad:
+            raise Refused(f"COPY t, line {bad[0]}, column c" if self._with_hints else "")
+        self.written += [record.line_number for record in records]
+        return len(records)
+
+    def judge(self, record: Record) -> FailedRow | None:
+        self.sent += 1
+        if record.raw == b"bad":
+            return reject(record, ErrorCode.TYPE_ERROR, "bad", sqlstate="22P02")
+        self.written.append(record.line_number)
+        return None
+
+
+def records_of(marks: Sequence[bool]) -> list[Record]:
+    """Make a record for each mark; true means bad."""
+    return [Record(n, n, b"bad" if bad else b"good", []) for n, bad in enumerate(marks)]
+
+
+def narrow(marks: Sequence[bool], table: Table, *, one_by_one: bool = False) -> list[int]:
+    """Load records and return the lines of those refused."""
+    narrowing = Narrowing(
+        table,  # type: ignore[arg-type]
+        table,  # type: ignore[arg-type]
+        Savepoint(None),  # type: ignore[arg-type]
+        largest_window=64,
+        one_by_one=one_by_one,
+    )
+    steps: list[int] = []
+    refused = narrowing.load(records_of(marks), lambda position, _: steps.append(position))
+    assert steps == sorted(set(steps))
+    assert not marks or steps[-1] == len(marks)
+    return [row.line_number for row in refused]
+
+
+@given(
+    marks=st.lists(st.booleans(), max_size=300), with_hints=st.booleans(), one_by_one=st.booleans()
+)
+def test_the_bad_are_refused_and_the_good_written_in_order(
+    marks: list[bool], *, with_hints: bool, one_by_one: bool
+) -> None:
+    table = Table(with_hints=with_hints)
+
+    refused = narrow(marks, table, one_by_one=one_by_one)
+
+    assert refused == [n for n, bad in enumerate(marks) if bad]
+    assert table.written == [n for n, bad in enumerate(marks) if not bad]
+
+
+@pytest.mark.parametrize("with_hints", [True, False])
+@pytest.mark.parametrize("every", [1, 2, 5, 20, 100])
+def test_the_cost_is_a_small_multiple_of_the_records(every: int, *, with_hints: bool) -> None:
+    table = Table(with_hints=with_hints)
+
+    narrow([n % every == 0 for n in range(10_000)], table)
+
+    assert table.sent < 60_000
