@@ -1,4 +1,4 @@
-"""Tell whether the api lives, is ready, and how busy it is; nothing here needs the ledger."""
+"""Tell whether the api lives, is well, is ready, and how busy it is; nothing needs the ledger."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from services.api.answers import problems
 from services.api.problems import unavailable
-from services.api.readiness import REQUIRED
+from services.api.readiness import REQUIRED, ServerCheck
 from services.api.version import VERSION
 from services.api.wiring import Wired
 
@@ -16,11 +16,14 @@ router = APIRouter(tags=["health"])
 
 
 class Health(BaseModel):
-    """That the api runs, and which one."""
+    """That the api runs, which one, and how the servers around it are."""
 
-    status: Literal["ok"] = "ok"
+    status: Literal["ok", "degraded"] = Field(
+        description="degraded: a server is away; /readyz tells whether jobs can be taken."
+    )
     service: Literal["api"] = "api"
     version: str
+    servers: dict[str, str] = Field(description="'ok', or what is wrong, by server.")
 
 
 class Liveness(BaseModel):
@@ -39,9 +42,14 @@ class ReadinessDocument(BaseModel):
 
 
 @router.get("/health", operation_id="getHealth", summary="Say that the api runs")
-async def get_health() -> Health:
-    """Answer at once, whatever else is up or down; /readyz looks at the servers."""
-    return Health(version=VERSION)
+def get_health(wiring: Wired) -> Health:
+    """Answer 200 whatever else is up or down, with a word on each server."""
+    checks = wiring.readiness.check()
+    return Health(
+        status="degraded" if any(check.error for check in checks) else "ok",
+        version=VERSION,
+        servers=_words(checks),
+    )
 
 
 @router.get("/livez", operation_id="getLiveness", summary="Say that the process is alive")
@@ -58,7 +66,8 @@ async def get_liveness() -> Liveness:
 )
 def get_readiness(wiring: Wired) -> ReadinessDocument:
     """Check Postgres, RabbitMQ and Redis; without Redis the api is degraded, not down."""
-    checks = {check.server: check.error for check in wiring.readiness.check()}
+    found = wiring.readiness.check()
+    checks = {check.server: check.error for check in found}
     troubles = [f"{name}: {checks[name]}" for name in REQUIRED if checks[name]]
     if troubles:
         raise unavailable(
@@ -66,7 +75,7 @@ def get_readiness(wiring: Wired) -> ReadinessDocument:
         )
     return ReadinessDocument(
         status="degraded" if any(checks.values()) else "ready",
-        servers={name: error or "ok" for name, error in checks.items()},
+        servers=_words(found),
     )
 
 
@@ -80,3 +89,7 @@ def get_readiness(wiring: Wired) -> ReadinessDocument:
 def get_metrics(wiring: Wired) -> Response:
     """Render the api's own metrics."""
     return Response(wiring.metrics.render(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _words(checks: list[ServerCheck]) -> dict[str, str]:
+    return {check.server: check.error or "ok" for check in checks}

@@ -21,7 +21,26 @@ def test_health_names_the_service_and_its_version(client: httpx.Client) -> None:
     answer = client.get("/health")
 
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "service": "api", "version": VERSION}
+    assert answer.json() == {
+        "status": "ok",
+        "service": "api",
+        "version": VERSION,
+        "servers": {"postgres": "ok", "rabbitmq": "ok", "redis": "ok"},
+    }
+
+
+@pytest.mark.parametrize("server", CLOSED)
+def test_health_answers_200_and_names_the_server_that_is_away(
+    settings_with: SettingsWith, server: str
+) -> None:
+    name, url = CLOSED[server]
+
+    with serving(settings_with(**{name: url.format(port=free_port())})) as client:
+        answer = client.get("/health")
+
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "degraded"
+    assert [name for name, word in answer.json()["servers"].items() if word != "ok"] == [server]
 
 
 def test_the_api_is_ready_when_every_server_answers(client: httpx.Client) -> None:

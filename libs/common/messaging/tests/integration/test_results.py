@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -42,7 +43,8 @@ def test_result_is_readable_by_its_id_until_it_expires(make_app: MakeApp, redis_
 
     app.backend.store_result(task_id, "running", "SUCCESS")
     result = app.AsyncResult(task_id)
-    ttl = app.backend.client.ttl(app.backend.get_key_for_task(task_id))
+    backend: Any = app.backend
+    ttl = backend.client.ttl(backend.get_key_for_task(task_id))
 
     assert (result.state, result.result) == ("SUCCESS", "running")
     assert 0 < ttl <= 600
