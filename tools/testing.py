@@ -36,8 +36,7 @@ class Totals:
 
     def __str__(self) -> str:
         """Return the one line that a person or a program looks for."""
-        line = f"{self.passed} passed, {self.failed} failed"
-        return f"{line}, {self.skipped} skipped" if self.skipped else line
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
 
 
 def run_everything(

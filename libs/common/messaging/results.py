@@ -32,7 +32,8 @@ class LossyRedisBackend(RedisBackend):
 
     def set(self, key: Any, value: Any, expires: int | None = None, **retry_policy: Any) -> Any:
         """Write a key with its lifetime; Celery's own also tells subscribers, of which there are none."""
-        lifetime = self.expires if expires is None else expires
+        own: int = self.expires  # type: ignore[attr-defined]  # unknown to celery-types
+        lifetime = own if expires is None else expires
         return self.ensure(partial(self.client.set, ex=lifetime), (key, value), **retry_policy)
 
 

@@ -106,11 +106,11 @@ def test_a_connection_that_breaks_during_a_request_is_a_problem(
     assert int(answer.headers["retry-after"]) > 0
 
 
+@pytest.mark.usefixtures("slow_commit")
 def test_a_connection_that_breaks_in_the_commit_says_that_the_outcome_is_unknown(
     client: httpx.Client,
     ledger: Ledger,
     items: Path,
-    slow_commit: None,
     background: ThreadPoolExecutor,
 ) -> None:
     request = background.submit(client.post, "/v1/jobs", json=BODY)
@@ -122,12 +122,12 @@ def test_a_connection_that_breaks_in_the_commit_says_that_the_outcome_is_unknown
     assert int(request.result().headers["retry-after"]) > 0
 
 
+@pytest.mark.usefixtures("slow_commit")
 def test_the_file_of_an_upload_with_an_unknown_outcome_is_kept(
     client: httpx.Client,
     ledger: Ledger,
     items: Path,
     upload_dir: Path,
-    slow_commit: None,
     background: ThreadPoolExecutor,
 ) -> None:
     """The job may exist, and would then look for its file."""
