@@ -89,6 +89,8 @@ def _conclude(status: int, results: list[str], checks: list[bool]) -> bool:
         # A file that timed out or did not even load leaves no report, and still failed.
         totals = Totals(totals.passed, broken_files, totals.skipped)
     print("\nTests", *results, sep="\n")
+    for reason in skip_reasons(REPORTS):
+        print(f"skipped: {reason}")
     if status:
         print(f"pants test failed (exit {status}): the reason stands above")
     passed = status == 0 and all(checks)
@@ -111,3 +113,13 @@ def count_results(reports: Path) -> Totals:
             skipped += counts["skipped"]
             passed += counts["tests"] - bad - counts["skipped"]
     return Totals(passed, failed, skipped)
+
+
+def skip_reasons(reports: Path) -> list[str]:
+    """List the skipped tests of a folder's JUnit reports, each with its reason."""
+    return [
+        f"{case.get('classname')}.{case.get('name')}: {skipped.get('message')}"
+        for file in sorted(reports.rglob("*.xml"))
+        for case in ET.parse(file).iter("testcase")  # noqa: S314  # written by our own pytest
+        for skipped in case.iter("skipped")
+    ]
