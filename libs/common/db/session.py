@@ -5,6 +5,10 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from libs.common.settings import DatabaseSettings
 
+UNANSWERED_MS = (
+    30_000  # a request over a dead network ends after this; keepalives see idle ones only
+)
+
 
 def make_engine(settings: DatabaseSettings, application_name: str) -> Engine:
     """Make the process's engine; `application_name` shows in pg_stat_activity.
@@ -24,6 +28,7 @@ def make_engine(settings: DatabaseSettings, application_name: str) -> Engine:
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,
+            "tcp_user_timeout": UNANSWERED_MS,
         },
     )
 
