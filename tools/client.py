@@ -57,6 +57,10 @@ class Client:
             )
         )
 
+    def cancel(self, job_id: str) -> dict[str, Any]:
+        """Ask for a job to be cancelled and return it."""
+        return self._json(self._http.post(f"/v1/jobs/{job_id}/cancel"))
+
     def put_dataset(self, name: str, definition: dict[str, Any]) -> dict[str, Any]:
         """Make or change a dataset."""
         return self._json(self._http.put(f"/v1/datasets/{name}", json=definition))

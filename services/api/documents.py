@@ -84,6 +84,9 @@ class JobDocument(BaseModel):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    cancel_requested_at: datetime | None = Field(
+        description="When it was asked to stop; a running job is `cancelled` soon after."
+    )
     attempt: int = Field(description="Times that planning was begun.")
     error: JobErrorDocument | None
     duplicate_of: UUID | None = Field(description="The job that has loaded the same content.")

@@ -93,11 +93,15 @@ def list_jobs(wiring: Wired, asked: Annotated[JobQuery, Query()]) -> Page[JobDoc
 def get_job(wiring: Wired, job_id: UUID) -> JobDocument:
     """Show a job as it is now; the counts of a running one grow while it loads."""
     with wiring.sessions() as session:
-        job = find_job(session, job_id)
-        document = JobDocument.of(job)
-        if job.state is JobState.RUNNING:
-            document = document.model_copy(update=_progress(session, job_id))
-    return document
+        return describe_job(session, find_job(session, job_id))
+
+
+def describe_job(session: Session, job: Job) -> JobDocument:
+    """Show a job, a running one with the counts that it has reached by now."""
+    document = JobDocument.of(job)
+    if job.state is not JobState.RUNNING:
+        return document
+    return document.model_copy(update=_progress(session, job.id))
 
 
 def _submit(

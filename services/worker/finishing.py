@@ -36,14 +36,15 @@ def finish(worker: Worker, job_id: UUID) -> str:
         job = lock_job(session, job_id)
         if job is None:
             return "unknown"
-        if job.state is not JobState.RUNNING:
-            return job.state.value
-        ended = _end_if_over(session, job)
-        numbers = [] if ended else release_chunks(session, job)
+        state = job.state
+        ended = state is JobState.RUNNING and _end_if_over(session, job)
+        goes_on = state is JobState.RUNNING and not ended
+        numbers = release_chunks(session, job) if goes_on else []
     if ended:
         log.info("job_ended", job_id=str(job_id), **_summary(job))
+    if ended or state is JobState.CANCELLED:  # the api cancels what is not planned and tells nobody
         after_end(worker, job_id)
-    else:
+    if numbers:
         send_chunks(worker, job_id, numbers, job.request_id)
     return job.state.value
 

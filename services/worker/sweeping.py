@@ -176,7 +176,7 @@ def _free(session: Session, worker: Worker, job_id: UUID, number: int, holder: s
 
 
 def _send_lost_finishes(worker: Worker, limit: int) -> int:
-    """Send the running jobs for which no chunk is under way: nobody else will tell that they are over."""
+    """Send the running jobs that must end or for which no chunk is under way: nobody else may tell."""
     under_way = exists().where(
         Chunk.job_id == Job.id,
         (Chunk.state == ChunkState.RUNNING)
@@ -184,10 +184,13 @@ def _send_lost_finishes(worker: Worker, limit: int) -> int:
     )
     has_chunks = exists().where(Chunk.job_id == Job.id)
     has_failed = exists().where(Chunk.job_id == Job.id, Chunk.state == ChunkState.FAILED)
+    is_cancelled = Job.cancel_requested_at.is_not(None)
     with worker.sessions() as session:
         jobs = session.execute(
             select(Job.id, Job.request_id)
-            .where(Job.state == JobState.RUNNING, has_chunks, ~under_way | has_failed)
+            .where(
+                Job.state == JobState.RUNNING, has_chunks, ~under_way | has_failed | is_cancelled
+            )
             .order_by(Job.id)
             .limit(limit)
         ).all()

@@ -28,6 +28,7 @@ QUICK = {
     "ADSP_HEARTBEAT_SECONDS": "0.5",
     "ADSP_RETRY_SECONDS": "0.1",
     "ADSP_SOURCE_SETTLE_SECONDS": "0.1",
+    "ADSP_CHUNK_BYTES": str(1 << 18),
 }
 """Settings that make waiting short; what is waited for stays the same."""
 

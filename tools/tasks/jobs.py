@@ -69,6 +69,16 @@ def trigger(_context: Context, dataset: str = "items", force: bool = False) -> N
         raise Exit(f"the job ended as {job['state']}", code=1)
 
 
+@task(positional=["job"], help={"job": "The job's id."})
+def cancel(_context: Context, job: str) -> None:
+    """Cancel a job, wait for its end, and show what it has loaded."""
+    with plain_errors(), _client(_api_url()) as client:
+        ended = watch(client, client.cancel(job), console)
+        show_result(client, ended, console)
+    if ended["state"] != "cancelled":
+        raise Exit(f"the job ended as {ended['state']}", code=1)
+
+
 def _api_url() -> str:
     given = os.environ.get("ADSP_API_URL")
     return given or control.running_state(Layout.of_checkout()).api_url

@@ -1,12 +1,14 @@
 """A job ends as its chunks say, once, with its event in the same transaction."""
 
 import json
+from datetime import UTC, datetime
 
 import pika
 import pytest
 from sqlalchemy import select, update
 
 from libs.common.db.models import Chunk, Event, Job
+from libs.common.lifecycle import record_end
 from libs.common.messaging.events import publish_pending
 from libs.common.states import ChunkState, JobState
 from services.worker.finishing import WITHDRAWN, finish
@@ -153,3 +155,47 @@ def test_an_event_waits_when_the_broker_is_away(bench: Bench) -> None:
         event = session.scalars(select(Event).where(Event.job_id == job.id)).one()
     assert (event.published_at, event.attempt) == (None, 1)
     assert publish_pending(bench.worker.sessions, bench.worker.settings.broker_url, 10) == 0
+
+
+def test_a_cancelled_job_keeps_what_is_done_and_withdraws_the_rest(bench: Bench) -> None:
+    """Chunks that are done stay and count; the others are never begun."""
+    job = _planned(bench, atomic=False)
+    _set_chunks(bench, job, Chunk.number == 0, state=ChunkState.DONE, rows_read=4, rows_loaded=4)
+    _request_cancel(bench, job)
+
+    assert finish(bench.worker, job.id) == "cancelled"
+
+    ended = bench.job(job)
+    assert (ended.rows_read, ended.rows_loaded, ended.rows_rejected) == (4, 4, 0)
+    rest = bench.chunks(job)[1:]
+    assert rest
+    assert {chunk.error_code for chunk in rest} == {WITHDRAWN}
+
+
+def test_a_cancelled_job_waits_for_the_chunk_that_a_loader_is_at(bench: Bench) -> None:
+    """Its rows may be committed yet: the counts would be wrong."""
+    job = _planned(bench)
+    _set_chunks(bench, job, state=ChunkState.RUNNING, next_attempt_at=None)
+    _request_cancel(bench, job)
+
+    assert finish(bench.worker, job.id) == "running"
+
+    _set_chunks(bench, job, state=ChunkState.QUEUED)
+    assert finish(bench.worker, job.id) == "cancelled"
+
+
+def test_the_end_of_a_job_that_the_api_has_cancelled_is_published(bench: Bench) -> None:
+    bench.put_dataset()
+    job = bench.make_job()
+    with bench.worker.sessions.begin() as session:
+        record_end(session, session.get_one(Job, job.id), JobState.CANCELLED)
+
+    assert finish(bench.worker, job.id) == "cancelled"
+
+    with bench.worker.sessions() as session:
+        assert session.scalars(select(Event.published_at)).one() is not None
+
+
+def _request_cancel(bench: Bench, job: Job) -> None:
+    with bench.worker.sessions.begin() as session:
+        session.get_one(Job, job.id).cancel_requested_at = datetime.now(UTC)

@@ -8,9 +8,11 @@ import pytest
 from sqlalchemy import update
 
 from libs.common.db.models import Chunk, Job
+from libs.common.lifecycle import record_end
 from libs.common.sources import SourceIdentity, fingerprint
 from libs.common.states import ChunkState, JobState, Trigger
 from services.worker.finishing import finish
+from services.worker.inspection import Inspected, Inspector
 from services.worker.planning import plan
 from services.worker.tests.conftest import HEADER, Bench
 
@@ -287,3 +289,24 @@ def test_an_upload_is_complete_and_does_not_wait_to_settle(bench: Bench) -> None
     job = bench.make_job(trigger=Trigger.UPLOAD)
 
     assert plan(bench.worker, job.id) == "running"
+
+
+def test_a_job_that_is_cancelled_while_it_is_planned_gets_no_chunks(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end comes in the middle of the plan, as it does when the api cancels the job."""
+    bench.put_dataset()
+    bench.write_rows(3)
+    job = bench.make_job()
+    look = Inspector.inspect
+
+    def look_and_cancel(*given: object) -> Inspected:
+        with bench.worker.sessions.begin() as session:
+            record_end(session, session.get_one(Job, job.id), JobState.CANCELLED)
+        return look(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Inspector, "inspect", look_and_cancel)
+
+    assert plan(bench.worker, job.id) == "cancelled"
+
+    assert bench.chunks(job) == []
