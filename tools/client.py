@@ -10,6 +10,8 @@ from libs.common.errors import AdspError
 from libs.common.states import END_STATES
 
 READ_BLOCK = 1 << 20
+REPLAY_TIMEOUT = 600.0
+"""The api answers a replay when all failed rows are written."""
 
 
 class RefusedRequest(AdspError):
@@ -60,6 +62,21 @@ class Client:
     def cancel(self, job_id: str) -> dict[str, Any]:
         """Ask for a job to be cancelled and return it."""
         return self._json(self._http.post(f"/v1/jobs/{job_id}/cancel"))
+
+    def replay(
+        self, job_id: str, path: Path | None = None, *, idempotency_key: str | None = None
+    ) -> dict[str, Any]:
+        """Load a job's failed rows again, as they are or from a corrected file, and return the new job."""
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        content = _blocks(path) if path else None
+        return self._json(
+            self._http.post(
+                f"/v1/jobs/{job_id}/replay",
+                content=content,
+                headers=headers,
+                timeout=REPLAY_TIMEOUT,
+            )
+        )
 
     def put_dataset(self, name: str, definition: dict[str, Any]) -> dict[str, Any]:
         """Make or change a dataset."""

@@ -7,7 +7,16 @@ from typing import Any
 from fastapi import FastAPI
 
 from libs.common.log import get_logger
-from services.api import cancelling, datasets, failed_rows, health, jobs, tasks, uploads
+from services.api import (
+    cancelling,
+    datasets,
+    failed_rows,
+    health,
+    jobs,
+    replays,
+    tasks,
+    uploads,
+)
 from services.api.answers import add_problem_schema
 from services.api.body_limit import BodyLimit
 from services.api.database_faults import install_database_handlers
@@ -64,6 +73,6 @@ def create_app(settings: ApiSettings) -> Api:
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestLog, metrics=wiring.metrics)
-    for noun in (health, jobs, cancelling, failed_rows, datasets, uploads, tasks):
+    for noun in (health, jobs, cancelling, failed_rows, replays, datasets, uploads, tasks):
         app.include_router(noun.router)
     return app

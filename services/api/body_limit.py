@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_UPLOADS = re.compile(r"/v1/datasets/[^/]+/uploads")
+_UPLOADS = re.compile(r"/v1/datasets/[^/]+/uploads|/v1/jobs/[^/]+/replay")
 
 
 class BodyLimit:

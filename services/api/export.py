@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from libs.common.datasets import FileFormat
 from libs.common.db.models import FailedRow, Job
-from libs.common.errors import SourceError
+from libs.common.errors import Conflict, SourceError
 from libs.common.header import read_header
 from libs.common.records import split
 from libs.common.sources import SourceLimits, identity, open_source, resolve_source
@@ -39,7 +39,12 @@ _ROWS_AT_A_TIME = 200
 
 
 def read_source_header(job: Job, settings: ApiSettings) -> tuple[str, ...] | None:
-    """Return the names in the source's header, or None when the source is not there as it was."""
+    """Return the names in the source's header, or None when nothing tells them.
+
+    A job that was planned before headers were kept has them in its source alone, if that is there as it was.
+    """
+    if job.header is not None:
+        return tuple(job.header)
     if job.source_path is None:
         return None
     try:
@@ -53,6 +58,18 @@ def read_source_header(job: Job, settings: ApiSettings) -> tuple[str, ...] | Non
     except (SourceError, OSError):
         return None
     return header.cells
+
+
+def require_header(job: Job, settings: ApiSettings) -> tuple[str, ...]:
+    """Return the names in the source's header, or raise `Conflict` when nothing tells them."""
+    header = read_source_header(job, settings)
+    if header is None:
+        raise Conflict(
+            "header-unknown",
+            f"the header of job {job.id} is not on record and its source is not there as it was; correct "
+            "its failed rows in a file with the dataset's header, and send that as the body of its replay",
+        )
+    return header
 
 
 def export_rows(
@@ -76,7 +93,7 @@ def export_rows(
 class ExportResponse(StreamingResponse):
     """An answer that gives its database connection back, also when the client leaves half-way."""
 
-    def __init__(self, blocks: Generator[str], filename: str) -> None:
+    def __init__(self, blocks: Generator[str] | Generator[bytes], filename: str) -> None:
         """Stream `blocks` as a file to be saved."""
         disposition = {"Content-Disposition": f'attachment; filename="{filename}"'}
         super().__init__(blocks, media_type=MEDIA_TYPE, headers=disposition)

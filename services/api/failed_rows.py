@@ -12,8 +12,9 @@ from libs.common.lifecycle import find_job
 from libs.common.states import ErrorCode
 from services.api.answers import Responses, problems
 from services.api.documents import FailedRowDocument
-from services.api.export import ExportResponse, export_rows, read_source_header
+from services.api.export import ExportResponse, export_rows, read_source_header, require_header
 from services.api.pages import Page, PageQuery, read_token, write_token
+from services.api.source_form import source_blocks
 from services.api.wiring import Wired, Wiring
 
 router = APIRouter(tags=["failed rows"])
@@ -23,17 +24,18 @@ class FailedRowQuery(PageQuery):
     """Which failed rows to show, and how."""
 
     error_code: ErrorCode | None = None
-    form: Literal["json", "csv"] | None = Field(
+    form: Literal["json", "csv", "source"] | None = Field(
         None,
         alias="format",
-        description="csv: all of them at once, as a file to mend them in; "
-        "default: csv when `Accept` names text/csv and not JSON, else json.",
+        description="csv: all of them at once with their reasons, to look at in a spreadsheet; source: header and "
+        "records as in the source, to correct and send to the job's replay (`malformed-quote` ones come last, "
+        "`line-too-long` ones are left out); default: csv when `Accept` names text/csv and not JSON, else json.",
     )
 
 
 _ANSWERS: Responses = {
     200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
-    **problems(404, 422, 503),
+    **problems(404, 409, 422, 503),
 }
 
 
@@ -51,8 +53,11 @@ def list_failed_rows(
     accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Page[FailedRowDocument] | ExportResponse:
     """List failed rows in the order of the file."""
-    if (asked.form or _preferred_form(accept)) == "csv":
+    form = asked.form or _preferred_form(accept)
+    if form == "csv":
         return _export(wiring, job_id, asked.error_code)
+    if form == "source":
+        return _export_source(wiring, job_id, asked.error_code)
     scope = ("failed-rows", job_id, asked.error_code)
     query = _of_job(job_id, asked.error_code).limit(asked.page_size + 1)
     after = read_token(asked.page_token, int, *scope)
@@ -85,6 +90,23 @@ def _export(wiring: Wiring, job_id: UUID, error_code: ErrorCode | None) -> Expor
         settings.max_record_bytes,
     )
     return ExportResponse(blocks, f"failed-rows-{job_id}.csv")
+
+
+def _export_source(wiring: Wiring, job_id: UUID, error_code: ErrorCode | None) -> ExportResponse:
+    """Stream the failed rows as a file like the one they came from."""
+    with wiring.sessions() as session:
+        job = find_job(session, job_id)
+    is_open = FailedRow.error_code == ErrorCode.MALFORMED_QUOTE
+    raws = (
+        _of_job(job_id, error_code)
+        .with_only_columns(FailedRow.raw)
+        .where(FailedRow.error_code != ErrorCode.LINE_TOO_LONG)
+        .order_by(None)
+        .order_by(is_open, FailedRow.byte_offset)
+    )
+    header = require_header(job, wiring.settings)
+    blocks = source_blocks(wiring.sessions(), raws, header, job.parsed_definition().format)
+    return ExportResponse(blocks, f"failed-rows-{job_id}-source.csv")
 
 
 def _of_job(job_id: UUID, error_code: ErrorCode | None) -> Select[FailedRow]:

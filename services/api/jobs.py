@@ -31,6 +31,7 @@ class JobQuery(PageQuery):
     state: JobState | None = None
     data_date: IsoDate | None = None
     trigger: Trigger | None = None
+    replay_of: UUID | None = Field(None, description="The replays of this job.")
 
 
 @router.post(

@@ -1,6 +1,5 @@
 """Take a file as the body of a request and make the job that loads it."""
 
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import structlog
@@ -8,16 +7,20 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from libs.common.errors import BadInput
 from libs.common.lifecycle import JobRequest, find_dataset
 from libs.common.states import Trigger
 from services.api.answers import JOB_ACCEPTED, accepted, problems
 from services.api.datasets import DatasetName
 from services.api.documents import IsoDate, JobDocument
-from services.api.idempotency import IdempotencyKeyHeader, KeyedRequest, keyed
-from services.api.problems import ProblemError
-from services.api.submission import OutcomeUnknown, Submission, submit_job
-from services.api.upload_area import IncomingUpload, StoredUpload, safe_filename, too_large
+from services.api.idempotency import IdempotencyKeyHeader, keyed
+from services.api.receiving import (
+    empty_body,
+    receive_file,
+    refuse_declared_size,
+    refuse_form,
+    submit_stored,
+)
+from services.api.upload_area import safe_filename
 from services.api.wiring import Wired, Wiring
 
 router = APIRouter(tags=["datasets"])
@@ -37,7 +40,6 @@ class UploadQuery(BaseModel):
     )
 
 
-_BLOCK_BYTES = 1 << 20
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -65,10 +67,12 @@ async def upload_file(
 ) -> JobDocument:
     """Store the body in the upload area, whole or not at all, then make a job that loads it."""
     keyed(idempotency_key, "")  # a bad key is refused before the file is taken
-    _refuse_form(request)
+    refuse_form(request)
     await run_in_threadpool(_require_dataset, wiring, name)
-    _refuse_declared_size(request, wiring.settings.max_upload_bytes)
-    stored = await _store(request, wiring, safe_filename(asked.filename))
+    refuse_declared_size(request, wiring.settings.max_upload_bytes)
+    stored = await receive_file(request, wiring, safe_filename(asked.filename))
+    if stored is None:
+        raise empty_body()
     job_request = JobRequest(
         dataset=name,
         trigger=Trigger.UPLOAD,
@@ -83,74 +87,10 @@ async def upload_file(
         stored.digest,
         f"{asked.data_date} {asked.force} {stored.path.name}",
     )
-    submission = await run_in_threadpool(_submit, wiring, stored, job_request, keyed_request)
+    submission = await run_in_threadpool(submit_stored, wiring, stored, job_request, keyed_request)
     return accepted(submission, response)
 
 
 def _require_dataset(wiring: Wiring, name: str) -> None:
     with wiring.sessions() as session:
         find_dataset(session, name)
-
-
-def _refuse_form(request: Request) -> None:
-    """Refuse a form: its boundaries would be taken for records."""
-    if request.headers.get("content-type", "").lower().startswith("multipart/"):
-        raise ProblemError(
-            415,
-            "unsupported-media-type",
-            "the body must be the file's bytes alone, not a form; "
-            "send it as it is, for example with curl --data-binary @items.csv",
-        )
-
-
-def _refuse_declared_size(request: Request, max_bytes: int) -> None:
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes:
-        raise too_large(max_bytes)
-
-
-async def _store(request: Request, wiring: Wiring, filename: str) -> StoredUpload:
-    """Write the body to the upload area; whatever breaks it off leaves nothing behind."""
-    settings = wiring.settings
-    upload = await run_in_threadpool(
-        IncomingUpload.begin, settings.upload_dir, filename, settings.max_upload_bytes
-    )
-    try:
-        async for block in _blocks(request):
-            await run_in_threadpool(upload.write, block)
-        stored = await run_in_threadpool(upload.keep)
-        if stored.size:
-            return stored
-    except BaseException:
-        upload.discard()
-        raise
-    stored.discard()
-    raise BadInput("source-empty", "the body is empty; send the file's bytes as the body")
-
-
-async def _blocks(request: Request) -> AsyncIterator[bytes]:
-    """Gather the pieces that the network delivers into blocks worth a write."""
-    gathered = bytearray()
-    async for piece in request.stream():
-        gathered += piece
-        if len(gathered) >= _BLOCK_BYTES:
-            yield bytes(gathered)
-            gathered.clear()
-    if gathered:
-        yield bytes(gathered)
-
-
-def _submit(
-    wiring: Wiring, stored: StoredUpload, request: JobRequest, keyed_request: KeyedRequest | None
-) -> Submission:
-    """Make the job; a file that no job will load is removed, one that a job may load is kept."""
-    try:
-        submission = submit_job(wiring, request, keyed_request)
-    except OutcomeUnknown:
-        raise
-    except BaseException:
-        stored.discard()
-        raise
-    if submission.is_replay:
-        stored.discard()
-    return submission

@@ -31,6 +31,7 @@ class Inspected:
     identity: SourceIdentity
     fingerprint: str
     table: TargetTable
+    header: tuple[str, ...]
     boundaries: list[Boundary]
 
 
@@ -70,7 +71,7 @@ class Inspector:
         table = check_target(connection, definition.table, mode=definition.mode, key=definition.key)
         header = self._read_header(path)
         match_header(header.cells, table, definition.columns, key=definition.key)
-        return Inspected(path, seen, content, table, self._cut(path, seen, header))
+        return Inspected(path, seen, content, table, header.cells, self._cut(path, seen, header))
 
     def _settle(self, path: Path, seen: SourceIdentity) -> None:
         """Look at a young file again once it is old enough."""

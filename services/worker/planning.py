@@ -14,6 +14,7 @@ from libs.common.db.models import Chunk, Job
 from libs.common.errors import BadInput, SourceUnsettled
 from libs.common.lifecycle import JobError, lock_job, record_end
 from libs.common.log import get_logger
+from libs.common.replays import fingerprint_of_replay
 from libs.common.states import LOADED_STATES, JobState, Trigger
 from services.worker.advisory import only_one, take_turns
 from services.worker.chunking import (
@@ -28,6 +29,9 @@ from services.worker.inspection import Inspected, Inspector
 from services.worker.wiring import Worker
 
 log = get_logger(__name__)
+
+SENT_WHOLE = {Trigger.UPLOAD, Trigger.REPLAY}
+"""Their sources are files of the api, which are there as a whole or not at all."""
 
 PLAN_OVERDUE = timedelta(minutes=5)
 """A plan that has not written its chunks after this time is begun again."""
@@ -77,8 +81,10 @@ def _needs_plan(session: Session, job: Job) -> bool:
 def _plan_source(worker: Worker, job: Job) -> list[int] | None:
     """Look at the source and write the plan; return the chunks to send, None when there are none."""
     inspector = Inspector(worker.settings, job.parsed_definition())
-    path, seen = inspector.locate(job.source, is_complete=job.trigger is Trigger.UPLOAD)
+    path, seen = inspector.locate(job.source, is_complete=job.trigger in SENT_WHOLE)
     content = inspector.identify(path, seen)
+    if job.replay_of is not None:
+        content = fingerprint_of_replay(content, job.replay_of)
     if not _claim_content(worker, job.id, content):
         return None
     with worker.sessions.begin() as session:
@@ -135,6 +141,7 @@ def _write_plan(session: Session, job_id: UUID, inspected: Inspected) -> list[in
     job.source_path = str(inspected.path)
     job.bytes_total = inspected.identity.size
     job.source_mtime_ns = inspected.identity.mtime_ns
+    job.header = list(inspected.header)
     job.chunks_in_order = inspected.table.has_order_dependent_constraints
     job.next_attempt_at = None
     earlier = find_unfinished_twin(session, job)

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -77,6 +78,21 @@ def cancel(_context: Context, job: str) -> None:
         show_result(client, ended, console)
     if ended["state"] != "cancelled":
         raise Exit(f"the job ended as {ended['state']}", code=1)
+
+
+@task(
+    positional=["job", "file"],
+    optional=["file"],
+    help={"job": "The job's id.", "file": "The corrected rows; without it they go as they are."},
+)
+def replay(_context: Context, job: str, file: str = "") -> None:
+    """Load the failed rows of a job again, wait for the end, and show the result."""
+    with plain_errors(), _client(_api_url()) as client:
+        made = client.replay(job, Path(file) if file else None)
+        ended = watch(client, made, console)
+        show_result(client, ended, console)
+    if ended["state"] not in {*LOADED_STATES, "duplicate"}:
+        raise Exit(f"the replay ended as {ended['state']}", code=1)
 
 
 def _api_url() -> str:

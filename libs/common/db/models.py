@@ -34,7 +34,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from libs.common.datasets import DatasetDefinition
@@ -147,6 +147,7 @@ class Job(Base):
             "ix_jobs_unfinished", "next_attempt_at", postgresql_where=text("finished_at IS NULL")
         ),
         Index("ix_jobs_dataset_id", "dataset", "id"),
+        Index("ix_jobs_replay_of", "replay_of", postgresql_where=text("replay_of IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
@@ -172,7 +173,12 @@ class Job(Base):
 
     source_path: Mapped[str | None] = mapped_column(comment="Resolved path, set by plan.")
     source_mtime_ns: Mapped[int | None] = mapped_column(comment="Modification time at plan, ns.")
-    fingerprint: Mapped[str | None] = mapped_column(comment="SHA-256 of the source's bytes, hex.")
+    fingerprint: Mapped[str | None] = mapped_column(
+        comment="SHA-256 of the source's bytes, hex; of a replay, with the job that it replays."
+    )
+    header: Mapped[list[str] | None] = mapped_column(
+        ARRAY(Text()), comment="Cells of the source's header, set by plan."
+    )
     chunks_in_order: Mapped[bool] = mapped_column(
         server_default=text("false"), comment="Chunk n+1 is sent when chunk n is done."
     )

@@ -1,0 +1,55 @@
+"""Say what a replay is: which failed rows can be loaded again, and under which definition.
+
+    failed rows of the chunks that are done ──► as they are, or corrected ──► a job of its own, `replay_of` the first
+
+Rows of a chunk that is not done do not count: none of that chunk was loaded, and the next job of the same source
+loads all of it. See docs/decisions/0012.
+"""
+
+import hashlib
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from libs.common.datasets import DatasetDefinition
+from libs.common.db.models import Chunk, FailedRow
+from libs.common.states import ChunkState, ErrorCode, LoadMode
+
+DAMAGED = frozenset({ErrorCode.LINE_TOO_LONG, ErrorCode.MALFORMED_QUOTE})
+"""Codes of rows that cannot stand in a file as they are: one is cut, the other may swallow its neighbours."""
+
+
+def replayable_rows(job_id: UUID, column: InstrumentedAttribute[Any]) -> Select[Any]:
+    """Select a column of the failed rows that a replay of the job has to load."""
+    return (
+        select(column)
+        .join(Chunk, (Chunk.job_id == FailedRow.job_id) & (Chunk.number == FailedRow.chunk_number))
+        .where(FailedRow.job_id == job_id, Chunk.state == ChunkState.DONE)
+    )
+
+
+def definition_of_replay(
+    replayed: DatasetDefinition,
+    current: DatasetDefinition,
+    compression: Literal["auto", "none"],
+) -> DatasetDefinition:
+    """Return the dataset's current definition, changed for rows that a job under `replayed` has refused.
+
+    The rows keep the dialect that they were cut by. A replace would leave nothing but them, so they are appended.
+    Thresholds guard against a bad file; these rows are known to be bad.
+    """
+    dialect = replayed.format.model_dump(include={"delimiter", "quote", "encoding"})
+    changes = {
+        "format": current.format.model_dump() | dialect | {"compression": compression},
+        "mode": LoadMode.APPEND if current.mode is LoadMode.REPLACE else current.mode,
+        "max_rejected_rows": None,
+        "max_rejected_ratio": None,
+    }
+    return DatasetDefinition.model_validate(current.model_dump() | changes)
+
+
+def fingerprint_of_replay(content: str, replay_of: UUID) -> str:
+    """Return the fingerprint of a replay: the same rows may have failed, and be replayed, in many jobs."""
+    return hashlib.sha256(f"replay of {replay_of}: {content}".encode()).hexdigest()

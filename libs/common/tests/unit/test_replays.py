@@ -1,0 +1,48 @@
+from uuid import UUID
+
+from libs.common.datasets import DatasetDefinition, FileFormat
+from libs.common.replays import definition_of_replay, fingerprint_of_replay
+from libs.common.states import LoadMode
+
+FIRST, SECOND = UUID(int=1), UUID(int=2)
+
+
+def _definition(**changes: object) -> DatasetDefinition:
+    return DatasetDefinition.model_validate({"table": "public.items"} | changes)
+
+
+def test_rows_keep_the_dialect_that_they_were_cut_by() -> None:
+    """What does not move the edges of a cell is the dataset's of today: a mended `null` takes effect."""
+    replayed = _definition(format={"delimiter": ";", "encoding": "latin-1", "compression": "gzip"})
+    current = _definition(format={"delimiter": "|", "null": "NULL"}, table="public.other")
+
+    definition = definition_of_replay(replayed, current, "none")
+
+    assert definition.table == "public.other"
+    assert definition.format == FileFormat(
+        delimiter=";", encoding="latin-1", null="NULL", compression="none"
+    )
+
+
+def test_a_replay_never_replaces_and_knows_no_threshold() -> None:
+    strict = _definition(mode="replace", max_rejected_rows=0, max_rejected_ratio=0.0)
+
+    definition = definition_of_replay(strict, strict, "auto")
+
+    assert definition.mode is LoadMode.APPEND
+    assert not definition.exceeds_thresholds(10, 10)
+
+
+def test_an_upsert_is_replayed_as_one() -> None:
+    upsert = _definition(mode="upsert", key=["sku"])
+
+    definition = definition_of_replay(upsert, upsert, "auto")
+
+    assert (definition.mode, definition.key) == (LoadMode.UPSERT, ["sku"])
+
+
+def test_the_same_rows_of_two_jobs_are_two_replays() -> None:
+    prints = {fingerprint_of_replay("content", job) for job in (FIRST, SECOND, FIRST)}
+
+    assert len(prints) == 2
+    assert "content" not in prints

@@ -1,0 +1,86 @@
+"""Take the body of a request as a file in the upload area, and make the job that loads it."""
+
+from collections.abc import AsyncIterator
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
+from libs.common.errors import BadInput
+from libs.common.lifecycle import JobRequest
+from services.api.idempotency import KeyedRequest
+from services.api.problems import ProblemError
+from services.api.submission import OutcomeUnknown, Submission, submit_job
+from services.api.upload_area import IncomingUpload, StoredUpload, too_large
+from services.api.wiring import Wiring
+
+_BLOCK_BYTES = 1 << 20
+
+
+def refuse_form(request: Request) -> None:
+    """Refuse a form: its boundaries would be taken for records."""
+    if request.headers.get("content-type", "").lower().startswith("multipart/"):
+        raise ProblemError(
+            415,
+            "unsupported-media-type",
+            "the body must be the file's bytes alone, not a form; "
+            "send it as it is, for example with curl --data-binary @items.csv",
+        )
+
+
+def refuse_declared_size(request: Request, max_bytes: int) -> None:
+    """Refuse a body whose declared length is beyond the cap, before it is sent."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > max_bytes:
+        raise too_large(max_bytes)
+
+
+async def receive_file(request: Request, wiring: Wiring, filename: str) -> StoredUpload | None:
+    """Write the body to the upload area, or return None when it is empty; a part of it is never left behind."""
+    settings = wiring.settings
+    upload = await run_in_threadpool(
+        IncomingUpload.begin, settings.upload_dir, filename, settings.max_upload_bytes
+    )
+    try:
+        async for block in _blocks(request):
+            await run_in_threadpool(upload.write, block)
+        stored = await run_in_threadpool(upload.keep)
+        if stored.size:
+            return stored
+    except BaseException:
+        upload.discard()
+        raise
+    stored.discard()
+    return None
+
+
+def empty_body() -> BadInput:
+    """Make the error for a body without a byte."""
+    return BadInput("source-empty", "the body is empty; send the file's bytes as the body")
+
+
+async def _blocks(request: Request) -> AsyncIterator[bytes]:
+    """Gather the pieces that the network delivers into blocks worth a write."""
+    gathered = bytearray()
+    async for piece in request.stream():
+        gathered += piece
+        if len(gathered) >= _BLOCK_BYTES:
+            yield bytes(gathered)
+            gathered.clear()
+    if gathered:
+        yield bytes(gathered)
+
+
+def submit_stored(
+    wiring: Wiring, stored: StoredUpload, request: JobRequest, keyed_request: KeyedRequest | None
+) -> Submission:
+    """Make the job; a file that no job will load is removed, one that a job may load is kept."""
+    try:
+        submission = submit_job(wiring, request, keyed_request)
+    except OutcomeUnknown:
+        raise
+    except BaseException:
+        stored.discard()
+        raise
+    if submission.is_replay:
+        stored.discard()
+    return submission

@@ -1,0 +1,198 @@
+"""Replay the failed rows of a job: as they are, or from a file in which they are corrected.
+
+    body ──────────────────────────┐
+    no body: failed rows, header ──┴──► upload area, whole or not at all ──► job with `replay_of`
+
+The job is one like any other: planned, loaded and fingerprinted, so that the same replay twice loads once.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+from uuid import UUID
+
+import structlog
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import func
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+
+from libs.common.datasets import DatasetDefinition
+from libs.common.db.models import FailedRow, Job
+from libs.common.errors import Conflict
+from libs.common.lifecycle import JobRequest, find_dataset, find_job
+from libs.common.replays import DAMAGED, definition_of_replay, replayable_rows
+from libs.common.states import END_STATES, LOADED_STATES, ErrorCode, JobState, Trigger
+from services.api.answers import JOB_ACCEPTED, accepted, problems
+from services.api.documents import JobDocument
+from services.api.export import require_header
+from services.api.idempotency import IdempotencyKeyHeader, keyed
+from services.api.problems import ProblemError
+from services.api.receiving import (
+    empty_body,
+    receive_file,
+    refuse_declared_size,
+    refuse_form,
+    submit_stored,
+)
+from services.api.source_form import source_blocks
+from services.api.upload_area import IncomingUpload, StoredUpload
+from services.api.wiring import Wired, Wiring
+
+router = APIRouter(tags=["failed rows"])
+
+
+class ReplayQuery(BaseModel):
+    """How to replay."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    force: bool = Field(default=False, description="Load a replay that was loaded once more.")
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """The job whose failed rows are replayed, and how many there are of each code."""
+
+    job: Job
+    current: DatasetDefinition
+    codes: dict[ErrorCode, int]
+
+
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": False,
+        "description": "The corrected rows as a file of the dataset, with its header, plain or compressed; "
+        "without a body the failed rows are replayed as they are.",
+        "content": {
+            media_type: {"schema": {"type": "string", "format": "binary"}}
+            for media_type in ("text/csv", "application/octet-stream")
+        },
+    }
+}
+
+
+@router.post(
+    "/v1/jobs/{job_id}/replay",
+    status_code=202,
+    operation_id="replayJob",
+    summary="Load the failed rows of a job again",
+    responses={**JOB_ACCEPTED, **problems(409, 507)},
+    openapi_extra=_BODY,
+)
+async def replay_job(
+    request: Request,
+    response: Response,
+    wiring: Wired,
+    job_id: UUID,
+    asked: Annotated[ReplayQuery, Query()],
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> JobDocument:
+    """Make a job of the failed rows, as they are or corrected; into a `replace` dataset they are appended."""
+    keyed(idempotency_key, "")  # a bad key is refused before the file is taken
+    _refuse_other_than_file(request)
+    refuse_declared_size(request, wiring.settings.max_upload_bytes)
+    replayed = await run_in_threadpool(_find_replayed, wiring, job_id)
+    corrected = await receive_file(request, wiring, f"corrected-{job_id}.csv")
+    if corrected is None and _media_type(request) == "text/csv":
+        raise empty_body()
+    if corrected is None:
+        stored = await run_in_threadpool(_write_failed_rows, wiring, replayed)
+    else:
+        stored = corrected
+    job_request = JobRequest(
+        dataset=replayed.job.dataset,
+        trigger=Trigger.REPLAY,
+        source=str(stored.path),
+        data_date=replayed.job.data_date,
+        force=asked.force,
+        request_id=structlog.contextvars.get_contextvars().get("request_id"),
+        replay_of=job_id,
+        definition=definition_of_replay(
+            replayed.job.parsed_definition(), replayed.current, "auto" if corrected else "none"
+        ),
+    )
+    route = f"POST /v1/jobs/{job_id}/replay"
+    keyed_request = keyed(idempotency_key, route, stored.digest, str(asked.force))
+    submission = await run_in_threadpool(submit_stored, wiring, stored, job_request, keyed_request)
+    return accepted(submission, response)
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _refuse_other_than_file(request: Request) -> None:
+    """Refuse a form and JSON: neither is a file of a dataset."""
+    refuse_form(request)
+    if _media_type(request) == "application/json" and request.headers.get("content-length") != "0":
+        raise ProblemError(
+            415,
+            "unsupported-media-type",
+            "the body must be a file with the corrected rows, sent as text/csv; "
+            "leave it out to replay the failed rows as they are",
+        )
+
+
+def _find_replayed(wiring: Wiring, job_id: UUID) -> Replayed:
+    """Return the job if it has rows to replay, or raise `NotFound` or `Conflict`."""
+    with wiring.sessions() as session:
+        job = find_job(session, job_id)
+        if job.state not in END_STATES:
+            raise Conflict(
+                "job-not-ended",
+                f"job {job_id} is {job.state.value}; replay it when it has ended",
+            )
+        codes = _count_codes(session, job_id)
+        if not codes:
+            raise _nothing_to_replay(job)
+        return Replayed(job, find_dataset(session, job.dataset).parsed(), codes)
+
+
+def _count_codes(session: Session, job_id: UUID) -> dict[ErrorCode, int]:
+    counted = replayable_rows(job_id, FailedRow.error_code).group_by(FailedRow.error_code)
+    return {row[0]: row[1] for row in session.execute(counted.add_columns(func.count()))}
+
+
+def _nothing_to_replay(job: Job) -> Conflict:
+    """Word why a job that has ended has no rows to replay, with the cure."""
+    if job.state in LOADED_STATES:
+        return Conflict("no-failed-rows", f"every row of job {job.id} is loaded: nothing is left")
+    if job.state is JobState.DUPLICATE:
+        cure = f"its content was loaded by job {job.duplicate_of}; replay that one"
+    else:
+        cure = "none of its rows was loaded; mend the cause and load its source again"
+    return Conflict("no-failed-rows", f"job {job.id} has ended as {job.state.value}: {cure}")
+
+
+def _write_failed_rows(wiring: Wiring, replayed: Replayed) -> StoredUpload:
+    """Write the failed rows of a job into the upload area, whole or not at all."""
+    _refuse_damaged(replayed)
+    settings, job = wiring.settings, replayed.job
+    raws = replayable_rows(job.id, FailedRow.raw).order_by(FailedRow.byte_offset)
+    header = require_header(job, settings)
+    blocks = source_blocks(wiring.sessions(), raws, header, job.parsed_definition().format)
+    upload = IncomingUpload.begin(
+        settings.upload_dir, f"failed-rows-{job.id}.csv", settings.max_upload_bytes
+    )
+    try:
+        for block in blocks:
+            upload.write(block)
+        return upload.keep()
+    except BaseException:
+        upload.discard()
+        raise
+    finally:
+        blocks.close()
+
+
+def _refuse_damaged(replayed: Replayed) -> None:
+    """Refuse rows that cannot be loaded as they are and could spoil others."""
+    damaged = {code: count for code, count in replayed.codes.items() if code in DAMAGED}
+    if damaged:
+        named = ", ".join(f"{count} {code.value}" for code, count in sorted(damaged.items()))
+        raise Conflict(
+            "failed-rows-damaged",
+            f"{named} of the failed rows cannot be loaded as they are; correct them in the file that GET "
+            f"/v1/jobs/{replayed.job.id}/failed-rows?format=source gives, and send it as the body",
+        )

@@ -1,0 +1,49 @@
+"""Write failed rows as the file they came from: its header, then their bytes as they were.
+
+What comes out can be sent to the job's replay, as it is or corrected.
+"""
+
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Select
+from sqlalchemy.orm import Session
+
+from libs.common.datasets import FileFormat
+
+_ROWS_AT_A_TIME = 100
+_BLOCK_BYTES = 1 << 20
+_LINE_END = b"\n"
+
+
+def write_header(cells: Sequence[str], dialect: FileFormat) -> bytes:
+    """Return the header line in the dialect's encoding."""
+    line = dialect.delimiter.join(_write_name(cell, dialect) for cell in cells)
+    return line.encode(dialect.encoding) + _LINE_END
+
+
+def source_blocks(
+    session: Session, raws: Select[Any], header: Sequence[str], dialect: FileFormat
+) -> Generator[bytes]:
+    """Yield the file in blocks, reading rows as they are asked for; closes the session."""
+    with session:
+        gathered = bytearray(write_header(header, dialect))
+        for raw in _stream(session, raws):
+            gathered += raw + _LINE_END
+            if len(gathered) >= _BLOCK_BYTES:
+                yield bytes(gathered)
+                gathered.clear()
+        yield bytes(gathered)
+
+
+def _stream(session: Session, raws: Select[Any]) -> Iterator[bytes]:
+    found = session.execute(raws.execution_options(yield_per=_ROWS_AT_A_TIME))
+    return iter(found.scalars())
+
+
+def _write_name(cell: str, dialect: FileFormat) -> str:
+    """Quote a name that would be read otherwise, or as a byte order mark."""
+    quote = dialect.quote
+    if cell and not any(mark in cell for mark in (quote, dialect.delimiter, "\r", "\n", "\ufeff")):
+        return cell
+    return quote + cell.replace(quote, quote * 2) + quote
