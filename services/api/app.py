@@ -1,5 +1,6 @@
 """Put the api together: routes, problems, request log and the wiring they share."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from services.api import (
     tasks,
     uploads,
 )
+from services.api.abandoned_uploads import keep_removing
 from services.api.answers import add_problem_schema
 from services.api.body_limit import BodyLimit
 from services.api.database_faults import install_database_handlers
@@ -50,9 +52,12 @@ class Api(FastAPI):
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     log.info("service_started", service=SERVICE, version=VERSION)
+    sweeper = asyncio.create_task(keep_removing(app.state.wiring.settings.upload_dir))
     try:
         yield
     finally:
+        sweeper.cancel()
+        await asyncio.wait([sweeper])
         app.state.wiring.close()
         log.info("service_stopped", service=SERVICE)
 

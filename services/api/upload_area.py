@@ -4,7 +4,7 @@
                           └──fsync, rename──► <upload_dir>/<uuid7>/<filename>
 
 A job never sees the name of a file that is still growing, and nothing is left of an upload that
-broke off.
+broke off; `abandoned_uploads` sees to those whose api was killed.
 """
 
 import errno
@@ -22,6 +22,7 @@ from libs.common.ids import uuid7
 from services.api.problems import ProblemError, unavailable
 
 DEFAULT_NAME = "upload.csv"
+PART_SUFFIX = ".part"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _MAX_NAME = 100
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -57,7 +58,7 @@ class IncomingUpload:
         self._digest = hashlib.sha256()
         self._size = 0
         folder.mkdir(parents=True)
-        self._part = folder / f".{filename}.part"
+        self._part = folder / f".{filename}{PART_SUFFIX}"
         self._file = self._part.open("xb", buffering=0)
 
     @classmethod

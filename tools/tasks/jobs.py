@@ -81,12 +81,13 @@ def cancel(_context: Context, job: str) -> None:
 
 
 @task(
-    positional=["job", "file"],
-    optional=["file"],
+    positional=["job"],
     help={"job": "The job's id.", "file": "The corrected rows; without it they go as they are."},
 )
 def replay(_context: Context, job: str, file: str = "") -> None:
     """Load the failed rows of a job again, wait for the end, and show the result."""
+    if file and not Path(file).is_file():
+        raise Exit(f"there is no file {file}; name the corrected rows, or leave --file out", code=1)
     with plain_errors(), _client(_api_url()) as client:
         made = client.replay(job, Path(file) if file else None)
         ended = watch(client, made, console)
