@@ -26,6 +26,7 @@ from services.api.problems import install_problem_handlers
 from services.api.request_log import RequestLog
 from services.api.settings import ApiSettings
 from services.api.version import VERSION
+from services.api.web import routes as web
 from services.api.wiring import SERVICE, Wiring
 
 log = get_logger(__name__)
@@ -80,4 +81,5 @@ def create_app(settings: ApiSettings) -> Api:
     app.add_middleware(RequestLog, metrics=wiring.metrics)
     for noun in (health, jobs, cancelling, failed_rows, replays, datasets, uploads, tasks):
         app.include_router(noun.router)
+    app.include_router(web.router)
     return app

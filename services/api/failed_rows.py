@@ -58,6 +58,13 @@ def list_failed_rows(
         return _export(wiring, job_id, asked.error_code)
     if form == "source":
         return _export_source(wiring, job_id, asked.error_code)
+    return page_of_failed_rows(wiring, job_id, asked)
+
+
+def page_of_failed_rows(
+    wiring: Wiring, job_id: UUID, asked: FailedRowQuery
+) -> Page[FailedRowDocument]:
+    """Return a page of a job's failed rows in the order of the file."""
     scope = ("failed-rows", job_id, asked.error_code)
     query = _of_job(job_id, asked.error_code).limit(asked.page_size + 1)
     after = read_token(asked.page_token, int, *scope)

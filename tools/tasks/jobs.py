@@ -133,6 +133,7 @@ def _show_table(state: LocalState) -> None:
 
 def _show_next_steps(state: LocalState) -> None:
     table = Table.grid(padding=(0, 2))
+    table.add_row("web page", f"{state.api_url}/")
     table.add_row("API", f"{state.api_url}/docs")
     table.add_row("this demo's jobs", f"{state.api_url}/v1/jobs")
     table.add_row("failed rows as CSV", f"{state.api_url}/v1/jobs/<id>/failed-rows?format=csv")

@@ -1,0 +1,126 @@
+"""The pages show what the API knows, to people, and trust no text in it."""
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.api.tests.integration.api_bench import Ledger, problem_of
+
+EVIL = b"<script>alert('x')</script>,\"><img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+def planned(job: str, items: Path, ledger: Ledger) -> str:
+    """Return a job that is loading and has failed rows."""
+    ledger.plan(job, items)
+    ledger.add_failed_row(
+        job, 0, EVIL, message="<b>bold</b>", column_name="price", sqlstate="22P02"
+    )
+    for offset in (70, 140):
+        ledger.add_failed_row(job, offset, b"2,short", stage="parse", error_code="missing-cell")
+    return job
+
+
+def _links(page: httpx.Response) -> list[str]:
+    return [link.replace("&amp;", "&") for link in re.findall(r'href="([^"]*)"', page.text)]
+
+
+def test_the_list_leads_to_each_job(client: httpx.Client, planned: str) -> None:
+    page = client.get("/")
+    link = f"/jobs/{planned}"
+
+    assert page.status_code == 200
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert link in _links(page)
+    assert client.get(link).status_code == 200
+
+
+def test_a_job_is_explained(client: httpx.Client, planned: str) -> None:
+    """State, counts by reason, and line, text and reason of each failed row."""
+    text = client.get(f"/jobs/{planned}").text
+
+    assert '<span class="running">running</span>' in text
+    assert "<td>missing-cell</td><td>2</td>" in text
+    assert "<td>type-error</td><td>1</td>" in text
+    assert "<td>72</td><td><code>2,short</code></td>" in text
+    assert "<td>price</td><td>22P02</td>" in text
+
+
+def test_a_row_cannot_become_a_part_of_the_page(client: httpx.Client, planned: str) -> None:
+    text = client.get(f"/jobs/{planned}").text
+
+    assert "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;" in text
+    assert not re.search(r"<(script|img|b)\b", text)
+
+
+@pytest.mark.parametrize("path", ["/", "/jobs/{job}"])
+def test_the_browser_is_told_to_run_and_fetch_nothing(
+    client: httpx.Client, planned: str, path: str
+) -> None:
+    """Only the page's own style passes the policy."""
+    page = client.get(path.format(job=planned))
+    found = re.search(r"<style>(.*)</style>", page.text, re.DOTALL)
+    assert found
+    digest = base64.b64encode(hashlib.sha256(found[1].encode()).digest()).decode()
+    policy = page.headers["content-security-policy"]
+
+    assert "default-src 'none'" in policy
+    assert f"style-src 'sha256-{digest}'" in policy
+    assert page.headers["cache-control"] == "no-store"
+    assert "style=" not in page.text
+    assert not [link for link in _links(page) if not link.startswith("/")]
+
+
+def test_every_link_of_a_page_leads_somewhere(client: httpx.Client, planned: str) -> None:
+    for start in ("/", f"/jobs/{planned}"):
+        for link in _links(client.get(start)):
+            assert client.get(link).status_code in {200, 409}, link
+
+
+def test_lists_are_cut_into_pages(client: httpx.Client, planned: str) -> None:
+    client.post("/v1/jobs", json={"dataset": "items", "data_date": "2026-01-02"})
+    jobs = client.get("/", params={"page_size": 1, "dataset": "items"})
+    (next_jobs,) = (link for link in _links(jobs) if "page_token" in link)
+    rows = client.get(f"/jobs/{planned}", params={"page_size": 2})
+    (next_rows,) = (link for link in _links(rows) if "page_token" in link)
+
+    assert f"/jobs/{planned}" not in _links(jobs)
+    assert f"/jobs/{planned}" in _links(client.get(next_jobs))
+    assert [text.count("<td>142</td>") for text in (rows.text, client.get(next_rows).text)] == [
+        0,
+        1,
+    ]
+
+
+def test_a_page_of_a_live_job_is_renewed_until_it_has_ended(
+    client: httpx.Client, planned: str, ledger: Ledger
+) -> None:
+    live = client.get(f"/jobs/{planned}").text
+    ledger.execute("UPDATE adsp.jobs SET state = 'succeeded', finished_at = now()")
+
+    assert 'http-equiv="refresh"' in live
+    assert 'http-equiv="refresh"' not in client.get(f"/jobs/{planned}").text
+
+
+def test_job_and_replay_are_linked(
+    client: httpx.Client, planned: str, ledger: Ledger, upload_dir: Path
+) -> None:
+    ledger.execute("UPDATE adsp.chunks SET state = 'done'")
+    ledger.execute("UPDATE adsp.jobs SET state = 'completed_with_rejects', finished_at = now()")
+    answer = client.post(f"/v1/jobs/{planned}/replay", content=b"sku\n1\n")
+    replay = answer.json()["id"]
+
+    assert Path(answer.json()["source"]).is_relative_to(upload_dir)
+    assert f"/jobs/{replay}" in _links(client.get(f"/jobs/{planned}"))
+    assert f"/jobs/{planned}" in _links(client.get(f"/jobs/{replay}"))
+
+
+def test_what_is_not_there_is_a_problem(client: httpx.Client) -> None:
+    unknown = "01a20bb0-ed59-716e-a450-60748f27550b"
+
+    assert problem_of(client.get(f"/jobs/{unknown}"))[:2] == (404, "job-unknown")
+    assert problem_of(client.get("/", params={"state": "lost"}))[:2] == (422, "invalid-request")

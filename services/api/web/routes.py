@@ -1,0 +1,57 @@
+"""Serve the pages: read only, without scripts, made of what the API answers."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse
+from sqlalchemy import func, select
+
+from libs.common.db.models import FailedRow
+from libs.common.states import ErrorCode
+from services.api.failed_rows import FailedRowQuery, page_of_failed_rows
+from services.api.jobs import JobQuery, get_job, list_jobs
+from services.api.pages import PageQuery
+from services.api.web.elements import POLICY
+from services.api.web.job_pages import job_page, jobs_page
+from services.api.wiring import Wired, Wiring
+
+router = APIRouter(include_in_schema=False)
+
+_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+@router.get("/")
+def show_jobs(wiring: Wired, asked: Annotated[JobQuery, Query()]) -> HTMLResponse:
+    """Show the jobs, the newest first."""
+    filters = asked.model_dump(mode="json", exclude={"page_token"}, exclude_unset=True)
+    shown = {name: str(value) for name, value in filters.items() if value is not None}
+    return HTMLResponse(jobs_page(list_jobs(wiring, asked), shown), headers=_HEADERS)
+
+
+@router.get("/jobs/{job_id}")
+def show_job(wiring: Wired, job_id: UUID, asked: Annotated[PageQuery, Query()]) -> HTMLResponse:
+    """Show one job, what became of its records, and why some failed."""
+    job = get_job(wiring, job_id)
+    query = FailedRowQuery(page_size=asked.page_size, page_token=asked.page_token)
+    failed = page_of_failed_rows(wiring, job_id, query)
+    replays = list_jobs(wiring, JobQuery(replay_of=job_id)).items
+    content = job_page(job, _count_reasons(wiring, job_id), failed, replays, asked.page_size)
+    return HTMLResponse(content, headers=_HEADERS)
+
+
+def _count_reasons(wiring: Wiring, job_id: UUID) -> list[tuple[ErrorCode, int]]:
+    """Count the failed rows of each reason, the most frequent first."""
+    counted = (
+        select(FailedRow.error_code, func.count())
+        .where(FailedRow.job_id == job_id)
+        .group_by(FailedRow.error_code)
+        .order_by(func.count().desc(), FailedRow.error_code)
+    )
+    with wiring.sessions() as session:
+        return [(row[0], row[1]) for row in session.execute(counted)]
