@@ -15,6 +15,7 @@ from libs.common.messaging.queues import dead_letter_queue
 from libs.common.states import ChunkState, JobState
 from libs.common.testing.databases import ScratchDatabase
 from libs.common.testing.waiting import wait_for
+from services.worker.finishing import finish
 from services.worker.planning import plan
 from services.worker.sweeping import sweep
 from services.worker.tests.conftest import Bench
@@ -269,3 +270,12 @@ def test_a_sweep_without_a_broker_ends_and_loses_nothing(bench: Bench) -> None:
     due_at = bench.job(job).next_attempt_at
     assert due_at is not None
     assert due_at <= datetime.now(UTC)
+
+
+def test_a_cancel_whose_message_was_lost_is_told_again(bench: Bench) -> None:
+    """Its chunks wait for loaders, so nobody else would look at the job."""
+    job = _planned(bench)
+    _change_job(bench, job, cancel_requested_at=datetime.now(UTC))
+
+    assert sweep(bench.worker).finishes == 1
+    assert finish(bench.worker, job.id) == "cancelled"
