@@ -2,6 +2,7 @@
 
 from libs.common.log import configure_logging
 from libs.common.messaging.celery_app import make_celery
+from libs.common.messaging.heartbeat import beat_into
 from libs.common.messaging.names import LOAD_QUEUE
 from libs.common.messaging.process import run_worker
 from services.loader.settings import LoaderSettings
@@ -16,6 +17,7 @@ def main() -> None:
     configure_logging(settings, SERVICE)
     celery = make_celery(settings, SERVICE)
     register_tasks(celery, settings)
+    beat_into(celery, settings)
     run_worker(
         celery,
         settings,

@@ -2,11 +2,14 @@
 
 from pydantic import Field
 
+from libs.common.messaging.heartbeat import LivenessSettings
 from libs.common.metrics import MetricsSettings
 from libs.common.settings import DatabaseSettings, MessagingSettings, SourceSettings
 
 
-class LoaderSettings(MetricsSettings, DatabaseSettings, MessagingSettings, SourceSettings):
+class LoaderSettings(
+    MetricsSettings, LivenessSettings, DatabaseSettings, MessagingSettings, SourceSettings
+):
     """What a loader process needs to know."""
 
     loader_concurrency: int = Field(2, ge=1, description="Chunks loaded at a time by one process.")

@@ -4,6 +4,7 @@ Celery Beat is used as a clock only. What is due is decided in the database, so 
 twice does no harm, and Beat needs no memory of its own.
 """
 
+from pathlib import Path
 from typing import Any
 
 from celery import Celery
@@ -53,10 +54,20 @@ class Clock(Scheduler):
 
     producer: Any = None  # the dispatcher has a connection of its own
 
-    def __init__(self, *args: Any, dispatcher: Dispatcher, **kwargs: Any) -> None:
-        """Tick through `dispatcher`."""
+    def __init__(
+        self, *args: Any, dispatcher: Dispatcher, heartbeat_file: Path | None = None, **kwargs: Any
+    ) -> None:
+        """Tick through `dispatcher`, and touch `heartbeat_file` each time round."""
         self._dispatcher = dispatcher
+        self._heartbeat_file = heartbeat_file
         super().__init__(*args, **kwargs)
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Send what is due and return the seconds until more is; a clock that hangs leaves no sign."""
+        seconds: float = super().tick(*args, **kwargs)
+        if self._heartbeat_file is not None:
+            self._heartbeat_file.touch()
+        return seconds
 
     def apply_entry(self, entry: Any, producer: object = None) -> None:  # noqa: ARG002
         """Send a tick; one that is lost is made up for by the next."""

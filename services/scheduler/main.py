@@ -28,7 +28,11 @@ def main() -> None:
         dispatch_seconds=settings.dispatch_seconds,
         sweep_seconds=settings.sweep_seconds,
     )
-    clock: Any = partial(Clock, dispatcher=Dispatcher(celery, settings.publish_timeout))
+    clock: Any = partial(
+        Clock,
+        dispatcher=Dispatcher(celery, settings.publish_timeout),
+        heartbeat_file=settings.heartbeat_file,
+    )
     celery.Beat(scheduler_cls=clock, quiet=True).run()
 
 

@@ -2,11 +2,12 @@
 
 from pydantic import Field
 
+from libs.common.messaging.heartbeat import LivenessSettings
 from libs.common.metrics import MetricsSettings
 from libs.common.settings import MessagingSettings
 
 
-class SchedulerSettings(MetricsSettings, MessagingSettings):
+class SchedulerSettings(MetricsSettings, LivenessSettings, MessagingSettings):
     """What the scheduler needs to know; it needs no database."""
 
     dispatch_seconds: float = Field(

@@ -2,6 +2,7 @@
 
 from libs.common.log import configure_logging
 from libs.common.messaging.celery_app import make_celery
+from libs.common.messaging.heartbeat import beat_into
 from libs.common.messaging.names import JOBS_QUEUE
 from libs.common.messaging.process import run_worker
 from services.worker.settings import WorkerSettings
@@ -14,6 +15,7 @@ def main() -> None:
     configure_logging(settings, "worker")
     celery = make_celery(settings, "worker")
     register_tasks(celery, settings)
+    beat_into(celery, settings)
     run_worker(
         celery,
         settings,

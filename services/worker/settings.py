@@ -2,11 +2,14 @@
 
 from pydantic import Field
 
+from libs.common.messaging.heartbeat import LivenessSettings
 from libs.common.metrics import MetricsSettings
 from libs.common.settings import DatabaseSettings, MessagingSettings, SourceSettings
 
 
-class WorkerSettings(MetricsSettings, DatabaseSettings, MessagingSettings, SourceSettings):
+class WorkerSettings(
+    MetricsSettings, LivenessSettings, DatabaseSettings, MessagingSettings, SourceSettings
+):
     """What a worker process needs to know."""
 
     worker_concurrency: int = Field(2, ge=1, description="Tasks run at a time by one process.")

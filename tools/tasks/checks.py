@@ -13,6 +13,7 @@ from invoke.tasks import task
 from tools.bootstrap.errors import BootstrapError
 from tools.bootstrap.locations import ROOT
 from tools.checks import Check, all_checks, run_checks
+from tools.images import image_variables
 from tools.pantsw import pants_command
 from tools.system import ensure_rabbitmq
 from tools.testing import run_everything
@@ -50,17 +51,20 @@ def lock(_context: Context) -> None:
 
 @task
 def package(_context: Context) -> None:
-    """Build what is deployed: one PEX per service, below .adsp/dist."""
-    _run_pants("package", "::")
+    """Build what is deployed: PEXes below .adsp/dist and, where a Docker engine answers, images."""
+    command, variables = _pants_command()
+    _run([*command, "package", "::"], variables | image_variables())
 
 
 @task
 def pants(context: Context) -> None:
     """Run Pants with the arguments that follow: `./dev pants test libs/::`."""
     command, variables = _pants_command()
-    arguments = [*command, *shlex.split(context.remainder)]
+    given = shlex.split(context.remainder)
+    if "package" in given:
+        variables |= image_variables()
     os.chdir(ROOT)
-    os.execve(command[0], arguments, variables)  # noqa: S606  # Pants takes over the terminal
+    os.execve(command[0], [*command, *given], variables)  # noqa: S606  # Pants takes over the terminal
 
 
 @task(help={"force": "Run tests again whose inputs did not change; Pants remembers what passed."})

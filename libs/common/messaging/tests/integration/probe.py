@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from libs.common.log import configure_logging, get_logger
 from libs.common.messaging.celery_app import make_celery
+from libs.common.messaging.heartbeat import LivenessSettings, beat_into
 from libs.common.messaging.names import JOBS_QUEUE, PLAN
 from libs.common.messaging.process import run_worker
 from libs.common.metrics import MetricsSettings
@@ -17,7 +18,7 @@ from libs.common.testing.waiting import wait_for
 log = get_logger(__name__)
 
 
-class ProbeSettings(MetricsSettings, MessagingSettings):
+class ProbeSettings(MetricsSettings, LivenessSettings, MessagingSettings):
     """What the probe needs to know."""
 
 
@@ -41,6 +42,7 @@ def main(folder: Path) -> None:
             (folder / f"{job_id}.ended").touch()
         return request_id
 
+    beat_into(celery, settings)
     run_worker(celery, settings, service="probe", queues=[JOBS_QUEUE], concurrency=1)
 
 

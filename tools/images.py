@@ -1,0 +1,40 @@
+"""Tell whether images can be built here, and what Pants is told when they cannot."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+_ASK_SECONDS = 10.0
+# Where no engine answers, Pants builds everything else.
+_WITHOUT_IMAGES = {"PANTS_FILTER_TARGET_TYPE": json.dumps(["-docker_image"])}
+
+
+def image_variables() -> dict[str, str]:
+    """Return Pants' variables for packaging: those of the images, or those that leave them out."""
+    if not engine_answers():
+        print(
+            "dev: no Docker engine answers: the PEXes are built, the images are left out",
+            file=sys.stderr,
+        )
+        return _WITHOUT_IMAGES
+    revision = _output(["git", "rev-parse", "HEAD"]).strip()
+    # Pants calls `docker build`, which where BuildKit is missing asks to be told so.
+    engine = {} if _output(["docker", "buildx", "version"]) else {"DOCKER_BUILDKIT": "0"}
+    return engine | ({"ADSP_REVISION": revision} if revision else {})
+
+
+def engine_answers() -> bool:
+    """Tell whether there is a Docker client whose engine answers."""
+    return bool(shutil.which("docker") and _output(["docker", "info"]))
+
+
+def _output(command: list[str]) -> str:
+    """Return what a command prints, nothing when it fails or hangs."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_ASK_SECONDS, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout
