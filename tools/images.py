@@ -5,6 +5,12 @@ import shutil
 import subprocess
 import sys
 
+from invoke.exceptions import Exit
+
+from tools.bootstrap.locations import ROOT
+from tools.pantsw import pants_command
+
+IMAGES = ("api", "worker", "scheduler", "loader", "migrations")
 _ASK_SECONDS = 10.0
 # Where no engine answers, Pants builds everything else.
 _WITHOUT_IMAGES = {"PANTS_FILTER_TARGET_TYPE": json.dumps(["-docker_image"])}
@@ -22,6 +28,22 @@ def image_variables() -> dict[str, str]:
     # Pants calls `docker build`, which where BuildKit is missing asks to be told so.
     engine = {} if _output(["docker", "buildx", "version"]) else {"DOCKER_BUILDKIT": "0"}
     return engine | ({"ADSP_REVISION": revision} if revision else {})
+
+
+def images_exist() -> bool:
+    """Tell whether the engine has all five images."""
+    return bool(_output(["docker", "image", "inspect", *(f"adsp/{name}" for name in IMAGES)]))
+
+
+def build_images() -> None:
+    """Build the images through Pants; raise `Exit` when that fails."""
+    command, variables = pants_command()
+    only_images = [*command, "--filter-target-type=docker_image", "package", "::"]
+    status = subprocess.run(
+        only_images, cwd=ROOT, env=variables | image_variables(), check=False
+    ).returncode
+    if status:
+        raise Exit("the images were not built; ./dev up --local runs without them", code=status)
 
 
 def engine_answers() -> bool:

@@ -38,6 +38,13 @@ def ensure_rabbitmq(*, required: bool = True) -> bool:
     return has_rabbitmq()
 
 
+def ensure_program(name: str, package: str) -> bool:
+    """Install the package of a missing program where that can be done; return whether it is there."""
+    if which(name) is None and os.geteuid() == 0 and which("apt-get"):
+        _apt_install(package)
+    return which(name) is not None
+
+
 def _apt_install(package: str) -> None:
     """Install one Debian package; what apt says is shown, for it names the reason of a failure."""
     print(f"Installing {package} with apt …", file=sys.stderr, flush=True)

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 from tools.localstack.layout import REPOSITORY
+from tools.localstack.passwords import ensure_passwords
 
 COMPOSE_FILE = "docker-compose.yml"
 _ASK_SECONDS = 10.0
@@ -14,6 +15,7 @@ def compose_command(repository: Path = REPOSITORY) -> list[str] | None:
     """Return how to call Compose for this stack, None when it cannot run in containers here."""
     if not (repository / COMPOSE_FILE).exists() or not _engine_answers():
         return None
+    ensure_passwords(repository)  # without them Compose refuses the file
     for command in (["docker", "compose"], ["docker-compose"]):
         if shutil.which(command[0]) and _services(command, repository):
             return command

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from libs.common.errors import AdspError
 from libs.common.stack.binaries import has_rabbitmq
+from tools.images import build_images, images_exist
 from tools.localstack import control, health, logs
 from tools.localstack.compose import compose_command
 from tools.localstack.layout import REPOSITORY, Layout
@@ -43,7 +44,9 @@ def up(context: Context, local: bool = False, build: bool = False) -> None:  # n
     """Start the stack in the background and wait until it is ready."""
     compose = None if local else compose_command()
     if compose is not None:
-        _compose(context, compose, "up", "--detach", *(["--build"] if build else []))
+        if build or not images_exist():
+            build_images()
+        _compose(context, compose, "up", "--detach")
         return
     with plain_errors():
         state = start_local_stack(Layout.of_checkout())

@@ -1,0 +1,4 @@
+ARG BASE
+FROM ${BASE}
+USER nobody
+ENTRYPOINT ["/usr/bin/prometheus-redis-exporter"]
