@@ -13,7 +13,7 @@ reads. All bytes below 128 mean themselves in every accepted encoding, so no dec
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -48,6 +48,8 @@ class Frame(NamedTuple):
 class Block:
     """Whole records that stand side by side; `frames` is None when each LF or CRLF line is one of them.
 
+    Such lines may hold quotes only where the framer was given `are_records`.
+
     `byte_offset` and `line_number` (from 1) tell where `data` begins in the decompressed source;
     `byte_end` and `next_line` where the block after it begins.
     """
@@ -81,7 +83,10 @@ def _body_pattern(dialect: FileFormat) -> re.Pattern[bytes]:
 
 @dataclass(slots=True)
 class Framer:
-    """Cut a stream into blocks of frames."""
+    """Cut a stream into blocks of frames.
+
+    `are_records` may tell quickly that each line of some bytes, quotes and all, is one sound record.
+    """
 
     stream: ByteStream
     dialect: FileFormat
@@ -90,6 +95,7 @@ class Framer:
     end_offset: int | None = None
     max_record_bytes: int = MAX_RECORD_BYTES
     block_bytes: int = BLOCK_BYTES
+    are_records: Callable[[bytes], bool] | None = None
     _quote: bytes = field(init=False)
     _delimiter: int = field(init=False)
     _body: re.Pattern[bytes] = field(init=False)
@@ -134,10 +140,13 @@ class Framer:
         # The LF of a return at the very end may be in the next read.
         lone_returns = buffer.count(b"\r") - buffer.count(b"\r\n")
         lone_returns -= not at_end and buffer.endswith(b"\r")
-        if self._quote in buffer or lone_returns:
+        if lone_returns or (self._quote in buffer and not self._are_records(data)):
             frames = self._frames(buffer, at_end=at_end)
             data = buffer[: frames[-1].after if frames else 0]
         return Block(offset, line, data, frames, offset + len(data), line + count_breaks(data))
+
+    def _are_records(self, data: bytes) -> bool:
+        return bool(data) and self.are_records is not None and self.are_records(data)
 
     def _frames(self, buffer: bytes, *, at_end: bool) -> list[Frame]:
         """Frame record after record, blank lines included, until one may go on past the buffer."""

@@ -68,7 +68,7 @@ class RecordSplitter:
     def split(self, block: Block) -> list[Record]:
         """Return the records of a block in file order."""
         is_sound = self._is_sound(block.data)
-        if block.frames is None and is_sound:
+        if block.frames is None and is_sound and self._quote not in block.data:
             return self._split_lines(block)
         return self._split_frames(block, is_sound=is_sound)
 

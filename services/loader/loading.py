@@ -1,25 +1,29 @@
 """Stream one chunk into its target within the caller's transaction: the load itself, without ledger or queue.
 
-    source ──records──► blocks ──narrowing──► Postgres
-                           └── not well-formed ──► failed rows ◄── refused ──┘
+    source ──► blocks ──by columns (bulk)──► Postgres
+                  └──records──► narrowing ──► Postgres
+                         └── not well-formed ──► failed rows ◄── refused ──┘
 
 Nothing is committed here. What it raises: `BadInput` when the source or the target cannot be loaded as it is or
 too much of it is refused, `LeaseLost` or `LoadCancelled` when it has to stop, and psycopg2.Error or OSError for
 faults of the system.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from psycopg2.extensions import connection as Connection
 
 from libs.common.errors import BadInput
-from libs.common.header import match_header
-from libs.common.records import Record
+from libs.common.frames import Block
+from libs.common.header import Header, match_header
+from libs.common.records import Record, RecordSplitter
 from libs.common.states import ChunkState
+from services.loader.bulk import Bulk, BulkPlan, Prepared, plan_bulk
 from services.loader.judge import Judge
 from services.loader.lease import Heartbeat
 from services.loader.ledger import ChunkEnd, ChunkWork
 from services.loader.narrowing import Narrowing
+from services.loader.readahead import read_ahead
 from services.loader.rejects import RejectSpool
 from services.loader.session import Savepoint
 from services.loader.settings import LoaderSettings
@@ -64,16 +68,25 @@ class Load:
             )
             writer = make_writer(cursor, table, columns, self._definition)
             savepoint = Savepoint(cursor)
-            narrowing = Narrowing(
-                writer,
-                Judge(cursor, table, columns, writer, savepoint),
-                savepoint,
-                largest_window=self._settings.block_rows,
-                one_by_one=must_go_one_by_one(table, columns, self._definition.mode),
+            judge = Judge(cursor, table, columns, writer, savepoint)
+            one_by_one = must_go_one_by_one(table, columns, self._definition.mode)
+            window = self._settings.block_rows
+            narrowing = Narrowing(writer, judge, savepoint, window, one_by_one=one_by_one)
+            # What is left of a block written by columns is mostly refused: no COPY is worth a try.
+            judging = Narrowing(writer, judge, savepoint, window, one_by_one=True)
+            cap = self._settings.max_record_bytes
+            plan = plan_bulk(table, columns, self._definition, cap)
+            bulk = plan and Bulk(cursor, table, columns, plan, savepoint)
+            splitter = RecordSplitter(
+                self._definition.format, width=len(columns), max_record_bytes=cap
             )
-            for records in self._source.blocks(header):
-                for block in _cut(records, self._settings.block_rows):
-                    self._load_block(block, narrowing)
+            for block, prepared, bytes_done in read_ahead(self._prepared(header, plan)):
+                records = self._write_columns(bulk, prepared) if bulk and prepared else None
+                way = narrowing if records is None else judging
+                records = splitter.split(block) if records is None else records
+                for part in _cut(records, window):
+                    self._load_records(part, way)
+                self._heartbeat.progress.bytes_done = bytes_done
             savepoint.settle()
         self._source.check_unchanged()
         self._check_ratio()
@@ -85,12 +98,24 @@ class Load:
             bytes_done=self._source.bytes_done,
         )
 
-    @property
-    def bytes_done(self) -> int:
-        """Return how much of the source has been read, in bytes as stored."""
-        return self._source.bytes_done
+    def _prepared(
+        self, header: Header, plan: BulkPlan | None
+    ) -> Generator[tuple[Block, Prepared | None, int], None, None]:
+        """Yield the blocks, by columns where that is possible, with the bytes read so far."""
+        for block, bytes_done in self._source.blocks(header, plan.are_records if plan else None):
+            yield block, plan.prepare(block) if plan else None, bytes_done
 
-    def _load_block(self, block: Sequence[Record], narrowing: Narrowing) -> None:
+    def _write_columns(self, bulk: Bulk, prepared: Prepared) -> list[Record] | None:
+        """Write a block by columns; return the records left to judge, or None when all are."""
+        self._heartbeat.check()
+        records = bulk.write(prepared)
+        if records is not None:
+            written = len(prepared.lines) - len(records)
+            self._rows_accepted += written
+            self._heartbeat.progress.rows_read += written
+        return records
+
+    def _load_records(self, block: Sequence[Record], narrowing: Narrowing) -> None:
         """Write one block; its failed rows are kept in file order, also when it stops half-way."""
         sound = [record for record in block if record.fault is None]
         failed = [
@@ -112,7 +137,6 @@ class Load:
         self._keep(failed)
         self._rows_accepted += len(block) - len(failed)
         self._heartbeat.progress.rows_read = before + len(block)
-        self._heartbeat.progress.bytes_done = self._source.bytes_done
 
     def _keep(self, failed: list[FailedRow]) -> None:
         """Add a block's failed rows in file order."""

@@ -38,8 +38,8 @@ class Narrowing:
         writer: Writer,
         judge: Judge,
         savepoint: Savepoint,
-        *,
         largest_window: int,
+        *,
         one_by_one: bool,
     ) -> None:
         """Write at most `largest_window` records at a time, or each by itself."""

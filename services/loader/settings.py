@@ -20,6 +20,7 @@ class LoaderSettings(
         5.0, ge=0, description="Wait before the second attempt; doubles each time, up to 5 minutes."
     )
     block_rows: int = Field(20_000, ge=1, description="Most records in one COPY.")
+    block_bytes: int = Field(4 << 20, ge=1, description="Bytes read and loaded at a time.")
     spool_bytes: int = Field(
         8 << 20, ge=0, description="Failed rows kept in memory before they go to a file, bytes."
     )

@@ -1,18 +1,18 @@
 """Read a chunk's part of its source, and make sure that it is still the source that was planned."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from libs.common.errors import SourceError
+from libs.common.frames import Block, Framer
 from libs.common.header import Header, read_header
-from libs.common.records import Record, split
 from libs.common.sources import SourceLimits, SourceStream, identity, open_source
 from services.loader.ledger import ChunkWork
 from services.loader.settings import LoaderSettings
 
 
 class ChunkSource:
-    """The source of one chunk; `bytes_done` counts bytes as stored, compressed ones if it is."""
+    """The source of one chunk; `bytes_done` counts all bytes as stored, compressed ones if it is."""
 
     def __init__(self, work: ChunkWork, settings: LoaderSettings) -> None:
         """Open nothing yet."""
@@ -40,8 +40,10 @@ class ChunkSource:
                 max_record_bytes=self._settings.max_record_bytes,
             )
 
-    def blocks(self, header: Header) -> Iterator[list[Record]]:
-        """Yield the chunk's records; the first chunk begins behind the header."""
+    def blocks(
+        self, header: Header, are_records: Callable[[bytes], bool] | None
+    ) -> Iterator[tuple[Block, int]]:
+        """Yield the chunk's blocks, each with `bytes_done` behind it; the first begins behind the header."""
         work = self._work
         start, line = work.byte_start, work.first_line
         if start < header.byte_end:
@@ -49,17 +51,18 @@ class ChunkSource:
         with self._open() as stream:
             stream.skip(start)
             origin = stream.position if work.number else 0
-            for records in split(
+            framer = Framer(
                 stream,
                 work.definition.format,
-                width=len(header.cells),
-                first_line=line,
-                first_offset=start,
-                end_offset=work.byte_end,
-                max_record_bytes=self._settings.max_record_bytes,
-            ):
-                self.bytes_done = stream.position - origin
-                yield records
+                line,
+                start,
+                work.byte_end,
+                self._settings.max_record_bytes,
+                self._settings.block_bytes,
+                are_records,
+            )
+            for block in framer.blocks():
+                yield block, stream.position - origin
             self.bytes_done = stream.position - origin
 
     def _open(self) -> SourceStream:

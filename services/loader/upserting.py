@@ -8,7 +8,6 @@ whose key is written alike are kept apart; keys that are equal though written di
 
 from collections.abc import Sequence
 from io import BytesIO
-from itertools import count
 
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
@@ -16,7 +15,7 @@ from psycopg2.extensions import cursor as Cursor
 from libs.common.catalog import TargetColumn, TargetTable, UniqueKey
 from libs.common.records import Record
 from services.loader.copytext import encode_record
-from services.loader.writing import RowInsert, column_list
+from services.loader.writing import RowInsert, column_list, unused_name
 
 STAGING = sql.Identifier("pg_temp", "adsp_staging")
 WRITTEN = sql.Identifier("pg_temp", "adsp_written")
@@ -39,7 +38,7 @@ class Upserter:
         self.rows_superseded = 0
         self._cursor = cursor
         self._key_cells = [i for i, column in enumerate(columns) if column.name in key.columns]
-        self._order = _unused_name(columns)
+        self._order = unused_name(columns)
         self._make_tables(table, columns, key)
         self._prepare(table, columns, key)
 
@@ -140,9 +139,3 @@ class Upserter:
 def _names(names: Sequence[str]) -> sql.Composed:
     """Return quoted names, separated by commas."""
     return sql.SQL(", ").join(map(sql.Identifier, names))
-
-
-def _unused_name(columns: Sequence[TargetColumn]) -> sql.Identifier:
-    """Return a name for the order of records that no column of the header has."""
-    taken = {column.name for column in columns}
-    return sql.Identifier(next(n for i in count() if (n := f"adsp_order_{i}") not in taken))

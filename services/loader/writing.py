@@ -6,6 +6,7 @@ errors: the narrowing and the judge do.
 
 from collections.abc import Sequence
 from io import BytesIO
+from itertools import count
 from typing import Protocol
 
 from psycopg2 import sql
@@ -112,3 +113,9 @@ class Appender:
 def column_list(columns: Sequence[TargetColumn]) -> sql.Composed:
     """Return the columns' quoted names, separated by commas."""
     return sql.SQL(", ").join(sql.Identifier(column.name) for column in columns)
+
+
+def unused_name(columns: Sequence[TargetColumn]) -> sql.Identifier:
+    """Return a name for the order of records that no column of the header has."""
+    taken = {column.name for column in columns}
+    return sql.Identifier(next(n for i in count() if (n := f"adsp_order_{i}") not in taken))

@@ -222,7 +222,7 @@ def test_progress_is_visible_while_the_load_goes_on(bench: LoadBench) -> None:
     ):
         with other.cursor() as cursor:
             cursor.execute("INSERT INTO feed.t VALUES (40, 'not yet committed')")
-        future = pool.submit(bench.loader(block_rows=10).load_chunk, job_id, 0)
+        future = pool.submit(bench.loader(block_bytes=50).load_chunk, job_id, 0)
 
         [(read, renewed)] = wait_for(
             lambda: bench.execute(
@@ -233,7 +233,8 @@ def test_progress_is_visible_while_the_load_goes_on(bench: LoadBench) -> None:
         )
         other.rollback()
 
-        assert (read, renewed) == (40, True)
+        assert renewed
+        assert 0 < read <= 40
         assert future.result(PATIENCE) is Outcome.LOADED
 
 

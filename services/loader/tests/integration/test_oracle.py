@@ -135,7 +135,50 @@ def test_agrees_with_one_insert_per_record(shared_bench: LoadBench, case: Case, 
 def test_the_size_of_blocks_does_not_matter(shared_bench: LoadBench, name: str, mode: str) -> None:
     [case] = [case for case in CASES if case.name == name]
 
-    assert_same(shared_bench, case, mode, block_rows=7)
+    assert_same(shared_bench, case, mode, block_rows=7, block_bytes=100)
+
+
+PLAIN_CELLS = {
+    "int NOT NULL": ["1", "2", "-3", "", "07", "x", "99999999999"],
+    "numeric(6,2) CHECK (column_1 >= 0)": ["1", "2.5", "3.25", "-1", "9999.99", "9999.999", "1e2"],
+    "timestamptz": ["2026-01-02 03:04:05+00", "2026-01-02", "2026-02-30 00:00:00", "", "now-ish"],
+    "varchar(4)": ["abc", '"a,b"', '""', "", "abcd ", "abcde"],
+}
+
+
+@st.composite
+def mostly_plain_cases(draw: st.DrawFn) -> Case:
+    """Make a file whose lines are mostly what the vectorised way takes, with a few that it does not."""
+    has_key = draw(st.booleans())
+    columns = ", ".join(f"column_{place} {kind}" for place, kind in enumerate(PLAIN_CELLS))
+    table = f"CREATE TABLE feed.{{t}} (id int {'PRIMARY KEY' if has_key else ''}, {columns})"
+    lines = []
+    for number in range(draw(st.integers(1, 40))):
+        cells = [
+            values[0] if draw(st.integers(0, 9)) else draw(st.sampled_from(values))
+            for values in PLAIN_CELLS.values()
+        ]
+        key = number if draw(st.integers(0, 19)) else draw(st.integers(0, 40))
+        odd = draw(st.sampled_from([None] * 30 + ["1,2", "", 'a"b,1,2,3,4', '1,2,3,"x\ny",5']))
+        lines.append(odd if odd is not None else ",".join([str(key), *cells]))
+    header = ",".join(["id", *(f"column_{place}" for place in range(len(PLAIN_CELLS)))])
+    return Case("mostly plain", "\n".join([header, *lines, ""]).encode(), table, options={})
+
+
+@settings(
+    max_examples=80,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(case=mostly_plain_cases(), block_bytes=st.sampled_from([60, 400, 1 << 20]))
+def test_the_vectorised_way_agrees_too(
+    shared_bench: LoadBench, case: Case, block_bytes: int
+) -> None:
+    note(f"{case.table}\n{case.data!r}")
+
+    assert_same(shared_bench, case, "append", block_bytes=block_bytes)
+    assert_same(shared_bench, case, "replace", block_bytes=block_bytes)
 
 
 def test_there_are_enough_nasty_files() -> None:
@@ -195,10 +238,11 @@ def generated_cases(draw: st.DrawFn) -> Case:
     case=generated_cases(),
     mode=st.sampled_from(["append", "upsert"]),
     block_rows=st.sampled_from([5, 16, 20_000]),
+    block_bytes=st.sampled_from([40, 200, 1 << 20]),
 )
 def test_agrees_on_generated_tables_and_files(
-    shared_bench: LoadBench, case: Case, mode: str, block_rows: int
+    shared_bench: LoadBench, case: Case, mode: str, block_rows: int, block_bytes: int
 ) -> None:
     note(f"{case.table}\n{case.data!r}")
 
-    assert_same(shared_bench, case, mode, block_rows=block_rows)
+    assert_same(shared_bench, case, mode, block_rows=block_rows, block_bytes=block_bytes)

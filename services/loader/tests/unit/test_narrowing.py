@@ -69,7 +69,7 @@ def narrow(marks: Sequence[bool], table: Table, *, one_by_one: bool = False) -> 
         table,  # type: ignore[arg-type]
         table,  # type: ignore[arg-type]
         Savepoint(None),  # type: ignore[arg-type]
-        largest_window=64,
+        64,
         one_by_one=one_by_one,
     )
     steps: list[int] = []
