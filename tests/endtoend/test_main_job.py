@@ -118,7 +118,7 @@ def test_the_same_file_under_another_name_is_a_duplicate_unless_forced(system: S
 
 def test_progress_moves_while_a_big_file_loads(system: System) -> None:
     table = system.make_table("big")
-    write_items(system.incoming / "big.csv", 150_000, bad_ratio=0.001, seed=7)
+    write_items(system.incoming / "big.csv", 900_000, bad_ratio=0.001, seed=7)
     seen: list[int] = []
     with system.client as client:
         client.put_dataset("big", {"table": table, "source": "big.csv"})
@@ -132,10 +132,10 @@ def test_progress_moves_while_a_big_file_loads(system: System) -> None:
         wait_for(over, 120, "the big job is over")
         ended = client.job(job["id"])
 
-    assert ended["rows_read"] == 150_000
+    assert ended["rows_read"] == 900_000
     assert ended["rows_loaded"] == system.count(table)
     assert ended["bytes_done"] == ended["bytes_total"]
-    assert len({rows for rows in seen if 0 < rows < 150_000}) >= 2
+    assert len({rows for rows in seen if 0 < rows < 900_000}) >= 2
     assert seen == sorted(seen)
 
 
