@@ -117,6 +117,21 @@ class Schedule(_Strict):
         moments = (moment.astimezone(UTC) for moment in CronSim(self.cron, after.astimezone(zone)))
         return list(islice(takewhile(lambda moment: moment <= until, moments), 1_000))
 
+    def longest_pause(self, now: datetime) -> timedelta:
+        """Return the longest time between two due times in the week after `now`, or between the next two.
+
+        Zero when fewer than two are to come, as on the 30th of February.
+        """
+        moments = CronSim(self.cron, now.astimezone(ZoneInfo(self.time_zone)))
+        week_later = now + timedelta(days=7)
+        before, longest = next(moments, None), timedelta()
+        for moment in moments:
+            if before is None or (longest and before > week_later):
+                break
+            longest = max(longest, moment.astimezone(UTC) - before.astimezone(UTC))
+            before = moment
+        return longest
+
 
 class DatasetDefinition(_Strict):
     """A named feed: target table, source pattern, file format, load mode, key, schedule, thresholds."""

@@ -18,7 +18,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from libs.common.datasets import DatasetDefinition
-from libs.common.db.models import Chunk, Dataset, Event, Job
+from libs.common.db.models import Chunk, Dataset, Event, FailedRow, Job
 from libs.common.errors import BadInput, NotFound
 from libs.common.states import END_STATES, ChunkState, JobState, Trigger
 
@@ -181,6 +181,7 @@ def record_end(
     job.rows_read, job.rows_loaded = counts.read, counts.loaded
     job.rows_rejected, job.rows_superseded = counts.rejected, counts.superseded
     job.bytes_done = counts.bytes_done
+    job.rejected_by_code = _count_failed_rows(session, job.id)
     job.state = state
     job.error_code = error.code if error else None
     job.error_message = error.message if error else None
@@ -189,6 +190,16 @@ def record_end(
     job.next_attempt_at = None
     session.add(Event(job_id=job.id, type=f"job.{state.value}", payload=_event_payload(job)))
     session.flush()
+
+
+def _count_failed_rows(session: Session, job_id: UUID) -> dict[str, int]:
+    """Count the job's failed rows by reason, so that nobody has to go through all of them again."""
+    rows = session.execute(
+        select(FailedRow.error_code, func.count())
+        .where(FailedRow.job_id == job_id)
+        .group_by(FailedRow.error_code)
+    )
+    return {code.value: count for code, count in rows}
 
 
 def _event_payload(job: Job) -> dict[str, object]:

@@ -20,6 +20,7 @@ from services.api import (
 )
 from services.api.abandoned_uploads import keep_removing
 from services.api.answers import add_problem_schema
+from services.api.api_metrics import ApiMetrics
 from services.api.body_limit import BodyLimit
 from services.api.database_faults import install_database_handlers
 from services.api.problems import install_problem_handlers
@@ -82,4 +83,13 @@ def create_app(settings: ApiSettings) -> Api:
     for noun in (health, jobs, cancelling, failed_rows, replays, datasets, uploads, tasks):
         app.include_router(noun.router)
     app.include_router(web.router)
+    _expect_requests(app, wiring.metrics)
     return app
+
+
+def _expect_requests(app: Api, metrics: ApiMetrics) -> None:
+    """Let the series of every route exist from the start; its document says how it can answer."""
+    for path, operations in app.openapi()["paths"].items():
+        for method, operation in operations.items():
+            statuses = {status for status in operation["responses"] if status.isdigit()}
+            metrics.expect(method.upper(), path, sorted(statuses | {"500"}))

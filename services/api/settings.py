@@ -3,15 +3,11 @@
 from pydantic import Field
 
 from libs.common.datasets import DATASET_NAME_PATTERN
-from libs.common.settings import (
-    DatabaseSettings,
-    LoggingSettings,
-    MessagingSettings,
-    SourceSettings,
-)
+from libs.common.metrics import BuildSettings
+from libs.common.settings import DatabaseSettings, MessagingSettings, SourceSettings
 
 
-class ApiSettings(LoggingSettings, DatabaseSettings, MessagingSettings, SourceSettings):
+class ApiSettings(BuildSettings, DatabaseSettings, MessagingSettings, SourceSettings):
     """What an api process needs to know."""
 
     api_host: str = Field("127.0.0.1", description="Address that the api listens on.")

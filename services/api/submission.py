@@ -61,7 +61,6 @@ def submit_job(wiring: Wiring, request: JobRequest, keyed: KeyedRequest | None) 
     if not submission.is_replay:
         job = submission.job
         log.info("job_created", job_id=str(job.id), dataset=job.dataset, trigger=job.trigger.value)
-        wiring.metrics.jobs_created.labels(job.dataset, job.trigger.value).inc()
         _publish(wiring, job)
     return submission
 

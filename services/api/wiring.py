@@ -41,7 +41,7 @@ class Wiring:
             sessions=make_sessions(engine),
             celery=celery,
             dispatcher=Dispatcher(celery, settings.publish_timeout),
-            metrics=ApiMetrics(),
+            metrics=ApiMetrics(settings),
             readiness=Readiness(settings),
         )
 

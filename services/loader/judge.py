@@ -4,6 +4,7 @@ The statement is the one of promise 3 (an INSERT of the record's text under a sa
 message are what a failed row records.
 """
 
+import time
 from collections.abc import Sequence
 
 import psycopg2
@@ -36,12 +37,21 @@ class Judge:
         self._columns = columns
         self._writer = writer
         self._savepoint = savepoint
+        self.seconds = 0.0
 
     def judge(self, record: Record) -> FailedRow | None:
         """Insert the record; return the failed row when Postgres refuses it, else None.
 
         Raises psycopg2.Error when the answer is about the job and not about the row.
         """
+        start = time.perf_counter()
+        try:
+            return self._judge(record)
+        finally:
+            self.seconds += time.perf_counter() - start
+
+    def _judge(self, record: Record) -> FailedRow | None:
+        """Do what `judge` says."""
         try:
             with self._savepoint as before:
                 written = self._writer.write_one(record, before)

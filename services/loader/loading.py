@@ -16,6 +16,7 @@ from psycopg2.extensions import connection as Connection
 from libs.common.errors import BadInput
 from libs.common.frames import Block
 from libs.common.header import Header, match_header
+from libs.common.messaging.timing import STAGES, StageOfJob
 from libs.common.records import Record, RecordSplitter
 from libs.common.states import ChunkState
 from services.loader.bulk import Bulk, BulkPlan, Prepared, plan_bulk
@@ -88,6 +89,7 @@ class Load:
                     self._load_records(part, way)
                 self._heartbeat.progress.bytes_done = bytes_done
             savepoint.settle()
+            STAGES.add(judge.seconds, StageOfJob.JUDGE)
         self._source.check_unchanged()
         self._check_ratio()
         return ChunkEnd(

@@ -1,5 +1,6 @@
 """Register the loader's task: the message names a chunk, the ledger says what is to be done."""
 
+import time
 from functools import cache
 from uuid import UUID
 
@@ -7,7 +8,8 @@ from celery import Celery
 
 from libs.common.messaging.dispatcher import Dispatcher
 from libs.common.messaging.names import LOAD_CHUNK
-from services.loader.chunk import ChunkLoader
+from libs.common.messaging.timing import STAGES, StageOfJob
+from services.loader.chunk import ChunkLoader, Outcome
 from services.loader.settings import LoaderSettings
 
 
@@ -22,4 +24,8 @@ def register_tasks(celery: Celery, settings: LoaderSettings) -> None:
     @celery.task(name=LOAD_CHUNK)
     def load_chunk(job_id: str, number: int, request_id: str | None = None) -> str:
         """Load a chunk; return what became of this delivery."""
-        return loader().load_chunk(UUID(job_id), number, request_id).value
+        start = time.perf_counter()
+        outcome = loader().load_chunk(UUID(job_id), number, request_id)
+        if outcome in {Outcome.LOADED, Outcome.FAILED}:
+            STAGES.add(time.perf_counter() - start, StageOfJob.LOAD)
+        return outcome.value

@@ -20,13 +20,13 @@ from services.scheduler.settings import SchedulerSettings
 log = get_logger(__name__)
 
 LAST_TICK = Gauge(
-    "adsp_scheduler_last_tick_timestamp_seconds",
-    "When a tick was last confirmed by the broker, Unix time.",
-    ["task"],
+    "adsp_scheduler_tick_timestamp_seconds",
+    "When the broker last confirmed a tick, Unix time; 0: not yet.",
 )
-LOST_TICKS = Counter(
-    "adsp_scheduler_lost_ticks_total", "Ticks that the broker did not confirm.", ["task"]
+TICKS = Counter(
+    "adsp_scheduler_ticks_total", "Ticks, by whether the broker confirmed them.", ["result"]
 )
+SENT, FAILED = TICKS.labels("sent"), TICKS.labels("failed")
 
 
 def set_schedule(celery: Celery, settings: SchedulerSettings) -> None:
@@ -36,9 +36,6 @@ def set_schedule(celery: Celery, settings: SchedulerSettings) -> None:
         SWEEP: _tick(SWEEP, settings.sweep_seconds),
     }
     celery.conf.beat_max_loop_interval = min(settings.dispatch_seconds, settings.sweep_seconds)
-    for task in (DISPATCH_DUE, SWEEP):
-        LAST_TICK.labels(task=task)
-        LOST_TICKS.labels(task=task)
 
 
 def _tick(task: str, seconds: float) -> dict[str, Any]:
@@ -75,6 +72,7 @@ class Clock(Scheduler):
             self._dispatcher.send_tick(entry.task, entry.options["expires"])
         except PublishFault as exc:
             log.warning("tick_lost", task=entry.task, error=str(exc))
-            LOST_TICKS.labels(task=entry.task).inc()
+            FAILED.inc()
         else:
-            LAST_TICK.labels(task=entry.task).set_to_current_time()
+            SENT.inc()
+            LAST_TICK.set_to_current_time()

@@ -22,7 +22,7 @@ def main() -> None:
     signals.setup_logging.connect(_keep_logging, weak=False)
     celery = make_celery(settings, "scheduler")
     set_schedule(celery, settings)
-    serve_metrics(settings)
+    serve_metrics(settings, "scheduler")
     log.info(
         "service_started",
         dispatch_seconds=settings.dispatch_seconds,

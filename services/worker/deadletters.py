@@ -18,6 +18,7 @@ from libs.common.messaging.names import DEAD_LETTER_QUEUE
 from libs.common.states import LIVE_STATES, ChunkState, JobState
 from services.worker.finishing import finish
 from services.worker.wiring import Worker
+from services.worker.worker_metrics import DEAD_LETTERS
 
 log = get_logger(__name__)
 
@@ -71,6 +72,7 @@ def _bury(worker: Worker, properties: BasicProperties, body: bytes) -> None:
     if reason == "expired":
         return  # a tick that came too late: the next one does the same work
     subject = _subject_of(body)
+    DEAD_LETTERS.add(1)
     log.error(
         "dead_letter",
         job_id=str(subject.job_id) if subject else None,

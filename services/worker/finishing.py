@@ -3,6 +3,7 @@
 Sent after every chunk and by the sweeper; doing it twice changes nothing.
 """
 
+import time
 from uuid import UUID
 
 from sqlalchemy import func, select, update
@@ -20,6 +21,7 @@ from libs.common.lifecycle import (
 )
 from libs.common.log import get_logger
 from libs.common.messaging.events import publish_pending
+from libs.common.messaging.timing import STAGES, StageOfJob
 from libs.common.states import END_STATES, ChunkState, JobState
 from services.worker.chunking import release_chunks, send_chunks
 from services.worker.wiring import Worker
@@ -32,6 +34,7 @@ WITHDRAWN = "withdrawn"
 
 def finish(worker: Worker, job_id: UUID) -> str:
     """End the job if it is over, else send its next chunks; return its state."""
+    start = time.perf_counter()
     with worker.sessions.begin() as session:
         job = lock_job(session, job_id)
         if job is None:
@@ -44,6 +47,8 @@ def finish(worker: Worker, job_id: UUID) -> str:
         log.info("job_ended", job_id=str(job_id), **_summary(job))
     if ended or state is JobState.CANCELLED:  # the api cancels what is not planned and tells nobody
         after_end(worker, job_id)
+    if ended:
+        STAGES.add(time.perf_counter() - start, StageOfJob.FINISH)
     if numbers:
         send_chunks(worker, job_id, numbers, job.request_id)
     return job.state.value
@@ -174,4 +179,5 @@ def _summary(job: Job) -> dict[str, object]:
         "rows_loaded": job.rows_loaded,
         "rows_rejected": job.rows_rejected,
         "rows_superseded": job.rows_superseded,
+        "rejected_by_code": job.rejected_by_code,
     }

@@ -1,10 +1,14 @@
 """Run the worker: it plans and finishes jobs, makes the due ones and sweeps up what got lost."""
 
+from prometheus_client import REGISTRY
+
 from libs.common.log import configure_logging
 from libs.common.messaging.celery_app import make_celery
 from libs.common.messaging.heartbeat import beat_into
 from libs.common.messaging.names import JOBS_QUEUE
 from libs.common.messaging.process import run_worker
+from services.worker.ledger.collector import LedgerCollector
+from services.worker.ledger.readings import make_reader
 from services.worker.settings import WorkerSettings
 from services.worker.tasks import register_tasks
 
@@ -16,6 +20,7 @@ def main() -> None:
     celery = make_celery(settings, "worker")
     register_tasks(celery, settings)
     beat_into(celery, settings)
+    REGISTRY.register(LedgerCollector(make_reader(settings)))
     run_worker(
         celery,
         settings,

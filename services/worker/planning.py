@@ -14,6 +14,7 @@ from libs.common.db.models import Chunk, Job
 from libs.common.errors import BadInput, SourceUnsettled
 from libs.common.lifecycle import JobError, lock_job, record_end
 from libs.common.log import get_logger
+from libs.common.messaging.timing import STAGES, StageOfJob
 from libs.common.replays import fingerprint_of_replay
 from libs.common.states import LOADED_STATES, JobState, Trigger
 from services.worker.advisory import only_one, take_turns
@@ -44,7 +45,8 @@ def plan(worker: Worker, job_id: UUID) -> str:
         if job is None:
             return "not-due"
         try:
-            numbers = _plan_source(worker, job)
+            with STAGES.time(StageOfJob.PLAN):
+                numbers = _plan_source(worker, job)
         except SourceUnsettled as exc:
             return _wait_for_source(worker, job, exc)
         except BadInput as exc:
@@ -64,7 +66,10 @@ def _begin(worker: Worker, job_id: UUID) -> Job | None:
             record_end(session, job, JobState.CANCELLED)
             return None
         job.state = JobState.RUNNING
-        job.started_at = job.started_at or datetime.now(UTC)
+        if job.started_at is None:
+            job.started_at = datetime.now(UTC)
+            waited = job.started_at - job.created_at
+            STAGES.add(max(0.0, waited.total_seconds()), StageOfJob.WAIT)
         job.attempt += 1
         job.fingerprint = None
         job.next_attempt_at = datetime.now(UTC) + PLAN_OVERDUE

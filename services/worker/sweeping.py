@@ -24,6 +24,7 @@ from services.worker.chunking import send_chunks
 from services.worker.deadletters import drain_dead_letters
 from services.worker.dispatching import send_plan
 from services.worker.wiring import Worker
+from services.worker.worker_metrics import ACTIONS, Action
 
 log = get_logger(__name__)
 
@@ -53,9 +54,18 @@ def sweep(worker: Worker) -> Swept:
         events=_step(worker, _publish_events),
         dead_letters=dead_letters,
     )
+    _count(swept)
     if any(swept):
         log.info("swept", **swept._asdict())
     return swept
+
+
+def _count(swept: Swept) -> None:
+    """Tell Prometheus what was sent again; what became of lost loaders is counted where it is done."""
+    ACTIONS.add(swept.plans, Action.PLAN_RESENT)
+    ACTIONS.add(swept.chunks, Action.CHUNK_RESENT)
+    ACTIONS.add(swept.finishes, Action.FINISH_RESENT)
+    ACTIONS.add(swept.events, Action.EVENT_RESENT)
 
 
 def _step(worker: Worker, work: Callable[[Worker, int], int]) -> int:
@@ -131,6 +141,7 @@ def _free_expired_chunks(worker: Worker, limit: int) -> int:
         with worker.sessions.begin() as session:
             if row.backend_pid is not None:
                 session.execute(select(func.pg_terminate_backend(row.backend_pid, 5000)))
+                ACTIONS.add(1, Action.BACKEND_TERMINATED)
             freed += _free(session, worker, row.job_id, row.number, row.holder)
     return freed
 
@@ -164,6 +175,8 @@ def _free(session: Session, worker: Worker, job_id: UUID, number: int, holder: s
     else:
         chunk.state = ChunkState.QUEUED
         chunk.next_attempt_at = datetime.now(UTC)
+    is_failed = chunk.state is ChunkState.FAILED
+    ACTIONS.add(1, Action.CHUNK_FAILED if is_failed else Action.CHUNK_FREED)
     log.warning(
         "loader_lost",
         job_id=str(job_id),

@@ -147,6 +147,12 @@ class Job(Base):
             "ix_jobs_unfinished", "next_attempt_at", postgresql_where=text("finished_at IS NULL")
         ),
         Index("ix_jobs_dataset_id", "dataset", "id"),
+        Index(
+            "ix_jobs_finished",
+            "dataset",
+            "finished_at",
+            postgresql_where=text("finished_at IS NOT NULL"),
+        ),
         Index("ix_jobs_replay_of", "replay_of", postgresql_where=text("replay_of IS NOT NULL")),
     )
 
@@ -188,6 +194,9 @@ class Job(Base):
     rows_loaded: Mapped[int] = mapped_column(server_default=text("0"))
     rows_rejected: Mapped[int] = mapped_column(server_default=text("0"))
     rows_superseded: Mapped[int] = mapped_column(server_default=text("0"))
+    rejected_by_code: Mapped[dict[str, Any]] = mapped_column(
+        server_default=text("'{}'"), comment="Failed rows by error code, counted at the job's end."
+    )
 
     attempt: Mapped[int] = mapped_column(
         Integer, server_default=text("0"), comment="Times that planning was begun."

@@ -1,6 +1,7 @@
 """Send a job's next step to the service that does it, within a bound and with a confirm."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +22,7 @@ from libs.common.messaging.names import (
     finish_task_id,
     plan_task_id,
 )
+from libs.common.messaging.timing import SENT_AT
 
 _BROKER_ERRORS = (KombuError, AMQPError, MessageNacked, RedisError, OSError)
 
@@ -105,6 +107,7 @@ class Dispatcher:
             connection=self._connection,
             confirm_timeout=self._timeout,
             retry=False,  # kombu's own retry knows no deadline
+            headers={SENT_AT: int(time.time() * 1000)},
             **(options or {}),
         )
 

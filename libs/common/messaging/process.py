@@ -15,8 +15,10 @@ from celery.exceptions import SecurityWarning
 from kombu.exceptions import KombuError
 
 from libs.common.log import get_logger
+from libs.common.measurements import measure_children
 from libs.common.messaging.names import DEAD_LETTER_QUEUE
 from libs.common.messaging.queues import dead_letter_queue
+from libs.common.messaging.timing import measure_waits
 from libs.common.metrics import MetricsSettings, serve_metrics
 
 log = get_logger(__name__)
@@ -33,7 +35,9 @@ def run_worker(
     """
     _connect_signals()
     _arrange_log()
-    serve_metrics(settings)
+    measure_children()
+    measure_waits()
+    serve_metrics(settings, service)
     _declare_dead_letters(celery)
     log.info("service_started", service=service, queues=queues, concurrency=concurrency)
     celery.worker_main(

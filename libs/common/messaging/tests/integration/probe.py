@@ -21,6 +21,8 @@ log = get_logger(__name__)
 class ProbeSettings(MetricsSettings, LivenessSettings, MessagingSettings):
     """What the probe needs to know."""
 
+    tasks_per_child: int | None = None
+
 
 def main(folder: Path) -> None:
     """Consume the jobs queue; each run of the task leaves a file with its process' id."""
@@ -42,6 +44,8 @@ def main(folder: Path) -> None:
             (folder / f"{job_id}.ended").touch()
         return request_id
 
+    # Unlimited unless a test wants new children.
+    celery.conf.update(worker_max_tasks_per_child=settings.tasks_per_child)
     beat_into(celery, settings)
     run_worker(celery, settings, service="probe", queues=[JOBS_QUEUE], concurrency=1)
 

@@ -63,6 +63,15 @@ def test_plan_message_is_persistent_and_bears_the_jobs_id(
     assert mail.kwargs == {"job_id": str(job_id), "request_id": "request-1"}
 
 
+def test_a_message_says_when_it_was_sent(make_dispatcher: MakeDispatcher, take: Take) -> None:
+    make_dispatcher().send_plan(uuid4(), None)
+    mail = take(JOBS_QUEUE)
+
+    assert mail is not None
+    assert mail.properties.headers is not None
+    assert abs(mail.properties.headers["adsp_sent_at_ms"] / 1000 - time.time()) < 60
+
+
 def test_chunks_go_to_the_loaders_and_finishes_to_the_workers(
     make_dispatcher: MakeDispatcher, take: Take
 ) -> None:

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.request import urlopen
@@ -295,6 +296,33 @@ def test_metrics_are_served(start_probe: Callable[..., Probe], own_vhost: Scratc
         text = answer.read().decode()
 
     assert "process_cpu_seconds_total" in text
+
+
+def test_measurements_of_children_add_up_though_children_come_and_go(
+    start_probe: Callable[..., Probe], send: Callable[..., UUID], take: Take
+) -> None:
+    """Every child is replaced after two tasks, one dies at its own hand; no number goes with them."""
+    [port] = free_ports(1)
+    probe = start_probe(ADSP_METRICS_PORT=str(port), ADSP_TASKS_PER_CHILD="2").wait_until_ready()
+    sent_at = int((time.time() - 100) * 1000)
+
+    def shown(name: str) -> float:
+        with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        return next(float(x.rpartition(" ")[2]) for x in lines if x.startswith(f"{name} "))
+
+    count, total = (f'adsp_queue_wait_seconds_{part}{{queue="jobs"}}' for part in ("count", "sum"))
+    before = shown(count)
+    children = {probe.wait_for_run(send(adsp_sent_at_ms=sent_at)) for _ in range(9)}
+    send("die", adsp_sent_at_ms=sent_at)
+    wait_for(lambda: take(DEAD_LETTER_QUEUE), START_SECONDS, "dead letter")
+    expected = 9 + DELIVERY_LIMIT + 1
+    wait_for(lambda: shown(count) >= expected, START_SECONDS, "all measurements")
+
+    assert before == 0
+    assert len(children) == 5
+    assert shown(count) == expected
+    assert 100 * expected <= shown(total) < 100 * expected + START_SECONDS * expected
 
 
 def test_worker_waits_for_a_broker_that_is_away(

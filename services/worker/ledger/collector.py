@@ -1,0 +1,73 @@
+"""Give Prometheus what the ledger says, at most one reading every few seconds, and say when that fails.
+
+Registered in the worker's parent process. A reading that fails leaves its numbers out, so that they look missing and
+not wrong; the process's own numbers are shown all the same.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from libs.common.log import get_logger
+from services.worker.ledger.families import describe_ledger
+from services.worker.ledger.readings import ReadingTooSlow, read_ledger
+
+log = get_logger(__name__)
+
+LEAST_AGE = 5.0
+"""Seconds that a reading, also one that failed, serves every scrape."""
+
+
+class LedgerCollector(Collector):
+    """Prometheus' way to ask the ledger; safe to share between scrapes."""
+
+    def __init__(self, reader: Engine, least_age: float = LEAST_AGE) -> None:
+        """Ask nothing yet."""
+        self._reader = reader
+        self._least_age = least_age
+        self._lock = threading.Lock()
+        self._metrics: list[Metric] = []
+        self._read_at: float | None = None
+        self._seconds = 0.0
+        self._failures = 0
+
+    def describe(self) -> list[Metric]:
+        """Name nothing in advance: registering must not need the ledger."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what the ledger says, as of a few seconds ago at most."""
+        with self._lock:
+            if self._read_at is None or time.monotonic() - self._read_at >= self._least_age:
+                self._read()
+            metrics = [*self._metrics, *self._own()]
+        yield from metrics
+
+    def _read(self) -> None:
+        start = time.monotonic()
+        try:
+            self._metrics = list(describe_ledger(read_ledger(self._reader)))
+        except (SQLAlchemyError, ReadingTooSlow, ValueError) as exc:
+            log.warning("state_not_collected", error=type(exc).__name__, reason=str(exc))
+            self._metrics = []
+            self._failures += 1
+        self._read_at = time.monotonic()
+        self._seconds = self._read_at - start
+
+    def _own(self) -> Iterator[Metric]:
+        failures = CounterMetricFamily(
+            "adsp_state_collection_failures_total", "Readings of the ledger that failed."
+        )
+        failures.add_metric([], self._failures)
+        yield failures
+        seconds = GaugeMetricFamily(
+            "adsp_state_collection_duration_seconds", "Seconds that the last reading took."
+        )
+        seconds.add_metric([], self._seconds)
+        yield seconds

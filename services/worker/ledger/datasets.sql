@@ -1,0 +1,54 @@
+-- Describe each dataset: its schedule and the ends of its jobs. What a replay loads is no new data.
+SELECT
+    d.name AS dataset,
+    d.definition -> 'schedule' AS schedule,
+    d.created_at,
+    success.at AS last_success_at,
+    completion.at AS last_completion_at,
+    coalesce(last_job.rows_read, 0) AS read,
+    coalesce(last_job.rows_loaded, 0) AS loaded,
+    coalesce(last_job.rows_rejected, 0) AS rejected,
+    coalesce(last_job.rows_superseded, 0) AS superseded,
+    coalesce(previous_job.rows_loaded, 0) AS previous_loaded
+FROM adsp.datasets AS d
+LEFT JOIN LATERAL (
+    SELECT j.finished_at AS at
+    FROM adsp.jobs AS j
+    WHERE
+        j.dataset = d.name
+        AND j.finished_at IS NOT NULL
+        AND j.state IN ('succeeded', 'completed_with_rejects', 'duplicate')
+        AND j.trigger <> 'replay'
+    ORDER BY j.finished_at DESC
+    LIMIT 1
+) AS success ON TRUE
+LEFT JOIN LATERAL (
+    SELECT j.finished_at AS at
+    FROM adsp.jobs AS j
+    WHERE j.dataset = d.name AND j.finished_at IS NOT NULL
+    ORDER BY j.finished_at DESC
+    LIMIT 1
+) AS completion ON TRUE
+LEFT JOIN LATERAL (
+    SELECT j.rows_read, j.rows_loaded, j.rows_rejected, j.rows_superseded
+    FROM adsp.jobs AS j
+    WHERE
+        j.dataset = d.name
+        AND j.finished_at IS NOT NULL
+        AND j.state IN ('succeeded', 'completed_with_rejects')
+        AND j.trigger <> 'replay'
+    ORDER BY j.finished_at DESC
+    LIMIT 1
+) AS last_job ON TRUE
+LEFT JOIN LATERAL (
+    SELECT j.rows_loaded
+    FROM adsp.jobs AS j
+    WHERE
+        j.dataset = d.name
+        AND j.finished_at IS NOT NULL
+        AND j.state IN ('succeeded', 'completed_with_rejects')
+        AND j.trigger <> 'replay'
+    ORDER BY j.finished_at DESC
+    OFFSET 1
+    LIMIT 1
+) AS previous_job ON TRUE

@@ -1,0 +1,325 @@
+"""Prometheus is told what the ledger says: no more, no less, with every series from the start."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+from uuid import uuid4
+
+import psycopg2
+import pytest
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine
+
+from libs.common.states import END_STATES, ErrorCode, JobState, Trigger
+from libs.common.testing.databases import ScratchDatabase
+from services.worker.finishing import finish
+from services.worker.ledger.collector import LedgerCollector
+from services.worker.ledger.readings import make_reader
+from services.worker.planning import plan
+from services.worker.tests.conftest import HEADER, Bench
+
+AT = datetime(2026, 3, 1, tzinfo=UTC)
+
+Execute = Callable[..., list[tuple[Any, ...]]]
+
+
+@pytest.fixture
+def execute(clean_database: ScratchDatabase) -> Execute:
+    """Give a function that runs SQL as the ledger's owner."""
+
+    def run(statement: str, parameters: Any = None) -> list[tuple[Any, ...]]:
+        connection = psycopg2.connect(clean_database.dsn_for("owner"))
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(statement, parameters)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    return run
+
+
+class Scrape:
+    """What one scrape of the ledger shows."""
+
+    def __init__(self, bench: Bench, reader: Engine | None = None) -> None:
+        registry = CollectorRegistry()
+        made = make_reader(bench.worker.settings) if reader is None else reader
+        registry.register(LedgerCollector(made, least_age=0))
+        samples = [sample for family in registry.collect() for sample in family.samples]
+        self.values = {
+            (sample.name, frozenset(sample.labels.items())): sample.value for sample in samples
+        }
+
+    def value(self, name: str, **labels: str) -> float:
+        """Return a series' value; a series that is missing is an error."""
+        return self.values[f"adsp_{name}", frozenset(labels.items())]
+
+    def labels_of(self, name: str) -> list[dict[str, str]]:
+        """Return the labels of all series of a metric."""
+        return [dict(labels) for metric, labels in self.values if metric == f"adsp_{name}"]
+
+
+def insert_job(execute: Execute, **columns: Any) -> None:
+    """Write an ended job into the ledger, as if it had run."""
+    values = {
+        "id": str(uuid4()),
+        "dataset": "items",
+        "definition": json.dumps({"table": "public.items"}),
+        "data_date": AT.date(),
+        "source": "items.csv",
+        "trigger": "api",
+        "state": "succeeded",
+        "finished_at": AT,
+    } | columns
+    names = ", ".join(values)
+    places = ", ".join(f"%({name})s" for name in values)
+    execute(f"INSERT INTO adsp.jobs ({names}) VALUES ({places})", values)
+
+
+def test_every_series_of_a_dataset_exists_before_its_first_job(bench: Bench) -> None:
+    bench.put_dataset("items")
+    bench.put_dataset("other")
+
+    scrape = Scrape(bench)
+
+    combinations = {(x["trigger"], x["state"]) for x in scrape.labels_of("jobs_total")}
+    assert combinations == {(t.value, s.value) for t in Trigger for s in END_STATES}
+    assert len(scrape.labels_of("jobs_total")) == 2 * len(combinations)
+    assert len(scrape.labels_of("failed_rows_total")) == 2 * len(ErrorCode)
+    assert len(scrape.labels_of("records_total")) == 2 * 4
+    assert len(scrape.labels_of("jobs_in_progress")) == 2 * 2
+    assert all(
+        value == 0
+        for (name, _), value in scrape.values.items()
+        if name != "adsp_dataset_created_timestamp_seconds" and "duration" not in name
+    )
+
+
+def test_what_has_no_dataset_is_there_without_one(bench: Bench) -> None:
+    scrape = Scrape(bench)
+
+    assert scrape.value("outbox_pending", kind="job") == 0
+    assert scrape.value("outbox_pending", kind="event") == 0
+    assert scrape.value("chunks_in_progress", state="queued") == 0
+    assert scrape.value("chunks_in_progress", state="running") == 0
+    assert scrape.value("state_collection_failures_total") == 0
+    assert scrape.labels_of("jobs_total") == []
+
+
+def test_counts_are_those_of_the_ledger(bench: Bench, execute: Execute) -> None:
+    bench.put_dataset()
+    insert_job(execute, rows_read=10, rows_loaded=10, bytes_total=1_000)
+    insert_job(
+        execute,
+        state="completed_with_rejects",
+        rows_read=10,
+        rows_loaded=6,
+        rows_rejected=3,
+        rows_superseded=1,
+        rejected_by_code=json.dumps({"check": 2, "unique": 1}),
+        finished_at=AT + timedelta(days=1),
+    )
+    insert_job(
+        execute,
+        state="failed",
+        trigger="upload",
+        error_code="load-fault",
+        error_message="gone",
+        finished_at=AT + timedelta(days=2),
+    )
+
+    scrape = Scrape(bench)
+
+    ended = {"dataset": "items", "trigger": "api"}
+    assert scrape.value("jobs_total", **ended, state="succeeded") == 1
+    assert scrape.value("jobs_total", **ended, state="completed_with_rejects") == 1
+    assert scrape.value("jobs_total", **ended, state="failed") == 0
+    assert scrape.value("jobs_total", dataset="items", trigger="upload", state="failed") == 1
+    results = ("read", "loaded", "rejected", "superseded")
+    assert [scrape.value("records_total", dataset="items", result=r) for r in results] == [
+        20,
+        16,
+        3,
+        1,
+    ]
+    assert scrape.value("failed_rows_total", dataset="items", error_code="check") == 2
+    assert scrape.value("failed_rows_total", dataset="items", error_code="unique") == 1
+    assert scrape.value("job_bytes_total", dataset="items") == 1_000
+    assert scrape.value("dataset_unaccounted_records", dataset="items") == 0
+    last = [scrape.value("dataset_last_job_records", dataset="items", result=r) for r in results]
+    assert last == [10, 6, 3, 1]
+    assert scrape.value("dataset_previous_job_records", dataset="items") == 10
+    day = 86_400
+    success = scrape.value("dataset_last_success_timestamp_seconds", dataset="items")
+    completion = scrape.value("dataset_last_completion_timestamp_seconds", dataset="items")
+    assert (success, completion) == (AT.timestamp() + day, AT.timestamp() + 2 * day)
+
+
+def test_failed_rows_are_open_until_a_replay_has_loaded(bench: Bench, execute: Execute) -> None:
+    bench.put_dataset()
+    rejects = {"rows_read": 5, "rows_loaded": 3, "rows_rejected": 2}
+    insert_job(execute, state="completed_with_rejects", **rejects)
+    [[job_id]] = execute("SELECT id FROM adsp.jobs")
+    before = Scrape(bench)
+
+    insert_job(
+        execute,
+        trigger="replay",
+        replay_of=job_id,
+        rows_read=2,
+        rows_loaded=2,
+        finished_at=AT + timedelta(days=1),
+    )
+
+    after = Scrape(bench)
+    assert before.value("open_failed_rows", dataset="items") == 2
+    oldest = before.value("oldest_open_failed_row_timestamp_seconds", dataset="items")
+    assert oldest == AT.timestamp()
+    assert after.value("open_failed_rows", dataset="items") == 0
+    assert after.value("oldest_open_failed_row_timestamp_seconds", dataset="items") == 0
+
+
+def test_a_replay_is_neither_the_last_job_nor_new_data(bench: Bench, execute: Execute) -> None:
+    bench.put_dataset()
+    insert_job(execute, rows_read=9, rows_loaded=9)
+    later = AT + timedelta(days=1)
+    insert_job(execute, trigger="replay", rows_read=1, rows_loaded=1, finished_at=later)
+
+    scrape = Scrape(bench)
+
+    assert scrape.value("dataset_last_job_records", dataset="items", result="loaded") == 9
+    success = scrape.value("dataset_last_success_timestamp_seconds", dataset="items")
+    assert success == AT.timestamp()
+
+
+def test_a_job_is_shown_on_its_way_from_the_outbox_to_its_end(bench: Bench) -> None:
+    bench.put_dataset()
+    bench.write_rows(5)
+    job = bench.make_job()
+    queued = Scrape(bench)
+
+    plan(bench.worker, job.id)
+
+    running = Scrape(bench)
+    assert queued.value("jobs_in_progress", dataset="items", state="queued") == 1
+    assert queued.value("outbox_pending", kind="job") == 1
+    made_at = queued.value("outbox_oldest_timestamp_seconds", kind="job")
+    assert made_at == pytest.approx(job.created_at.timestamp())
+    assert queued.value("running_job_oldest_progress_timestamp_seconds", dataset="items") == 0
+    assert running.value("jobs_in_progress", dataset="items", state="running") == 1
+    assert running.value("jobs_in_progress", dataset="items", state="queued") == 0
+    assert running.value("chunks_in_progress", state="queued") == 1
+    sign = running.value("running_job_oldest_progress_timestamp_seconds", dataset="items")
+    started_at = bench.job(job).started_at
+    assert started_at is not None
+    assert sign == pytest.approx(started_at.timestamp(), abs=5)
+
+
+def test_a_lease_that_is_kept_up_is_a_sign_of_progress(bench: Bench, execute: Execute) -> None:
+    bench.put_dataset()
+    bench.write_rows(5)
+    job = bench.make_job()
+    plan(bench.worker, job.id)
+    execute("UPDATE adsp.jobs SET created_at = %s, started_at = %s", [AT, AT])
+    quiet = Scrape(bench)
+
+    execute(
+        "INSERT INTO adsp.chunk_leases"
+        " (job_id, chunk_number, holder, backend_pid, backend_start, expires_at)"
+        " VALUES (%s, 0, 'somebody', 1, now(), now() + interval '1 minute')",
+        [str(job.id)],
+    )
+
+    name = "running_job_oldest_progress_timestamp_seconds"
+    assert quiet.value(name, dataset="items") == AT.timestamp()
+    assert Scrape(bench).value(name, dataset="items") == pytest.approx(
+        datetime.now(UTC).timestamp(), abs=5
+    )
+
+
+def test_the_end_of_a_job_counts_its_failed_rows_by_code(bench: Bench, execute: Execute) -> None:
+    bench.put_dataset()
+    bench.write(HEADER)
+    job = bench.make_job()
+    plan(bench.worker, job.id)
+    for offset, code in enumerate(["check", "check", "type-error"]):
+        execute(
+            "INSERT INTO adsp.failed_rows"
+            " (job_id, chunk_number, line_number, byte_offset, raw, stage, error_code, message)"
+            " VALUES (%s, 0, 1, %s, '', 'constraint', %s, 'no')",
+            [str(job.id), offset, code],
+        )
+    execute(
+        "UPDATE adsp.chunks SET state = 'done', finished_at = now(), rows_read = 3, rows_rejected = 3"
+    )
+
+    finish(bench.worker, job.id)
+
+    assert bench.job(job).rejected_by_code == {"check": 2, "type-error": 1}
+    scrape = Scrape(bench)
+    assert scrape.value("failed_rows_total", dataset="items", error_code="check") == 2
+    assert scrape.value("open_failed_rows", dataset="items") == 3
+
+
+def test_the_expected_interval_is_the_longest_pause_of_the_schedule(bench: Bench) -> None:
+    bench.put_dataset("workdays", AT, schedule={"cron": "30 2 * * 1-5"})
+    bench.put_dataset("manual")
+
+    scrape = Scrape(bench)
+
+    hours = scrape.value("dataset_expected_interval_seconds", dataset="workdays") / 3600
+    assert hours == 72
+    assert scrape.value("dataset_expected_interval_seconds", dataset="manual") == 0
+    assert scrape.value("dataset_created_timestamp_seconds", dataset="manual") > AT.timestamp()
+
+
+def test_a_ledger_that_is_away_is_told_and_harms_nothing(bench: Bench) -> None:
+    bench.put_dataset()
+    nowhere = bench.worker.settings.model_copy(
+        update={"database_url": "postgresql+psycopg2://x:y@127.0.0.1:1/z"}
+    )
+
+    scrape = Scrape(bench, make_reader(nowhere))
+
+    assert scrape.value("state_collection_failures_total") == 1
+    assert scrape.labels_of("jobs_total") == []
+
+
+def test_a_storm_of_scrapes_reads_the_ledger_once(bench: Bench, execute: Execute) -> None:
+    bench.put_dataset()
+    collector = LedgerCollector(make_reader(bench.worker.settings), least_age=3600)
+    list(collector.collect())
+    insert_job(execute)
+
+    with ThreadPoolExecutor(8) as pool:
+        scrapes = list(pool.map(lambda _: list(collector.collect()), range(50)))
+
+    assert all(before == after for before, after in pairwise(scrapes))
+    jobs = [sample.value for sample in scrapes[0][0].samples]
+    assert sum(jobs) == 0
+
+
+def test_metrics_are_the_same_from_another_process_as_if_restarted(
+    bench: Bench, execute: Execute
+) -> None:
+    """Nothing is counted in memory: two collectors that share nothing agree."""
+    bench.put_dataset()
+    insert_job(execute, rows_read=4, rows_loaded=4)
+    first, second = Scrape(bench), Scrape(bench)
+
+    changing = {"adsp_state_collection_duration_seconds"}
+    same = {key: value for key, value in first.values.items() if key[0] not in changing}
+    assert same == {key: value for key, value in second.values.items() if key[0] not in changing}
+    assert (
+        same[
+            "adsp_jobs_total",
+            frozenset(
+                {"dataset": "items", "trigger": "api", "state": JobState.SUCCEEDED.value}.items()
+            ),
+        ]
+        == 1
+    )
