@@ -9,7 +9,6 @@ through `services.loader.narrowing`, which can do anything.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 
 import polars as pl
 import psycopg2
@@ -27,9 +26,8 @@ from services.loader.session import Savepoint
 from services.loader.target import must_go_one_by_one
 from services.loader.verdicts import is_row_error
 from services.loader.violations import Violations
-from services.loader.writing import column_list
+from services.loader.writing import column_list, copy_in
 
-_READ_BYTES = 1 << 20
 _MOST_SUSPECTS = 0.5
 """With a greater share of suspects in a block, columns gain nothing."""
 
@@ -97,20 +95,18 @@ class BulkPlan:
         self, block: Block, columns: Columns, values: pl.DataFrame
     ) -> Prepared | None:
         """Part the rows whose every value is certain from those with a cell without a value."""
-        certain = [
-            values[name].null_count() == columns.cells[name].null_count() for name in values.columns
-        ]
         places, suspects = columns.places, columns.unfit
-        if not all(certain):
-            is_certain = pl.all_horizontal(
+        is_certain = pl.select(
+            pl.all_horizontal(
                 [
                     values[name].is_not_null() | columns.cells[name].is_null()
                     for name in values.columns
                 ]
             )
-            mask = pl.select(is_certain).to_series()
-            suspects = sorted([*suspects, *places.filter(~mask)])
-            values, places = values.filter(mask), places.filter(mask)
+        ).to_series()
+        if not is_certain.all():
+            suspects = sorted([*suspects, *places.filter(~is_certain)])
+            values, places = values.filter(is_certain), places.filter(is_certain)
         if len(suspects) > _MOST_SUSPECTS * len(columns.lines):
             return None
         encoded = encode_rows(values, self.codecs)
@@ -132,7 +128,7 @@ class Bulk:
         self._cursor = cursor
         self._plan = plan
         self._savepoint = savepoint
-        self._violations = Violations(cursor, table, columns, plan.codecs)
+        self._violations = Violations(cursor, table, columns)
         self._keeps_order = table.has_order_dependent_constraints
         self._copy = (
             sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)")
@@ -149,24 +145,34 @@ class Bulk:
         suspects = self._plan.records(prepared, prepared.suspects)
         if self._keeps_order and not self._are_refused(suspects):
             return None
-        rows, kept_back = prepared.values, pl.Series([], dtype=pl.Int64)
-        if not self._look_first and self._try_copy(prepared.encoded, rows.height):
+        rows, looks_first = prepared.values, self._look_first
+        if not looks_first and self._try_copy(prepared.encoded, rows.height):
             return suspects
-        try:
-            with self._savepoint as before:
-                kept_back = self._violations.find(rows, before)
-        except psycopg2.Error as exc:
-            # An expression that cannot be asked of a copy of the row (class 42) is no reason to fail.
-            if not is_row_error(exc.pgcode) and (exc.pgcode or "")[:2] != "42":
-                raise
+        kept_back = self._find_violators(prepared)
+        if kept_back is None:
             return None
         self._look_first = len(kept_back) > 0
+        if not self._look_first:
+            # What has broken just now would only break again.
+            is_written = looks_first and self._try_copy(prepared.encoded, rows.height)
+            return suspects if is_written else None
         is_kept_back = pl.int_range(rows.height, eager=True).is_in(kept_back.implode())
         certain = rows.filter(~is_kept_back)
         if not self._try_copy(encode_rows(certain, self._plan.codecs), certain.height):
             return None
         violators = self._plan.records(prepared, prepared.places.filter(is_kept_back).to_list())
         return sorted([*suspects, *violators], key=lambda record: record.byte_offset)
+
+    def _find_violators(self, prepared: Prepared) -> pl.Series | None:
+        """Return which rows (from 0) a constraint refuses, None when that cannot be asked."""
+        try:
+            with self._savepoint as before:
+                return self._violations.find(prepared.encoded, before)
+        except psycopg2.Error as exc:
+            # An expression that cannot be asked of a copy of the row (class 42) is no reason to fail.
+            if not is_row_error(exc.pgcode) and (exc.pgcode or "")[:2] != "42":
+                raise
+            return None
 
     def _are_refused(self, suspects: Sequence[Record]) -> bool:
         """Tell whether Postgres refuses each record whatever stands in the table."""
@@ -180,8 +186,7 @@ class Bulk:
         """Copy so many rows; undo it and return False when one of them is refused."""
         try:
             with self._savepoint as before:
-                self._cursor.copy_expert(before + self._copy, BytesIO(encoded), size=_READ_BYTES)
-                if self._cursor.rowcount != count:
+                if copy_in(self._cursor, before + self._copy, encoded) != count:
                     raise _RowsWithheld
         except _RowsWithheld:
             return False

@@ -131,9 +131,6 @@ def _uuid_parts(values: pl.Series) -> Parts:
     return [_length(16), values.to_arrow(compat_level=pl.CompatLevel.oldest())]
 
 
-BIGINT = _integer(8)
-"""The codec of bigint, for numbers that the loader itself adds."""
-
 _INTEGERS = {"smallint": 2, "integer": 4, "bigint": 8}
 _PLAIN = {
     "text": Codec(lambda cell: cell, _text_parts),

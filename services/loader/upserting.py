@@ -7,7 +7,6 @@ whose key is written alike are kept apart; keys that are equal though written di
 """
 
 from collections.abc import Sequence
-from io import BytesIO
 
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
@@ -15,13 +14,12 @@ from psycopg2.extensions import cursor as Cursor
 from libs.common.catalog import TargetColumn, TargetTable, UniqueKey
 from libs.common.records import Record
 from services.loader.copytext import encode_record
-from services.loader.writing import RowInsert, column_list, unused_name
+from services.loader.writing import RowInsert, column_list, copy_in, unused_name
 
 STAGING = sql.Identifier("pg_temp", "adsp_staging")
 WRITTEN = sql.Identifier("pg_temp", "adsp_written")
 _FEW = 500
 """Up to so many records, VALUES are cheaper than emptying and filling the staging table."""
-_READ_BYTES = 1 << 20
 
 
 class Upserter:
@@ -113,7 +111,7 @@ class Upserter:
         else:
             rows = [b"%d\t%b" % (place, encode_record(r)) for place, r in enumerate(records)]
             self._cursor.execute(sql.SQL(before + "TRUNCATE {}").format(STAGING))
-            self._cursor.copy_expert(self._copy, BytesIO(b"".join(rows)), size=_READ_BYTES)
+            copy_in(self._cursor, self._copy, b"".join(rows))
             self._cursor.execute(self._insert_staged)
         return self._count()
 

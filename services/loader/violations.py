@@ -5,7 +5,6 @@ What is found is only kept back from the block's COPY; the verdict comes from th
 """
 
 from collections.abc import Sequence
-from io import BytesIO
 
 import polars as pl
 from psycopg2 import sql
@@ -14,42 +13,35 @@ from psycopg2.extensions import cursor as Cursor
 from libs.common.catalog import TargetColumn, TargetTable
 from libs.common.records import Record
 from libs.common.statements import read_statement
-from services.loader.codecs import BIGINT, Codec, encode_rows
-from services.loader.writing import column_list, unused_name
+from services.loader.writing import column_list, copy_in, unused_name
 
 _BLOCK = sql.Identifier("pg_temp", "adsp_block")
-_READ_BYTES = 1 << 20
 
 
 class Violations:
     """The constraints of one target that a row breaks by itself."""
 
-    def __init__(
-        self,
-        cursor: Cursor,
-        table: TargetTable,
-        columns: Sequence[TargetColumn],
-        codecs: Sequence[Codec],
-    ) -> None:
+    def __init__(self, cursor: Cursor, table: TargetTable, columns: Sequence[TargetColumn]) -> None:
         """Look at nothing yet."""
         self._cursor = cursor
         self._table = table
         self._columns = columns
-        self._codecs = codecs
         self._order = unused_name(columns)
+        self._copy = (
+            sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)")
+            .format(_BLOCK, column_list(columns))
+            .as_string(cursor)
+        )
         self._find: sql.Composed | None = None
 
-    def find(self, rows: pl.DataFrame, before: str) -> pl.Series:
-        """Return which rows (from 0) are refused, in order."""
-        self._cursor.execute(before + "SELECT 1")
-        find = self._find or self._prepare()
-        self._cursor.execute(sql.SQL("TRUNCATE {}").format(_BLOCK))
-        numbered = rows.with_columns(pl.int_range(rows.height, dtype=pl.Int64).alias("order"))
-        data = BytesIO(encode_rows(numbered, [*self._codecs, BIGINT]))
-        copy = sql.SQL("COPY {} ({}, {}) FROM STDIN (FORMAT binary)").format(
-            _BLOCK, column_list(self._columns), self._order
-        )
-        self._cursor.copy_expert(copy, data, size=_READ_BYTES)
+    def find(self, encoded: bytes, before: str) -> pl.Series:
+        """Return which of the encoded rows (from 0) are refused, in order."""
+        find = self._find
+        if find is None:
+            find = self._prepare(before)
+        else:
+            self._cursor.execute(sql.SQL(before + "TRUNCATE {} RESTART IDENTITY").format(_BLOCK))
+        copy_in(self._cursor, self._copy, encoded)
         self._cursor.execute(find)
         self._find = find
         return pl.Series([row[0] for row in self._cursor.fetchall()], dtype=pl.Int64)
@@ -66,14 +58,15 @@ class Violations:
         row = self._cursor.fetchone()
         return row is not None and row[0] == len(records)
 
-    def _prepare(self) -> sql.Composed:
-        """Make the temporary table, which ends with the transaction; return the question."""
-        self._cursor.execute(
-            sql.SQL(
-                "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {}, 0::bigint AS {} FROM {}"
-                " WITH NO DATA"
-            ).format(_BLOCK, column_list(self._columns), self._order, self._table.identifier)
-        )
+    def _prepare(self, before: str) -> sql.Composed:
+        """Make the temporary table, which ends with the transaction and numbers its rows; return the question."""
+        make = sql.SQL(
+            "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA; "
+        ).format(_BLOCK, column_list(self._columns), self._table.identifier)
+        number = sql.SQL(
+            "ALTER TABLE {} ADD {} bigint GENERATED ALWAYS AS IDENTITY (MINVALUE 0)"
+        ).format(_BLOCK, self._order)
+        self._cursor.execute(sql.SQL(before) + make + number)
         required = [column for column in self._columns if column.is_not_null]
         refusals = [
             sql.SQL("{} IS NULL").format(sql.Identifier(column.name)) for column in required

@@ -96,9 +96,7 @@ class Appender:
 
     def write_many(self, records: Sequence[Record], before: str) -> int:
         """Copy the records."""
-        rows = BytesIO(encode_records(records))
-        self._cursor.copy_expert(before + self._copy, rows, size=_READ_BYTES)
-        return self._cursor.rowcount
+        return copy_in(self._cursor, before + self._copy, encode_records(records))
 
     def write_one(self, record: Record, before: str) -> bool:
         """Insert the record."""
@@ -108,6 +106,12 @@ class Appender:
     def find_cell(self, record: Record, position: int) -> int | None:
         """Return the cell at a position of the INSERT."""
         return self._insert.find_cell(record, position)
+
+
+def copy_in(cursor: Cursor, statement: str, rows: bytes) -> int:
+    """Run a ``COPY … FROM STDIN`` with these rows; return how many were written."""
+    cursor.copy_expert(statement, BytesIO(rows), size=_READ_BYTES)
+    return cursor.rowcount
 
 
 def column_list(columns: Sequence[TargetColumn]) -> sql.Composed:
