@@ -1,17 +1,16 @@
 """Tell whether images can be built here, and what Pants is told when they cannot."""
 
 import json
-import shutil
 import subprocess
 import sys
 
 from invoke.exceptions import Exit
 
 from tools.bootstrap.locations import ROOT
+from tools.docker import ask, engine_answers
 from tools.pantsw import pants_command
 
 IMAGES = ("api", "worker", "scheduler", "loader", "migrations")
-_ASK_SECONDS = 10.0
 # Where no engine answers, Pants builds everything else.
 _WITHOUT_IMAGES = {"PANTS_FILTER_TARGET_TYPE": json.dumps(["-docker_image"])}
 
@@ -24,15 +23,15 @@ def image_variables() -> dict[str, str]:
             file=sys.stderr,
         )
         return _WITHOUT_IMAGES
-    revision = _output(["git", "rev-parse", "HEAD"]).strip()
+    revision = (ask(["git", "rev-parse", "HEAD"]) or "").strip()
     # Pants calls `docker build`, which where BuildKit is missing asks to be told so.
-    engine = {} if _output(["docker", "buildx", "version"]) else {"DOCKER_BUILDKIT": "0"}
+    engine = {} if ask(["docker", "buildx", "version"]) else {"DOCKER_BUILDKIT": "0"}
     return engine | ({"ADSP_REVISION": revision} if revision else {})
 
 
 def images_exist() -> bool:
     """Tell whether the engine has all five images."""
-    return bool(_output(["docker", "image", "inspect", *(f"adsp/{name}" for name in IMAGES)]))
+    return bool(ask(["docker", "image", "inspect", *(f"adsp/{name}" for name in IMAGES)]))
 
 
 def build_images() -> None:
@@ -44,19 +43,3 @@ def build_images() -> None:
     ).returncode
     if status:
         raise Exit("the images were not built; ./dev up --local runs without them", code=status)
-
-
-def engine_answers() -> bool:
-    """Tell whether there is a Docker client whose engine answers."""
-    return bool(shutil.which("docker") and _output(["docker", "info"]))
-
-
-def _output(command: list[str]) -> str:
-    """Return what a command prints, nothing when it fails or hangs."""
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_ASK_SECONDS, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout
