@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from libs.common.datasets import DatasetDefinition
 from libs.common.db.models import Chunk, Dataset, Event, FailedRow, Job
 from libs.common.errors import BadInput, NotFound
-from libs.common.states import END_STATES, ChunkState, JobState, Trigger
+from libs.common.states import END_STATES, ChunkState, ErrorCode, JobState, Trigger
 
 RESEND_AFTER = timedelta(seconds=60)
 """How long a published message may go unheard before the sweeper sends it again."""
@@ -181,7 +181,9 @@ def record_end(
     job.rows_read, job.rows_loaded = counts.read, counts.loaded
     job.rows_rejected, job.rows_superseded = counts.rejected, counts.superseded
     job.bytes_done = counts.bytes_done
-    job.rejected_by_code = _count_failed_rows(session, job.id)
+    # Kept, so that nobody has to go through all of them again.
+    reasons = count_failed_rows(session, job.id)
+    job.rejected_by_code = {code.value: count for code, count in reasons.items()}
     job.state = state
     job.error_code = error.code if error else None
     job.error_message = error.message if error else None
@@ -192,14 +194,14 @@ def record_end(
     session.flush()
 
 
-def _count_failed_rows(session: Session, job_id: UUID) -> dict[str, int]:
-    """Count the job's failed rows by reason, so that nobody has to go through all of them again."""
+def count_failed_rows(session: Session, job_id: UUID) -> dict[ErrorCode, int]:
+    """Count the job's failed rows by reason, going through all of them."""
     rows = session.execute(
         select(FailedRow.error_code, func.count())
         .where(FailedRow.job_id == job_id)
         .group_by(FailedRow.error_code)
     )
-    return {code.value: count for code, count in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 def _event_payload(job: Job) -> dict[str, object]:

@@ -5,9 +5,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
-from sqlalchemy import func, select
 
-from libs.common.db.models import FailedRow
+from libs.common.lifecycle import count_failed_rows
 from libs.common.states import ErrorCode
 from services.api.failed_rows import FailedRowQuery, page_of_failed_rows
 from services.api.jobs import JobQuery, get_job, list_jobs
@@ -47,11 +46,6 @@ def show_job(wiring: Wired, job_id: UUID, asked: Annotated[PageQuery, Query()]) 
 
 def _count_reasons(wiring: Wiring, job_id: UUID) -> list[tuple[ErrorCode, int]]:
     """Count the failed rows of each reason, the most frequent first."""
-    counted = (
-        select(FailedRow.error_code, func.count())
-        .where(FailedRow.job_id == job_id)
-        .group_by(FailedRow.error_code)
-        .order_by(func.count().desc(), FailedRow.error_code)
-    )
     with wiring.sessions() as session:
-        return [(row[0], row[1]) for row in session.execute(counted)]
+        reasons = count_failed_rows(session, job_id)
+    return sorted(reasons.items(), key=lambda reason: (-reason[1], reason[0]))
