@@ -179,16 +179,19 @@ def _outbox(readings: Readings) -> Iterator[Metric]:
 def _counter(
     name: str, help_text: str, labels: tuple[str, ...], series: Iterable[Any], values: Values
 ) -> Metric:
-    family = CounterMetricFamily(name, help_text, labels=labels)
-    for key in series:
-        family.add_metric(key, values.get(key, 0))
-    return family
+    return _filled(CounterMetricFamily(name, help_text, labels=labels), series, values)
 
 
 def _gauge(
     name: str, help_text: str, labels: tuple[str, ...], series: Iterable[Any], values: Values
 ) -> Metric:
-    family = GaugeMetricFamily(name, help_text, labels=labels)
+    return _filled(GaugeMetricFamily(name, help_text, labels=labels), series, values)
+
+
+def _filled(
+    family: CounterMetricFamily | GaugeMetricFamily, series: Iterable[Any], values: Values
+) -> Metric:
+    """Add a sample for each combination of labels; one without a value is 0."""
     for key in series:
         family.add_metric(key, values.get(key, 0))
     return family
