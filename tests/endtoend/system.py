@@ -115,6 +115,16 @@ class System:
             wait_for(over, seconds, f"job {job['id']} is over")
         return ended
 
+    def wait_held(self, seconds: float = 60) -> None:
+        """Wait until a loader's backend waits for a lock."""
+        wait_for(
+            lambda: self.count(
+                "pg_locks JOIN adsp.chunk_leases ON pid = backend_pid WHERE NOT granted"
+            ),
+            seconds,
+            "the load is held up",
+        )
+
     def _query(self, statement: str) -> list[tuple[Any, ...]]:
         connection = psycopg2.connect(self.database.dsn_for("owner"))
         try:

@@ -8,7 +8,6 @@ from typing import Any
 import psycopg2
 import pytest
 
-from libs.common.testing.waiting import wait_for
 from tests.endtoend.system import System
 from tools.generate import write_items
 
@@ -40,17 +39,6 @@ def _held_at(system: System, table: str, source: Path, line: int) -> Iterator[No
         connection.close()
 
 
-def _wait_held(system: System) -> None:
-    """Wait until a loader's backend waits for a lock."""
-    wait_for(
-        lambda: system.count(
-            "pg_locks JOIN adsp.chunk_leases ON pid = backend_pid WHERE NOT granted"
-        ),
-        60,
-        "the load is held up",
-    )
-
-
 def _adds_up(job: dict[str, Any]) -> bool:
     parts = job["rows_loaded"] + job["rows_rejected"] + job["rows_superseded"]
     return bool(job["rows_read"] == parts)
@@ -63,7 +51,7 @@ def test_an_atomic_job_that_is_cancelled_in_the_middle_leaves_no_rows(unswept: S
     with unswept.client as client, _held_at(unswept, table, source, 29_000):
         client.put_dataset("stopped", {"table": table, "source": "stopped.csv"})
         job = client.submit(dataset="stopped")
-        _wait_held(unswept)
+        unswept.wait_held()
 
         asked = client.cancel(job["id"])
         ended = unswept.wait_over(job, SOON)
@@ -82,7 +70,7 @@ def test_a_chunked_job_that_is_cancelled_keeps_the_chunks_that_are_done(unswept:
         with _held_at(unswept, table, source, 15_000):
             client.put_dataset("half", {"table": table, "source": "half.csv", "atomic": False})
             job = client.submit(dataset="half")
-            _wait_held(unswept)
+            unswept.wait_held()
 
             client.cancel(job["id"])
             ended = unswept.wait_over(job, SOON)
@@ -126,7 +114,7 @@ def test_a_job_that_waits_for_its_table_is_cancelled(unswept: System) -> None:
         with connection, connection.cursor() as cursor:
             cursor.execute(f"LOCK TABLE {table} IN SHARE MODE")
             job = client.submit(dataset="locked")
-            _wait_held(unswept)
+            unswept.wait_held()
 
             client.cancel(job["id"])
             ended = unswept.wait_over(job, SOON)

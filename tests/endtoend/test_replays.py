@@ -7,7 +7,6 @@ from typing import Any
 import psycopg2
 import pytest
 
-from libs.common.testing.waiting import wait_for
 from tests.endtoend.system import System
 from tools.client import Client
 
@@ -103,13 +102,7 @@ def test_a_service_that_is_killed_in_mid_replay_loses_and_repeats_nothing(
         with by, by.cursor() as cursor:
             cursor.execute(f"LOCK TABLE {table} IN SHARE MODE")
             replay = client.replay(first["id"], corrected)
-            wait_for(
-                lambda: system.count(
-                    "pg_locks JOIN adsp.chunk_leases ON pid = backend_pid WHERE NOT granted"
-                ),
-                30,
-                "the replay is loading",
-            )
+            system.wait_held(30)
             system.kill(service)
         system.start(service)
         system.wait_ready()
