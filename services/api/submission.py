@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from libs.common.crash_points import CrashPoint, crash_point
 from libs.common.db.models import Job
 from libs.common.errors import PublishFault
 from libs.common.lifecycle import (
@@ -58,6 +59,7 @@ def submit_job(wiring: Wiring, request: JobRequest, keyed: KeyedRequest | None) 
     with wiring.sessions() as session:
         submission = _record(wiring, session, request, keyed)
         _commit(session)
+    crash_point(CrashPoint.AFTER_INSERT)
     if not submission.is_replay:
         job = submission.job
         log.info("job_created", job_id=str(job.id), dataset=job.dataset, trigger=job.trigger.value)
@@ -90,6 +92,7 @@ def _publish(wiring: Wiring, job: Job) -> None:
     """Send the job to a worker and note how that went; neither outcome changes the answer."""
     try:
         wiring.dispatcher.send_plan(job.id, job.request_id)
+        crash_point(CrashPoint.AFTER_PUBLISH)
         note = mark_published
     except PublishFault as exc:
         log.warning("publish_failed", job_id=str(job.id), error=str(exc))
@@ -98,6 +101,7 @@ def _publish(wiring: Wiring, job: Job) -> None:
     try:
         with wiring.sessions.begin() as session:
             note(session, job.id)
+        crash_point(CrashPoint.AFTER_CONFIRM)
     except SQLAlchemyError as exc:
         # The sweeper looks at the job a little later than it could have.
         log.warning("publish_not_noted", job_id=str(job.id), error=type(exc).__name__)

@@ -13,6 +13,7 @@ from uuid import UUID
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from libs.common.crash_points import CrashPoint, crash_point
 from libs.common.errors import BadInput, LeaseLost, PublishFault
 from libs.common.log import get_logger
 from libs.common.states import ChunkState
@@ -76,6 +77,7 @@ class ChunkLoader:
                 outcome = self._load(loading, ChunkKey(job_id, number, holder), attempt)
         if outcome is not Outcome.POSTPONED:
             self._announce(job_id, request_id)
+        crash_point(CrashPoint.BEFORE_ACKNOWLEDGE)
         return outcome
 
     def _load(self, loading: Connection, key: ChunkKey, attempt: int) -> Outcome:
@@ -123,7 +125,9 @@ class ChunkLoader:
                 heartbeat.check()
                 if not close_chunk(cursor, key, end):
                     raise LeaseLost("the chunk has ended without this loader")
+            crash_point(CrashPoint.BEFORE_COMMIT)
             self._commit(loading, key)
+            crash_point(CrashPoint.AFTER_COMMIT)
         except psycopg2.Error:
             heartbeat.check()  # raises the reason when it was the heartbeat that interrupted
             raise

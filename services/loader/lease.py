@@ -16,6 +16,7 @@ from uuid import UUID
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from libs.common.crash_points import is_done_check_off
 from libs.common.errors import LeaseLost
 from libs.common.log import get_logger
 from libs.common.statements import read_statement
@@ -59,6 +60,8 @@ def claim(
     with side, side.cursor() as cursor:
         try:
             cursor.execute("SELECT set_config('lock_timeout', %s, TRUE)", (_CLAIM_WAIT,))
+            if is_done_check_off():
+                cursor.execute(read_statement("services.loader", "reopen_chunk"), parameters)
             cursor.execute(read_statement("services.loader", "claim"), parameters)
         except psycopg2.OperationalError as exc:
             if exc.pgcode != _HELD_BY_A_LOAD:

@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator, Sequence
 
 from psycopg2.extensions import connection as Connection
 
+from libs.common.crash_points import CrashPoint, crash_point
 from libs.common.errors import BadInput
 from libs.common.frames import Block
 from libs.common.header import Header, match_header
@@ -88,6 +89,7 @@ class Load:
                 for part in _cut(records, window):
                     self._load_records(part, way)
                 self._heartbeat.progress.bytes_done = bytes_done
+                crash_point(CrashPoint.MID_COPY)
             savepoint.settle()
             STAGES.add(judge.seconds, StageOfJob.JUDGE)
         self._source.check_unchanged()

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from libs.common.crash_points import CrashPoint, crash_point
 from libs.common.db.models import Chunk, Job
 from libs.common.errors import PublishFault
 from libs.common.lifecycle import (
@@ -41,6 +42,8 @@ def finish(worker: Worker, job_id: UUID) -> str:
             return "unknown"
         state = job.state
         ended = state is JobState.RUNNING and _end_if_over(session, job)
+        if ended:
+            crash_point(CrashPoint.IN_FINISH)
         goes_on = state is JobState.RUNNING and not ended
         numbers = release_chunks(session, job) if goes_on else []
     if ended:

@@ -9,6 +9,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
+from libs.common.crash_points import CrashPoint, crash_point
 from libs.common.db.models import Event
 from libs.common.log import get_logger
 from libs.common.messaging.connections import BROKER_ERRORS, broker_parameters
@@ -53,6 +54,7 @@ def _publish(events: Sequence[Event], broker_url: str) -> int:
             channel.exchange_declare(EVENTS_EXCHANGE, exchange_type="topic", durable=True)
             for event in events:
                 _publish_one(channel, event)
+                crash_point(CrashPoint.IN_EVENT_OUTBOX)
                 published += 1
         finally:
             if connection.is_open:

@@ -1,0 +1,81 @@
+"""Die at a named place, for the tests of faults: ``kill -9`` where chance would seldom strike.
+
+Off unless ``ADSP_FAULTS=1``. Then ``ADSP_CRASH_POINTS`` names the points, separated by commas. With
+``ADSP_CRASH_TOKENS``, a folder, a point strikes only where a file of its name lies there, and uses it up:
+so a crash happens once, the attempt after it goes on, and a running process can be told to die.
+"""
+
+import os
+import signal
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+
+class CrashPoint(StrEnum):
+    """Where a process can be told to die; the last one skips a check instead."""
+
+    AFTER_INSERT = "after-insert"
+    """api: the job is committed, its message not sent."""
+    AFTER_PUBLISH = "after-publish"
+    """api: the message is confirmed, which is not on record."""
+    AFTER_CONFIRM = "after-confirm"
+    """api: the confirm is on record, the client has no answer."""
+    MID_COPY = "mid-copy"
+    """loader: some blocks are written, nothing is committed."""
+    BEFORE_COMMIT = "before-commit"
+    """loader: everything is written, nothing is committed."""
+    AFTER_COMMIT = "after-commit"
+    """loader: the chunk is done, nobody was told."""
+    BEFORE_ACKNOWLEDGE = "before-acknowledge"
+    """loader: the worker was told, the message is not acknowledged."""
+    IN_FINISH = "in-finish"
+    """worker: a job's end and its event are written and not committed."""
+    IN_EVENT_OUTBOX = "in-event-outbox"
+    """worker: an event is confirmed by the broker, which is not committed."""
+    NO_DONE_CHECK = "no-done-check"
+    """loader: load a chunk again though it is done. The checker's own test needs a broken system."""
+
+
+class _Armed:
+    """The points that this process was told of."""
+
+    def __init__(self, names: str, tokens: str | None) -> None:
+        self._points = {CrashPoint(name.strip()) for name in names.split(",") if name.strip()}
+        self._tokens = Path(tokens) if tokens else None
+
+    def names(self, point: CrashPoint) -> bool:
+        return point in self._points
+
+    def strikes(self, point: CrashPoint) -> bool:
+        return self.names(point) and (self._tokens is None or _take(self._tokens / point))
+
+
+def crash_point(point: CrashPoint) -> None:
+    """Kill this process if it was told to die here."""
+    armed = _armed()
+    if armed is not None and armed.strikes(point):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def is_done_check_off() -> bool:
+    """Tell whether the loader is to do what it must never do: load a done chunk again."""
+    armed = _armed()
+    return armed is not None and armed.names(CrashPoint.NO_DONE_CHECK)
+
+
+@cache
+def _armed() -> _Armed | None:
+    """Read the environment once; a name that is no point raises `ValueError`."""
+    if os.environ.get("ADSP_FAULTS") != "1":
+        return None
+    return _Armed(os.environ.get("ADSP_CRASH_POINTS", ""), os.environ.get("ADSP_CRASH_TOKENS"))
+
+
+def _take(token: Path) -> bool:
+    """Use the token up; of several processes only one gets it."""
+    try:
+        token.unlink()
+    except FileNotFoundError:
+        return False
+    return True
