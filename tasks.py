@@ -2,10 +2,10 @@
 
 from invoke.collection import Collection
 
-from tools.tasks import checks, database, jobs, stack
+from tools.tasks import checks, database, faults, jobs, stack
 
 namespace = Collection.from_module(stack)
-for module in (jobs, checks):
+for module in (jobs, checks, faults):
     for task in Collection.from_module(module).tasks.values():
         namespace.add_task(task)
 namespace.add_collection(Collection.from_module(database), name="db")

@@ -42,6 +42,8 @@ class System:
     environment_of: Callable[[str], dict[str, str]]
     port: int
     processes: dict[str, ChildProcess] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
+    """What the services' environment has besides or instead of `QUICK`."""
 
     @property
     def incoming(self) -> Path:
@@ -53,15 +55,16 @@ class System:
         """Return a new client of the api."""
         return Client(f"http://127.0.0.1:{self.port}")
 
-    def start(self, service: str) -> None:
-        """Start a service."""
-        self.processes[service] = ChildProcess.start(
+    def start(self, name: str, **variables: str) -> None:
+        """Start a service; what follows a hyphen in its name tells two of a kind apart."""
+        service = name.partition("-")[0]
+        self.processes[name] = ChildProcess.start(
             Command(
-                name=service,
+                name=name,
                 arguments=[sys.executable, "-m", f"services.{service}.main"],
-                environment={**os.environ, **self._environment(service)},
+                environment={**os.environ, **self._environment(service), **variables},
                 folder=REPOSITORY,
-                log=self.folder / f"{service}.log",
+                log=self.folder / f"{name}.log",
                 account=Account(os.geteuid(), os.getegid()),
             )
         )
@@ -97,11 +100,11 @@ class System:
 
     def execute(self, statement: str) -> None:
         """Run SQL as the owner."""
-        self._query(statement)
+        self.query(statement)
 
     def count(self, table: str) -> int:
         """Return the number of rows in a table."""
-        return int(self._query(f"SELECT count(*) FROM {table}")[0][0])
+        return int(self.query(f"SELECT count(*) FROM {table}")[0][0])
 
     def wait_over(self, job: dict[str, Any], seconds: float = 60) -> dict[str, Any]:
         """Wait for a job's end and return it."""
@@ -125,11 +128,12 @@ class System:
             "the load is held up",
         )
 
-    def _query(self, statement: str) -> list[tuple[Any, ...]]:
+    def query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Run SQL as the owner and return its rows."""
         connection = psycopg2.connect(self.database.dsn_for("owner"))
         try:
             with connection, connection.cursor() as cursor:
-                cursor.execute(statement)
+                cursor.execute(statement, parameters or None)
                 return cursor.fetchall() if cursor.description else []
         finally:
             connection.close()
@@ -149,4 +153,5 @@ class System:
             "ADSP_SOURCE_ROOTS": json.dumps([str(self.incoming)]),
             "ADSP_UPLOAD_DIR": str(self.folder / "uploads"),
             "ADSP_API_PORT": str(self.port),
+            **self.variables,
         }

@@ -1,0 +1,25 @@
+"""The command that does harm to a system of its own and checks that nothing is lost or loaded twice."""
+
+import subprocess
+import sys
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+from tools.bootstrap.locations import ROOT
+
+
+@task(
+    help={
+        "seeds": "How many episodes, each with faults of its own.",
+        "minutes": "Begin no episode after so many minutes.",
+        "seed": "The first seed; the same seed chooses the same faults.",
+    }
+)
+def faults(_context: Context, seeds: int = 20, minutes: float = 60.0, seed: int = 1) -> None:
+    """Kill, freeze and cut a system of its own by seed; every row must be there once in the end."""
+    arguments = ["--seeds", str(seeds), "--minutes", str(minutes), "--seed", str(seed)]
+    command = [sys.executable, "-m", "tests.faults.checker", *arguments]
+    if subprocess.run(command, cwd=ROOT, check=False).returncode:
+        raise Exit("the check of faults failed: what is wrong stands above", code=1)
