@@ -2,10 +2,11 @@
 
 from invoke.collection import Collection
 
-from tools.tasks import checks, database, faults, jobs, stack
+from tools.tasks import checks, database, faults, jobs, keys, stack
 
 namespace = Collection.from_module(stack)
 for module in (jobs, checks, faults):
     for task in Collection.from_module(module).tasks.values():
         namespace.add_task(task)
 namespace.add_collection(Collection.from_module(database), name="db")
+namespace.add_collection(Collection.from_module(keys), name="keys")

@@ -1,5 +1,6 @@
 """Talk to the api of a running stack: what the commands and the end-to-end tests use."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -9,6 +10,7 @@ import httpx
 from libs.common.errors import AdspError
 from libs.common.states import END_STATES
 
+KEY_VARIABLE = "ADSP_API_KEY"
 READ_BLOCK = 1 << 20
 REPLAY_TIMEOUT = 600.0
 """The api answers a replay when all failed rows are written."""
@@ -27,8 +29,13 @@ class RefusedRequest(AdspError):
 class Client:
     """A small client of the REST API; close it or use it as a context manager."""
 
-    def __init__(self, base_url: str, timeout: float = 30.0) -> None:
-        self._http = httpx.Client(base_url=base_url, timeout=timeout, trust_env=False)
+    def __init__(self, base_url: str, timeout: float = 30.0, key: str | None = None) -> None:
+        """Prepare the client; without a key it sends that of the environment, if there is one."""
+        held = key or os.environ.get(KEY_VARIABLE)
+        headers = {"Authorization": f"Bearer {held}"} if held else {}
+        self._http = httpx.Client(
+            base_url=base_url, timeout=timeout, headers=headers, trust_env=False
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -40,6 +40,7 @@ class JobRequest:
     force: bool = False
     due_at: datetime | None = None
     request_id: str | None = None
+    owner: str | None = None
     replay_of: UUID | None = None
     definition: DatasetDefinition | None = None
 
@@ -78,8 +79,13 @@ def find_job(session: Session, job_id: UUID) -> Job:
     """Return the job, or raise `NotFound`."""
     job = session.get(Job, job_id)
     if job is None:
-        raise NotFound("job-unknown", f"there is no job {job_id}; GET /v1/jobs lists them")
+        raise unknown_job(job_id)
     return job
+
+
+def unknown_job(job_id: UUID) -> NotFound:
+    """Make the error for a job that is not there, or not there for whoever asks."""
+    return NotFound("job-unknown", f"there is no job {job_id}; GET /v1/jobs lists them")
 
 
 def today_for(definition: DatasetDefinition) -> date:
@@ -115,6 +121,7 @@ def create_job(session: Session, request: JobRequest) -> Job:
         due_at=request.due_at,
         force=request.force,
         request_id=request.request_id,
+        owner=request.owner,
         replay_of=request.replay_of,
         next_attempt_at=datetime.now(UTC) + RESEND_AFTER,
     )

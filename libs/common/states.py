@@ -29,6 +29,14 @@ class ChunkState(StrEnum):
     FAILED = "failed"
 
 
+class Scope(StrEnum):
+    """What an API key may do: `read` GETs, `submit` what starts or stops jobs, `admin` everything."""
+
+    READ = "read"
+    SUBMIT = "submit"
+    ADMIN = "admin"
+
+
 class Trigger(StrEnum):
     """What started a job."""
 

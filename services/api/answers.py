@@ -14,6 +14,9 @@ Responses = dict[int | str, dict[str, Any]]
 
 _PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _DESCRIPTIONS = {
+    401: "No API key, or one that is unknown or revoked.",
+    403: "The key lacks the scope that this needs.",
+    404: "It is not there, or belongs to another owner.",
     422: "Something given is wrong: `code` names it, `detail` says how to mend it.",
     503: "A server that the api needs is away; try again after `Retry-After` seconds.",
 }
@@ -28,6 +31,10 @@ def problems(*statuses: int) -> Responses:
         }
         for status in statuses
     }
+
+
+REFUSALS: Responses = problems(401, 403)
+"""What every call that needs a key may answer."""
 
 
 def add_problem_schema(document: dict[str, Any]) -> None:

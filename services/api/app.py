@@ -19,8 +19,9 @@ from services.api import (
     uploads,
 )
 from services.api.abandoned_uploads import keep_removing
-from services.api.answers import add_problem_schema
+from services.api.answers import REFUSALS, add_problem_schema
 from services.api.api_metrics import ApiMetrics
+from services.api.authentication import Authentication
 from services.api.body_limit import BodyLimit
 from services.api.database_faults import install_database_handlers
 from services.api.problems import install_problem_handlers
@@ -37,7 +38,9 @@ DESCRIPTION = """Lands daily files in PostgreSQL.
 
 A job is one load of one source into a dataset's table. Every record ends in exactly one place:
 loaded, failed (with the reason) or superseded. Errors are `application/problem+json` (RFC 9457)
-with a stable `code`; `X-Request-ID` is taken, returned and carried to every service.
+with a stable `code`. Every call but the probes needs an API key with the scope that the operation
+names (`read`, `submit`, `admin`); a key sees the jobs of its owner. `X-Request-ID` is taken,
+returned and carried to every service.
 """
 
 
@@ -53,8 +56,11 @@ class Api(FastAPI):
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings = app.state.wiring.settings
     log.info("service_started", service=SERVICE, version=VERSION)
-    sweeper = asyncio.create_task(keep_removing(app.state.wiring.settings.upload_dir))
+    if not settings.auth:
+        log.warning("auth_off", host=settings.api_host, cure="set ADSP_AUTH=on to ask for API keys")
+    sweeper = asyncio.create_task(keep_removing(settings.upload_dir))
     try:
         yield
     finally:
@@ -79,9 +85,11 @@ def create_app(settings: ApiSettings) -> Api:
     install_database_handlers(app)
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(Authentication, wiring=wiring)
     app.add_middleware(RequestLog, metrics=wiring.metrics)
-    for noun in (health, jobs, cancelling, failed_rows, replays, datasets, uploads, tasks):
-        app.include_router(noun.router)
+    app.include_router(health.router)
+    for noun in (jobs, cancelling, failed_rows, replays, datasets, uploads, tasks):
+        app.include_router(noun.router, responses=REFUSALS)
     app.include_router(web.router)
     _expect_requests(app, wiring.metrics)
     return app

@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session
 
 from libs.common.db.models import Chunk, Job
 from libs.common.errors import Conflict, PublishFault
-from libs.common.lifecycle import find_job, lock_job, record_end
+from libs.common.lifecycle import lock_job, record_end
 from libs.common.log import get_logger
 from libs.common.states import END_STATES, JobState
 from services.api.answers import Responses, problems
+from services.api.callers import Caller, Submitter
 from services.api.documents import JobDocument
 from services.api.jobs import describe_job
 from services.api.wiring import Wired, Wiring
@@ -42,10 +43,10 @@ _ANSWERS: Responses = {
     summary="Cancel a job",
     responses=_ANSWERS,
 )
-def cancel_job(wiring: Wired, response: Response, job_id: UUID) -> JobDocument:
+def cancel_job(wiring: Wired, caller: Submitter, response: Response, job_id: UUID) -> JobDocument:
     """Stop a job. An atomic one leaves no rows; of a chunked one, the chunks that are done stay and count."""
     with wiring.sessions.begin() as session:
-        job = _locked(session, job_id)
+        job = _locked(session, caller, job_id)
         asked_now = job.state is not JobState.CANCELLED and _request(session, job)
         document = describe_job(session, job)
     if asked_now:
@@ -57,9 +58,10 @@ def cancel_job(wiring: Wired, response: Response, job_id: UUID) -> JobDocument:
     return document
 
 
-def _locked(session: Session, job_id: UUID) -> Job:
+def _locked(session: Session, caller: Caller, job_id: UUID) -> Job:
     """Return the job with its row locked, or raise `NotFound`."""
-    return lock_job(session, job_id) or find_job(session, job_id)
+    job = caller.find_job(session, job_id)
+    return lock_job(session, job_id) or job
 
 
 def _request(session: Session, job: Job) -> bool:

@@ -41,10 +41,11 @@ _CURES: dict[str, tuple[str, str]] = {
 def install_database_handlers(app: FastAPI) -> None:
     """Make an error of Postgres in any request a problem, never a bare 500."""
     for error in (DBAPIError, PoolTimeoutError, psycopg2.Error):
-        app.exception_handler(error)(_on_database_error)
+        app.exception_handler(error)(answer_database_error)
 
 
-async def _on_database_error(request: Request, exc: Exception) -> JSONResponse:
+async def answer_database_error(request: Request, exc: Exception) -> JSONResponse:
+    """Answer with the problem for an error of Postgres, or raise it when it is a defect of the api."""
     error = exc.orig if isinstance(exc, DBAPIError) else exc
     path = request.scope["path"]
     if isinstance(error, psycopg2.DataError):

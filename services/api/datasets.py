@@ -16,6 +16,7 @@ from libs.common.lifecycle import find_dataset
 from libs.common.log import get_logger
 from libs.common.statements import read_statement
 from services.api.answers import Responses, problems
+from services.api.callers import Administrator, Reader
 from services.api.documents import DatasetDocument
 from services.api.pages import Page, PageQuery, read_token, write_token
 from services.api.wiring import Wired
@@ -49,7 +50,11 @@ _PUT_ANSWERS: Responses = {
     responses=_PUT_ANSWERS,
 )
 def put_dataset(
-    wiring: Wired, name: DatasetName, body: DatasetDefinition, response: Response
+    wiring: Wired,
+    _caller: Administrator,
+    name: DatasetName,
+    body: DatasetDefinition,
+    response: Response,
 ) -> DatasetDocument:
     """Store a definition; jobs under way keep the one that they were made under."""
     with wiring.sessions.begin() as session:
@@ -74,7 +79,7 @@ def put_dataset(
     summary="Show a dataset",
     responses=problems(404, 422, 503),
 )
-def get_dataset(wiring: Wired, name: DatasetName) -> DatasetDocument:
+def get_dataset(wiring: Wired, _caller: Reader, name: DatasetName) -> DatasetDocument:
     """Show a dataset's definition."""
     with wiring.sessions() as session:
         return DatasetDocument.of(find_dataset(session, name))
@@ -86,7 +91,9 @@ def get_dataset(wiring: Wired, name: DatasetName) -> DatasetDocument:
     summary="List datasets",
     responses=problems(422, 503),
 )
-def list_datasets(wiring: Wired, asked: Annotated[PageQuery, Query()]) -> Page[DatasetDocument]:
+def list_datasets(
+    wiring: Wired, _caller: Reader, asked: Annotated[PageQuery, Query()]
+) -> Page[DatasetDocument]:
     """List datasets by name."""
     query = select(Dataset).order_by(Dataset.name).limit(asked.page_size + 1)
     after = read_token(asked.page_token, _name, "datasets")

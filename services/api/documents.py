@@ -90,6 +90,9 @@ class JobDocument(BaseModel):
     attempt: int = Field(description="Times that planning was begun.")
     error: JobErrorDocument | None
     duplicate_of: UUID | None = Field(description="The job that has loaded the same content.")
+    owner: str | None = Field(
+        description="Owner of the API key that made it; null: the schedule, or an api without keys."
+    )
     replay_of: UUID | None = Field(description="The job whose failed rows this one loads.")
 
     @classmethod

@@ -8,9 +8,9 @@ from pydantic import Field
 from sqlalchemy import Select, select
 
 from libs.common.db.models import FailedRow
-from libs.common.lifecycle import find_job
 from libs.common.states import ErrorCode
 from services.api.answers import Responses, problems
+from services.api.callers import Caller, Reader
 from services.api.documents import FailedRowDocument
 from services.api.export import ExportResponse, export_rows, read_source_header, require_header
 from services.api.pages import Page, PageQuery, read_token, write_token
@@ -48,6 +48,7 @@ _ANSWERS: Responses = {
 )
 def list_failed_rows(
     wiring: Wired,
+    caller: Reader,
     job_id: UUID,
     asked: Annotated[FailedRowQuery, Query()],
     accept: Annotated[str, Header(include_in_schema=False)] = "",
@@ -55,14 +56,14 @@ def list_failed_rows(
     """List failed rows in the order of the file."""
     form = asked.form or _preferred_form(accept)
     if form == "csv":
-        return _export(wiring, job_id, asked.error_code)
+        return _export(wiring, caller, job_id, asked.error_code)
     if form == "source":
-        return _export_source(wiring, job_id, asked.error_code)
-    return page_of_failed_rows(wiring, job_id, asked)
+        return _export_source(wiring, caller, job_id, asked.error_code)
+    return page_of_failed_rows(wiring, caller, job_id, asked)
 
 
 def page_of_failed_rows(
-    wiring: Wiring, job_id: UUID, asked: FailedRowQuery
+    wiring: Wiring, caller: Caller, job_id: UUID, asked: FailedRowQuery
 ) -> Page[FailedRowDocument]:
     """Return a page of a job's failed rows in the order of the file."""
     scope = ("failed-rows", job_id, asked.error_code)
@@ -71,7 +72,7 @@ def page_of_failed_rows(
     if after is not None:
         query = query.where(FailedRow.byte_offset > after)
     with wiring.sessions() as session:
-        find_job(session, job_id)
+        caller.find_job(session, job_id)
         rows = list(session.scalars(query))
     shown = rows[: asked.page_size]
     token = write_token(shown[-1].byte_offset, *scope) if len(rows) > len(shown) else None
@@ -84,11 +85,13 @@ def _preferred_form(accept: str) -> Literal["json", "csv"]:
     return "csv" if "text/csv" in types and "application/json" not in types else "json"
 
 
-def _export(wiring: Wiring, job_id: UUID, error_code: ErrorCode | None) -> ExportResponse:
+def _export(
+    wiring: Wiring, caller: Caller, job_id: UUID, error_code: ErrorCode | None
+) -> ExportResponse:
     """Stream every failed row; what can be refused is refused before the first byte."""
     settings = wiring.settings
     with wiring.sessions() as session:
-        job = find_job(session, job_id)
+        job = caller.find_job(session, job_id)
     blocks = export_rows(
         wiring.sessions(),
         _of_job(job_id, error_code),
@@ -99,10 +102,12 @@ def _export(wiring: Wiring, job_id: UUID, error_code: ErrorCode | None) -> Expor
     return ExportResponse(blocks, f"failed-rows-{job_id}.csv")
 
 
-def _export_source(wiring: Wiring, job_id: UUID, error_code: ErrorCode | None) -> ExportResponse:
+def _export_source(
+    wiring: Wiring, caller: Caller, job_id: UUID, error_code: ErrorCode | None
+) -> ExportResponse:
     """Stream the failed rows as a file like the one they came from."""
     with wiring.sessions() as session:
-        job = find_job(session, job_id)
+        job = caller.find_job(session, job_id)
     is_open = FailedRow.error_code == ErrorCode.MALFORMED_QUOTE
     raws = (
         _of_job(job_id, error_code)

@@ -6,8 +6,8 @@ so that twins that come at the same time wait for each other and only the first 
 
 import hashlib
 import re
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, replace
+from typing import Annotated, Self
 from uuid import UUID
 
 from fastapi import Header
@@ -37,6 +37,10 @@ class KeyedRequest:
     key: str
     route: str
     digest: str
+
+    def of_owner(self, owner: str | None) -> Self:
+        """Return the request as one of its owner's own: two owners may choose the same key."""
+        return self if owner is None else replace(self, route=f"{self.route} of {owner}")
 
 
 def keyed(key: str | None, route: str, *content: str | bytes) -> KeyedRequest | None:

@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 
 from libs.common.datasets import DATASET_NAME_PATTERN
 from libs.common.db.models import Job
-from libs.common.lifecycle import JobRequest, find_job
+from libs.common.lifecycle import JobRequest
 from libs.common.statements import read_statement
-from libs.common.states import JobState, Trigger
+from libs.common.states import JobState, Scope, Trigger
 from services.api.answers import JOB_ACCEPTED, accepted, problems
+from services.api.callers import Caller, Reader, Submitter
 from services.api.documents import IsoDate, JobCreation, JobDocument, TriggerRequest
 from services.api.idempotency import IdempotencyKeyHeader, keyed
 from services.api.pages import Page, PageQuery, read_token, write_token
@@ -43,13 +44,14 @@ class JobQuery(PageQuery):
 )
 def trigger_job(
     wiring: Wired,
+    caller: Submitter,
     response: Response,
     body: Annotated[TriggerRequest | None, Body()] = None,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JobDocument:
     """Load the daily dataset, or what the optional body says."""
     request = body or TriggerRequest()
-    return _submit(wiring, response, "POST /trigger-job", request, idempotency_key)
+    return _submit(wiring, caller, response, "POST /trigger-job", request, idempotency_key)
 
 
 @router.post(
@@ -61,20 +63,25 @@ def trigger_job(
 )
 def create_job(
     wiring: Wired,
+    caller: Submitter,
     response: Response,
     body: JobCreation,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JobDocument:
     """Load a source into a dataset; what is left out comes from the dataset."""
-    return _submit(wiring, response, "POST /v1/jobs", body, idempotency_key)
+    return _submit(wiring, caller, response, "POST /v1/jobs", body, idempotency_key)
 
 
 @router.get("/v1/jobs", operation_id="listJobs", summary="List jobs", responses=problems(422, 503))
-def list_jobs(wiring: Wired, asked: Annotated[JobQuery, Query()]) -> Page[JobDocument]:
-    """List jobs, the newest first."""
+def list_jobs(
+    wiring: Wired, caller: Reader, asked: Annotated[JobQuery, Query()]
+) -> Page[JobDocument]:
+    """List the jobs of the key's owner, with the scope `admin` all jobs, the newest first."""
     filters = asked.model_dump(exclude={"page_size", "page_token"}, exclude_none=True)
     scope = ("jobs", *sorted(filters.items()))
     query = select(Job).filter_by(**filters).order_by(Job.id.desc()).limit(asked.page_size + 1)
+    if not caller.may(Scope.ADMIN):
+        query = query.where(Job.owner == caller.owner)
     after = read_token(asked.page_token, UUID, *scope)
     if after is not None:
         query = query.where(Job.id < after)
@@ -91,10 +98,10 @@ def list_jobs(wiring: Wired, asked: Annotated[JobQuery, Query()]) -> Page[JobDoc
     summary="Show a job",
     responses=problems(404, 422, 503),
 )
-def get_job(wiring: Wired, job_id: UUID) -> JobDocument:
+def get_job(wiring: Wired, caller: Reader, job_id: UUID) -> JobDocument:
     """Show a job as it is now; the counts of a running one grow while it loads."""
     with wiring.sessions() as session:
-        return describe_job(session, find_job(session, job_id))
+        return describe_job(session, caller.find_job(session, job_id))
 
 
 def describe_job(session: Session, job: Job) -> JobDocument:
@@ -107,6 +114,7 @@ def describe_job(session: Session, job: Job) -> JobDocument:
 
 def _submit(
     wiring: Wiring,
+    caller: Caller,
     response: Response,
     route: str,
     body: TriggerRequest,
@@ -120,6 +128,7 @@ def _submit(
         data_date=body.data_date,
         force=body.force,
         request_id=structlog.contextvars.get_contextvars().get("request_id"),
+        owner=caller.owner,
     )
     return accepted(submit_job(wiring, request, keyed_request), response)
 

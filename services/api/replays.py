@@ -20,10 +20,11 @@ from starlette.concurrency import run_in_threadpool
 from libs.common.datasets import DatasetDefinition
 from libs.common.db.models import FailedRow, Job
 from libs.common.errors import Conflict
-from libs.common.lifecycle import JobRequest, find_dataset, find_job
+from libs.common.lifecycle import JobRequest, find_dataset
 from libs.common.replays import DAMAGED, definition_of_replay, replayable_rows
 from libs.common.states import END_STATES, LOADED_STATES, ErrorCode, JobState, Trigger
 from services.api.answers import JOB_ACCEPTED, accepted, problems
+from services.api.callers import Caller, Submitter
 from services.api.documents import JobDocument
 from services.api.export import require_header
 from services.api.idempotency import IdempotencyKeyHeader, keyed
@@ -84,6 +85,7 @@ async def replay_job(
     request: Request,
     response: Response,
     wiring: Wired,
+    caller: Submitter,
     job_id: UUID,
     asked: Annotated[ReplayQuery, Query()],
     idempotency_key: IdempotencyKeyHeader = None,
@@ -92,7 +94,7 @@ async def replay_job(
     keyed(idempotency_key, "")  # a bad key is refused before the file is taken
     _refuse_other_than_file(request)
     refuse_declared_size(request, wiring.settings.max_upload_bytes)
-    replayed = await run_in_threadpool(_find_replayed, wiring, job_id)
+    replayed = await run_in_threadpool(_find_replayed, wiring, caller, job_id)
     corrected = await receive_file(request, wiring, f"corrected-{job_id}.csv")
     if corrected is None and _media_type(request) == "text/csv":
         raise empty_body()
@@ -107,6 +109,7 @@ async def replay_job(
         data_date=replayed.job.data_date,
         force=asked.force,
         request_id=structlog.contextvars.get_contextvars().get("request_id"),
+        owner=replayed.job.owner,
         replay_of=job_id,
         definition=definition_of_replay(
             replayed.job.parsed_definition(), replayed.current, "auto" if corrected else "none"
@@ -134,10 +137,10 @@ def _refuse_other_than_file(request: Request) -> None:
         )
 
 
-def _find_replayed(wiring: Wiring, job_id: UUID) -> Replayed:
+def _find_replayed(wiring: Wiring, caller: Caller, job_id: UUID) -> Replayed:
     """Return the job if it has rows to replay, or raise `NotFound` or `Conflict`."""
     with wiring.sessions() as session:
-        job = find_job(session, job_id)
+        job = caller.find_job(session, job_id)
         if job.state not in END_STATES:
             raise Conflict(
                 "job-not-ended",

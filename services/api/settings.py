@@ -1,6 +1,9 @@
 """The api's settings, read once in `main`."""
 
-from pydantic import Field
+from ipaddress import ip_address
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from libs.common.datasets import DATASET_NAME_PATTERN
 from libs.common.metrics import BuildSettings
@@ -12,6 +15,10 @@ class ApiSettings(BuildSettings, DatabaseSettings, MessagingSettings, SourceSett
 
     api_host: str = Field("127.0.0.1", description="Address that the api listens on.")
     api_port: int = Field(8000, ge=0, le=65535, description="Port; 0 lets the system choose.")
+    auth: bool = Field(
+        default=True,
+        description="Ask for API keys; off only for a demo that listens on loopback alone.",
+    )
     daily_dataset: str = Field(
         "items", pattern=DATASET_NAME_PATTERN, description="What POST /trigger-job loads."
     )
@@ -20,3 +27,20 @@ class ApiSettings(BuildSettings, DatabaseSettings, MessagingSettings, SourceSett
     readiness_timeout: float = Field(
         2.0, gt=0, description="Seconds that each server has to answer /readyz."
     )
+
+    @model_validator(mode="after")
+    def _refuse_open_api(self) -> Self:
+        """Refuse to serve whoever comes from elsewhere without a key."""
+        if not self.auth and not _is_loopback(self.api_host):
+            raise ValueError(
+                f"ADSP_AUTH is off and ADSP_API_HOST is {self.api_host}: anyone could load data; "
+                "leave ADSP_AUTH on, or listen on 127.0.0.1"
+            )
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

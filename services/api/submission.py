@@ -56,6 +56,7 @@ def submit_job(wiring: Wiring, request: JobRequest, keyed: KeyedRequest | None) 
 
     Raises `BadInput` (nothing was recorded) and `OutcomeUnknown`.
     """
+    keyed = keyed and keyed.of_owner(request.owner)
     with wiring.sessions() as session:
         submission = _record(wiring, session, request, keyed)
         _commit(session)

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from libs.common.db.models import Job
 from libs.common.errors import NotFound
 from services.api.answers import problems
+from services.api.callers import Caller, Reader
 from services.api.problems import unavailable
 from services.api.wiring import Wired, Wiring
 
@@ -21,7 +22,6 @@ router = APIRouter(tags=["tasks"])
 TASK_ID_PATTERN = (
     r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(\.(\d{1,9}|finish))?$"
 )
-_PENDING = "PENDING"
 
 
 class TaskErrorDocument(BaseModel):
@@ -49,6 +49,7 @@ class TaskDocument(BaseModel):
 )
 def get_task(
     wiring: Wired,
+    caller: Reader,
     task_id: Annotated[
         str,
         Path(
@@ -58,6 +59,7 @@ def get_task(
     ],
 ) -> TaskDocument:
     """Show how a task ended; PENDING when it has not, or when its result has expired."""
+    _require_job(wiring, caller, task_id)
     try:
         meta = wiring.celery.backend.get_task_meta(task_id, cache=False)
     except (RedisError, BackendError, KombuError, OSError) as exc:
@@ -66,15 +68,14 @@ def get_task(
             "Redis, which keeps the results of tasks, does not answer; "
             "GET /v1/jobs/{id} tells the job's state all the same",
         ) from exc
-    if meta["status"] == _PENDING:
-        _require_job(wiring, task_id)
     return _document(task_id, meta)
 
 
-def _require_job(wiring: Wiring, task_id: str) -> None:
-    """Raise `NotFound` for the task of no job: Celery itself calls every unknown id pending."""
+def _require_job(wiring: Wiring, caller: Caller, task_id: str) -> None:
+    """Raise `NotFound` for the task of no job, which Celery calls pending, or of a job of another owner."""
     with wiring.sessions() as session:
-        if session.get(Job, UUID(task_id.partition(".")[0])) is None:
+        job = session.get(Job, UUID(task_id.partition(".")[0]))
+        if job is None or not caller.sees(job):
             raise NotFound(
                 "task-unknown", f"there is no task {task_id}; tasks are called as their job's id"
             )

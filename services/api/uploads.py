@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from libs.common.lifecycle import JobRequest, find_dataset
 from libs.common.states import Trigger
 from services.api.answers import JOB_ACCEPTED, accepted, problems
+from services.api.callers import Submitter
 from services.api.datasets import DatasetName
 from services.api.documents import IsoDate, JobDocument
 from services.api.idempotency import IdempotencyKeyHeader, keyed
@@ -61,6 +62,7 @@ async def upload_file(
     request: Request,
     response: Response,
     wiring: Wired,
+    caller: Submitter,
     name: DatasetName,
     asked: Annotated[UploadQuery, Query()],
     idempotency_key: IdempotencyKeyHeader = None,
@@ -80,6 +82,7 @@ async def upload_file(
         data_date=asked.data_date,
         force=asked.force,
         request_id=structlog.contextvars.get_contextvars().get("request_id"),
+        owner=caller.owner,
     )
     keyed_request = keyed(
         idempotency_key,

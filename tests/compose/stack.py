@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from libs.common.stack.ports import free_ports
+from libs.common.states import Scope
 from libs.common.testing.waiting import wait_for
 from tests.compose.engine import Engine, run
 from tests.compose.images import REPOSITORY
 from tools.client import Client, is_over
+from tools.keystore import COMPOSE_PSQL, KeyStore
 from tools.localstack.passwords import ensure_passwords
 
 PROJECT = "adsptest"
@@ -30,6 +32,7 @@ class ComposeStack:
     folder: Path
     api_port: int = field(default=0)
     prometheus_port: int = field(default=0)
+    key: str | None = field(default=None)
 
     def prepare(self) -> None:
         """Copy what the compose file names, readable for the users of the containers."""
@@ -53,6 +56,7 @@ class ComposeStack:
         """Start everything and wait until our services and the servers are healthy."""
         self.compose("up", "--detach", *options, *SERVICES)
         wait_for(self._all_healthy, _READY_SECONDS, "every container is healthy")
+        self.key = self.key or self._make_key()
 
     def down(self, *options: str) -> None:
         """Stop and remove the containers; the volumes stay unless `--volumes` is given."""
@@ -61,7 +65,7 @@ class ComposeStack:
     @property
     def client(self) -> Client:
         """Return a new client of the api at its published port."""
-        return Client(f"http://127.0.0.1:{self.api_port}")
+        return Client(f"http://127.0.0.1:{self.api_port}", key=self.key)
 
     def wait_over(self, job: dict[str, Any], seconds: float = 120) -> dict[str, Any]:
         """Wait for a job's end and return it."""
@@ -77,6 +81,14 @@ class ComposeStack:
         """Return what the engine knows about a container."""
         described: list[dict[str, Any]] = json.loads(self.engine.docker("inspect", container))
         return described[0]
+
+    def _make_key(self) -> str:
+        """Make a key as `./dev keys create` does."""
+        command = ["docker-compose", "--project-name", PROJECT]
+        command += ["--project-directory", str(self.folder)]
+        command += ["--file", str(self.folder / "docker-compose.yml")]
+        store = KeyStore([*command, *COMPOSE_PSQL], self.engine.environment)
+        return store.create("compose tests", "tests", [Scope.ADMIN]).text
 
     def _all_healthy(self) -> bool:
         found = {service: self.containers(service) for service in SERVICES}

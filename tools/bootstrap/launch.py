@@ -12,13 +12,18 @@ from tools.bootstrap.environments import activated, development_environment
 from tools.bootstrap.errors import BootstrapError
 from tools.bootstrap.locations import ROOT
 
+GROUPS = frozenset({"db", "keys"})
+"""Commands of a group may be written with a space, as most people do: `keys create` is `keys.create`."""
+
 
 def invoke_arguments(arguments: list[str]) -> list[str]:
-    """Translate the command line: none means the list, and what follows `pants` is Pants' own."""
+    """Translate the command line: none is the list, what follows `pants` is Pants' own, a group's command has a dot."""
     if not arguments:
         return ["--list"]
     if arguments[0] == "pants" and arguments[1:2] != ["--"]:
         return ["pants", "--", shlex.join(arguments[1:])]
+    if arguments[0] in GROUPS and arguments[1:] and not arguments[1].startswith("-"):
+        return [f"{arguments[0]}.{arguments[1]}", *arguments[2:]]
     return arguments
 
 

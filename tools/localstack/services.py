@@ -90,6 +90,8 @@ def _environment(
         ours["ADSP_DATABASE_URL"] = addresses.database_url(service.role)
     if service.name == "api":
         ours |= {"ADSP_API_HOST": LOOPBACK, "ADSP_API_PORT": str(ports.api)}
+        # A demo on loopback needs no key, unless the caller asks for them.
+        ours["ADSP_AUTH"] = os.environ.get("ADSP_AUTH", "off")
     else:
         ours["ADSP_METRICS_PORT"] = str(ports.metrics[service.name])
     return {**os.environ, **ours}

@@ -71,7 +71,7 @@ def init(_context: Context, file: str = str(SAMPLE)) -> None:
 def shell(_context: Context) -> None:
     """Open psql on the running stack's database, as its owner."""
     with plain_errors():
-        psql, variables = _psql()
+        psql, variables = psql_command()
     os.execve(psql, [psql], variables)  # noqa: S606  # psql takes over the terminal
 
 
@@ -79,7 +79,7 @@ def shell(_context: Context) -> None:
 def run(_context: Context, command: str) -> None:
     """Run SQL in the running stack's database, as its owner; exits 1 when it fails."""
     with plain_errors():
-        psql, variables = _psql()
+        psql, variables = psql_command()
     arguments = [psql, "--no-psqlrc", "--set=ON_ERROR_STOP=1", f"--command={command}"]
     if subprocess.run(arguments, env=variables, check=False).returncode != 0:
         raise Exit(code=1)
@@ -100,7 +100,7 @@ def _address(variable: str) -> str:
     return given or environment(control.running_state(Layout.of_checkout()))[variable]
 
 
-def _psql() -> tuple[str, Mapping[str, str]]:
+def psql_command() -> tuple[str, Mapping[str, str]]:
     """Return the program and the environment that leads it to the database."""
     parts = parse_dsn(database_url().replace("+psycopg2", "", 1))
     variables = {name: parts[part] for part, name in _LIBPQ_VARIABLES.items() if part in parts}

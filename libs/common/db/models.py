@@ -154,6 +154,7 @@ class Job(Base):
             postgresql_where=text("finished_at IS NOT NULL"),
         ),
         Index("ix_jobs_replay_of", "replay_of", postgresql_where=text("replay_of IS NOT NULL")),
+        Index("ix_jobs_owner_id", "owner", "id", postgresql_where=text("owner IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
@@ -174,6 +175,9 @@ class Job(Base):
     error_code: Mapped[str | None]
     error_message: Mapped[str | None]
     request_id: Mapped[str | None]
+    owner: Mapped[str | None] = mapped_column(
+        comment="Owner of the API key that made it; NULL: the schedule, or an api without keys."
+    )
     replay_of: Mapped[UUID | None] = mapped_column(ForeignKey(f"{SCHEMA}.jobs.id"))
     duplicate_of: Mapped[UUID | None] = mapped_column(ForeignKey(f"{SCHEMA}.jobs.id"))
 
@@ -348,7 +352,9 @@ class IdempotencyKey(Base):
     __tablename__ = "idempotency_keys"
 
     key: Mapped[str] = mapped_column(primary_key=True)
-    route: Mapped[str] = mapped_column(primary_key=True, comment="Method and path of the request.")
+    route: Mapped[str] = mapped_column(
+        primary_key=True, comment="Method and path of the request, and the owner of its API key."
+    )
     request_hash: Mapped[str] = mapped_column(
         comment="SHA-256 of the request that came with it, hex."
     )
@@ -356,6 +362,28 @@ class IdempotencyKey(Base):
         ForeignKey(f"{SCHEMA}.jobs.id", ondelete="CASCADE"), index=True
     )
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class KeyRecord(Base):
+    """An API key as the ledger knows it: enough to recognise it, not enough to use it."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (
+        CheckConstraint(
+            "scopes <@ ARRAY['read', 'submit', 'admin'] AND cardinality(scopes) > 0", name="scopes"
+        ),
+        CheckConstraint("octet_length(digest) = 32", name="digest_is_sha256"),
+        CheckConstraint("name <> '' AND owner <> ''", name="named"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True, comment="The public part of the key.")
+    name: Mapped[str] = mapped_column(comment="What it is for, to people.")
+    owner: Mapped[str] = mapped_column(comment="Whose jobs it sees; several keys may share one.")
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text()))
+    digest: Mapped[bytes] = mapped_column(comment="SHA-256 of the secret part.")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None] = mapped_column(comment="To within a minute.")
 
 
 items = Table(

@@ -84,6 +84,8 @@ def environment_for(
             "ADSP_DATABASE_URL": database.url_for(role),
             "ADSP_BROKER_URL": vhost.url,
             "ADSP_REDIS_URL": redis_url,
+            # Only tests of the keys themselves bring one.
+            "ADSP_AUTH": "off",
         }
 
     return variables

@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse
 
 from libs.common.lifecycle import count_failed_rows
 from libs.common.states import ErrorCode
+from services.api.callers import Reader
 from services.api.failed_rows import FailedRowQuery, page_of_failed_rows
 from services.api.jobs import JobQuery, get_job, list_jobs
 from services.api.pages import PageQuery
@@ -26,20 +27,22 @@ _HEADERS = {
 
 
 @router.get("/")
-def show_jobs(wiring: Wired, asked: Annotated[JobQuery, Query()]) -> HTMLResponse:
+def show_jobs(wiring: Wired, caller: Reader, asked: Annotated[JobQuery, Query()]) -> HTMLResponse:
     """Show the jobs, the newest first."""
     filters = asked.model_dump(mode="json", exclude={"page_token"}, exclude_unset=True)
     shown = {name: str(value) for name, value in filters.items() if value is not None}
-    return HTMLResponse(jobs_page(list_jobs(wiring, asked), shown), headers=_HEADERS)
+    return HTMLResponse(jobs_page(list_jobs(wiring, caller, asked), shown), headers=_HEADERS)
 
 
 @router.get("/jobs/{job_id}")
-def show_job(wiring: Wired, job_id: UUID, asked: Annotated[PageQuery, Query()]) -> HTMLResponse:
+def show_job(
+    wiring: Wired, caller: Reader, job_id: UUID, asked: Annotated[PageQuery, Query()]
+) -> HTMLResponse:
     """Show one job, what became of its records, and why some failed."""
-    job = get_job(wiring, job_id)
+    job = get_job(wiring, caller, job_id)
     query = FailedRowQuery(page_size=asked.page_size, page_token=asked.page_token)
-    failed = page_of_failed_rows(wiring, job_id, query)
-    replays = list_jobs(wiring, JobQuery(replay_of=job_id)).items
+    failed = page_of_failed_rows(wiring, caller, job_id, query)
+    replays = list_jobs(wiring, caller, JobQuery(replay_of=job_id)).items
     content = job_page(job, _count_reasons(wiring, job_id), failed, replays, asked.page_size)
     return HTMLResponse(content, headers=_HEADERS)
 

@@ -47,6 +47,7 @@ def settings_with(
             "redis_url": redis_url,
             "source_roots": [folder / "incoming"],
             "upload_dir": folder / "uploads",
+            "auth": False,
         }
         return ApiSettings(**{**defaults, **changes})
 

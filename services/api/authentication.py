@@ -1,0 +1,104 @@
+"""Let nobody in without a key: the middleware that runs before any route, known or not.
+
+    Authorization: Bearer KEY │ X-API-Key: KEY │ GET with Basic, password KEY ──► caller on the request's state
+    no key, a wrong or a revoked one ──► 401
+
+A browser sends no headers of its own, so that pages are read with HTTP Basic: any user name, the key as
+password. It is taken for reading alone, since a browser sends it along with another site's forms too.
+"""
+
+import base64
+import binascii
+
+import psycopg2
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from libs.common.api_keys import ApiKey
+from services.api.callers import ANYONE, KEY_HEADER, Caller
+from services.api.database_faults import answer_database_error
+from services.api.keys import recognise
+from services.api.problems import problem_response
+from services.api.wiring import Wiring
+
+OPEN_PATHS = frozenset(
+    {"/health", "/livez", "/readyz", "/metrics", "/docs", "/docs/oauth2-redirect", "/openapi.json"}
+)
+"""What needs no key: probes, Prometheus, and the description of the interface, which holds no data."""
+
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
+_FAULTS = (DBAPIError, PoolTimeoutError, psycopg2.Error)
+
+
+class Authentication:
+    """ASGI middleware that puts the caller on the state of each request, or answers 401."""
+
+    def __init__(self, app: ASGIApp, wiring: Wiring) -> None:
+        """Wrap `app`."""
+        self._app = app
+        self._sessions = wiring.sessions
+        self._is_on = wiring.settings.auth
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        found = await self._find_caller(Request(scope))
+        if isinstance(found, Response):
+            await found(scope, receive, send)
+            return
+        scope.setdefault("state", {})["caller"] = found
+        with structlog.contextvars.bound_contextvars(key_id=found.key_id, owner=found.owner):
+            await self._app(scope, receive, send)
+
+    async def _find_caller(self, request: Request) -> Caller | Response:
+        if not self._is_on or request.scope["path"] in OPEN_PATHS:
+            return ANYONE
+        sent = key_in(request.headers, allows_basic=request.method in _SAFE_METHODS)
+        key = ApiKey.parse(sent) if sent else None
+        try:
+            caller = await run_in_threadpool(recognise, self._sessions, key) if key else None
+        except _FAULTS as exc:
+            return await answer_database_error(request, exc)
+        return caller or _refusal(request, sent)
+
+
+def key_in(headers: Headers, *, allows_basic: bool) -> str | None:
+    """Return what was sent as a key."""
+    scheme, _, credentials = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return credentials.strip()
+    if scheme.lower() == "basic" and allows_basic:
+        return _password(credentials)
+    return headers.get(KEY_HEADER)
+
+
+def _password(credentials: str) -> str | None:
+    try:
+        return base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+
+
+def _refusal(request: Request, sent: str | None) -> Response:
+    """Say how to send a key; a browser is asked to ask its user for one."""
+    wants_page = "text/html" in request.headers.get("accept", "")
+    challenge = 'Basic realm="ADSP: the key is the password", charset="UTF-8"'
+    if sent is None:
+        code = "key-missing"
+        detail = (
+            "send an API key as 'Authorization: Bearer adsp_…' or 'X-API-Key: adsp_…'; "
+            "./dev keys create makes one"
+        )
+    else:
+        code = "key-unknown"
+        detail = "this API key is not known or was revoked; ./dev keys list shows those that hold"
+    headers = {"WWW-Authenticate": challenge if wants_page else 'Bearer realm="ADSP"'}
+    return problem_response(request.scope["path"], 401, code, detail, headers=headers)

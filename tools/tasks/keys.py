@@ -1,0 +1,79 @@
+"""Commands for API keys: create, list, revoke; in the local stack, or in that of Docker Compose."""
+
+import os
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from libs.common.states import Scope
+from tools.keystore import COMPOSE_PSQL, KeyStore
+from tools.localstack import control
+from tools.localstack.compose import compose_command
+from tools.localstack.layout import REPOSITORY, Layout
+from tools.tasks.database import psql_command
+from tools.tasks.stack import plain_errors
+
+_COLUMNS = ("id", "name", "owner", "scopes", "created_at", "last_used_at", "revoked_at")
+
+console = Console()
+
+
+@task(
+    iterable=["scope"],
+    help={
+        "name": "What the key is for, for example 'nightly feed of prices'.",
+        "owner": "Whose jobs it sees; keys of one owner see the same jobs.",
+        "scope": "read, submit or admin (which has all rights); give it again for a second one.",
+    },
+)
+def create(_context: Context, name: str, owner: str, scope: list[str]) -> None:
+    """Make an API key and print it; it is shown this once."""
+    unknown = set(scope) - set(Scope)
+    if unknown or not scope:
+        raise Exit("--scope is read, submit or admin; give one or more", code=1)
+    if not name or not owner:
+        raise Exit("--name and --owner must say something", code=1)
+    with plain_errors():
+        key = _store().create(name, owner, [Scope(word) for word in dict.fromkeys(scope)])
+    print(key.text)
+
+
+@task(name="list")
+def show(_context: Context) -> None:
+    """List the API keys, revoked ones too."""
+    with plain_errors():
+        keys = _store().all()
+    table = Table(*_COLUMNS)
+    for key in keys:
+        table.add_row(*(escape(_shown(key[column])) for column in _COLUMNS))
+    console.print(table)
+
+
+@task(positional=["key"], help={"key": "The key's id: the part between 'adsp_' and the next '_'."})
+def revoke(_context: Context, key: str) -> None:
+    """Revoke an API key: the next request with it is refused."""
+    with plain_errors():
+        _store().revoke(key)
+    console.print(f"The key {escape(key)} is revoked.")
+
+
+def _store() -> KeyStore:
+    """Return the keys of the database that is named, of the local stack, or of the compose stack."""
+    is_named = "ADSP_DATABASE_URL" in os.environ
+    if not is_named and not control.is_running(Layout.of_checkout()):
+        compose = compose_command()
+        if compose is not None:
+            command = [*compose, "--project-directory", str(REPOSITORY)]
+            return KeyStore([*command, *COMPOSE_PSQL], os.environ)
+    psql, variables = psql_command()
+    return KeyStore([psql], variables)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(value)
+    return "" if value is None else str(value)

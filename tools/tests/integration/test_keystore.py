@@ -1,0 +1,56 @@
+"""Keys are made, listed and revoked as a person does it, and never leave their maker whole."""
+
+import os
+
+import psycopg2
+import pytest
+from psycopg2.extensions import parse_dsn
+
+from libs.common.stack.binaries import client_program
+from libs.common.states import Scope
+from libs.common.testing.databases import ScratchDatabase
+from tools.keystore import KeyStore, KeyStoreFault
+
+
+@pytest.fixture
+def store(clean_database: ScratchDatabase) -> KeyStore:
+    """Give the keys of an empty ledger, as its owner."""
+    parts = parse_dsn(clean_database.dsn_for("owner"))
+    names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD"}
+    variables = {f"PG{names[part]}": parts[part] for part in names}
+    psql = str(client_program("psql"))
+    return KeyStore([psql], {**os.environ, **variables, "PGDATABASE": parts["dbname"]})
+
+
+def test_a_key_is_made_listed_and_revoked(store: KeyStore, clean_database: ScratchDatabase) -> None:
+    key = store.create('it\'s a "feed"; --', "prices", [Scope.READ, Scope.SUBMIT])
+    (listed,) = store.all()
+    store.revoke(key.id)
+    (revoked,) = store.all()
+
+    assert (listed["id"], listed["name"]) == (key.id, 'it\'s a "feed"; --')
+    assert (listed["owner"], listed["scopes"]) == ("prices", ["read", "submit"])
+    assert listed["revoked_at"] is None
+    assert revoked["revoked_at"]
+    assert key.secret not in str(listed)
+    assert key.digest.hex() not in str(listed)
+    connection = psycopg2.connect(clean_database.dsn_for("owner"))
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT digest FROM adsp.api_keys")
+            [(digest,)] = cursor.fetchall()
+    finally:
+        connection.close()
+    assert key.matches(bytes(digest))
+
+
+def test_a_key_that_is_not_there_cannot_be_revoked(store: KeyStore) -> None:
+    with pytest.raises(KeyStoreFault, match="there is no API key 0123"):
+        store.revoke("0123")
+
+
+def test_a_ledger_that_refuses_is_told_in_its_words(clean_database: ScratchDatabase) -> None:
+    nowhere = KeyStore([str(client_program("psql")), "--host=127.0.0.1", "--port=1"], os.environ)
+
+    with pytest.raises(KeyStoreFault, match="cannot be reached"):
+        nowhere.all()
