@@ -18,6 +18,8 @@ _DESCRIPTIONS = {
     403: "The key lacks the scope that this needs.",
     404: "It is not there, or belongs to another owner.",
     422: "Something given is wrong: `code` names it, `detail` says how to mend it.",
+    408: "Nothing more came of the body.",
+    429: "Too many requests or uploads; try again after `Retry-After` seconds.",
     503: "A server that the api needs is away; try again after `Retry-After` seconds.",
 }
 
@@ -33,7 +35,7 @@ def problems(*statuses: int) -> Responses:
     }
 
 
-REFUSALS: Responses = problems(401, 403)
+REFUSALS: Responses = problems(401, 403, 429)
 """What every call that needs a key may answer."""
 
 

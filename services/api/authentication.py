@@ -1,7 +1,7 @@
 """Let nobody in without a key: the middleware that runs before any route, known or not.
 
     Authorization: Bearer KEY │ X-API-Key: KEY │ GET with Basic, password KEY ──► caller on the request's state
-    no key, a wrong or a revoked one ──► 401
+    no key, a wrong or a revoked one ──► 401         too many requests of this key or address ──► 429
 
 A browser sends no headers of its own, so that pages are read with HTTP Basic: any user name, the key as
 password. It is taken for reading alone, since a browser sends it along with another site's forms too.
@@ -43,6 +43,7 @@ class Authentication:
         """Wrap `app`."""
         self._app = app
         self._sessions = wiring.sessions
+        self._limits = wiring.rate_limits
         self._is_on = wiring.settings.auth
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,15 +60,27 @@ class Authentication:
             await self._app(scope, receive, send)
 
     async def _find_caller(self, request: Request) -> Caller | Response:
-        if not self._is_on or request.scope["path"] in OPEN_PATHS:
+        """Return the caller, or the answer for one who may not pass; probes pass uncounted."""
+        if request.scope["path"] in OPEN_PATHS:
             return ANYONE
         sent = key_in(request.headers, allows_basic=request.method in _SAFE_METHODS)
-        key = ApiKey.parse(sent) if sent else None
         try:
-            caller = await run_in_threadpool(recognise, self._sessions, key) if key else None
+            caller, seconds = await run_in_threadpool(self._recognise, request, sent)
         except _FAULTS as exc:
             return await answer_database_error(request, exc)
+        if seconds:
+            return _too_many(request, seconds)
         return caller or _refusal(request, sent)
+
+    def _recognise(self, request: Request, sent: str | None) -> tuple[Caller | None, int]:
+        """Return the caller, None when there is none, and the seconds that he must wait."""
+        caller: Caller | None = ANYONE
+        if self._is_on:
+            key = ApiKey.parse(sent) if sent else None
+            caller = recognise(self._sessions, key) if key else None
+        address = request.client.host if request.client else "unknown"
+        who = f"key {caller.key_id}" if caller and caller.key_id else f"address {address}"
+        return caller, self._limits.count(who)
 
 
 def key_in(headers: Headers, *, allows_basic: bool) -> str | None:
@@ -85,6 +98,16 @@ def _password(credentials: str) -> str | None:
         return base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[2]
     except (binascii.Error, UnicodeDecodeError):
         return None
+
+
+def _too_many(request: Request, seconds: int) -> Response:
+    return problem_response(
+        request.scope["path"],
+        429,
+        "too-many-requests",
+        f"this key or address has asked too often; wait {seconds} s",
+        headers={"Retry-After": str(seconds)},
+    )
 
 
 def _refusal(request: Request, sent: str | None) -> Response:

@@ -1,5 +1,6 @@
 """Take the body of a request as a file in the upload area, and make the job that loads it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from fastapi import Request
@@ -34,14 +35,21 @@ def refuse_declared_size(request: Request, max_bytes: int) -> None:
         raise too_large(max_bytes)
 
 
-async def receive_file(request: Request, wiring: Wiring, filename: str) -> StoredUpload | None:
+async def receive_file(
+    request: Request, wiring: Wiring, filename: str, owner: str | None
+) -> StoredUpload | None:
     """Write the body to the upload area, or return None when it is empty; a part of it is never left behind."""
+    with wiring.upload_slots.taken(owner):
+        return await _receive(request, wiring, filename)
+
+
+async def _receive(request: Request, wiring: Wiring, filename: str) -> StoredUpload | None:
     settings = wiring.settings
     upload = await run_in_threadpool(
         IncomingUpload.begin, settings.upload_dir, filename, settings.max_upload_bytes
     )
     try:
-        async for block in _blocks(request):
+        async for block in _blocks(request, settings.upload_idle_seconds):
             await run_in_threadpool(upload.write, block)
         stored = await run_in_threadpool(upload.keep)
         if stored.size:
@@ -58,16 +66,30 @@ def empty_body() -> BadInput:
     return BadInput("source-empty", "the body is empty; send the file's bytes as the body")
 
 
-async def _blocks(request: Request) -> AsyncIterator[bytes]:
+async def _blocks(request: Request, idle_seconds: float) -> AsyncIterator[bytes]:
     """Gather the pieces that the network delivers into blocks worth a write."""
     gathered = bytearray()
-    async for piece in request.stream():
+    pieces = request.stream()
+    while (piece := await _next_piece(pieces, idle_seconds)) is not None:
         gathered += piece
         if len(gathered) >= _BLOCK_BYTES:
             yield bytes(gathered)
             gathered.clear()
     if gathered:
         yield bytes(gathered)
+
+
+async def _next_piece(pieces: AsyncIterator[bytes], idle_seconds: float) -> bytes | None:
+    """Return what comes next, None at the end; a client that sends nothing must not hold its slot."""
+    try:
+        async with asyncio.timeout(idle_seconds):
+            return await anext(pieces, None)
+    except TimeoutError as exc:
+        raise ProblemError(
+            408,
+            "upload-stalled",
+            f"nothing came for {idle_seconds:g} s; send the file again, without pauses",
+        ) from exc
 
 
 def submit_stored(

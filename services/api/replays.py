@@ -78,7 +78,7 @@ _BODY: dict[str, Any] = {
     status_code=202,
     operation_id="replayJob",
     summary="Load the failed rows of a job again",
-    responses={**JOB_ACCEPTED, **problems(409, 507)},
+    responses={**JOB_ACCEPTED, **problems(408, 409, 507)},
     openapi_extra=_BODY,
 )
 async def replay_job(
@@ -95,7 +95,7 @@ async def replay_job(
     _refuse_other_than_file(request)
     refuse_declared_size(request, wiring.settings.max_upload_bytes)
     replayed = await run_in_threadpool(_find_replayed, wiring, caller, job_id)
-    corrected = await receive_file(request, wiring, f"corrected-{job_id}.csv")
+    corrected = await receive_file(request, wiring, f"corrected-{job_id}.csv", caller.owner)
     if corrected is None and _media_type(request) == "text/csv":
         raise empty_body()
     if corrected is None:

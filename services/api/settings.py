@@ -24,6 +24,19 @@ class ApiSettings(BuildSettings, DatabaseSettings, MessagingSettings, SourceSett
     )
     max_upload_bytes: int = Field(10 << 30, ge=1, description="Largest upload, bytes.")
     max_body_bytes: int = Field(1 << 20, ge=1024, description="Largest JSON body, bytes.")
+    requests_per_minute: int = Field(
+        3000,
+        ge=0,
+        description="Requests a minute of one key, or of one address without a key; 0: no limit.",
+    )
+    max_uploads_at_once: int = Field(
+        32,
+        ge=1,
+        description="Files that one api process receives at once; one owner's: half of it.",
+    )
+    upload_idle_seconds: float = Field(
+        30.0, gt=0, description="An upload of which nothing comes for so long is given up."
+    )
     readiness_timeout: float = Field(
         2.0, gt=0, description="Seconds that each server has to answer /readyz."
     )

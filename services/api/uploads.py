@@ -55,7 +55,7 @@ _BODY: dict[str, Any] = {
     status_code=202,
     operation_id="uploadFile",
     summary="Send a file and load it",
-    responses={**JOB_ACCEPTED, **problems(507)},
+    responses={**JOB_ACCEPTED, **problems(408, 507)},
     openapi_extra=_BODY,
 )
 async def upload_file(
@@ -72,7 +72,7 @@ async def upload_file(
     refuse_form(request)
     await run_in_threadpool(_require_dataset, wiring, name)
     refuse_declared_size(request, wiring.settings.max_upload_bytes)
-    stored = await receive_file(request, wiring, safe_filename(asked.filename))
+    stored = await receive_file(request, wiring, safe_filename(asked.filename), caller.owner)
     if stored is None:
         raise empty_body()
     job_request = JobRequest(

@@ -12,8 +12,10 @@ from libs.common.db.session import make_engine, make_sessions
 from libs.common.messaging.celery_app import make_celery
 from libs.common.messaging.dispatcher import Dispatcher
 from services.api.api_metrics import ApiMetrics
+from services.api.rate_limits import RateLimits
 from services.api.readiness import Readiness
 from services.api.settings import ApiSettings
+from services.api.upload_slots import UploadSlots
 
 SERVICE = "api"
 
@@ -29,6 +31,8 @@ class Wiring:
     dispatcher: Dispatcher
     metrics: ApiMetrics
     readiness: Readiness
+    rate_limits: RateLimits
+    upload_slots: UploadSlots
 
     @classmethod
     def from_settings(cls, settings: ApiSettings) -> Self:
@@ -43,11 +47,14 @@ class Wiring:
             dispatcher=Dispatcher(celery, settings.publish_timeout),
             metrics=ApiMetrics(settings),
             readiness=Readiness(settings),
+            rate_limits=RateLimits(settings.redis_url, settings.requests_per_minute),
+            upload_slots=UploadSlots(settings.max_uploads_at_once),
         )
 
     def close(self) -> None:
         """Close every connection."""
         self.readiness.close()
+        self.rate_limits.close()
         self.dispatcher.close()
         self.celery.close()
         self.engine.dispose()

@@ -22,6 +22,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SERVICES = ("api", "worker", "loader", "scheduler")
 QUICK = {
     "ADSP_AUTH": "off",
+    "ADSP_REQUESTS_PER_MINUTE": "0",
     "ADSP_LOG_FORMAT": "json",
     "ADSP_DISPATCH_SECONDS": "1",
     "ADSP_SWEEP_SECONDS": "1",
@@ -31,7 +32,7 @@ QUICK = {
     "ADSP_SOURCE_SETTLE_SECONDS": "0.1",
     "ADSP_CHUNK_BYTES": str(1 << 18),
 }
-"""Settings that make waiting short; what is waited for stays the same. Keys have tests of their own."""
+"""Settings that make waiting short; what is waited for stays the same. Keys and limits have tests of their own."""
 
 
 @dataclass

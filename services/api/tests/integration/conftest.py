@@ -48,6 +48,7 @@ def settings_with(
             "source_roots": [folder / "incoming"],
             "upload_dir": folder / "uploads",
             "auth": False,
+            "requests_per_minute": 0,
         }
         return ApiSettings(**{**defaults, **changes})
 

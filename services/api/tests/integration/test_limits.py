@@ -1,0 +1,184 @@
+"""No client takes the api from the others: neither by many requests nor by many slow uploads."""
+
+import resource
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from libs.common.api_keys import ApiKey
+from libs.common.testing.databases import ScratchDatabase
+from libs.common.testing.waiting import wait_for
+from services.api.problems import ProblemError
+from services.api.rate_limits import RateLimits
+from services.api.tests.integration.api_bench import (
+    ITEMS,
+    Ledger,
+    SettingsWith,
+    problem_of,
+    serving,
+    silent_server,
+)
+from services.api.upload_slots import UploadSlots
+
+SLOW_UPLOADS = 200
+SLOTS = 8
+HEADER = b"sku,name,category,price,quantity,updated_at\n"
+
+
+@contextmanager
+def _slow_upload(port: int) -> Iterator[socket.socket]:
+    """Begin an upload and send no more than its first line."""
+    head = (
+        b"POST /v1/datasets/items/uploads HTTP/1.1\r\nHost: api\r\n"
+        b"Content-Length: 1000000\r\nContent-Type: text/csv\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(head + HEADER)
+        yield connection
+
+
+def _status_of(connection: socket.socket) -> int:
+    """Read the status that a raw connection was answered with."""
+    return int(connection.recv(4096).split()[1])
+
+
+@pytest.fixture
+def limits_of(redis_url: str) -> Iterator[Callable[..., RateLimits]]:
+    """Return a function that makes counters of three requests a minute."""
+    with ExitStack() as made:
+
+        def make(url: str = redis_url, per_minute: int = 3) -> RateLimits:
+            limits = RateLimits(url, per_minute)
+            made.callback(limits.close)
+            return limits
+
+        yield make
+
+
+def test_one_request_too_many_is_told_how_long_to_wait(
+    limits_of: Callable[..., RateLimits],
+) -> None:
+    """Two apis count together, and each caller for himself."""
+    first, second = limits_of(), limits_of()
+    name = f"key {ApiKey.make().id}"
+    counted = [limits.count(name) for limits in (first, second, first, second)]
+
+    assert counted[:3] == [0, 0, 0]
+    assert 1 <= counted[3] <= 60
+    assert first.count(f"key {ApiKey.make().id}") == 0
+
+
+def test_the_limit_holds_in_each_api_while_redis_is_away(
+    limits_of: Callable[..., RateLimits],
+) -> None:
+    with silent_server() as port:
+        limits = limits_of(f"redis://127.0.0.1:{port}/0")
+        counted = [limits.count("key a") for _ in range(4)]
+
+    assert counted[:3] == [0, 0, 0]
+    assert counted[3] >= 1
+
+
+def test_without_a_limit_nothing_is_counted(limits_of: Callable[..., RateLimits]) -> None:
+    limits = limits_of("redis://127.0.0.1:1/0", per_minute=0)
+
+    assert [limits.count("key a") for _ in range(10)] == [0] * 10
+
+
+def test_a_key_that_asks_too_often_is_refused_and_the_probes_are_not(
+    settings_with: SettingsWith, clean_database: ScratchDatabase, ledger: Ledger
+) -> None:
+    keys = [ApiKey.make(), ApiKey.make()]
+    for key in keys:
+        ledger.execute(
+            "INSERT INTO adsp.api_keys (id, name, owner, scopes, digest)"
+            " VALUES (%s, 'a', 'a', '{read}', %s)",
+            key.id,
+            key.digest,
+        )
+    with serving(settings_with(auth=True, requests_per_minute=5)) as client:
+        answers = [client.get("/v1/jobs", headers={"X-API-Key": keys[0].text}) for _ in range(6)]
+        other = client.get("/v1/jobs", headers={"X-API-Key": keys[1].text})
+        probes = {client.get("/livez").status_code for _ in range(10)}
+
+    assert [answer.status_code for answer in answers] == [200] * 5 + [429]
+    assert problem_of(answers[-1])[1] == "too-many-requests"
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+    assert other.status_code == 200
+    assert probes == {200}
+
+
+def test_an_address_that_guesses_keys_is_slowed_down(settings_with: SettingsWith) -> None:
+    with serving(
+        settings_with(auth=True, requests_per_minute=5, redis_url="redis://127.0.0.1:1/0")
+    ) as client:
+        statuses = [
+            client.get("/v1/jobs", headers={"X-API-Key": ApiKey.make().text}).status_code
+            for _ in range(6)
+        ]
+
+    assert statuses == [401] * 5 + [429]
+
+
+def test_no_owner_takes_more_than_half_of_the_slots() -> None:
+    slots = UploadSlots(4)
+    with ExitStack() as held:
+        for owner in ("prices", "prices", "stock"):
+            held.enter_context(slots.taken(owner))
+        with pytest.raises(ProblemError, match="as many files"):
+            held.enter_context(slots.taken("prices"))
+        held.enter_context(slots.taken("stock"))
+        with pytest.raises(ProblemError, match="as many files"):
+            held.enter_context(slots.taken("third"))
+
+    with slots.taken("prices"):
+        pass
+
+
+def test_many_slow_uploads_take_neither_the_memory_nor_the_health_check(
+    settings_with: SettingsWith, clean_database: ScratchDatabase, root: Path, upload_dir: Path
+) -> None:
+    """Most are refused at once, the others are given up, and nothing is left of them."""
+    settings = settings_with(max_uploads_at_once=SLOTS, upload_idle_seconds=2.0)
+    with serving(settings) as client, ExitStack() as open_uploads:
+        assert client.put("/v1/datasets/items", json=ITEMS).status_code == 201
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        port = int(client.base_url.port or 0)
+        connections = [open_uploads.enter_context(_slow_upload(port)) for _ in range(SLOW_UPLOADS)]
+        alive = [client.get("/livez") for _ in range(20)]
+        statuses: list[int] = []
+        readers = [
+            threading.Thread(target=lambda c=one: statuses.append(_status_of(c)))
+            for one in connections
+        ]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join(30)
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        wait_for(lambda: not any(upload_dir.iterdir()), 10, "nothing is left of the uploads")
+        after = client.post("/v1/datasets/items/uploads", content=HEADER)
+
+    assert all(answer.status_code == 200 for answer in alive)
+    assert max(answer.elapsed.total_seconds() for answer in alive) < 1
+    assert len(statuses) == SLOW_UPLOADS
+    assert set(statuses) == {408, 429}
+    assert SLOTS <= statuses.count(408) <= 3 * SLOTS
+    assert grown < 64 << 10  # kilobytes
+    assert after.status_code == 202
+
+
+def test_an_upload_that_stalls_is_given_up_with_its_reason(
+    settings_with: SettingsWith, clean_database: ScratchDatabase, root: Path
+) -> None:
+    with serving(settings_with(upload_idle_seconds=0.2)) as client:
+        assert client.put("/v1/datasets/items", json=ITEMS).status_code == 201
+        with _slow_upload(int(client.base_url.port or 0)) as connection:
+            answer = connection.recv(4096)
+
+    assert b"408 Request Timeout" in answer
+    assert b"application/problem+json" in answer
