@@ -151,16 +151,20 @@ class DatasetDefinition(_Strict):
     )
     mode: LoadMode = LoadMode.APPEND
     atomic: bool = Field(
-        default=True, description="All or nothing; false loads chunk by chunk (append only)."
+        default=True,
+        strict=True,
+        description="All or nothing; false loads chunk by chunk (append only).",
     )
     key: list[str] = Field(
         default_factory=list, description="Columns that identify a row, for upsert."
     )
     time_zone: TimeZone = Field("UTC", description="Zone of timestamps that name none.")
     schedule: Schedule | None = None
-    max_rejected_rows: int | None = Field(None, ge=0, description="More failed rows fail the job.")
+    max_rejected_rows: int | None = Field(
+        None, ge=0, strict=True, description="More failed rows fail the job."
+    )
     max_rejected_ratio: float | None = Field(
-        None, ge=0, le=1, description="A larger share of failed rows fails the job."
+        None, ge=0, le=1, strict=True, description="A larger share of failed rows fails the job."
     )
 
     @model_validator(mode="after")

@@ -148,7 +148,10 @@ def test_a_table_that_the_loader_may_not_fill_is_refused_with_the_grant(
         ({"time_zone": "Mars/Base"}, "body.time_zone"),
         ({"schedule": {"cron": "at noon"}}, "body.schedule.cron"),
         ({"max_rejected_ratio": 2}, "body.max_rejected_ratio"),
+        ({"max_rejected_ratio": False}, "body.max_rejected_ratio"),
         ({"max_rejected_rows": -1}, "body.max_rejected_rows"),
+        ({"max_rejected_rows": "3"}, "body.max_rejected_rows"),
+        ({"atomic": "yes"}, "body.atomic"),
     ],
 )
 def test_a_definition_that_makes_no_sense_is_refused(
