@@ -49,6 +49,9 @@ class MessagingSettings(_AdspSettings):
     publish_timeout: float = Field(
         5.0, gt=0, description="Seconds to wait for a publisher confirm."
     )
+    broker_heartbeat: int = Field(
+        30, ge=1, description="Seconds; a frozen consumer loses its messages to others after two."
+    )
     result_expires: int = Field(86_400, ge=60, description="Seconds that a Celery result is kept.")
     queue_delivery_limit: int = Field(
         10, ge=1, description="Deliveries of one message before it is dead-lettered."

@@ -118,5 +118,6 @@ def _subject_of(body: bytes) -> _Subject | None:
         content: Any = json.loads(body)
         number = content[1].get("number")
         return _Subject(UUID(content[1]["job_id"]), number if isinstance(number, int) else None)
-    except (ValueError, TypeError, LookupError, AttributeError):
+    # A text of many brackets is too deep to be read; no dead letter may keep the sweep from its work.
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None

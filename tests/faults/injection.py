@@ -108,27 +108,30 @@ def _restart_server(rng: random.Random) -> Fault:
 def _disturb(rng: random.Random) -> Fault:
     return rng.choice(
         [
-            Fault("FLUSHALL", _flush),
-            Fault("purge the queues", _purge),
-            Fault("cut all database connections", _cut_sessions),
+            Fault("FLUSHALL", flush),
+            Fault("purge the queues", purge),
+            Fault("cut all database connections", cut_sessions),
             Fault("cut all broker connections", _cut_broker),
         ]
     )
 
 
-def _flush(machine: Machine) -> None:
+def flush(machine: Machine) -> None:
+    """Empty Valkey, if it lives."""
     if not machine.server("Valkey").is_alive():
         return
     with redis.Redis.from_url(machine.addresses.redis_url(), socket_timeout=10) as client:
         client.flushall()
 
 
-def _purge(machine: Machine) -> None:
+def purge(machine: Machine) -> None:
+    """Take every message out of the work queues."""
     for queue in (JOBS_QUEUE, LOAD_QUEUE):
         call_management(machine.addresses, "DELETE", f"/api/queues/{quote(VHOST)}/{queue}/contents")
 
 
-def _cut_sessions(machine: Machine) -> None:
+def cut_sessions(machine: Machine) -> None:
+    """End every session of the services in Postgres."""
     with administration(machine.addresses) as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"

@@ -32,6 +32,7 @@ PATIENT = {
     "ADSP_CHUNK_MAX_ATTEMPTS": "100",
     "ADSP_PLAN_MAX_ATTEMPTS": "100",
     "ADSP_QUEUE_DELIVERY_LIMIT": "100",
+    "ADSP_BROKER_HEARTBEAT": "3",
 }
 """Small chunks and blocks, so that faults strike between them; no job gives up for a number of attempts."""
 
@@ -80,6 +81,12 @@ class Machine:
         for name in services:
             self.system.start(name)
         return servers + services
+
+    def revive_dead(self, service: str) -> None:
+        """See that a service has died, and start it again."""
+        self.system.processes[service].process.wait(10)
+        self.system.start(service)
+        self.system.wait_ready()
 
     def wake(self) -> None:
         """Let every process go on that may be stopped."""

@@ -15,7 +15,6 @@ from libs.common.settings import MessagingSettings
 
 REDIS_TIMEOUT = 2.0  # seconds; a result is not worth a longer wait
 SOFT_SHUTDOWN = 10.0  # seconds that running tasks have left after SIGQUIT
-HEARTBEAT = 30  # seconds; a frozen consumer loses its connection and its messages after two
 
 
 def make_celery(settings: MessagingSettings, service: str) -> Celery:
@@ -65,7 +64,7 @@ def _common(settings: MessagingSettings) -> dict[str, Any]:
 def _rabbitmq(settings: MessagingSettings) -> dict[str, Any]:
     return {
         "task_queues": work_queues(settings.queue_delivery_limit),
-        "broker_heartbeat": HEARTBEAT,
+        "broker_heartbeat": settings.broker_heartbeat,
         "broker_transport_options": {
             # A publish without a confirm proves nothing (rule 1); `Dispatcher` bounds the wait for it.
             "confirm_publish": True,

@@ -197,6 +197,7 @@ def test_dead_letters_fail_their_jobs_and_garbage_is_described(bench: Bench) -> 
         b"\xff\x00garbage",
         b"[]",
         b'{"job_id": 5}',
+        b"[" * 100_000,
         json.dumps([[], {"job_id": str(uuid4())}, {}]).encode(),
         json.dumps([[], {"job_id": str(job.id)}, {}]).encode(),
         json.dumps([[], {"job_id": str(planned.id), "number": 0}, {}]).encode(),

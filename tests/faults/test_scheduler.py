@@ -1,0 +1,121 @@
+"""The scheduler is killed, frozen or doubled, and clocks jump: one job for each due time."""
+
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from libs.common.datasets import Schedule
+from libs.common.messaging.celery_app import make_celery
+from libs.common.testing.waiting import wait_for
+from services.worker.dispatching import dispatch_due
+from services.worker.settings import WorkerSettings
+from services.worker.wiring import Worker, wire
+from tests.faults.cells import Cell, assert_loaded_once, make_cell
+from tests.faults.machine import Machine, send_signal
+
+YEARLY = {"cron": "0 0 1 1 *", "time_zone": "UTC"}
+"""Due once in the year that the tests let go by unseen."""
+
+
+def _scheduled(machine: Machine) -> Cell:
+    return make_cell(machine, schedule=YEARLY, named_source=True)
+
+
+def _miss_a_year(cell: Cell) -> None:
+    """Let one due time lie between the last tick and now."""
+    year = f"make_timestamptz({datetime.now(UTC).year}, 1, 1, 0, 0, 0, 'UTC')"
+    cell.machine.system.execute(
+        f"UPDATE adsp.datasets SET last_due_at = {year} - interval '1 day'"
+        f" WHERE name = '{cell.feed.name}'"
+    )
+
+
+def _expect_one_job(cell: Cell) -> None:
+    wait_for(cell.count_jobs, 30, "the missed time has its job")
+    assert_loaded_once(cell.machine, *cell.all())
+    assert cell.count_jobs() == 1
+
+
+def test_killed_the_next_tick_catches_up(machine: Machine) -> None:
+    cell = _scheduled(machine)
+    machine.system.processes["scheduler"].process.kill()
+    machine.system.processes["scheduler"].process.wait(10)
+    _miss_a_year(cell)
+    machine.revive()
+
+    _expect_one_job(cell)
+
+
+def test_frozen_over_a_due_time_the_job_comes_late_and_once(machine: Machine) -> None:
+    cell = _scheduled(machine)
+    scheduler = machine.system.processes["scheduler"].pid
+    send_signal(scheduler, signal.SIGSTOP)
+    _miss_a_year(cell)
+    send_signal(scheduler, signal.SIGCONT)
+
+    _expect_one_job(cell)
+
+
+def test_two_schedulers_make_one_job(machine: Machine) -> None:
+    cell = _scheduled(machine)
+    machine.system.start("scheduler-2")
+    try:
+        _miss_a_year(cell)
+
+        _expect_one_job(cell)
+    finally:
+        machine.system.kill("scheduler-2")
+
+
+@pytest.fixture
+def worker(machine: Machine) -> Iterator[Worker]:
+    """Give the deciding function a worker of its own, so that a test can tell it the time."""
+    settings = WorkerSettings(
+        database_url=machine.addresses.database_url("worker"),
+        broker_url=machine.addresses.broker_url(),
+        redis_url=machine.addresses.redis_url(),
+    )
+    with make_celery(settings, "worker") as celery:
+        wired = wire(settings, celery)
+        yield wired
+        wired.dispatcher.close()
+        wired.engine.dispose()
+
+
+@pytest.mark.parametrize("days", [1, -1])
+def test_a_clock_that_jumps_a_day_and_back_makes_one_job_for_a_due_time(
+    machine: Machine, worker: Worker, days: int
+) -> None:
+    cell = make_cell(
+        machine, schedule={"cron": "30 2 * * *", "time_zone": "UTC"}, named_source=True
+    )
+    now = datetime.now(UTC)
+    tomorrow = now + timedelta(days=1)
+    times = [now, now + timedelta(days=days), now, tomorrow, tomorrow, now, tomorrow]
+
+    for moment in times:
+        dispatch_due(worker, moment)
+
+    assert cell.count_jobs() == 1
+
+
+@pytest.mark.parametrize(
+    ("night", "expected"),
+    [
+        (datetime(2026, 3, 28, 20, tzinfo=UTC), "2026-03-29"),
+        (datetime(2026, 10, 24, 20, tzinfo=UTC), "2026-10-25"),
+    ],
+    ids=["an hour is missing", "an hour comes twice"],
+)
+def test_the_night_of_the_clock_change_has_one_due_time(night: datetime, expected: str) -> None:
+    """Half past two does not exist in one of them and comes twice in the other."""
+    schedule = Schedule.model_validate({"cron": "30 2 * * *", "time_zone": "Europe/Vienna"})
+    last, due = night, []
+    for minute in range(12 * 60):
+        found = schedule.due_times(last, night + timedelta(minutes=minute))
+        due += found
+        last = found[-1] if found else last
+
+    assert [moment.date().isoformat() for moment in due] == [expected]
