@@ -16,6 +16,9 @@ _SHARED: list[structlog.typing.Processor] = [
     structlog.processors.StackInfoRenderer(),
 ]
 
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+_OF_SEVERAL_LINES = frozenset({"stack", "exception"})
+
 # Without local variables: they hold rows and secrets, and are slow to render.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
@@ -53,10 +56,24 @@ def _formatter(*, as_json: bool, service: str) -> logging.Formatter:
         event["service"] = service
         return event
 
+    def escape_controls(
+        _logger: Any, _method: str, event: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        """Keep text of others from beginning a line of its own, or from steering the terminal."""
+        return {
+            name: value.translate(_CONTROLS)
+            if isinstance(value, str) and name not in _OF_SEVERAL_LINES
+            else value
+            for name, value in event.items()
+        }
+
     last: list[structlog.typing.Processor] = (
         [_TRACEBACKS, structlog.processors.JSONRenderer()]
         if as_json
-        else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        else [
+            escape_controls,
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+        ]
     )
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_SHARED,

@@ -4,8 +4,8 @@
                                     └──open_source──► SourceStream ──► frames
 
 A source lies below an allowed root after every link is followed, is a regular file, and is opened
-without following links and without waiting, so that a FIFO or a device can neither be loaded nor
-block anyone.
+without following links, of folders neither, and without waiting, so that a FIFO or a device can
+neither be loaded nor block anyone, and no link leads elsewhere after the look.
 """
 
 import errno
@@ -36,6 +36,7 @@ __all__ = [
 _MOST_MATCHES = 10_000
 _NAMED_MATCHES = 3
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_FOLDER_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL}
 _NOT_REGULAR = {errno.ELOOP, errno.ENXIO, errno.EISDIR}
 
@@ -158,7 +159,7 @@ def _open_regular(path: Path) -> io.FileIO:
     """Open a regular file; anything else is refused before it is opened, or at once after."""
     identity(path)
     try:
-        file = io.FileIO(os.open(path, _OPEN_FLAGS))
+        file = io.FileIO(_open_without_links(path))
     except OSError as exc:
         _refuse_unreachable(path, exc)
         raise
@@ -168,6 +169,19 @@ def _open_regular(path: Path) -> io.FileIO:
         file.close()
         raise
     return file
+
+
+def _open_without_links(path: Path) -> int:
+    """Open a resolved path, of which no part may be a link any more: one may have taken a folder's place since."""
+    folder = os.open(path.anchor or ".", _FOLDER_FLAGS)
+    try:
+        for name in path.parts[1 if path.anchor else 0 : -1]:
+            inner = os.open(name, _FOLDER_FLAGS, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        return os.open(path.name, _OPEN_FLAGS, dir_fd=folder)
+    finally:
+        os.close(folder)
 
 
 def _identify(path: Path, status: os.stat_result) -> SourceIdentity:

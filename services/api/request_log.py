@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common.log import get_logger
 from services.api.api_metrics import ApiMetrics
+from services.api.callers import Caller
 from services.api.problems import internal_error
 
 log = get_logger(__name__)
@@ -71,7 +72,16 @@ class RequestLog:
             path=scope["path"],
             status=status,
             milliseconds=round(seconds * 1000, 1),
+            **_who(scope),
         )
+
+
+def _who(scope: Scope) -> dict[str, str]:
+    """Return what the log tells of the caller, nothing when no key was asked for."""
+    caller: Caller | None = scope.get("state", {}).get("caller")
+    if caller is None or caller.key_id is None or caller.owner is None:
+        return {}
+    return {"key_id": caller.key_id, "owner": caller.owner}
 
 
 class _Answer:

@@ -1,9 +1,10 @@
 """Make the virtual environments from the locks, with every file's hash checked.
 
-Three folders, each made once per content of its lock:
+Four folders, each made once per content of its lock:
 - ``.adsp/pex``: the installer itself, from lockfiles/pex.lock with pip;
 - ``.adsp/venv``: what development, the local stack and the services run in;
-- ``.adsp/pants``: Pants on its own CPython 3.9, and the PEX file that it installs with.
+- ``.adsp/pants``: Pants on its own CPython 3.9, and the PEX file that it installs with;
+- ``.adsp/audit``: pip-audit, once somebody asks for it.
 """
 
 import json
@@ -59,6 +60,17 @@ def pants_environment() -> Path:
 
     inputs = fingerprint(*locks, str(python.path))
     return make_once("pants", inputs, "bin/pants", build)
+
+
+def audit_environment() -> Path:
+    """Return the environment of pip-audit, which is no part of the project's own."""
+    python = project_interpreter()
+
+    def build(folder: Path) -> None:
+        _install(folder, "audit.lock", python, "pip-audit")
+
+    inputs = fingerprint((LOCKFILES / "audit.lock").read_bytes(), str(python.path))
+    return make_once("audit", inputs, "bin/pip-audit", build)
 
 
 def project_interpreter() -> Interpreter:

@@ -2,7 +2,9 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 import structlog
@@ -65,6 +67,24 @@ def test_traceback_shows_the_place_and_no_variable(capsys: pytest.CaptureFixture
     [line] = lines(capsys)
     assert "test_log.py" in json.dumps(line["exception"])
     assert password not in json.dumps(line)
+
+
+HOSTILE = 'x\n{"event": "job_ended"}\r\x1b[2J\x00\u2028\x9b'
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_text_of_others_makes_no_line_and_steers_no_terminal(
+    capsys: pytest.CaptureFixture[str], form: Literal["json", "console"]
+) -> None:
+    configure_logging(LoggingSettings(log_format=form), "probe")
+
+    get_logger("ours").info("request_answered", path=HOSTILE)
+    logging.getLogger("theirs").warning(HOSTILE)
+
+    written = capsys.readouterr().err
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", written)  # the colours are our own
+    assert written.count("\n") == 2
+    assert not set(plain) & {"\r", "\x1b", "\x00", "\x9b"}
 
 
 def test_level_is_kept(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -238,6 +239,56 @@ def test_link_that_took_the_files_place_is_not_followed(root: Path, outside: Pat
         open_source(path, "auto", LIMITS)
 
     assert caught.value.code == "source-not-regular"
+
+
+def test_link_that_took_a_folders_place_is_not_followed(root: Path, outside: Path) -> None:
+    """After the path was resolved: it still reads as one below the root."""
+    folder = root / "daily"
+    folder.mkdir()
+    path = resolve_source(str(write(folder / outside.name)), [root])
+    folder.rename(root / "aside")
+    folder.symlink_to(outside.parent)
+
+    with pytest.raises(SourceError) as opened:
+        open_source(path, "auto", LIMITS)
+    with pytest.raises(SourceError):
+        fingerprint(path)
+
+    assert opened.value.code == "source-missing"
+
+
+def test_no_file_outside_is_ever_read_while_links_come_and_go(root: Path, outside: Path) -> None:
+    """The race itself: a folder and a link take turns while the source is opened again and again."""
+    outside.write_bytes(b"secret")
+    folder, aside = root / "daily", root / "aside"
+    folder.mkdir()
+    path = resolve_source(str(write(folder / outside.name, b"public")), [root])
+    over = threading.Event()
+
+    def swap() -> None:
+        while not over.is_set():
+            folder.rename(aside)
+            folder.symlink_to(outside.parent)
+            folder.unlink()
+            aside.rename(folder)
+
+    swapping = threading.Thread(target=swap)
+    swapping.start()
+    read: Counter[bytes] = Counter()
+    try:
+        while read.total() < 2_000 or (len(read) < 2 and read.total() < 50_000):
+            try:
+                with open_source(path, "none", LIMITS) as stream:
+                    read[stream.read(6)] += 1
+            except SourceError:
+                read[b"refused"] += 1
+    finally:
+        over.set()
+        swapping.join()
+
+    assert read[b"public"] > 0
+    assert read[b"refused"] > 0
+    assert read.keys() == {b"public", b"refused"}
 
 
 def test_device_is_refused() -> None:

@@ -7,6 +7,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from pydantic import ValidationError
+from structlog.testing import capture_logs
 
 from libs.common.api_keys import ApiKey
 from libs.common.testing.databases import ScratchDatabase
@@ -146,6 +147,20 @@ def test_the_use_of_a_key_is_noted(
 
     assert first is None
     assert ledger.value("SELECT last_used_at > now() - interval '1 minute' FROM adsp.api_keys")
+
+
+def test_the_log_tells_the_key_and_its_owner_but_not_the_secret(
+    guarded: httpx.Client, make_key: MakeKey
+) -> None:
+    key = make_key("read")
+    with capture_logs() as logged:
+        guarded.get("/v1/jobs", headers=_bearer(key))
+        guarded.get("/v1/jobs")
+    known, unknown = [line for line in logged if line["event"] == "request_answered"]
+
+    assert (known["key_id"], known["owner"]) == (key.split("_")[1], "prices")
+    assert "key_id" not in unknown
+    assert key.split("_")[2] not in str(logged)
 
 
 def test_the_secret_is_nowhere_in_the_ledger(

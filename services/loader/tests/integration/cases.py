@@ -167,6 +167,11 @@ CASES = [
         b"1," + b"x" * 1022 + b"\n2," + b"x" * 1023 + b"\n3," + b"x" * 1022 + b"\r\n",
     ),
     pairs("damage and a bad byte in one record", b'1,"a"\xff\n2,\xff\n3,\xff,c\n'),
+    Case(
+        "sql in the names of columns",
+        b'id,"v""; DROP TABLE feed.fast; --",%s,$1\n1,a,b,c\n2,,c,\nx,a,b,c\n1,a,b,c\n',
+        'CREATE TABLE feed.{t} (id int PRIMARY KEY, "v""; DROP TABLE feed.fast; --" text, "%s" text, "$1" text)',
+    ),
     pairs("sql in a cell", b"1,'); DROP TABLE feed.fast; --\n2,'\n3,%s\n4,$1\n5,E'\\''\n"),
     # Dialects
     Case("semicolons", b'id;v\n1;a,b\n2;\'x\n3;"a;b"\n', options=dialect(delimiter=";")),

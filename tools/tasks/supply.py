@@ -1,0 +1,58 @@
+"""Commands about what others wrote: audit asks for known vulnerabilities, sbom lists every package."""
+
+import json
+from pathlib import Path
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+from tools.audit import SERVICE
+from tools.audit import audit as ask
+from tools.bootstrap.errors import BootstrapError
+from tools.bootstrap.locations import ROOT
+from tools.lockfile import locked_packages
+from tools.sbom import bill_of_materials, write_bill
+
+DEFAULT_FILE = ".adsp/dist/sbom.cdx.json"
+VULNERABLE, NOT_ASKED = 1, 2
+
+
+@task(help={"service": "Who is asked: pypi or osv."})
+def audit(_context: Context, service: str = SERVICE) -> None:
+    """Ask for known vulnerabilities of all locked packages; exits 1 when there are, 2 when it cannot tell."""
+    packages = locked_packages()
+    try:
+        found = ask(packages, service)
+    except BootstrapError as error:
+        raise Exit(f"pip-audit cannot be installed: {error}", code=NOT_ASKED) from error
+    for package, vulnerabilities in found.vulnerable.items():
+        print(f"{package}: {'; '.join(vulnerabilities)}")
+    for package, reason in found.unjudged.items():
+        print(f"not judged: {package}: {reason}")
+    if found.vulnerable:
+        raise Exit(f"{len(found.vulnerable)} packages have known vulnerabilities", code=VULNERABLE)
+    if found.fault:
+        raise Exit(
+            f"NOT AUDITED: the vulnerability service {service!r} cannot be asked from this network"
+            f" ({found.fault})",
+            code=NOT_ASKED,
+        )
+    if found.unjudged:
+        raise Exit(
+            f"NOT AUDITED: {service!r} did not judge {len(found.unjudged)} of {len(packages)} packages; a mirror"
+            " of PyPI may lack its vulnerability data: run this where pypi.org can be reached",
+            code=NOT_ASKED,
+        )
+    print(f"{len(packages)} packages, no known vulnerability")
+
+
+@task(help={"file": f"Where to write it; {DEFAULT_FILE} by default."})
+def sbom(_context: Context, file: str = DEFAULT_FILE) -> None:
+    """Write a software bill of materials (CycloneDX JSON) of all locked packages, with their hashes."""
+    packages = locked_packages()
+    # A service's code is not for tools to import; its description is for everybody.
+    described = json.loads((ROOT / "services/api/openapi.json").read_text(encoding="utf-8"))
+    target = Path(file) if Path(file).is_absolute() else ROOT / file
+    write_bill(bill_of_materials(packages, described["info"]["version"]), target)
+    print(f"{target}: {len(packages)} packages")
