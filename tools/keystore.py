@@ -8,6 +8,7 @@ import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from libs.common.api_keys import ApiKey
@@ -52,7 +53,8 @@ class KeyStore:
     def all(self) -> list[dict[str, Any]]:
         """Return every key's row, the oldest first, without its digest."""
         rows: list[dict[str, Any]] = json.loads(self._run(_LIST))
-        return rows
+        times = ("created_at", "last_used_at", "revoked_at")
+        return [row | {name: _time(row[name]) for name in times} for row in rows]
 
     def revoke(self, key_id: str) -> None:
         """End a key at once; raise `KeyStoreFault` when there is none."""
@@ -75,3 +77,7 @@ class KeyStore:
         if done.returncode:
             raise KeyStoreFault(f"the ledger's keys cannot be reached: {done.stderr.strip()}")
         return done.stdout.strip()
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

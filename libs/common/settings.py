@@ -13,7 +13,12 @@ SECRETS_DIR_VARIABLE = "ADSP_SECRETS_DIR"
 class _AdspSettings(BaseSettings):
     """What all settings share; every class needs it, since the last base's configuration wins."""
 
-    model_config = SettingsConfigDict(env_prefix="ADSP_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="ADSP_",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,  # the input holds passwords, an error ends in the log
+    )
 
 
 class LoggingSettings(_AdspSettings):

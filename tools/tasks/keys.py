@@ -1,13 +1,14 @@
 """Commands for API keys: create, list, revoke; in the local stack, or in that of Docker Compose."""
 
 import os
+from datetime import UTC, datetime
 
 from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from libs.common.states import Scope
 from tools.keystore import COMPOSE_PSQL, KeyStore
@@ -47,7 +48,8 @@ def show(_context: Context) -> None:
     """List the API keys, revoked ones too."""
     with plain_errors():
         keys = _store().all()
-    table = Table(*_COLUMNS)
+    # The id must be readable to be revoked; the rest may be cut on a narrow terminal.
+    table = Table(Column("id", no_wrap=True, min_width=12), *_COLUMNS[1:])
     for key in keys:
         table.add_row(*(escape(_shown(key[column])) for column in _COLUMNS))
     console.print(table)
@@ -76,4 +78,6 @@ def _store() -> KeyStore:
 def _shown(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(value)
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}"
     return "" if value is None else str(value)

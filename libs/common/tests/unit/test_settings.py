@@ -43,3 +43,15 @@ def test_a_missing_setting_is_named(environment: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(ValidationError, match="database_url"):
         _Settings.read()
+
+
+def test_an_error_shows_no_value(environment: pytest.MonkeyPatch) -> None:
+    """It ends in the log, and settings hold passwords."""
+    environment.setenv("ADSP_BROKER_URL", "hunter2")  # short: pydantic cuts what is long
+    environment.delenv("ADSP_DATABASE_URL")
+
+    with pytest.raises(ValidationError, match="database_url") as caught:
+        _Settings.read()
+
+    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in repr(caught.value)
