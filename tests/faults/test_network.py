@@ -1,6 +1,6 @@
 """The way to a server is cut or slow in the middle of a load: the rows are there once.
 
-Each server stands behind a relay. Ten seconds are three here, longer than every timeout that these tests set.
+Each server stands behind a relay. Ten seconds are five here, longer than a lease (3 s) and a publish (2 s).
 """
 
 import threading
@@ -15,7 +15,7 @@ from libs.common.stack.ports import LOOPBACK
 from tests.faults.cells import assert_loaded_once, make_cell
 from tests.faults.machine import SERVICES, Machine
 
-SECONDS = 3.0
+SECONDS = 5.0
 _VARIABLES = {
     "PostgreSQL": "ADSP_DATABASE_URL",
     "RabbitMQ": "ADSP_BROKER_URL",
@@ -61,16 +61,8 @@ def _restart(machine: Machine) -> None:
     machine.system.wait_ready()
 
 
-@pytest.mark.parametrize(
-    ("server", "how"),
-    [
-        ("PostgreSQL", "cut"),
-        ("RabbitMQ", "cut"),
-        ("RabbitMQ", "silent"),
-        ("Valkey", "cut"),
-        ("Valkey", "silent"),
-    ],
-)
+@pytest.mark.parametrize("how", ["cut", "silent"])
+@pytest.mark.parametrize("server", list(_VARIABLES))
 def test_the_way_to_a_server_is_gone_for_a_while(
     machine: Machine, relays: dict[str, Relay], server: str, how: str
 ) -> None:

@@ -15,11 +15,19 @@ from tools.bootstrap.locations import ROOT
         "seeds": "How many episodes, each with faults of its own.",
         "minutes": "Begin no episode after so many minutes.",
         "seed": "The first seed; the same seed chooses the same faults.",
+        "load": "Drain 10,000 jobs while loaders are killed, and read while 5 million rows load.",
     }
 )
-def faults(_context: Context, seeds: int = 20, minutes: float = 60.0, seed: int = 1) -> None:
+def faults(
+    _context: Context,
+    seeds: int = 20,
+    minutes: float = 60.0,
+    seed: int = 1,
+    load: bool = False,  # noqa: FBT001, FBT002
+) -> None:
     """Kill, freeze and cut a system of its own by seed; every row must be there once in the end."""
     arguments = ["--seeds", str(seeds), "--minutes", str(minutes), "--seed", str(seed)]
-    command = [sys.executable, "-m", "tests.faults.checker", *arguments]
+    program = ["tests.faults.load"] if load else ["tests.faults.checker", *arguments]
+    command = [sys.executable, "-m", *program]
     if subprocess.run(command, cwd=ROOT, check=False).returncode:
         raise Exit("the check of faults failed: what is wrong stands above", code=1)

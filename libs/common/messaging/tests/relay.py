@@ -77,6 +77,8 @@ class Relay:
             while data := source.recv(_CHUNK):
                 self._flows.wait()
                 sink.sendall(data)
+        # Also after a reset, as when a server ends with bytes unread: the other end must hear of it.
+        with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
 
 

@@ -1,0 +1,158 @@
+"""Put load on a machine: many queued jobs while loaders are killed, and reads while a large file loads.
+
+``python -m tests.faults.load --jobs 10000 --rows 5000000`` or ``./dev faults --load``.
+"""
+
+import argparse
+import random
+import sys
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from tests.endtoend.system import System
+from tests.faults.clients import Accepted, Feed, make_table
+from tests.faults.contents import Content, write_content
+from tests.faults.machine import Machine, running_machine
+from tests.faults.verdicts import Verdict, judge
+from tools.client import is_over
+from tools.generate import write_items
+
+CLIENTS = 4
+ROWS_OF_A_JOB = 3
+KILL_EVERY = 4.0
+"""Seconds between two kills of both loaders."""
+LARGE = {"ADSP_CHUNK_BYTES": str(64 << 20), "ADSP_BLOCK_BYTES": str(4 << 20)}
+DRAIN_DEADLINE = 3_600.0
+READ_BOUND = 0.25
+"""Seconds that 99 of 100 reads may take at most while a large file loads."""
+
+
+@dataclass(frozen=True)
+class Drain:
+    """What became of the queued jobs."""
+
+    jobs: int
+    kills: int
+    seconds: float
+    verdict: Verdict
+
+    def __str__(self) -> str:
+        """Return the figures."""
+        return (
+            f"{self.jobs} queued jobs drained in {self.seconds:.0f} s while both loaders were killed "
+            f"{self.kills} times\n{self.verdict}"
+        )
+
+
+@dataclass(frozen=True)
+class Reads:
+    """How long reads took while a large file was loaded."""
+
+    rows: int
+    load_seconds: float
+    seconds: list[float]
+
+    @property
+    def p99(self) -> float:
+        """Return the time within which 99 of 100 reads were answered."""
+        return sorted(self.seconds)[int(len(self.seconds) * 0.99)]
+
+    def __str__(self) -> str:
+        """Return the figures."""
+        return (
+            f"{len(self.seconds)} reads while {self.rows:,} rows were loaded in {self.load_seconds:.0f} s: "
+            f"p99 {self.p99 * 1000:.0f} ms, slowest {max(self.seconds) * 1000:.0f} ms"
+        )
+
+
+def drain_under_kills(machine: Machine, jobs: int) -> Drain:
+    """Queue jobs, then kill both loaders every few seconds until all jobs are over."""
+    feed = _make_feed(machine.system, jobs)
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        accepted = list(pool.map(lambda content: _submit(machine, feed, content), feed.contents))
+    start, kills = time.monotonic(), 0
+    while _open_jobs(machine, feed) and time.monotonic() - start < DRAIN_DEADLINE:
+        time.sleep(KILL_EVERY)
+        for loader in ("loader-1", "loader-2"):
+            machine.system.kill(loader)
+            machine.system.start(loader)
+        kills += 1
+    seconds = time.monotonic() - start
+    left = _open_jobs(machine, feed)
+    verdict = judge(machine.system, accepted)
+    if left:
+        verdict.faults.append(f"{left} jobs are not over")
+    return Drain(jobs, kills, seconds, verdict)
+
+
+def use_large_chunks(machine: Machine) -> None:
+    """Start worker and loaders with the sizes that they have in production."""
+    for service in ("worker", "loader-1", "loader-2"):
+        machine.system.kill(service)
+        machine.system.start(service, **LARGE)
+
+
+def read_during_load(machine: Machine, rows: int) -> Reads:
+    """Load one large file and read jobs all the while, one read after the other."""
+    name = f"large-{uuid.uuid4().hex[:6]}"
+    table = make_table(machine.system, name.replace("-", "_"), keyed=False)
+    write_items(machine.system.incoming / f"{name}.csv", rows)
+    taken: list[float] = []
+    with machine.system.client as client:
+        client.put_dataset(name, {"table": table, "source": f"{name}.csv", "atomic": False})
+        job = client.submit(dataset=name)
+        start = time.monotonic()
+        while not is_over(job):
+            for path in ("/v1/jobs?page_size=20", f"/v1/jobs/{job['id']}"):
+                asked = time.monotonic()
+                client.get(path).raise_for_status()
+                taken.append(time.monotonic() - asked)
+            job = client.job(job["id"])
+    if job["rows_loaded"] != rows:
+        raise AssertionError(f"{job['rows_loaded']} of {rows} rows were loaded: {job}")
+    return Reads(rows, time.monotonic() - start, taken)
+
+
+def _make_feed(system: System, jobs: int) -> Feed:
+    name = f"many-{uuid.uuid4().hex[:6]}"
+    rng = random.Random(jobs)
+    table = make_table(system, name.replace("-", "_"), keyed=False)
+    contents = [
+        write_content(system.incoming / f"{name}-{number}.csv", rng, ROWS_OF_A_JOB)
+        for number in range(jobs)
+    ]
+    definition = {"table": table, "mode": "append"}
+    with system.client as client:
+        client.put_dataset(name, definition)
+    return Feed(name, table, definition, contents)
+
+
+def _submit(machine: Machine, feed: Feed, content: Content) -> Accepted:
+    with machine.system.client as client:
+        job = client.submit(dataset=feed.name, source=content.path.name)
+    return Accepted(job["id"], feed, content)
+
+
+def _open_jobs(machine: Machine, feed: Feed) -> int:
+    return machine.system.count(f"adsp.jobs WHERE dataset = '{feed.name}' AND finished_at IS NULL")
+
+
+def main() -> None:
+    """Run both as the command line asks; the exit status tells whether all is well."""
+    parser = argparse.ArgumentParser(description="Put load on a system of its own.")
+    parser.add_argument("--jobs", type=int, default=10_000)
+    parser.add_argument("--rows", type=int, default=5_000_000)
+    arguments = parser.parse_args()
+    with running_machine() as machine:
+        drain = drain_under_kills(machine, arguments.jobs)
+        print(drain, flush=True)
+        use_large_chunks(machine)
+        reads = read_during_load(machine, arguments.rows)
+        print(reads, flush=True)
+    sys.exit(0 if drain.verdict.is_clean and reads.p99 <= READ_BOUND else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""The short form of `./dev faults --load`: fewer jobs, a smaller file, the same outcome."""
+
+from tests.faults.load import READ_BOUND, drain_under_kills, read_during_load, use_large_chunks
+from tests.faults.machine import Machine
+
+
+def test_queued_jobs_drain_while_both_loaders_are_killed_again_and_again(
+    machine: Machine,
+) -> None:
+    drain = drain_under_kills(machine, 60)
+
+    assert drain.kills > 0
+    assert drain.verdict.is_clean, str(drain)
+
+
+def test_reads_are_answered_in_time_while_a_file_loads(machine: Machine) -> None:
+    """Four times the bound of the long form: other tests run beside this one."""
+    use_large_chunks(machine)
+
+    reads = read_during_load(machine, 400_000)
+
+    assert len(reads.seconds) > 20
+    assert reads.p99 <= 4 * READ_BOUND, str(reads)
