@@ -1,7 +1,8 @@
 """Who may ask for what: keys, their scopes, and the jobs of their owner."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -11,6 +12,7 @@ from structlog.testing import capture_logs
 
 from libs.common.api_keys import ApiKey
 from libs.common.testing.databases import ScratchDatabase
+from libs.common.testing.waiting import wait_for
 from services.api.authentication import OPEN_PATHS
 from services.api.tests.integration.api_bench import (
     ITEMS,
@@ -149,6 +151,10 @@ def test_the_use_of_a_key_is_noted(
     assert ledger.value("SELECT last_used_at > now() - interval '1 minute' FROM adsp.api_keys")
 
 
+def _answered(logged: Sequence[MutableMapping[str, Any]]) -> list[MutableMapping[str, Any]]:
+    return [line for line in logged if line["event"] == "request_answered"]
+
+
 def test_the_log_tells_the_key_and_its_owner_but_not_the_secret(
     guarded: httpx.Client, make_key: MakeKey
 ) -> None:
@@ -156,7 +162,9 @@ def test_the_log_tells_the_key_and_its_owner_but_not_the_secret(
     with capture_logs() as logged:
         guarded.get("/v1/jobs", headers=_bearer(key))
         guarded.get("/v1/jobs")
-    known, unknown = [line for line in logged if line["event"] == "request_answered"]
+        # A line is written when the answer is out.
+        wait_for(lambda: len(_answered(logged)) == 2, 10, "both requests are in the log")
+    known, unknown = _answered(logged)
 
     assert (known["key_id"], known["owner"]) == (key.split("_")[1], "prices")
     assert "key_id" not in unknown
