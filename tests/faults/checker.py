@@ -49,6 +49,8 @@ class Episode:
 
 def run_episode(machine: Machine, seed: int, rows: int = _USUAL_ROWS) -> Episode:
     """Run the episode of a seed on a sound machine, and leave it sound."""
+    machine.revive()
+    machine.system.wait_ready()
     rng = random.Random(seed)
     episode = Episode(seed)
     feeds = make_feeds(machine.system, seed, rng, rows)

@@ -11,12 +11,29 @@ from libs.common.messaging.names import JOBS_QUEUE, LOAD_QUEUE
 from libs.common.stack.addresses import VHOST
 from libs.common.stack.binaries import rabbitmq_server
 from libs.common.stack.management import call_management
+from libs.common.testing.waiting import wait_for
 from tests.faults.cells import assert_loaded_once, at_most, make_cell
 from tests.faults.injection import purge
 from tests.faults.machine import Machine, send_signal
 
 PUBLISH_BOUND = 2 * 2 + 3.0
 """Twice the publish timeout of these tests (2 s, 5 s outside), and the time of the request itself."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def settled_queues(machine: Machine) -> None:
+    """Wait until RabbitMQ has the queues on its disk.
+
+    RabbitMQ 3.10 that is killed within seconds of declaring a quorum queue comes back with one that answers nobody.
+    """
+    node = machine.server("RabbitMQ").command.folder
+    [names] = node.glob("mnesia/*/quorum/*/names.dets")
+
+    def are_kept() -> bool:
+        kept = names.read_bytes()
+        return all(f"{VHOST}_{queue}".encode() in kept for queue in (JOBS_QUEUE, LOAD_QUEUE))
+
+    wait_for(are_kept, 60, "the queues' names are on disk")
 
 
 def test_killed_jobs_are_taken_and_drain_when_it_is_back(machine: Machine) -> None:
@@ -87,7 +104,7 @@ def _rabbitmqctl(machine: Machine, *arguments: str) -> None:
     ("setting", "short", "usual"),
     [
         ("set_vm_memory_high_watermark", "0.000001", "0.4"),
-        ("set_disk_free_limit", "1000TB", "50MB"),
+        ("set_disk_free_limit", "1000000000000000", "50000000"),
     ],
     ids=["memory", "disk"],
 )
