@@ -1,0 +1,97 @@
+"""The cases of the benchmark: which file is loaded how into which table, and what is to be reached."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tools.generate import ItemsFile
+
+ROWS = 5_000_000
+SHORT_ROWS = 100_000
+PLAIN = "LIKE public.items"
+"""The columns and NOT NULL, neither key nor checks."""
+KEYED = "LIKE public.items INCLUDING ALL"
+"""With the primary key and the checks."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison with psql; `goal` is the largest ratio of times that is good enough."""
+
+    name: str
+    what: str
+    goal: float
+    table: str = KEYED
+    bad_ratio: float = 0.0
+    definition: dict[str, Any] = field(default_factory=dict)
+    divisor: int = 1
+    """The file holds so many times fewer rows than the others."""
+
+    @property
+    def is_upsert(self) -> bool:
+        """Tell whether the table holds rows before, half of which the file has too."""
+        return self.definition.get("mode") == "upsert"
+
+    def items(self, rows: int) -> ItemsFile:
+        """Return what the file of this case holds."""
+        if self.is_upsert:
+            return ItemsFile(rows // self.divisor, seed=2, half_present=True)
+        return ItemsFile(rows // self.divisor, self.bad_ratio)
+
+    def clean_items(self, rows: int) -> ItemsFile:
+        """Return what the file holds that psql loads, which stops at the first bad row."""
+        return self.items(rows) if self.is_upsert else ItemsFile(rows // self.divisor)
+
+
+CHUNKED = {"mode": "append", "atomic": False}
+CASES = (
+    Case(
+        "append-atomic",
+        "append atomic, clean, table without key",
+        0.80,
+        table=PLAIN,
+        definition={"mode": "append"},
+    ),
+    Case(
+        "append-chunked",
+        "append chunked with 2 loaders, clean, table without key",
+        0.65,
+        table=PLAIN,
+        definition=CHUNKED,
+    ),
+    Case(
+        "append-keyed",
+        "append chunked, clean, `items` with primary key and checks",
+        0.90,
+        definition=CHUNKED,
+    ),
+    Case(
+        "replace-keyed",
+        "replace, clean, `items` with primary key and checks",
+        0.70,
+        definition={"mode": "replace"},
+    ),
+    Case(
+        "bad-1",
+        "append chunked, 1 % bad rows of five kinds, `items`",
+        1.0,
+        bad_ratio=0.01,
+        definition=CHUNKED,
+    ),
+    Case(
+        "bad-20",
+        "append chunked, 20 % bad rows of five kinds, `items`",
+        2.0,
+        bad_ratio=0.2,
+        definition=CHUNKED,
+    ),
+    Case(
+        "upsert",
+        "upsert, half present, against `\\copy` to a temporary table + `INSERT … ON CONFLICT`",
+        0.90,
+        definition={"mode": "upsert", "key": ["sku"]},
+        divisor=5,
+    ),
+)
+SMALL = "small"
+"""The name of the case of many small files and of one alone."""
+NAMES = (*(case.name for case in CASES), SMALL)

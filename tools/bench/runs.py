@@ -1,0 +1,117 @@
+"""Run a case once: as a job through the api, or with psql; each into a fresh table, then checked."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from libs.common.stack.binaries import client_program
+from tools.bench.cases import Case
+from tools.bench.ledger import BenchError, Content, Ledger
+from tools.bench.memory import Peak, peak_of
+from tools.bench.system import BenchSystem
+
+BASE_TABLE = "public.bench_base"
+TARGET = "public.bench_target"
+JOB_SECONDS = 1_800.0
+_UPSERT_SQL = Path(__file__).with_name("upsert.sql")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of a case with what is known about it."""
+
+    path: Path
+    rows: int
+    bad: int
+
+    @property
+    def size(self) -> int:
+        """Return the file's size in bytes."""
+        return self.path.stat().st_size
+
+
+@dataclass(frozen=True)
+class Run:
+    """One timed run, checked; psql has no peak."""
+
+    seconds: float
+    content: Content
+    peak: Peak
+
+
+@contextmanager
+def fresh_target(ledger: Ledger, case: Case) -> Iterator[str]:
+    """Make the target table, settle the server, and drop the table in the end."""
+    ledger.forget_failed_rows()
+    ledger.execute(f"DROP TABLE IF EXISTS {TARGET}")
+    ledger.execute(f"CREATE TABLE {TARGET} ({case.table})")
+    ledger.execute(f"ALTER TABLE {TARGET} OWNER TO adsp_owner")
+    ledger.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {TARGET} TO adsp_loader")
+    if case.is_upsert:
+        ledger.execute(f"INSERT INTO {TARGET} SELECT * FROM {BASE_TABLE}")  # noqa: S608  # our own names
+        ledger.execute(f"VACUUM ANALYZE {TARGET}")
+    ledger.execute("CHECKPOINT")
+    try:
+        yield TARGET
+    finally:
+        ledger.execute(f"DROP TABLE {TARGET}")
+
+
+def run_job(system: BenchSystem, case: Case, source: Source, dataset: str) -> Run:
+    """Load the file as a job; time it from its POST to its end state."""
+    with system.ledger() as ledger, system.client as client, fresh_target(ledger, case) as table:
+        client.put_dataset(dataset, {"table": table, **case.definition})
+        with peak_of(system.loader_pids()) as peak:
+            start = time.perf_counter()
+            job = client.submit(dataset=dataset, source=source.path.name)
+            end = ledger.wait_over(job["id"], JOB_SECONDS)
+        ended = client.job(job["id"])
+        counts = [ended[f"rows_{what}"] for what in ("read", "loaded", "rejected", "superseded")]
+        if counts != [source.rows, source.rows - source.bad, source.bad, 0]:
+            raise BenchError(f"{case.name}: {ended['state']} {counts}, error {ended['error']}")
+        if ledger.failed_rows(job["id"]) != source.bad:
+            raise BenchError(f"{case.name}: not every rejected row is a failed row")
+        return Run(end - start, _checked(ledger, case, source), peak)
+
+
+def run_psql(system: BenchSystem, case: Case, source: Source) -> Run:
+    r"""Load the file with psql's ``\copy``; time it from its start to its end."""
+    with system.ledger() as ledger, fresh_target(ledger, case) as table:
+        if case.is_upsert:
+            script = _UPSERT_SQL.read_text().format(table=table, file=source.path)
+        else:
+            script = f"\\copy {table} from '{source.path}' with (format csv, header true)\n"
+        start = time.perf_counter()
+        done = psql(system, script)
+        seconds = time.perf_counter() - start
+        if done.returncode:
+            raise BenchError(f"{case.name}: psql failed: {done.stderr.strip()}")
+        return Run(seconds, _checked(ledger, case, source), Peak())
+
+
+def psql(system: BenchSystem, script: str) -> "subprocess.CompletedProcess[str]":
+    """Run a script in the psql of the server's own package, as the owner."""
+    return subprocess.run(
+        [client_program("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", system.dsn],
+        input=script,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PGOPTIONS": "-c timezone=UTC"},
+        timeout=JOB_SECONDS,
+        check=False,
+    )
+
+
+def _checked(ledger: Ledger, case: Case, source: Source) -> Content:
+    """Return what the target holds if it is as many rows as the file brings."""
+    content = ledger.content(TARGET)
+    rows = source.rows - source.bad
+    # Half of an upsert's rows are new; the base holds as many rows as the file.
+    expected = source.rows + source.rows // 2 if case.is_upsert else rows
+    if content.rows != expected:
+        raise BenchError(f"{case.name}: the table holds {content.rows} rows, not {expected}")
+    return content
