@@ -11,6 +11,7 @@ from libs.common.frames import (
     Framer,
     count_breaks,
 )
+from libs.common.lines import find_lines
 
 
 class Boundary(NamedTuple):
@@ -37,7 +38,16 @@ def find_boundaries(
     of bytes.
     """
     boundaries = [Boundary(first_offset, first_line)]
-    framer = Framer(stream, dialect, first_line, first_offset, None, max_record_bytes, block_bytes)
+    framer = Framer(
+        stream,
+        dialect,
+        first_line,
+        first_offset,
+        None,
+        max_record_bytes,
+        block_bytes,
+        lambda data: find_lines(data, dialect) is not None,
+    )
     for block in framer.blocks():
         while (wanted := boundaries[-1].byte_offset + chunk_bytes) < block.byte_end:
             boundary = _first_start(block, wanted)

@@ -71,6 +71,7 @@ class TargetTable:
     unique_keys: tuple[UniqueKey, ...]
     constraint_columns: Mapping[str, str]
     referenced_columns: frozenset[str]
+    is_partitioned: bool
     has_unique_index: bool
     references_itself: bool
     has_user_triggers: bool
@@ -131,6 +132,7 @@ def read_table(connection: Connection, name: str) -> TargetTable:
             ),
             constraint_columns={row["constraint_name"]: row["column_name"] for row in constraints},
             referenced_columns=frozenset(traits["referenced_columns"]),
+            is_partitioned=traits["kind"] == "p",
             has_unique_index=traits["has_unique_index"],
             references_itself=traits["references_itself"],
             has_user_triggers=traits["has_user_triggers"],

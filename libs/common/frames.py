@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
 from libs.common.datasets import FileFormat
 from libs.common.states import ErrorCode
 
@@ -64,8 +66,8 @@ class Block:
 
 def count_breaks(data: bytes) -> int:
     """Count the line ends in `data`: LF, CRLF and lone CR are one each."""
-    returns = data.count(b"\r")
-    return data.count(b"\n") + (returns - data.count(b"\r\n") if returns else 0)
+    breaks = int(np.count_nonzero(np.frombuffer(data, np.uint8) == _LF))
+    return breaks + (data.count(b"\r") - data.count(b"\r\n") if b"\r" in data else 0)
 
 
 def cell_pattern(dialect: FileFormat) -> bytes:
@@ -138,12 +140,22 @@ class Framer:
         data = buffer if at_end else buffer[: buffer.rfind(b"\n") + 1]
         frames: list[Frame] | None = None
         # The LF of a return at the very end may be in the next read.
-        lone_returns = buffer.count(b"\r") - buffer.count(b"\r\n")
-        lone_returns -= not at_end and buffer.endswith(b"\r")
-        if lone_returns or (self._quote in buffer and not self._are_records(data)):
+        is_plain = b"\r" not in buffer and self._quote not in buffer
+        if (
+            not is_plain
+            and not self._are_records(data)
+            and self._need_frames(buffer, at_end=at_end)
+        ):
             frames = self._frames(buffer, at_end=at_end)
             data = buffer[: frames[-1].after if frames else 0]
         return Block(offset, line, data, frames, offset + len(data), line + count_breaks(data))
+
+    def _need_frames(self, buffer: bytes, *, at_end: bool) -> bool:
+        """Tell whether a record may end elsewhere than at an LF: there are quotes or lone returns."""
+        if self._quote in buffer:
+            return True
+        lone_returns = buffer.count(b"\r") - buffer.count(b"\r\n")
+        return lone_returns - (not at_end and buffer.endswith(b"\r")) > 0
 
     def _are_records(self, data: bytes) -> bool:
         return bool(data) and self.are_records is not None and self.are_records(data)

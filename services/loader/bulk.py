@@ -1,59 +1,76 @@
-"""Write a block by columns: typed here where that is certain, copied in binary form, the rest judged by Postgres.
+"""Prepare a block by columns: typed here where that is certain, the rest set apart for Postgres to judge.
 
-    block ──columns──► canonical values ──binary COPY──► target
-              └── suspects: unfit lines, other spellings ──► judged ──► failed rows, or inserted
+    block ──columns──► canonical values ──rows──► binary COPY (`services.loader.settling`)
+              ├── lines with too few or too many cells
+              ├── doubts: cells in other spellings
+              └── rows that a constraint is likely to refuse
 
-It either settles a whole block or leaves no trace and says that it cannot: then the block goes record by record
-through `services.loader.narrowing`, which can do anything.
+Nothing here needs a connection, so it is done in a thread of its own while the block before is being copied.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
-import psycopg2
-from psycopg2 import sql
-from psycopg2.extensions import cursor as Cursor
 
+from libs.common import faults
 from libs.common.catalog import TargetColumn, TargetTable
 from libs.common.datasets import DatasetDefinition
 from libs.common.frames import Block
+from libs.common.lines import Lines, Positions
 from libs.common.records import Record, RecordSplitter
 from libs.common.states import LoadMode
-from services.loader.codecs import Codec, encode_rows, find_codec
+from services.loader.codecs import Codec, find_codec
 from services.loader.columns import ColumnReader, Columns
-from services.loader.session import Savepoint
+from services.loader.guesses import guess_refused
+from services.loader.rows import encode_rows
 from services.loader.target import must_go_one_by_one
-from services.loader.verdicts import is_row_error
-from services.loader.violations import Violations
-from services.loader.writing import column_list, copy_in
 
-_MOST_SUSPECTS = 0.5
-"""With a greater share of suspects in a block, columns gain nothing."""
+_MOST_DOUBTFUL = 0.5
+"""With a greater share of doubtful lines in a block, columns gain nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of values that are certain, with the lines of the block (from 0) that they stand on."""
+
+    values: pl.DataFrame
+    lines: Positions
+    encoded: bytes
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.lines)
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A block as columns of values; `suspects` are lines (from 0) that Postgres has to look at."""
+    """A block as columns of values; everything that is not in `certain` is in one of the others."""
 
     block: Block
-    values: pl.DataFrame
-    places: pl.Series
-    suspects: list[int]
-    lines: pl.Series
-    encoded: bytes
+    lines: Lines
+    certain: Rows
+    suspected: Rows
+    doubts: pl.DataFrame
+    unfit: pl.DataFrame
 
 
 class BulkPlan:
-    """How the blocks of one load become columns; needs no connection, so it runs beside the COPY."""
+    """How the blocks of one load become columns."""
 
     def __init__(
-        self, reader: ColumnReader, codecs: Sequence[Codec], splitter: RecordSplitter
+        self,
+        reader: ColumnReader,
+        codecs: Sequence[Codec],
+        splitter: RecordSplitter,
+        suspicion: pl.Expr,
     ) -> None:
-        """Read with `reader`, type with one codec per column."""
+        """Read with `reader`, type with one codec per column; `suspicion` is true for rows likely refused."""
         self.codecs = codecs
         self._reader = reader
         self._splitter = splitter
+        self._suspicion = suspicion
 
     def are_records(self, data: bytes) -> bool:
         """Tell whether each line is certainly one record."""
@@ -64,146 +81,105 @@ class BulkPlan:
         columns = self._reader.read(block.data) if block.frames is None else None
         if columns is None:
             return None
-        values = columns.cells.select(
-            codec.value(pl.col(name)).alias(name)
-            for name, codec in zip(columns.cells.columns, self.codecs, strict=True)
+        values = pl.DataFrame(
+            [
+                codec.read(cells).alias(cells.name)
+                for cells, codec in zip(columns.cells.iter_columns(), self.codecs, strict=True)
+            ]
         )
-        return self._without_suspects(block, columns, values)
+        doubts = _find_doubts(columns, values)
+        is_certain = np.ones(values.height, np.bool_)
+        is_certain[doubts["row"].to_numpy()] = False
+        doubtful = len(columns.unfit) + values.height - int(is_certain.sum())
+        if doubtful > _MOST_DOUBTFUL * len(columns.lines):
+            return None
+        is_suspected = values.select(self._suspicion).to_series().to_numpy() & is_certain
+        return Prepared(
+            block,
+            columns.lines,
+            self._rows(columns, values, is_certain & ~is_suspected),
+            self._rows(columns, values, is_suspected),
+            doubts.select(
+                pl.Series("line", columns.places[doubts["row"].to_numpy()]), "column", "text"
+            ),
+            self._unfit(columns),
+        )
 
-    def records(self, prepared: Prepared, places: Sequence[int]) -> list[Record]:
+    def subset(self, rows: Rows, left_out: Sequence[int]) -> Rows:
+        """Return the rows without some of them (from 0)."""
+        keep = np.ones(len(rows), np.bool_)
+        keep[list(left_out)] = False
+        values = rows.values.filter(keep)
+        return Rows(values, rows.lines[keep], encode_rows(values, self.codecs))
+
+    def records(self, prepared: Prepared, lines: Sequence[int]) -> list[Record]:
         """Return lines of the block as records."""
-        if not places:
-            return []
-        sizes = prepared.lines.str.len_bytes().cast(pl.Int64) + 1
-        ends = sizes.cum_sum()
-        block, found = prepared.block, []
-        for place in places:
-            end = ends[place]
-            start = end - sizes[place]
-            line = Block(
+        found = []
+        for line in lines:
+            start, end = place_of(prepared, line)
+            block = prepared.block
+            one = Block(
                 block.byte_offset + start,
-                block.line_number + place,
+                block.line_number + line,
                 block.data[start:end],
                 None,
                 block.byte_offset + end,
-                block.line_number + place + 1,
+                block.line_number + line + 1,
             )
-            found += self._splitter.split(line)
+            found += self._splitter.split(one)
         return found
 
-    def _without_suspects(
-        self, block: Block, columns: Columns, values: pl.DataFrame
-    ) -> Prepared | None:
-        """Part the rows whose every value is certain from those with a cell without a value."""
-        places, suspects = columns.places, columns.unfit
-        is_certain = pl.select(
-            pl.all_horizontal(
-                [
-                    values[name].is_not_null() | columns.cells[name].is_null()
-                    for name in values.columns
-                ]
-            )
-        ).to_series()
-        if not is_certain.all():
-            suspects = sorted([*suspects, *places.filter(~is_certain)])
-            values, places = values.filter(is_certain), places.filter(is_certain)
-        if len(suspects) > _MOST_SUSPECTS * len(columns.lines):
-            return None
-        encoded = encode_rows(values, self.codecs)
-        return Prepared(block, values, places, suspects, columns.lines, encoded)
+    def _rows(
+        self, columns: Columns, values: pl.DataFrame, keep: "np.typing.NDArray[np.bool_]"
+    ) -> Rows:
+        """Encode some of the rows."""
+        if not keep.all():
+            values = values.filter(keep)
+        return Rows(values, columns.places[keep], encode_rows(values, self.codecs))
 
-
-class Bulk:
-    """Write prepared blocks into the target, in the caller's transaction."""
-
-    def __init__(
-        self,
-        cursor: Cursor,
-        table: TargetTable,
-        columns: Sequence[TargetColumn],
-        plan: BulkPlan,
-        savepoint: Savepoint,
-    ) -> None:
-        """Prepare the COPY."""
-        self._cursor = cursor
-        self._plan = plan
-        self._savepoint = savepoint
-        self._violations = Violations(cursor, table, columns)
-        self._keeps_order = table.has_order_dependent_constraints
-        self._copy = (
-            sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)")
-            .format(table.identifier, column_list(columns))
-            .as_string(cursor)
+    def _unfit(self, columns: Columns) -> pl.DataFrame:
+        """Return why lines have not the shape of a record."""
+        found = [
+            faults.wrong_count(count, len(self.codecs)) for count in columns.unfit_counts.tolist()
+        ]
+        return pl.DataFrame(
+            {
+                "line": columns.unfit,
+                "error_code": [str(fault.code) for fault in found],
+                "message": [fault.message for fault in found],
+            },
+            schema={"line": pl.Int64, "error_code": pl.String, "message": pl.String},
         )
-        self._look_first = False
-
-    def write(self, prepared: Prepared) -> list[Record] | None:
-        """Copy the block's certain rows; return its other records, to be judged one by one.
-
-        None means that nothing was written and that the block has to go another way.
-        """
-        suspects = self._plan.records(prepared, prepared.suspects)
-        if self._keeps_order and not self._are_refused(suspects):
-            return None
-        rows, looks_first = prepared.values, self._look_first
-        if not looks_first and self._try_copy(prepared.encoded, rows.height):
-            return suspects
-        kept_back = self._find_violators(prepared)
-        if kept_back is None:
-            return None
-        self._look_first = len(kept_back) > 0
-        if not self._look_first:
-            # What has broken just now would only break again.
-            is_written = looks_first and self._try_copy(prepared.encoded, rows.height)
-            return suspects if is_written else None
-        is_kept_back = pl.int_range(rows.height, eager=True).is_in(kept_back.implode())
-        certain = rows.filter(~is_kept_back)
-        if not self._try_copy(encode_rows(certain, self._plan.codecs), certain.height):
-            return None
-        violators = self._plan.records(prepared, prepared.places.filter(is_kept_back).to_list())
-        return sorted([*suspects, *violators], key=lambda record: record.byte_offset)
-
-    def _find_violators(self, prepared: Prepared) -> pl.Series | None:
-        """Return which rows (from 0) a constraint refuses, None when that cannot be asked."""
-        try:
-            with self._savepoint as before:
-                return self._violations.find(prepared.encoded, before)
-        except psycopg2.Error as exc:
-            # An expression that cannot be asked of a copy of the row (class 42) is no reason to fail.
-            if not is_row_error(exc.pgcode) and (exc.pgcode or "")[:2] != "42":
-                raise
-            return None
-
-    def _are_refused(self, suspects: Sequence[Record]) -> bool:
-        """Tell whether Postgres refuses each record whatever stands in the table."""
-        sound = [record for record in suspects if record.fault is None]
-        if not sound:
-            return True
-        with self._savepoint as before:
-            return self._violations.are_misspelt(sound, before)
-
-    def _try_copy(self, encoded: bytes, count: int) -> bool:
-        """Copy so many rows; undo it and return False when one of them is refused."""
-        try:
-            with self._savepoint as before:
-                if copy_in(self._cursor, before + self._copy, encoded) != count:
-                    raise _RowsWithheld
-        except _RowsWithheld:
-            return False
-        except psycopg2.Error as exc:
-            if not is_row_error(exc.pgcode):
-                raise
-            return False
-        return True
 
 
-class _RowsWithheld(Exception):
-    """Fewer rows were written than sent."""
+def place_of(prepared: Prepared, line: int) -> tuple[int, int]:
+    """Return where a line begins in its block, and where the next one begins."""
+    starts = prepared.lines.starts
+    return int(starts[line]), min(int(starts[line + 1]), len(prepared.block.data))
+
+
+def _find_doubts(columns: Columns, values: pl.DataFrame) -> pl.DataFrame:
+    """Return the cells that are not empty and have no certain value, with their row (from 0)."""
+    found = [pl.DataFrame(schema={"row": pl.Int64, "column": pl.Int64, "text": pl.String})]
+    for place, (cells, typed) in enumerate(
+        zip(columns.cells.iter_columns(), values.iter_columns(), strict=True)
+    ):
+        if typed.null_count() == cells.null_count():
+            continue
+        rows = (typed.is_null() & cells.is_not_null()).arg_true()
+        text = cells.gather(rows)
+        found.append(
+            pl.DataFrame({"row": rows.cast(pl.Int64), "text": text}).select(
+                "row", pl.lit(place, pl.Int64).alias("column"), "text"
+            )
+        )
+    return pl.concat(found)
 
 
 def plan_bulk(
     table: TargetTable,
     columns: Sequence[TargetColumn],
+    checks: Sequence[str],
     definition: DatasetDefinition,
     max_record_bytes: int,
 ) -> BulkPlan | None:
@@ -221,4 +197,4 @@ def plan_bulk(
     splitter = RecordSplitter(
         definition.format, width=len(columns), max_record_bytes=max_record_bytes
     )
-    return BulkPlan(reader, certain, splitter)
+    return BulkPlan(reader, certain, splitter, guess_refused(columns, checks))

@@ -1,202 +1,176 @@
-"""Turn columns of text into Postgres' binary form, for the types and spellings where nothing can be read otherwise.
+"""Turn columns of text into values, for the types and spellings where nothing can be read otherwise.
 
-A codec gives a typed value for each cell in canonical form and none for the rest, which Postgres then reads itself.
-The layouts are those of the types' ``send`` functions (src/backend/utils/adt).
+A codec gives a typed value for each cell in canonical form and none for the rest, which Postgres then reads itself,
+and says how its values are laid out in Postgres' binary form (the types' ``send`` functions, src/backend/utils/adt).
+`services.loader.rows` puts the fields of a row side by side.
 """
 
 import re
-from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
+import numpy as np
 import polars as pl
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from libs.common.catalog import TargetColumn
+from services.loader.moment_codecs import (
+    moment_with_zone,
+    moment_without_zone,
+    read_dates,
+    read_times_of_day,
+)
 
-Parts = list[pa.Array | pa.Scalar]
-"""What one field is made of, to be joined row by row; its length stands first."""
-
-_SECONDS = r"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2} (?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-_UTC = r"(?:\+00(?::?00)?|Z)"
-_EPOCH_DAYS, _EPOCH_MICROSECONDS = 10_957, 946_684_800_000_000
-"""From 1970 to 2000, where Postgres' days and moments begin."""
-_GROUP = 10_000
-"""A digit of numeric."""
+Word: TypeAlias = tuple[str, "np.ndarray | int"]
+"""A part of fixed size: its numpy dtype (big-endian) and the values, or the one value of all rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """One type's way: `value` makes typed values of text, `parts` makes bytes of values without NULL."""
+    """One type's way: `read` makes typed values of text (None: not certain).
 
-    value: Callable[[pl.Expr], pl.Expr]
-    parts: Callable[[pl.Series], Parts]
+    Values of fixed `size` in bytes are laid out by `words`, which gets them without NULL; those of any length
+    (`size` is 0) by `texts`, which keeps NULL and returns String or Binary.
+    """
+
+    read: Callable[[pl.Series], pl.Series]
+    size: int = 0
+    words: Callable[[pl.Series], list[Word]] = lambda _: []
+    texts: Callable[[pl.Series], pl.Series] = lambda values: values
 
 
 def find_codec(column: TargetColumn, time_zone: str) -> Codec | None:
     """Return the codec of a column, or None when Postgres is to read each of its cells."""
     if column.is_domain or column.is_generated:
         return None
-    if column.type in _INTEGERS:
-        return _integer(_INTEGERS[column.type])
     if found := re.fullmatch(r"numeric\((\d+),(\d+)\)", column.type):
         return _numeric(int(found[1]), int(found[2]))
-    if found := re.fullmatch(r"character varying\((\d+)\)", column.type):
-        return _varchar(int(found[1]))
+    if found := re.fullmatch(r"character(?: varying)?\((\d+)\)", column.type):
+        return _limited_text(int(found[1]))
     if column.type == "timestamp with time zone":
-        zone = f"{_UTC}?" if time_zone == "UTC" else _UTC
-        return Codec(lambda cell: _moment(cell, zone), _moment_parts)
-    return _PLAIN.get(column.type)
+        return Codec(moment_with_zone(time_zone), 8, _one_word(">i8"))
+    return _CODECS.get(column.type)
 
 
-def _integer(size: int) -> Codec:
-    """Return the codec of an integer of `size` bytes."""
-    least, most = -(1 << (8 * size - 1)), (1 << (8 * size - 1)) - 1
+def _one_word(dtype: str) -> Callable[[pl.Series], list[Word]]:
+    """Lay out values that are one number each."""
+    return lambda values: [(dtype, values.to_numpy())]
 
-    def value(cell: pl.Expr) -> pl.Expr:
-        number = cell.cast(pl.Int64, strict=False)
-        is_plain = cell.str.contains(r"^-?[0-9]{1,18}$") & number.is_between(least, most)
-        return pl.when(is_plain).then(number)
 
-    return Codec(value, lambda values: [_length(size), _big_endian(values, size)])
+def _integer(size: int, dtype: type[pl.DataType]) -> Codec:
+    """Return the codec of an integer; Polars reads an optional sign and digits, without overflow, as Postgres does."""
+    return Codec(lambda cells: cells.cast(dtype, strict=False), size, _one_word(f">i{size}"))
+
+
+_DIGITS = 17
+"""So many decimal digits fit into 64 bits, with one more behind them."""
 
 
 def _numeric(precision: int, scale: int) -> Codec | None:
-    """Return the codec of numeric with a scale, as far as three groups before the point and one behind do."""
-    whole = precision - scale
-    if not 0 < whole <= 12 or scale > 4:
+    """Return the codec of numeric with a scale, for values of at most 17 digits.
+
+    They are read with one digit more than the scale. Where that is 0 the value is certain, however it was rounded:
+    it is less than half a unit of the scale away from the text.
+    """
+    if not 0 <= scale <= min(precision, _DIGITS):
         return None
-    shape = f"^-?[0-9]{{1,{whole}}}" + (rf"(?:\.[0-9]{{1,{scale}}})?$" if scale else "$")
+    limit = 10 ** min(precision, _DIGITS)
 
-    def value(cell: pl.Expr) -> pl.Expr:
-        exact = cell.cast(pl.Decimal(38, scale), strict=False).to_physical().cast(pl.Int64)
-        return pl.when(cell.str.contains(shape)).then(exact)
+    def read(cells: pl.Series) -> pl.Series:
+        decimals = cells.cast(pl.Decimal(38, scale + 1), strict=False)
+        longer = decimals.to_physical().cast(pl.Int64, strict=False)
+        values = longer // 10
+        exact = (values * 10 == longer) & values.is_between(-limit, limit, closed="none")
+        return values.set(~exact, None)
 
-    def parts(values: pl.Series) -> Parts:
-        size, factor = values.abs(), 10**scale
-        groups = (size % factor) * 10 ** (4 - scale)
-        for place in range(3):
-            groups += ((size // (factor * _GROUP**place)) % _GROUP) * (1 << 16 * (place + 1))
-        sign = (values < 0).cast(pl.Int64) * 0x4000
-        head = (sign * (1 << 16)) + ((4 << 48) | (2 << 32) | scale)
-        return [_length(16), _big_endian(head, 8), _big_endian(groups, 8)]
-
-    return Codec(value, parts)
+    return Codec(read, *_numeric_layout(min(precision, _DIGITS) - scale, scale))
 
 
-def _varchar(length: int) -> Codec:
-    """Return the codec of a text of at most so many characters."""
-    return Codec(lambda cell: pl.when(cell.str.len_chars() <= length).then(cell), _text_parts)
+def _numeric_layout(whole: int, scale: int) -> tuple[int, Callable[[pl.Series], list[Word]]]:
+    """Return size and layout of scaled numbers with so many digits before and behind the point."""
+    before, behind = -(-whole // 4), -(-scale // 4)
+
+    def words(values: pl.Series) -> list[Word]:
+        numbers = values.to_numpy()
+        size = np.abs(numbers)
+        signs = np.where(numbers < 0, 0x4000, 0)
+        above, below = np.divmod(size, 10**scale)
+        below *= 10 ** (4 * behind - scale)
+        groups = [above // 10 ** (4 * place) % 10_000 for place in reversed(range(before))]
+        groups += [below // 10 ** (4 * place) % 10_000 for place in reversed(range(behind))]
+        head: list[Word] = [(">i2", before + behind), (">i2", before - 1), (">i2", signs)]
+        return [*head, (">i2", scale), *((">i2", group) for group in groups)]
+
+    return 8 + 2 * (before + behind), words
 
 
-def _text_parts(values: pl.Series) -> Parts:
-    """Return texts with their lengths."""
-    text = values.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(pa.large_binary())
-    return [_big_endian(values.str.len_bytes().cast(pl.Int64), 4), text]
+def _limited_text(length: int) -> Codec:
+    """Return the codec of a text of at most so many characters; Postgres pads those of char(n) itself."""
+
+    def read(cells: pl.Series) -> pl.Series:
+        if (cells.str.len_bytes().max() or 0) <= length:  # type: ignore[operator]  # a number or None
+            return cells
+        return cells.set(cells.str.len_chars() > length, None)
+
+    return Codec(read)
 
 
-def _boolean(cell: pl.Expr) -> pl.Expr:
-    is_plain = cell.str.contains("^(?:t|f|true|false)$")
-    return pl.when(is_plain).then(cell.str.starts_with("t"))
+_TRUE, _FALSE = ["t", "true", "1", "yes", "y", "on"], ["f", "false", "0", "no", "n", "off"]
 
 
-def _date(cell: pl.Expr) -> pl.Expr:
-    is_plain = cell.str.contains(r"^[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}$")
-    return pl.when(is_plain).then(cell.str.to_date("%Y-%m-%d", strict=False))
+def _read_booleans(cells: pl.Series) -> pl.Series:
+    """Read the common spellings, whatever their case."""
+    lower = cells.str.to_lowercase() if cells.str.contains("[A-Z]").any() else cells
+    is_true, is_false = lower.is_in(_TRUE), lower.is_in(_FALSE)
+    return is_true.set(~(is_true | is_false), None)
 
 
-def _date_parts(values: pl.Series) -> Parts:
-    days = values.to_physical().cast(pl.Int64) - _EPOCH_DAYS
-    return [_length(4), _big_endian(days, 4)]
-
-
-def _moment(cell: pl.Expr, zone: str) -> pl.Expr:
-    moment = cell.str.head(19).str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="us")
-    return pl.when(cell.str.contains(f"^{_SECONDS}{zone}$")).then(moment)
-
-
-def _moment_parts(values: pl.Series) -> Parts:
-    microseconds = values.to_physical().cast(pl.Int64) - _EPOCH_MICROSECONDS
-    return [_length(8), _big_endian(microseconds, 8)]
-
-
-def _uuid(cell: pl.Expr) -> pl.Expr:
+def _read_uuids(cells: pl.Series) -> pl.Series:
     plain = "^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$"
-    digits = pl.when(cell.str.contains(plain)).then(cell.str.replace_all("-", "", literal=True))
-    return digits.str.decode("hex")
+    digits = cells.set(~cells.str.contains(plain), None)
+    return digits.str.replace_all("-", "", literal=True).str.decode("hex")
 
 
-def _uuid_parts(values: pl.Series) -> Parts:
-    return [_length(16), values.to_arrow(compat_level=pl.CompatLevel.oldest())]
+def _uuid_words(values: pl.Series) -> list[Word]:
+    joined = b"".join(values.to_list())
+    return [("V16", np.frombuffer(joined, "V16"))]
 
 
-_INTEGERS = {"smallint": 2, "integer": 4, "bigint": 8}
-_PLAIN = {
-    "text": Codec(lambda cell: cell, _text_parts),
-    "character varying": Codec(lambda cell: cell, _text_parts),
-    "boolean": Codec(_boolean, lambda values: [_length(1), _big_endian(values.cast(pl.Int64), 1)]),
-    "date": Codec(_date, _date_parts),
-    "timestamp without time zone": Codec(lambda cell: _moment(cell, ""), _moment_parts),
-    "uuid": Codec(_uuid, _uuid_parts),
+def _read_floats(cells: pl.Series, dtype: type[pl.DataType], least: float) -> pl.Series:
+    """Read decimal spellings of finite numbers that are not too small to be exact."""
+    values = cells.cast(dtype, strict=False)
+    is_plain = cells.str.contains(r"^-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$")
+    is_exact = (values.is_finite() & (values.abs() >= least)) | cells.is_in(["0", "0.0", "0.00"])
+    return values.set(~(is_plain & is_exact), None)
+
+
+def _read_bytes(cells: pl.Series) -> pl.Series:
+    """Read the hex form of bytea."""
+    digits = cells.set(~cells.str.contains(r"^\\x(?:[0-9a-f]{2})*$"), None)
+    return digits.str.slice(2).str.decode("hex")
+
+
+TEXT = Codec(lambda cells: cells)
+BYTES = Codec(_read_bytes)
+INTEGER = _integer(4, pl.Int32)
+BIGINT = _integer(8, pl.Int64)
+UUID_BYTES = Codec(_read_uuids, 16, _uuid_words)
+_CODECS = {
+    "smallint": _integer(2, pl.Int16),
+    "integer": INTEGER,
+    "bigint": BIGINT,
+    "real": Codec(lambda cells: _read_floats(cells, pl.Float32, 1.2e-38), 4, _one_word(">f4")),
+    "double precision": Codec(
+        lambda cells: _read_floats(cells, pl.Float64, 2.3e-308), 8, _one_word(">f8")
+    ),
+    "text": TEXT,
+    "character varying": TEXT,
+    "json": TEXT,
+    "jsonb": Codec(lambda cells: cells, texts=lambda values: "\x01" + values),
+    "boolean": Codec(_read_booleans, 1, lambda values: [("i1", values.cast(pl.Int8).to_numpy())]),
+    "bytea": BYTES,
+    "date": Codec(read_dates, 4, _one_word(">i4")),
+    "time without time zone": Codec(read_times_of_day, 8, _one_word(">i8")),
+    "timestamp without time zone": Codec(moment_without_zone, 8, _one_word(">i8")),
+    "uuid": UUID_BYTES,
 }
-
-
-def _length(size: int) -> pa.Scalar:
-    """Return the length word of a field of fixed size."""
-    return pa.scalar(size.to_bytes(4, "big"), pa.large_binary())
-
-
-def _big_endian(values: pl.Series, size: int) -> pa.Array:
-    """Return integers without NULL as `size` bytes each, the highest first."""
-    kind, dtype = _WORDS[size]
-    plain = values.cast(dtype).rechunk().to_arrow()
-    start = plain.offset * size  # a slice shares the buffer of the whole
-    words = array(kind)
-    words.frombytes(memoryview(plain.buffers()[1])[start : start + len(plain) * size])
-    words.byteswap()
-    fixed = pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(size), len(values), [None, pa.py_buffer(words)]
-    )
-    return fixed.cast(pa.large_binary())
-
-
-_WORDS: dict[int, tuple[str, type[pl.DataType]]] = {
-    1: ("b", pl.Int8),
-    2: ("h", pl.Int16),
-    4: ("i", pl.Int32),
-    8: ("q", pl.Int64),
-}
-
-
-def encode_rows(values: pl.DataFrame, codecs: Sequence[Codec]) -> bytes:
-    """Return the rows as ``COPY … (FORMAT binary)`` takes them, header and trailer included."""
-    parts: Parts = [pa.scalar(len(codecs).to_bytes(2, "big"), pa.large_binary())]
-    for series, codec in zip(values.iter_columns(), codecs, strict=True):
-        parts += _field(series, codec)
-    rows = pc.binary_join_element_wise(*parts, pa.scalar(b"", pa.large_binary()))
-    return b"".join((_HEADER, _bytes_of(rows), b"\xff\xff"))
-
-
-_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_NULL = pa.scalar(b"\xff\xff\xff\xff", pa.large_binary())
-
-
-def _field(values: pl.Series, codec: Codec) -> Parts:
-    """Return the parts of one field; with NULLs among them they are joined first."""
-    if values.null_count() == 0:
-        return codec.parts(values)
-    is_null = values.is_null().to_arrow()
-    filler = values.drop_nulls().head(1)
-    if len(filler) == 0:
-        return [pa.repeat(_NULL, len(values))]
-    parts = codec.parts(values.fill_null(filler.item()))
-    joined = pc.binary_join_element_wise(*parts, pa.scalar(b"", pa.large_binary()))
-    return [pc.if_else(is_null, _NULL, joined)]
-
-
-def _bytes_of(rows: pa.Array) -> memoryview:
-    """Return the rows' bytes, which stand side by side."""
-    offsets = memoryview(rows.buffers()[1]).cast("q")
-    first, last = offsets[rows.offset], offsets[rows.offset + len(rows)]
-    return memoryview(rows.buffers()[2])[first:last]

@@ -1,109 +1,120 @@
 """Split a block into columns at once: the vectorised way from bytes to cells, for blocks of the common shape.
 
-Taken only when each line is certainly one record: no NUL, no carriage return, every quoted line a whole, sound
-record. Anything else is left to `libs.common.records`, which knows every case.
+Taken only when each line is certainly one record (`libs.common.lines`) and its bytes are text. Anything else is left
+to `libs.common.records`, which knows every case.
 """
 
-import re
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 from polars.exceptions import ComputeError, SchemaError
 
 from libs.common.datasets import FileFormat
-
-_UNUSED = b"\x01"
+from libs.common.lines import Lines, Positions, count_cells, find_lines
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
     """The cells of a block by column, named by their place in the header ("0", "1", …).
 
-    `places` are the lines of the block (from 0) that the rows of `cells` stand on; `unfit` are the other lines:
-    records with too few or too many cells.
+    `places` are the lines of the block (from 0) that the rows of `cells` stand on; `unfit` are the other lines, which
+    have `unfit_counts` cells each: too few or too many.
     """
 
+    lines: Lines
     cells: pl.DataFrame
-    places: pl.Series
-    lines: pl.Series
-    unfit: list[int]
+    places: Positions
+    unfit: Positions
+    unfit_counts: Positions
 
 
 class ColumnReader:
     """Read blocks of one dialect and one number of columns."""
 
     def __init__(self, dialect: FileFormat, width: int, max_record_bytes: int) -> None:
-        """Compile the shape of a sound line."""
+        """Remember the shape."""
         self._dialect = dialect
         self._width = width
         self._cap = max_record_bytes
-        self._seen: tuple[bytes, pl.Series | None] = (b"", None)
-        quote, delimiter = re.escape(dialect.quote), re.escape(dialect.delimiter)
-        cell = f"(?:{quote}(?:[^{quote}]|{quote}{quote})*{quote}|[^{quote}{delimiter}]*)"
-        self._sound = f"^{cell}(?:{delimiter}{cell})*$"
-        self._fit = f"^{cell}(?:{delimiter}{cell}){{{width - 1}}}$"
+        self._seen: tuple[bytes, Lines | None] = (b"", None)
 
     @property
     def is_possible(self) -> bool:
-        """Tell whether the dialect is one whose NULL and encoding need no second look."""
-        return self._width > 1 and self._dialect.encoding == "utf-8" and self._dialect.null == ""
+        """Tell whether the dialect is one whose NULL needs no second look."""
+        return (
+            self._width > 1
+            and self._dialect.null == ""
+            and not self._dialect.encoding.startswith("utf-16")
+        )
 
     def are_records(self, data: bytes) -> bool:
         """Tell whether each line is certainly one record."""
-        return self._sound_lines(data) is not None
+        return self._find_lines(data) is not None
 
     def read(self, data: bytes) -> Columns | None:
         """Return the columns of whole lines, or None when their shape is not the common one."""
-        lines = self._sound_lines(data)
-        if lines is None:
+        lines = self._find_lines(data)
+        text = self._as_utf8(data) if lines is not None else None
+        if lines is None or text is None:
             return None
-        cells = self._read_cells(data)
+        if lines.ending == 2:
+            text = text.replace(b"\r\n", b"\n")
+        cells = self._read_cells(text)
         # The parser refuses a cell too many, and fills a missing one, the last at least, with NULL.
         if cells is not None and cells.to_series(self._width - 1).null_count() == 0:
-            fits = pl.repeat(value=True, n=len(lines), eager=True)
-        else:
-            fits = self._fits(lines)
-            fit = lines.filter(fits)
-            cells = self._read_cells("\n".join(fit).encode()) if len(fit) else None
-        if cells is None or cells.height != fits.sum():
-            return None
-        return Columns(cells, fits.arg_true(), lines, (~fits).arg_true().to_list())
+            return self._fitting(lines, cells, np.arange(len(lines)), _NONE, _NONE)
+        counts = count_cells(lines, self._dialect)
+        unfit = np.flatnonzero(counts != self._width)
+        if len(unfit):
+            fit = _without(lines, unfit)
+            text = self._as_utf8(fit.replace(b"\r\n", b"\n") if lines.ending == 2 else fit) or b""
+            cells = self._read_cells(text)
+        places = np.delete(np.arange(len(lines)), unfit)
+        return self._fitting(lines, cells, places, unfit, counts[unfit])
 
-    def _sound_lines(self, data: bytes) -> pl.Series | None:
+    def _fitting(
+        self,
+        lines: Lines,
+        cells: pl.DataFrame | None,
+        places: Positions,
+        unfit: Positions,
+        counts: Positions,
+    ) -> Columns | None:
+        """Return the columns if the parser has found a row on each line that fits."""
+        if cells is None or cells.height != len(places):
+            return None
+        return Columns(lines, cells, places, unfit, counts)
+
+    def _find_lines(self, data: bytes) -> Lines | None:
         """Return the lines if each is certainly one record; the last answer is remembered."""
         if self._seen[0] is not data:
-            lines = _read_lines(data) if _is_plain(data) else None
-            sound = lines if lines is not None and self._are_sound(lines) else None
-            self._seen = (data, sound)
+            lines = find_lines(data, self._dialect)
+            if lines is not None and lines.longest > self._cap:
+                lines = None
+            self._seen = (data, lines)
         return self._seen[1]
 
-    def _are_sound(self, lines: pl.Series) -> bool:
-        """Tell whether no line is blank, too long or holds a quote out of place."""
-        sizes = lines.str.len_bytes()
-        least, most = sizes.min(), sizes.max()
-        if not isinstance(least, int) or not isinstance(most, int) or least < 1 or most > self._cap:
-            return False
-        quoted = lines.filter(lines.str.contains(self._dialect.quote, literal=True))
-        return bool(quoted.str.contains(self._sound).all())
-
-    def _fits(self, lines: pl.Series) -> pl.Series:
-        """Tell for each sound line whether it has as many cells as there are columns."""
-        delimiters = lines.str.count_matches(self._dialect.delimiter, literal=True)
-        quoted = lines.str.contains(self._dialect.quote, literal=True)
-        frame = pl.DataFrame({"line": lines, "count": delimiters, "quoted": quoted})
-        return frame.select(
-            pl.when("quoted")
-            .then(pl.col("line").str.contains(self._fit))
-            .otherwise(pl.col("count") == self._width - 1)
-        ).to_series()
+    def _as_utf8(self, data: bytes) -> bytes | None:
+        """Return the text in UTF-8, or None when some of it is not in the file's encoding."""
+        if data.isascii():
+            return data
+        try:
+            text = data.decode(self._dialect.encoding)
+        except UnicodeDecodeError:
+            return None
+        return data if self._dialect.encoding == "utf-8" else text.encode()
 
     def _read_cells(self, data: bytes) -> pl.DataFrame | None:
         """Parse sound lines; None when one has too few or too many cells."""
+        if not data:
+            return pl.DataFrame(schema=self._schema)
         try:
             return pl.read_csv(
                 data,
                 has_header=False,
-                schema={str(place): pl.String for place in range(self._width)},
+                schema=self._schema,
                 separator=self._dialect.delimiter,
                 quote_char=self._dialect.quote,
                 missing_columns="raise",
@@ -112,25 +123,16 @@ class ColumnReader:
         except (ComputeError, SchemaError):
             return None
 
-
-def _is_plain(data: bytes) -> bool:
-    """Tell whether the bytes are UTF-8 without the few that need care."""
-    if b"\0" in data or b"\r" in data or _UNUSED in data:
-        return False
-    try:
-        return data.isascii() or bool(data.decode())
-    except UnicodeDecodeError:
-        return False
+    @property
+    def _schema(self) -> dict[str, type[pl.String]]:
+        return {str(place): pl.String for place in range(self._width)}
 
 
-def _read_lines(data: bytes) -> pl.Series | None:
-    """Return the lines of the block as text."""
-    lines = pl.read_csv(
-        data,
-        has_header=False,
-        schema={"line": pl.String},
-        separator=_UNUSED.decode(),
-        quote_char=None,
-    )["line"]
-    expected = data.count(b"\n") + (not data.endswith(b"\n"))
-    return lines.rechunk() if len(lines) == expected and lines.null_count() == 0 else None
+_NONE: Positions = np.empty(0, np.int64)
+
+
+def _without(lines: Lines, places: npt.NDArray[np.int64]) -> bytes:
+    """Return the block without some of its lines."""
+    begins = np.concatenate(([0], lines.starts[places + 1]))
+    ends = np.concatenate((lines.starts[places], [len(lines.data)]))
+    return b"".join([lines.data[a:b] for a, b in zip(begins.tolist(), ends.tolist(), strict=True)])

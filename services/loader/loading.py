@@ -1,8 +1,9 @@
 """Stream one chunk into its target within the caller's transaction: the load itself, without ledger or queue.
 
-    source ──► blocks ──by columns (bulk)──► Postgres
-                  └──records──► narrowing ──► Postgres
-                         └── not well-formed ──► failed rows ◄── refused ──┘
+    source ──► blocks ──by columns (bulk)──► settling ──► Postgres
+                  │                             └── refused ──► failed rows
+                  └──by records──► narrowing ──► Postgres           ▲
+                         └── not well-formed, or refused ───────────┘
 
 Nothing is committed here. What it raises: `BadInput` when the source or the target cannot be loaded as it is or
 too much of it is refused, `LeaseLost` or `LoadCancelled` when it has to stop, and psycopg2.Error or OSError for
@@ -20,18 +21,20 @@ from libs.common.header import Header, match_header
 from libs.common.messaging.timing import STAGES, StageOfJob
 from libs.common.records import Record, RecordSplitter
 from libs.common.states import ChunkState
-from services.loader.bulk import Bulk, BulkPlan, Prepared, plan_bulk
+from services.loader.bulk import BulkPlan, Prepared, plan_bulk
 from services.loader.judge import Judge
 from services.loader.lease import Heartbeat
 from services.loader.ledger import ChunkEnd, ChunkWork
 from services.loader.narrowing import Narrowing
 from services.loader.readahead import read_ahead
-from services.loader.rejects import RejectSpool
+from services.loader.rejects import RejectSpool, by_columns
 from services.loader.session import Savepoint
 from services.loader.settings import LoaderSettings
+from services.loader.settling import Settling
 from services.loader.source import ChunkSource
 from services.loader.target import make_writer, must_go_one_by_one, open_target
 from services.loader.verdicts import FailedRow, reject
+from services.loader.violations import Violations
 
 
 class TooManyRejects(BadInput):
@@ -77,13 +80,14 @@ class Load:
             # What is left of a block written by columns is mostly refused: no COPY is worth a try.
             judging = Narrowing(writer, judge, savepoint, window, one_by_one=True)
             cap = self._settings.max_record_bytes
-            plan = plan_bulk(table, columns, self._definition, cap)
-            bulk = plan and Bulk(cursor, table, columns, plan, savepoint)
+            violations = Violations(cursor, table, columns)
+            plan = plan_bulk(table, columns, violations.checks, self._definition, cap)
+            settling = plan and Settling(cursor, table, columns, plan, violations, judge, savepoint)
             splitter = RecordSplitter(
                 self._definition.format, width=len(columns), max_record_bytes=cap
             )
             for block, prepared, bytes_done in read_ahead(self._prepared(header, plan)):
-                records = self._write_columns(bulk, prepared) if bulk and prepared else None
+                records = self._write_columns(settling, prepared) if settling and prepared else None
                 way = narrowing if records is None else judging
                 records = splitter.split(block) if records is None else records
                 for part in _cut(records, window):
@@ -109,15 +113,19 @@ class Load:
         for block, bytes_done in self._source.blocks(header, plan.are_records if plan else None):
             yield block, plan.prepare(block) if plan else None, bytes_done
 
-    def _write_columns(self, bulk: Bulk, prepared: Prepared) -> list[Record] | None:
+    def _write_columns(self, settling: Settling, prepared: Prepared) -> list[Record] | None:
         """Write a block by columns; return the records left to judge, or None when all are."""
         self._heartbeat.check()
-        records = bulk.write(prepared)
-        if records is not None:
-            written = len(prepared.lines) - len(records)
-            self._rows_accepted += written
-            self._heartbeat.progress.rows_read += written
-        return records
+        settled = settling.settle(prepared)
+        if settled is None:
+            return None
+        through = len(prepared.lines) - len(settled.left)
+        self._rejects.add(settled.refused.sort("byte_offset"))
+        self._rows_accepted += through - settled.refused.height
+        self._heartbeat.progress.rows_read += through
+        if self._too_many(0):
+            raise self._too_many_rejects()
+        return settled.left
 
     def _load_records(self, block: Sequence[Record], narrowing: Narrowing) -> None:
         """Write one block; its failed rows are kept in file order, also when it stops half-way."""
@@ -144,7 +152,7 @@ class Load:
 
     def _keep(self, failed: list[FailedRow]) -> None:
         """Add a block's failed rows in file order."""
-        self._rejects.add(sorted(failed, key=lambda row: row.byte_offset))
+        self._rejects.add(by_columns(sorted(failed, key=lambda row: row.byte_offset)))
 
     def _too_many(self, more: int) -> bool:
         """Tell whether so many more failed rows exceed the absolute threshold."""

@@ -1,19 +1,42 @@
 """Keep a chunk's failed rows until they are written with its rows, in bounded memory."""
 
+from collections.abc import Iterable
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
 from typing import Self
 from uuid import UUID
 
+import polars as pl
 from psycopg2.extensions import cursor as Cursor
 
-from services.loader.copytext import encode_row
+from libs.common.states import STAGE_OF
+from services.loader.codecs import BIGINT, BYTES, INTEGER, TEXT, UUID_BYTES
+from services.loader.rows import HEADER, TRAILER, encode_tuples
 from services.loader.verdicts import FailedRow
 
 _COPY = (
     "COPY adsp.failed_rows (job_id, chunk_number, line_number, byte_offset, raw,"
-    " stage, error_code, column_name, sqlstate, message) FROM STDIN"
+    " stage, error_code, column_name, sqlstate, message) FROM STDIN (FORMAT binary)"
 )
+_CODECS = [UUID_BYTES, INTEGER, BIGINT, BIGINT, BYTES, TEXT, TEXT, TEXT, TEXT, TEXT]
+FAILED_ROWS = pl.Schema(
+    {
+        "line_number": pl.Int64,
+        "byte_offset": pl.Int64,
+        "raw": pl.Binary,
+        "error_code": pl.String,
+        "column_name": pl.String,
+        "sqlstate": pl.String,
+        "message": pl.String,
+    }
+)
+"""Failed rows by column, with the names of `FailedRow`."""
+
+
+def by_columns(rows: Iterable[FailedRow]) -> pl.DataFrame:
+    """Return failed rows by column."""
+    cells = [[getattr(row, name) for name in FAILED_ROWS] for row in rows]
+    return pl.DataFrame(cells, schema=FAILED_ROWS, orient="row")
 
 
 class RejectSpool:
@@ -21,8 +44,12 @@ class RejectSpool:
 
     def __init__(self, job_id: UUID, chunk_number: int, memory_bytes: int) -> None:
         """Start empty; beyond `memory_bytes` the rows go to a temporary file."""
-        self._place = (str(job_id).encode(), str(chunk_number).encode())
+        self._place = (
+            pl.lit(job_id.bytes).alias("job_id"),
+            pl.lit(chunk_number, pl.Int32).alias("chunk_number"),
+        )
         self._file = SpooledTemporaryFile[bytes](max_size=memory_bytes)
+        self._file.write(HEADER)
         self.count = 0
 
     def __enter__(self) -> Self:
@@ -38,26 +65,33 @@ class RejectSpool:
         """Drop the temporary file."""
         self._file.close()
 
-    def add(self, rows: list[FailedRow]) -> None:
-        """Add failed rows."""
-        for row in rows:
-            self._file.write(encode_row([*self._place, *_cells(row)]))
-        self.count += len(rows)
+    def add(self, rows: pl.DataFrame) -> None:
+        """Add failed rows by column; NUL cannot be stored in a message."""
+        if rows.is_empty():
+            return
+        stage = pl.col("error_code").replace_strict(STAGE_OF, return_dtype=pl.String)
+        message = pl.col("message").str.replace_all("\0", "", literal=True)
+        complete = rows.select(
+            *self._place,
+            "line_number",
+            "byte_offset",
+            "raw",
+            stage.alias("stage"),
+            "error_code",
+            "column_name",
+            "sqlstate",
+            message,
+        )
+        self._file.write(encode_tuples(complete, _CODECS))
+        self.count += rows.height
 
     def write(self, cursor: Cursor) -> None:
         """Copy all of them into the ledger, as part of the cursor's transaction."""
+        end = self._file.tell()
+        self._file.write(TRAILER)
         self._file.seek(0)
         cursor.copy_expert(_COPY, self._file, size=1 << 20)
+        self._file.seek(end)
+        self._file.truncate()
         if cursor.rowcount != self.count:
             raise RuntimeError(f"{self.count} failed rows were sent, {cursor.rowcount} arrived")
-
-
-def _cells(row: FailedRow) -> list[bytes | None]:
-    """Return the columns after the chunk's; NUL cannot be stored in a message."""
-    texts = (row.stage, row.error_code, row.column_name, row.sqlstate, row.message)
-    return [
-        str(row.line_number).encode(),
-        str(row.byte_offset).encode(),
-        b"\\x" + row.raw.hex().encode(),
-        *(None if text is None else text.replace("\0", "").encode() for text in texts),
-    ]

@@ -4,7 +4,7 @@ The table of SQLSTATEs is the whole rule. A row's own errors are of class 22 and
 that only a row's size or depth can break (54000, 54001) belong to it too. Anything else is a fault of the job.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from libs.common.records import Record
 from libs.common.states import STAGE_OF, ErrorCode, Stage
@@ -57,6 +57,10 @@ class FailedRow:
     def stage(self) -> Stage:
         """Return the stage that the error code belongs to."""
         return STAGE_OF[self.error_code]
+
+    def of(self, line_number: int, byte_offset: int, raw: bytes) -> "FailedRow":
+        """Return the same verdict of another record."""
+        return replace(self, line_number=line_number, byte_offset=byte_offset, raw=raw)
 
 
 def reject(

@@ -1,32 +1,53 @@
-"""Find the rows of a block that a CHECK or NOT NULL constraint refuses, many at a time.
+"""Find the rows that a NOT NULL or CHECK constraint refuses, many at a time.
 
-The rows are copied into a temporary table of the target's types, where the catalog's own expressions are asked.
-What is found is only kept back from the block's COPY; the verdict comes from the judge.
+The rows are copied into a temporary table of the target's types, where the catalog's own expressions are asked in the
+order in which an INSERT tries them: NOT NULL by column, then CHECK by name. What is found is kept back from the COPY;
+`services.loader.wording` says it in Postgres' words.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-import polars as pl
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
 from libs.common.catalog import TargetColumn, TargetTable
-from libs.common.records import Record
 from libs.common.statements import read_statement
 from services.loader.writing import column_list, copy_in, unused_name
 
 _BLOCK = sql.Identifier("pg_temp", "adsp_block")
 
 
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A row (from 0) that is refused, by which constraint, and the row's values as Postgres writes them.
+
+    The values are those of all columns of the table, in their order.
+    """
+
+    row: int
+    constraint: int
+    values: tuple[str | None, ...]
+
+
 class Violations:
     """The constraints of one target that a row breaks by itself."""
 
     def __init__(self, cursor: Cursor, table: TargetTable, columns: Sequence[TargetColumn]) -> None:
-        """Look at nothing yet."""
+        """Read the constraints; make nothing yet."""
         self._cursor = cursor
         self._table = table
         self._columns = columns
         self._order = unused_name(columns)
+        checks = self._read_checks()
+        self.checks = [expression for expression, is_askable in checks if is_askable]
+        given = {column.name for column in columns}
+        self.are_complete = (
+            not table.is_partitioned
+            and len(self.checks) == len(checks)
+            and all(column.name in given or _stays_null(column) for column in table.columns)
+        )
+        """Whether the first constraint found is always the one that an INSERT would name."""
         self._copy = (
             sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)")
             .format(_BLOCK, column_list(columns))
@@ -34,8 +55,8 @@ class Violations:
         )
         self._find: sql.Composed | None = None
 
-    def find(self, encoded: bytes, before: str) -> pl.Series:
-        """Return which of the encoded rows (from 0) are refused, in order."""
+    def find(self, encoded: bytes, before: str) -> list[Violation]:
+        """Return which of the encoded rows are refused, in order."""
         find = self._find
         if find is None:
             find = self._prepare(before)
@@ -44,19 +65,7 @@ class Violations:
         copy_in(self._cursor, self._copy, encoded)
         self._cursor.execute(find)
         self._find = find
-        return pl.Series([row[0] for row in self._cursor.fetchall()], dtype=pl.Int64)
-
-    def are_misspelt(self, records: Sequence[Record], before: str) -> bool:
-        """Tell whether each record has a cell that its column's type does not take."""
-        width = len(self._columns)
-        parameters = {
-            "places": [place for place in range(len(records)) for _ in range(width)],
-            "types": [column.type for column in self._columns] * len(records),
-            "cells": [None if cell is None else cell.decode() for r in records for cell in r.cells],
-        }
-        self._cursor.execute(before + read_statement("services.loader", "misspelt"), parameters)
-        row = self._cursor.fetchone()
-        return row is not None and row[0] == len(records)
+        return [Violation(found[0], found[1], found[2:]) for found in self._cursor.fetchall()]
 
     def _prepare(self, before: str) -> sql.Composed:
         """Make the temporary table, which ends with the transaction and numbers its rows; return the question."""
@@ -67,20 +76,48 @@ class Violations:
             "ALTER TABLE {} ADD {} bigint GENERATED ALWAYS AS IDENTITY (MINVALUE 0)"
         ).format(_BLOCK, self._order)
         self._cursor.execute(sql.SQL(before) + make + number)
-        required = [column for column in self._columns if column.is_not_null]
-        refusals = [
-            sql.SQL("{} IS NULL").format(sql.Identifier(column.name)) for column in required
+        cases = [
+            sql.SQL("WHEN {} THEN {}").format(refusal, sql.Literal(place))
+            for place, refusal in enumerate(self._refusals())
         ]
-        refusals += [sql.SQL("NOT ({})").format(sql.SQL(text)) for text in self._read_checks()]
-        refused = sql.SQL(" OR ").join(refusals) if refusals else sql.SQL("FALSE")
-        return sql.SQL("SELECT {0} FROM {1} WHERE {2} ORDER BY {0}").format(
-            self._order, _BLOCK, refused
+        which = sql.SQL("CASE {} END").format(sql.SQL(" ").join(cases)) if cases else sql.NULL
+        return sql.SQL(
+            "SELECT * FROM (SELECT {0}, {1} AS {4}, {2} FROM {3}) AS found"
+            " WHERE {4} IS NOT NULL ORDER BY {0}"
+        ).format(self._order, which, self._values(), _BLOCK, sql.Identifier("adsp_constraint"))
+
+    def _refusals(self) -> Sequence[sql.Composable]:
+        """Return a condition for each constraint."""
+        given = {column.name for column in self._columns}
+        required = [column for column in self._table.columns if column.is_not_null]
+        return [
+            sql.SQL("{} IS NULL").format(sql.Identifier(column.name))
+            for column in required
+            if column.name in given
+        ] + [sql.SQL("NOT ({})").format(sql.SQL(expression)) for expression in self.checks]
+
+    def _values(self) -> sql.Composed:
+        """Return the columns of the table as text; concat writes a value as its type's output function does."""
+        given = {column.name for column in self._columns}
+        return sql.SQL(", ").join(
+            sql.SQL("CASE WHEN {0} IS NOT NULL THEN concat({0}) END").format(
+                sql.Identifier(column.name)
+            )
+            if column.name in given
+            else sql.NULL
+            for column in self._table.columns
         )
 
-    def _read_checks(self) -> list[str]:
-        """Return the CHECK expressions that only need columns of the header."""
+    def _read_checks(self) -> list[tuple[str, bool]]:
+        """Return the CHECK expressions, and whether each needs only columns of the header."""
         self._cursor.execute(
             read_statement("services.loader", "checks"),
             {"table": self._table.oid, "columns": [column.name for column in self._columns]},
         )
-        return [row[0] for row in self._cursor.fetchall()]
+        return list(self._cursor.fetchall())
+
+
+def _stays_null(column: TargetColumn) -> bool:
+    """Tell whether a column that the header does not have is certainly NULL in each row, and may be."""
+    given_by_postgres = column.has_default or column.is_computed or column.identity
+    return not (given_by_postgres or column.is_not_null or column.is_domain)

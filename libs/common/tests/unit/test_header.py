@@ -37,6 +37,7 @@ TABLE = TargetTable(
     unique_keys=(),
     constraint_columns={},
     referenced_columns=frozenset(),
+    is_partitioned=False,
     has_unique_index=False,
     references_itself=False,
     has_user_triggers=False,

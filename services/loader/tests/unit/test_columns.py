@@ -24,7 +24,7 @@ def cells_by_line(columns: Columns) -> list[list[str | None] | None]:
     rows: list[list[str | None] | None] = [None] * len(columns.lines)
     for place, row in zip(columns.places, columns.cells.rows(), strict=True):
         rows[place] = list(row)
-    assert [place for place, row in enumerate(rows) if row is None] == columns.unfit
+    assert [place for place, row in enumerate(rows) if row is None] == columns.unfit.tolist()
     return rows
 
 
@@ -57,6 +57,21 @@ def test_common_lines_are_read_with_their_ragged_ones_set_apart() -> None:
     ]
 
 
+def test_lines_that_all_end_with_a_return_are_read_too() -> None:
+    columns = read(b'a,b,"c"\r\n1,2\r\n,,"x""y"\r\n1,2,3')
+
+    assert columns is not None
+    assert cells_by_line(columns) == [["a", "b", "c"], None, [None, None, 'x"y'], ["1", "2", "3"]]
+
+
+def test_another_encoding_is_read_too() -> None:
+    columns = read("é,b,ü\n1,2\n".encode("cp1252"), FileFormat(encoding="cp1252"))
+
+    assert columns is not None
+    assert cells_by_line(columns) == [["é", "b", "ü"], None]
+    assert read(b"\x81,b,c\n", FileFormat(encoding="cp1252")) is None
+
+
 def test_another_delimiter_and_quote_are_read_too() -> None:
     columns = read(b"a|'b|''c'|d\n", FileFormat(delimiter="|", quote="'"))
 
@@ -68,8 +83,8 @@ def test_another_delimiter_and_quote_are_read_too() -> None:
     "data",
     [
         b"a,b,c\r\n",
+        b"a,b\rb,c\n",
         b"a,b\0,c\n",
-        b"a,b\x01,c\n",
         b"a,b\xff,c\n",
         b"a,b,c\n\na,b,c\n",
         b'a,"b\nb",c\n',

@@ -1,0 +1,122 @@
+"""Find the lines of a block at once where each is certainly one record: the quick look before `frames`.
+
+    bytes ──lines──► where each record begins ──loader: columns──► cells
+               └── anything uncommon ──► frames, record by record
+
+Certain means: no NUL, no blank line, line ends all LF or all CRLF, and each quote either opens a cell, closes one, or
+is doubled inside of one that ends on its line. Only positions of line ends and quotes are looked at, as arrays.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from libs.common.datasets import FileFormat
+
+Positions: TypeAlias = npt.NDArray[np.int64]
+"""Offsets in a block, ascending."""
+
+_CR, _LF = 13, 10
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The lines of a block: line `i` (from 0) is `data[starts[i]:starts[i + 1] - ending]`.
+
+    `ending` is the length of a line end, 1 or 2 bytes; a last line without one counts as if it had it. `quotes` are
+    the places of all quotes, opening and closing ones in turn.
+    """
+
+    data: bytes
+    starts: Positions
+    ending: int
+    quotes: Positions
+
+    def __len__(self) -> int:
+        """Return the number of lines."""
+        return len(self.starts) - 1
+
+    def text(self, start: int, after: int) -> bytes:
+        """Return the bytes of a line that begins at `start`, without its end; the next begins at `after`."""
+        line = self.data[start:after]
+        return line[: -self.ending] if line.endswith(b"\n") else line
+
+    @property
+    def longest(self) -> int:
+        """Return the length of the longest line in bytes, without its end."""
+        return int(np.diff(self.starts).max()) - self.ending
+
+
+def find_lines(data: bytes, dialect: FileFormat) -> Lines | None:
+    """Return the lines of whole records, or None when not each line is certainly one."""
+    if not data or b"\0" in data:
+        return None
+    text = np.frombuffer(data, np.uint8)
+    breaks = np.flatnonzero(text == _LF)
+    ending = _length_of_ends(data, text, breaks)
+    if ending is None:
+        return None
+    starts = np.concatenate(([0], breaks + 1))
+    if not data.endswith(b"\n"):
+        starts = np.append(starts, len(data) + ending)
+    if (np.diff(starts) <= ending).any():
+        return None  # a blank line
+    quotes = _NONE
+    if dialect.quote.encode() in data:
+        quotes = np.flatnonzero(text == ord(dialect.quote))
+        if not _are_sound(text, quotes, breaks, dialect):
+            return None
+    return Lines(data, starts, ending, quotes)
+
+
+_NONE: Positions = np.empty(0, np.int64)
+
+
+def _length_of_ends(data: bytes, text: npt.NDArray[np.uint8], breaks: Positions) -> int | None:
+    """Return 1 or 2, the length of every line end, or None when they are not all alike."""
+    if b"\r" not in data:
+        return 1
+    returns = np.flatnonzero(text == _CR)
+    return 2 if np.array_equal(returns + 1, breaks) else None
+
+
+def _are_sound(
+    text: npt.NDArray[np.uint8], quotes: Positions, breaks: Positions, dialect: FileFormat
+) -> bool:
+    """Tell whether the quotes come in pairs on one line, each at a cell's edge or doubled."""
+    opening, closing = quotes[0::2], quotes[1::2]
+    if len(opening) != len(closing):
+        return False
+    if not np.array_equal(np.searchsorted(breaks, opening), np.searchsorted(breaks, closing)):
+        return False  # a line ends inside a cell
+    doubled = closing[:-1] + 1 == opening[1:]
+    edges = np.zeros(256, np.bool_)
+    edges[[ord(dialect.delimiter), _CR, _LF]] = True
+    begins = (opening == 0) | edges[text[opening - 1]]
+    begins[1:] |= doubled
+    ends = (closing == len(text) - 1) | edges[text[(closing + 1) % len(text)]]
+    ends[:-1] |= doubled
+    return bool(begins.all() and ends.all())
+
+
+def count_cells(lines: Lines, dialect: FileFormat) -> Positions:
+    """Return how many cells each line has."""
+    text = np.frombuffer(lines.data, np.uint8)
+    delimiters = np.flatnonzero(text == ord(dialect.delimiter))
+    if len(lines.quotes):
+        delimiters = delimiters[~_is_inside(delimiters, lines.quotes)]
+    return np.diff(np.searchsorted(delimiters, lines.starts)) + 1
+
+
+def _is_inside(places: Positions, quotes: Positions) -> npt.NDArray[np.bool_]:
+    """Tell for each place whether it stands between an opening and a closing quote."""
+    first = np.searchsorted(places, quotes[0::2])
+    after = np.searchsorted(places, quotes[1::2])
+    holds = after > first
+    steps = np.zeros(len(places) + 1, np.int8)
+    steps[first[holds]] += 1
+    steps[after[holds]] -= 1
+    inside: npt.NDArray[np.bool_] = np.cumsum(steps[:-1], dtype=np.int8) > 0
+    return inside

@@ -1,0 +1,97 @@
+"""Encode rows of values as ``COPY … (FORMAT binary)`` takes them (protocol: PostgreSQL's documentation of COPY).
+
+Fields of fixed size that stand side by side become one array of records, texts are taken as they are, and Arrow
+joins the pieces row by row.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from services.loader.codecs import Codec, Word
+
+HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+TRAILER = b"\xff\xff"
+_NOTHING = pa.scalar(b"", pa.large_binary())
+
+
+def encode_rows(values: pl.DataFrame, codecs: Sequence[Codec]) -> bytes:
+    """Return the rows, header and trailer included."""
+    return b"".join((HEADER, encode_tuples(values, codecs), TRAILER))
+
+
+def encode_tuples(values: pl.DataFrame, codecs: Sequence[Codec]) -> memoryview:
+    """Return the rows alone."""
+    pieces = list(_pieces(values, codecs))
+    if len(pieces) == 1:
+        return _bytes_of(pieces[0])
+    return _bytes_of(pc.binary_join_element_wise(*pieces, _NOTHING))
+
+
+def _pieces(values: pl.DataFrame, codecs: Sequence[Codec]) -> Iterator[pa.LargeBinaryArray]:
+    """Yield what each row is made of: records of fixed size and texts in turn."""
+    height = values.height
+    words: list[Word] = [(">i2", len(codecs))]
+    for column, codec in zip(values.iter_columns(), codecs, strict=True):
+        if codec.size and column.null_count() == 0:
+            words += [(">i4", codec.size), *codec.words(column)]
+            continue
+        texts = _sparse(column, codec) if codec.size else _texts(codec.texts(column))
+        lengths = _lengths(texts)
+        if column.null_count():
+            lengths = np.where(column.is_null().to_numpy(), -1, lengths)
+        yield _records([*words, (">i4", lengths)], height)
+        yield texts
+        words = []
+    if words:
+        yield _records(words, height)
+
+
+def _records(words: Sequence[Word], height: int) -> pa.LargeBinaryArray:
+    """Lay words of fixed size side by side."""
+    records = np.empty(height, [(str(place), dtype) for place, (dtype, _) in enumerate(words)])
+    for place, (_, word) in enumerate(words):
+        records[str(place)] = word
+    size = records.dtype.itemsize
+    return _binary(np.arange(height + 1) * size, records)
+
+
+def _sparse(values: pl.Series, codec: Codec) -> pa.LargeBinaryArray:
+    """Lay out values of fixed size with NULLs among them, which have no bytes."""
+    present = values.is_not_null().to_numpy()
+    rows = _records(codec.words(values.drop_nulls()), int(present.sum()))
+    ends = np.concatenate(([0], np.cumsum(present))) * codec.size
+    return pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(), len(values), [None, pa.py_buffer(ends), rows.buffers()[2]]
+    )
+
+
+def _texts(values: pl.Series) -> pa.LargeBinaryArray:
+    """Take texts as they are; NULL has no bytes."""
+    array = values.to_arrow(compat_level=pl.CompatLevel.oldest()).view(pa.large_binary())
+    return pc.fill_null(array, _NOTHING) if array.null_count else array
+
+
+def _lengths(texts: pa.LargeBinaryArray) -> npt.NDArray[np.int64]:
+    """Return the length of each text in bytes."""
+    return np.diff(_offsets(texts))
+
+
+def _offsets(array: pa.LargeBinaryArray) -> npt.NDArray[np.int64]:
+    return np.frombuffer(array.buffers()[1], np.int64)[array.offset :][: len(array) + 1]
+
+
+def _binary(offsets: npt.NDArray[np.int64], data: npt.NDArray[np.void]) -> pa.LargeBinaryArray:
+    """Make an Arrow array of numpy's memory."""
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(offsets) - 1, buffers)
+
+
+def _bytes_of(rows: pa.LargeBinaryArray) -> memoryview:
+    """Return the rows' bytes, which stand side by side."""
+    offsets = _offsets(rows)
+    return memoryview(rows.buffers()[2])[offsets[0] : offsets[-1]]

@@ -1,0 +1,214 @@
+"""Settle a prepared block: its certain rows by COPY, the others by set-based questions to Postgres.
+
+It either settles a whole block, except for records that it returns to be judged one by one, or leaves no trace and
+says that it cannot: then the block goes record by record through `services.loader.narrowing`, which can do anything.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import polars as pl
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import cursor as Cursor
+
+from libs.common.catalog import TargetColumn, TargetTable
+from libs.common.records import Record
+from services.loader.bulk import BulkPlan, Prepared, Rows, place_of
+from services.loader.copytext import encode_records
+from services.loader.inputs import Inputs
+from services.loader.judge import Judge
+from services.loader.rejects import FAILED_ROWS, by_columns
+from services.loader.session import Savepoint
+from services.loader.verdicts import FailedRow, is_row_error
+from services.loader.violations import Violation, Violations
+from services.loader.wording import Wording
+from services.loader.writing import column_list, copy_in
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of a block: rows refused so far, by column, and records left to be judged, in file order."""
+
+    refused: pl.DataFrame
+    left: list[Record]
+
+
+class Settling:
+    """Write prepared blocks into the target, in the caller's transaction."""
+
+    def __init__(
+        self,
+        cursor: Cursor,
+        table: TargetTable,
+        columns: Sequence[TargetColumn],
+        plan: BulkPlan,
+        violations: Violations,
+        judge: Judge,
+        savepoint: Savepoint,
+    ) -> None:
+        """Prepare the statements."""
+        self._cursor = cursor
+        self._plan = plan
+        self._savepoint = savepoint
+        self._violations = violations
+        self._judge = judge
+        self._inputs = Inputs(cursor, columns)
+        self._wording = Wording()
+        self._keeps_order = table.has_order_dependent_constraints
+        copy = sql.SQL("COPY {} ({}) FROM STDIN").format(table.identifier, column_list(columns))
+        self._copy_text = copy.as_string(cursor)
+        self._copy_binary = f"{self._copy_text} (FORMAT binary)"
+        self._look_first = False
+
+    def settle(self, prepared: Prepared) -> Settled | None:
+        """Settle the block, or return None when nothing was written and it has to go another way."""
+        asked = self._ask_inputs(prepared.doubts)
+        if asked is None:
+            return None
+        misspelt, undecided = asked
+        spelt = self._records_in(prepared, prepared.doubts, [misspelt["line"].to_list(), undecided])
+        found = self._write(prepared, spelt)
+        if found is None:
+            return None
+        broken, judged_later = found
+        worded, unworded = self._word(prepared, broken)
+        refused = pl.concat(
+            [
+                self._place(prepared, prepared.unfit),
+                self._place(prepared, misspelt),
+                by_columns(worded),
+            ]
+        )
+        left = [*self._plan.records(prepared, undecided), *judged_later, *unworded]
+        return Settled(refused, sorted(left, key=lambda record: record.byte_offset))
+
+    def _ask_inputs(self, doubts: pl.DataFrame) -> tuple[pl.DataFrame, list[int]] | None:
+        """Return the refusals of doubtful cells and the lines that stay undecided; None if that cannot be asked."""
+        if doubts.is_empty():
+            return pl.DataFrame(schema={"line": pl.Int64}), []
+        try:
+            with self._savepoint as before:
+                return self._inputs.refusals(doubts, before)
+        except psycopg2.Error as exc:
+            if not is_row_error(exc.pgcode):
+                raise
+            return None  # a type whose input function cannot report softly
+
+    def _records_in(
+        self, prepared: Prepared, doubts: pl.DataFrame, without: Sequence[Sequence[int]]
+    ) -> list[Record]:
+        """Return the records with doubts but for some lines: those that are only spelt in another way."""
+        lines = set(doubts["line"].to_list()).difference(chain(*without))
+        return self._plan.records(prepared, sorted(lines))
+
+    def _write(
+        self, prepared: Prepared, spelt: list[Record]
+    ) -> tuple[list[tuple[Violation, int]], list[Record]] | None:
+        """Write all that no constraint refuses; return the refusals with their lines, and records left."""
+        certain, suspected = prepared.certain, prepared.suspected
+        found = self._find(suspected)
+        if found is None or len(found) < len(suspected):
+            return None  # a guess was wrong: its row would have to go between the others
+        looks_first = self._look_first
+        if looks_first or not self._try_copy(certain, spelt):
+            more = self._find(certain)
+            if more is None:
+                return None
+            self._look_first = len(more) > 0
+            if not (more or looks_first):
+                return self._write_certain(certain, found, spelt)
+            found += more
+            if more:
+                certain = self._plan.subset(certain, [violation.row for violation, _ in more])
+            if not self._try_copy(certain, spelt):
+                return self._write_certain(certain, found, spelt)
+        return found, []
+
+    def _write_certain(
+        self, certain: Rows, found: list[tuple[Violation, int]], spelt: list[Record]
+    ) -> tuple[list[tuple[Violation, int]], list[Record]] | None:
+        """Leave the records in other spellings to the judge, where their order does not matter."""
+        if not spelt or self._keeps_order or not self._try_copy(certain, []):
+            return None
+        return found, spelt
+
+    def _find(self, rows: Rows) -> list[tuple[Violation, int]] | None:
+        """Return which rows a constraint refuses, with their lines, None when that cannot be asked."""
+        if not len(rows):
+            return []
+        try:
+            with self._savepoint as before:
+                found = self._violations.find(rows.encoded, before)
+        except psycopg2.Error as exc:
+            # An expression that cannot be asked of a copy of the row (class 42) is no reason to fail.
+            if not is_row_error(exc.pgcode) and (exc.pgcode or "")[:2] != "42":
+                raise
+            return None
+        return [(violation, int(rows.lines[violation.row])) for violation in found]
+
+    def _word(
+        self, prepared: Prepared, broken: list[tuple[Violation, int]]
+    ) -> tuple[list[FailedRow], list[Record]]:
+        """Return the refusals of rows that break a constraint, and the records that only a judge can word."""
+        worded, left = [], []
+        for violation, line in broken:
+            which, values = violation.constraint, violation.values
+            if self._wording.is_known(which):
+                worded.append(self._placed(prepared, line, self._wording.word(which, values)))
+                continue
+            (record,) = self._plan.records(prepared, [line])
+            if not self._violations.are_complete or self._wording.is_unknowable(which):
+                left.append(record)
+            elif (refusal := self._judge.judge(record)) is not None:
+                self._wording.learn(which, values, refusal)
+                worded.append(refusal)
+        return worded, left
+
+    def _placed(self, prepared: Prepared, line: int, refusal: FailedRow) -> FailedRow:
+        """Return a refusal with the place and the bytes of a line."""
+        start, end = place_of(prepared, line)
+        block = prepared.block
+        return refusal.of(
+            block.line_number + line, block.byte_offset + start, prepared.lines.text(start, end)
+        )
+
+    def _place(self, prepared: Prepared, refused: pl.DataFrame) -> pl.DataFrame:
+        """Add place and bytes to refusals by line."""
+        if refused.is_empty():
+            return FAILED_ROWS.to_frame()
+        block, lines = prepared.block, refused["line"].to_list()
+        places = [place_of(prepared, line) for line in lines]
+        placed = refused.with_columns(
+            pl.Series("line_number", lines) + block.line_number,
+            pl.Series("byte_offset", [start for start, _ in places]) + block.byte_offset,
+            pl.Series("raw", [prepared.lines.text(*place) for place in places], pl.Binary),
+            *(
+                pl.lit(None, pl.String).alias(name)
+                for name in FAILED_ROWS
+                if name not in {*refused.columns, "line_number", "byte_offset", "raw"}
+            ),
+        )
+        return placed.select(FAILED_ROWS.names())
+
+    def _try_copy(self, rows: Rows, records: Sequence[Record]) -> bool:
+        """Copy rows and records; undo it and return False when one of them is refused."""
+        try:
+            with self._savepoint as before:
+                written = copy_in(self._cursor, before + self._copy_binary, rows.encoded)
+                if records:
+                    written += copy_in(self._cursor, self._copy_text, encode_records(records))
+                if written != len(rows) + len(records):
+                    raise _RowsWithheld
+        except _RowsWithheld:
+            return False
+        except psycopg2.Error as exc:
+            if not is_row_error(exc.pgcode):
+                raise
+            return False
+        return True
+
+
+class _RowsWithheld(Exception):
+    """Fewer rows were written than sent."""
