@@ -1,0 +1,128 @@
+"""Show whether the api answers and what our processes use; the servers' panels stand in `servers`."""
+
+from grafana_foundation_sdk.models import dashboard as models
+
+from tools.dashboards.boards import Row, make_dashboard
+from tools.dashboards.links import SERVICE_HEALTH
+from tools.dashboards.panels import HALF, Words, lines, number
+from tools.dashboards.queries import EVERY, WHOLE, Query, per_second, quantile, share
+from tools.dashboards.servers import postgres, rabbitmq, redis
+
+_REQUESTS = "adsp_http_requests_total"
+_SECONDS = "adsp_http_request_duration_seconds"
+_FAULTS = f'{_REQUESTS}{{status=~"5.."}}'
+_OURS = '{job=~"api|worker|loader|scheduler"}'
+
+
+def service_health() -> models.Dashboard:
+    """Make the dashboard of the api, the servers and the processes."""
+    return make_dashboard(
+        SERVICE_HEALTH,
+        "ADSP: service health",
+        "Does the api answer, are the servers well, what do the processes use?",
+        "now-6h",
+        [_now(), _api(), postgres(), rabbitmq(), redis(), _processes()],
+    )
+
+
+def _now() -> Row:
+    down = Words(
+        "Targets down", "Endpoints that Prometheus asks and does not reach.", "none", ["TargetDown"]
+    )
+    faults = Words(
+        "Faults of the api",
+        "Share of requests of the selected time that were answered with 5xx.",
+        "percentunit",
+        ["ApiErrorBudgetBurn"],
+    )
+    rate = Words("Requests", "Requests answered each second.", "reqps")
+    alerts = Words(
+        "Alerts that fire",
+        "Alerts that fire now; the watchdog, which always fires to prove that alerting works, is not counted.",
+        "none",
+        ["Watchdog"],
+    )
+    failed = share(f"sum(increase({_FAULTS}{WHOLE}))", f"sum(increase({_REQUESTS}{WHOLE}))")
+    firing = 'count(ALERTS{alertstate="firing", alertname!="Watchdog"}) or vector(0)'
+    return Row(
+        "At a glance",
+        [
+            number(down, Query("count(up) - sum(up)", "down", instant=True), bad_from=1),
+            number(faults, Query(failed, "5xx", instant=True), bad_from=0.01),
+            number(rate, Query(f"sum(rate({_REQUESTS}{EVERY}))", "requests")),
+            number(alerts, Query(firing, "firing", instant=True), bad_from=1),
+        ],
+    )
+
+
+def _api() -> Row:
+    rate = Words(
+        "Requests by route", "Requests answered each second, by method and route.", "reqps"
+    )
+    errors = Words(
+        "Faults by route",
+        "Share of the requests of a route that were answered with 5xx; a route without requests is not shown.",
+        "percentunit",
+        ["ApiErrorBudgetBurn"],
+    )
+    slow = Words(
+        "Duration by route, 95th percentile",
+        "What 95 of 100 requests take at most, from the first byte to the answer's last; an upload takes its time.",
+        "s",
+    )
+    statuses = Words("Requests by status", "Requests answered each second, by status.", "reqps")
+    overall = Words(
+        "Duration", "What half and 99 of 100 requests take at most, uploads aside.", "s"
+    )
+    asked = f'{_SECONDS}_bucket{{route!~".*/uploads"}}'
+    by_route = "method, route"
+    failed = share(per_second(by_route, _FAULTS), per_second(by_route, _REQUESTS))
+    busy = f"{per_second('status', _REQUESTS)} > 0"
+    return Row(
+        "API",
+        [
+            lines(rate, Query(f"{per_second(by_route, _REQUESTS)} > 0", "{{method}} {{route}}")),
+            lines(errors, Query(failed, "{{method}} {{route}}")),
+            lines(
+                slow, Query(quantile(0.95, by_route, f"{_SECONDS}_bucket"), "{{method}} {{route}}")
+            ),
+            lines(statuses, Query(busy, "{{status}}"), width=HALF),
+            lines(
+                overall,
+                Query(f"histogram_quantile(0.5, {per_second('le', asked)})", "half"),
+                Query(f"histogram_quantile(0.99, {per_second('le', asked)})", "99 %"),
+                width=HALF,
+            ),
+        ],
+    )
+
+
+def _processes() -> Row:
+    memory = Words(
+        "Memory",
+        "Resident memory of each process that Prometheus asks; children of a pool are not in it.",
+        "bytes",
+    )
+    cpu = Words("CPU", "CPU seconds that a process uses each second: 1 is one core.", "none")
+    files = Words("Open files", "Share of the files that a process may open.", "percentunit")
+    builds = Words("Builds", "Processes by service and version.", "none", ["TargetDown"])
+    opened = f"process_open_fds{_OURS} / process_max_fds{_OURS}"
+    return Row(
+        "Processes",
+        [
+            lines(memory, Query(f"process_resident_memory_bytes{_OURS}", "{{job}} {{instance}}")),
+            lines(
+                cpu,
+                Query(
+                    per_second("job, instance", f"process_cpu_seconds_total{_OURS}"),
+                    "{{job}} {{instance}}",
+                ),
+            ),
+            lines(files, Query(opened, "{{job}} {{instance}}"), width=HALF),
+            lines(
+                builds,
+                Query("sum by (service, version) (adsp_build_info)", "{{service}} {{version}}"),
+                width=HALF,
+            ),
+        ],
+    )
