@@ -100,29 +100,42 @@ def _api() -> Row:
 def _processes() -> Row:
     memory = Words(
         "Memory",
-        "Resident memory of each process that Prometheus asks; children of a pool are not in it.",
+        "Resident memory of each process that Prometheus asks, and of the children of its pool together.",
         "bytes",
     )
-    cpu = Words("CPU", "CPU seconds that a process uses each second: 1 is one core.", "none")
+    cpu = Words(
+        "CPU",
+        "CPU seconds that a process, and the children of its pool, use each second: 1 is one core.",
+        "none",
+    )
     files = Words("Open files", "Share of the files that a process may open.", "percentunit")
+    children = Words(
+        "Children of pools", "Processes that run the tasks of a worker or loader.", "none"
+    )
     builds = Words("Builds", "Processes by service and version.", "none", ["TargetDown"])
     opened = f"process_open_fds{_OURS} / process_max_fds{_OURS}"
+    own, pool = "{{job}} {{instance}}", "{{job}} {{instance}}, children"
+    at = "job, instance"
     return Row(
         "Processes",
         [
-            lines(memory, Query(f"process_resident_memory_bytes{_OURS}", "{{job}} {{instance}}")),
+            lines(
+                memory,
+                Query(f"process_resident_memory_bytes{_OURS}", own),
+                Query("adsp_pool_resident_memory_bytes", pool),
+                width=HALF,
+            ),
             lines(
                 cpu,
-                Query(
-                    per_second("job, instance", f"process_cpu_seconds_total{_OURS}"),
-                    "{{job}} {{instance}}",
-                ),
+                Query(per_second(at, f"process_cpu_seconds_total{_OURS}"), own),
+                Query(per_second(at, "adsp_pool_cpu_seconds_total"), pool),
+                width=HALF,
             ),
-            lines(files, Query(opened, "{{job}} {{instance}}"), width=HALF),
+            lines(files, Query(opened, own)),
+            lines(children, Query("adsp_pool_processes", own)),
             lines(
                 builds,
                 Query("sum by (service, version) (adsp_build_info)", "{{service}} {{version}}"),
-                width=HALF,
             ),
         ],
     )
