@@ -57,6 +57,20 @@ class MonitoringAddresses:
         """Return the URL of Alertmanager."""
         return f"http://{LOOPBACK}:{self.alertmanager_port}"
 
+    def urls(self) -> dict[str, str]:
+        """Return the URL of each, by the name of its process."""
+        return {
+            "Prometheus": self.prometheus_url,
+            "Alertmanager": self.alertmanager_url,
+            "Postgres exporter": f"http://{LOOPBACK}:{self.postgres_exporter_port}",
+            "Redis exporter": f"http://{LOOPBACK}:{self.redis_exporter_port}",
+        }
+
+    def ready_urls(self) -> dict[str, str]:
+        """Return what answers 200 once Prometheus and Alertmanager are ready."""
+        names = ("Prometheus", "Alertmanager")
+        return {f"{name} /-/ready": f"{self.urls()[name]}/-/ready" for name in names}
+
     def targets(self) -> list[Target]:
         """Return what Prometheus scrapes of these themselves."""
         return [
@@ -74,10 +88,10 @@ class RunningMonitoring:
     addresses: MonitoringAddresses
     children: list[ChildProcess] = field(default_factory=list)
 
-    def answers(self) -> bool:
-        """Tell whether Prometheus and Alertmanager are ready."""
-        urls = (self.addresses.prometheus_url, self.addresses.alertmanager_url)
-        return all(web_answers(f"{url}/-/ready") for url in urls)
+    def wait_ready(self) -> None:
+        """Return when Prometheus and Alertmanager are ready."""
+        urls = self.addresses.ready_urls().values()
+        self.children[-1].wait_ready(lambda: all(map(web_answers, urls)), READY_SECONDS)
 
     def stop(self) -> None:
         """Stop all, the last started first."""
@@ -86,7 +100,7 @@ class RunningMonitoring:
 
 
 def start_monitoring(plan: MonitoringPlan) -> RunningMonitoring:
-    """Start everything and return when Prometheus and Alertmanager are ready.
+    """Start everything; nothing is ready yet.
 
     Raises `ServerMissingError` when a program is not installed.
     """
@@ -94,7 +108,6 @@ def start_monitoring(plan: MonitoringPlan) -> RunningMonitoring:
     try:
         for child in _start(plan, running.addresses):
             running.children.append(child)
-        running.children[-1].wait_ready(running.answers, READY_SECONDS)
     except BaseException:
         running.stop()
         raise
@@ -102,11 +115,12 @@ def start_monitoring(plan: MonitoringPlan) -> RunningMonitoring:
 
 
 @contextmanager
-def monitored(plan: MonitoringPlan) -> Iterator[MonitoringAddresses]:
-    """Watch a stack as long as the block runs."""
+def monitored(plan: MonitoringPlan) -> Iterator[RunningMonitoring]:
+    """Watch a stack as long as the block runs, from when Prometheus and Alertmanager are ready."""
     running = start_monitoring(plan)
     try:
-        yield running.addresses
+        running.wait_ready()
+        yield running
     finally:
         running.stop()
 

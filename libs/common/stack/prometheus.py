@@ -1,11 +1,13 @@
 """Run a private Prometheus and Alertmanager, from the system's programs, on free ports of 127.0.0.1."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from libs.common.stack.account import Account
 from libs.common.stack.binaries import monitoring_program
+from libs.common.stack.errors import StackError
 from libs.common.stack.ports import LOOPBACK
 from libs.common.stack.processes import ChildProcess, Command
 
@@ -95,3 +97,17 @@ class AlertmanagerServer:
                 account=self.account,
             )
         )
+
+
+def name_webhooks(configuration: str, urls: Mapping[str, str]) -> str:
+    """Put URLs into an Alertmanager's configuration, where the variables of their names stand.
+
+    infra/alertmanager/start.sh does the same in a container.
+    """
+    for variable, url in urls.items():
+        place = f"webhook_configs: [] # {variable}\n"
+        if place not in configuration:
+            raise StackError(f"the configuration of Alertmanager has no line {place.strip()!r}")
+        named = f"webhook_configs: [{{ url: {json.dumps(url)} }}]\n"
+        configuration = configuration.replace(place, named)
+    return configuration

@@ -16,7 +16,7 @@ from libs.common.stack.account import Account
 from libs.common.stack.addresses import StackAddresses
 from libs.common.stack.binaries import missing_monitoring, monitoring_program
 from libs.common.stack.errors import ServerMissingError
-from libs.common.stack.monitoring import MonitoringPlan, RunningMonitoring, start_monitoring
+from libs.common.stack.monitoring import MonitoringPlan, RunningMonitoring, monitored
 from libs.common.testing.waiting import wait_for
 
 pytestmark = pytest.mark.skipif(
@@ -50,12 +50,9 @@ def monitoring(stack: StackAddresses) -> Iterator[RunningMonitoring]:
         resend_delay="1s",
     )
     folder.mkdir()
-    running = start_monitoring(plan)
-    try:
+    with monitored(plan) as running:
         yield running
-    finally:
-        running.stop()
-        shutil.rmtree(folder)
+    shutil.rmtree(folder)
 
 
 def ask(url: str) -> Any:
