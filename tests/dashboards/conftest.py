@@ -15,13 +15,12 @@ from libs.common.stack.scraping import Target
 from libs.common.testing.databases import ScratchDatabase
 from libs.common.testing.fixtures import EnvironmentFor
 from libs.common.testing.waiting import wait_for
+from tests.dashboards.daily_work import DATASETS, JOBS, put_datasets
 from tests.dashboards.prometheus import Prometheus
 from tests.endtoend.system import SERVICES, System
-from tools.generate import write_items
 
 REPOSITORY = Path(__file__).parents[2]
 RULES = REPOSITORY / "infra" / "prometheus" / "rules"
-DATASETS = ("good", "rejecting", "failing")
 _ALERTMANAGER = "{route: {receiver: none}, receivers: [{name: none}]}"
 
 
@@ -72,8 +71,8 @@ def prometheus(
         interval="1s",
     )
     try:
-        with monitored(plan) as addresses:
-            client = Prometheus(addresses.prometheus_url)
+        with monitored(plan) as running:
+            client = Prometheus(running.addresses.prometheus_url)
             yield client
             client.close()
     finally:
@@ -81,35 +80,22 @@ def prometheus(
 
 
 @pytest.fixture(scope="module")
-def watched(system: System, prometheus: Prometheus) -> Prometheus:
-    """Run the jobs while Prometheus looks on, and return when it has seen their ends."""
-    _put_datasets(system)
-    started = "count(adsp_jobs_total) by (dataset) and on (dataset) sum by (dataset) (adsp_jobs_total) == 0"
-    wait_for(lambda: len(prometheus.query(started)) == len(DATASETS), 60, "the datasets are seen")
+def jobs(system: System, prometheus: Prometheus) -> list[dict[str, Any]]:
+    """Run the jobs while Prometheus looks on, and return them when it has seen their ends."""
+    put_datasets(system)
+    untouched = "sum by (dataset) (adsp_jobs_total) == 0"
+    wait_for(lambda: len(prometheus.query(untouched)) == len(DATASETS), 60, "datasets are seen")
     with system.client as client:
-        for source in ("good-1.csv", "good-2.csv"):
-            system.wait_over(client.submit(dataset="good", source=source))
-        system.wait_over(client.submit(dataset="rejecting"))
-        system.wait_over(client.submit(dataset="failing"))
-    wait_for(lambda: prometheus.value("sum(adsp_jobs_total)") == 4, 60, "the jobs' ends are seen")
+        ended = [system.wait_over(client.submit(**asked)) for asked in JOBS]
+    seen = "sum(adsp_jobs_total)"
+    wait_for(lambda: prometheus.value(seen) == len(JOBS), 60, "the jobs' ends are seen")
+    return ended
+
+
+@pytest.fixture(scope="module")
+def watched(jobs: list[dict[str, Any]], prometheus: Prometheus) -> Prometheus:
+    """Give the Prometheus that has seen the jobs."""
     return prometheus
-
-
-def _put_datasets(system: System) -> None:
-    write_items(system.incoming / "good-1.csv", 5_000)
-    write_items(system.incoming / "good-2.csv", 6_000, seed=2)
-    write_items(system.incoming / "rejecting.csv", 2_000, bad_ratio=0.1, seed=3)
-    (system.incoming / "failing.csv").write_text("no,such,columns\n1,2,3\n")
-    schedule = {"cron": "0 2 * * *"}
-    with system.client as client:
-        for name in DATASETS:
-            definition: dict[str, Any] = {
-                "table": system.make_table(name),
-                "source": f"{name}.csv",
-            }
-            if name == "good":
-                definition |= {"mode": "upsert", "key": ["sku"], "schedule": schedule}
-            client.put_dataset(name, definition)
 
 
 def _metrics_port(service: str, ports: dict[str, int]) -> dict[str, str]:

@@ -49,6 +49,12 @@ def all_questions() -> list[Asked]:
     return [asked for file in sorted(FOLDER.glob("*.json")) for asked in _questions(file)]
 
 
+def question(panel: str, legend: str) -> Asked:
+    """Return one question by its panel's title and its legend."""
+    [found] = [one for one in all_questions() if (one.panel, one.legend) == (panel, legend)]
+    return found
+
+
 def _questions(file: Path) -> Iterator[Asked]:
     for panel in json.loads(file.read_text())["panels"]:
         for target in panel.get("targets", []):

@@ -1,11 +1,15 @@
 """The live proof: every panel asks a running Prometheus, and is answered with numbers that have the legend's names."""
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from libs.common.stack.binaries import missing_monitoring
-from tests.dashboards.expressions import all_questions
+from services.api.web.dashboards import DAILY_LOADS
+from tests.dashboards.daily_work import DATASETS
+from tests.dashboards.expressions import all_questions, question
 from tests.dashboards.prometheus import Prometheus
 from tests.dashboards.verdicts import complaints
 
@@ -61,3 +65,63 @@ def test_what_is_rated_is_a_counter(watched: Prometheus) -> None:
 
     assert len(rated) > 20
     assert wrong == {}
+
+
+def test_the_jobs_are_a_good_a_rejecting_and_a_failing_one(jobs: list[dict[str, Any]]) -> None:
+    states = [job["state"] for job in jobs]
+
+    assert states == ["succeeded", "succeeded", "completed_with_rejects", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("panel", "legend", "expected"),
+    [
+        ("Late datasets", "late", lambda _: 0),
+        ("Unaccounted rows", "unaccounted", lambda _: 0),
+        ("Open failed rows", "open", lambda jobs: jobs[2]["rows_rejected"]),
+        ("Targets down", "down", lambda _: 0),
+        ("Postgres up", "up", lambda _: 1),
+        ("Redis up", "up", lambda _: 1),
+    ],
+)
+def test_a_number_is_what_it_says(
+    watched: Prometheus,
+    jobs: list[dict[str, Any]],
+    panel: str,
+    legend: str,
+    expected: Callable[[list[dict[str, Any]]], float],
+) -> None:
+    asked = question(panel, legend)
+
+    assert watched.value(asked.filled(**VARIABLES)) == expected(jobs)
+
+
+def test_the_columns_are_those_of_the_last_jobs(
+    watched: Prometheus, jobs: list[dict[str, Any]]
+) -> None:
+    last = {job["dataset"]: job for job in jobs}
+
+    for heading, field in (("Rows loaded", "rows_loaded"), ("Rows rejected", "rows_rejected")):
+        found = watched.query(question("Datasets", heading).filled(**VARIABLES))
+        assert {one.labels["dataset"]: one.values[0] for one in found} == {
+            name: last[name][field] for name in DATASETS
+        }
+
+
+def test_a_chosen_dataset_is_shown_alone(watched: Prometheus) -> None:
+    chosen = [asked for asked in QUESTIONS if "$dataset" in asked.expression]
+    one = VARIABLES | {"dataset": "rejecting"}
+
+    shown = {
+        series.labels["dataset"]
+        for asked in chosen
+        for series in watched.query(asked.filled(**one))
+        if "dataset" in series.labels
+    }
+
+    assert len(chosen) > 15
+    assert shown == {"rejecting"}
+
+
+def test_the_pages_of_the_api_lead_to_a_dashboard_that_is_there() -> None:
+    assert DAILY_LOADS in {asked.board for asked in QUESTIONS}
