@@ -24,12 +24,12 @@ RULES = REPOSITORY / "infra" / "prometheus" / "rules"
 _ALERTMANAGER = "{route: {receiver: none}, receivers: [{name: none}]}"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def ports() -> dict[str, int]:
     return dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def system(
     ports: dict[str, int],
     database: ScratchDatabase,
@@ -52,7 +52,7 @@ def system(
         running.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def prometheus(
     system: System, ports: dict[str, int], stack: StackAddresses, database: ScratchDatabase
 ) -> Iterator[Prometheus]:
@@ -79,7 +79,7 @@ def prometheus(
         shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def jobs(system: System, prometheus: Prometheus) -> list[dict[str, Any]]:
     """Run the jobs while Prometheus looks on, and return them when it has seen their ends."""
     put_datasets(system)
@@ -92,7 +92,7 @@ def jobs(system: System, prometheus: Prometheus) -> list[dict[str, Any]]:
     return ended
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def watched(jobs: list[dict[str, Any]], prometheus: Prometheus) -> Prometheus:
     """Give the Prometheus that has seen the jobs."""
     return prometheus

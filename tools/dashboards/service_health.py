@@ -10,7 +10,10 @@ from tools.dashboards.servers import postgres, rabbitmq, redis
 
 _REQUESTS = "adsp_http_requests_total"
 _SECONDS = "adsp_http_request_duration_seconds"
-_FAULTS = f'{_REQUESTS}{{status=~"5.."}}'
+# As the alert counts them: probes are many and tell nothing of what clients see.
+_ASKED = 'route!~"/livez|/readyz|/health|/metrics"'
+_CLIENTS = f"{_REQUESTS}{{{_ASKED}}}"
+_FAULTS = f'{_REQUESTS}{{{_ASKED}, status=~"5.."}}'
 _OURS = '{job=~"api|worker|loader|scheduler"}'
 
 
@@ -31,7 +34,7 @@ def _now() -> Row:
     )
     faults = Words(
         "Faults of the api",
-        "Share of requests of the selected time that were answered with 5xx.",
+        "Share of the requests of the selected time that were answered with 5xx, probes aside.",
         "percentunit",
         ["ApiErrorBudgetBurn"],
     )
@@ -42,7 +45,7 @@ def _now() -> Row:
         "none",
         ["Watchdog"],
     )
-    failed = share(f"sum(increase({_FAULTS}{WHOLE}))", f"sum(increase({_REQUESTS}{WHOLE}))")
+    failed = share(f"sum(increase({_FAULTS}{WHOLE}))", f"sum(increase({_CLIENTS}{WHOLE}))")
     firing = 'count(ALERTS{alertstate="firing", alertname!="Watchdog"}) or vector(0)'
     return Row(
         "At a glance",
@@ -61,7 +64,7 @@ def _api() -> Row:
     )
     errors = Words(
         "Faults by route",
-        "Share of the requests of a route that were answered with 5xx; a route without requests is not shown.",
+        "Share of a route's requests that were answered with 5xx; probes and routes without requests are not shown.",
         "percentunit",
         ["ApiErrorBudgetBurn"],
     )
@@ -76,7 +79,7 @@ def _api() -> Row:
     )
     asked = f'{_SECONDS}_bucket{{route!~".*/uploads"}}'
     by_route = "method, route"
-    failed = share(per_second(by_route, _FAULTS), per_second(by_route, _REQUESTS))
+    failed = share(per_second(by_route, _FAULTS), per_second(by_route, _CLIENTS))
     busy = f"{per_second('status', _REQUESTS)} > 0"
     return Row(
         "API",

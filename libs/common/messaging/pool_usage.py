@@ -18,12 +18,14 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _TRIES = 5
 # Places in /proc/PID/stat behind the name, which may hold anything: state, parent, …, user and system ticks, … pages.
-_PARENT, _USER, _SYSTEM, _PAGES = 1, 11, 12, 21
+_STATE, _PARENT, _USER, _SYSTEM, _PAGES = 0, 1, 11, 12, 21
+
+_ENDED = "Z"
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What the children use: how many there are, their memory in bytes, their CPU in seconds, ended ones included."""
+    """What the children use: how many run, their memory in bytes, their CPU in seconds, ended ones included."""
 
     processes: int
     memory: int
@@ -36,6 +38,7 @@ class PoolCollector(Collector):
     def __init__(self, parent: int) -> None:
         """Look at the children of `parent`, which is this process."""
         self._parent = parent
+        self._cpu = 0.0
 
     def describe(self) -> list[Metric]:
         """Name nothing in advance: there is no child yet."""
@@ -44,6 +47,8 @@ class PoolCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield what the children use."""
         usage = read_usage(self._parent)
+        # Should a reading miss a child that is just ending, the counter must not look like a new one.
+        self._cpu = max(self._cpu, usage.cpu)
         yield GaugeMetricFamily(
             "adsp_pool_processes", "Child processes of the pool.", value=usage.processes
         )
@@ -55,7 +60,7 @@ class PoolCollector(Collector):
         yield CounterMetricFamily(
             "adsp_pool_cpu_seconds_total",
             "CPU time of the pool's children, those that have ended included.",
-            value=usage.cpu,
+            value=self._cpu,
         )
 
 
@@ -73,7 +78,7 @@ def read_usage(parent: int) -> Usage:
             break
         ended, children = _cpu_of_ended(), list(_children(parent))
     return Usage(
-        processes=len(children),
+        processes=sum(stat[_STATE] != _ENDED for stat in children),
         memory=sum(int(stat[_PAGES]) for stat in children) * _PAGE_BYTES,
         cpu=ended + sum(int(stat[_USER]) + int(stat[_SYSTEM]) for stat in children) / _TICKS,
     )

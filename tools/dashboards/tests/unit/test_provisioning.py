@@ -21,6 +21,15 @@ def _mounts() -> dict[str, Path]:
     return {inside: ROOT / outside for outside, inside, *_ in volumes}
 
 
+def test_the_source_knows_how_often_is_scraped() -> None:
+    """Grafana makes $__rate_interval of it."""
+    text = (PROVISIONING / "datasources" / "prometheus.yml").read_text()
+    [source] = yaml.safe_load(text)["datasources"]
+    scraped = yaml.safe_load((ROOT / "infra" / "prometheus" / "prometheus.yml").read_text())
+
+    assert source["jsonData"]["timeInterval"] == scraped["global"]["scrape_interval"]
+
+
 def test_the_source_of_the_panels_is_made() -> None:
     [source] = yaml.safe_load((PROVISIONING / "datasources" / "prometheus.yml").read_text())[
         "datasources"

@@ -342,16 +342,15 @@ def test_cpu_of_children_only_grows_though_children_come_and_go(
 
     seen = [shown("cpu_seconds_total")]
     children = set()
-    for _ in range(4):
+    for _ in range(3):
         children.add(probe.wait_for_run(send("burn")))
         wait_for(lambda: shown("processes") == 1, START_SECONDS, "the next child")
         seen.append(shown("cpu_seconds_total"))
-    memory = shown("resident_memory_bytes")
+    wait_for(lambda: shown("resident_memory_bytes") > 10 << 20, START_SECONDS, "a child's memory")
 
-    assert len(children) == 4
+    assert len(children) == 3
     assert seen == sorted(seen)
-    assert seen[-1] - seen[0] >= 4 * BURNT_SECONDS
-    assert 10 << 20 < memory < 1 << 30
+    assert seen[-1] - seen[0] >= 3 * BURNT_SECONDS
 
 
 def test_worker_waits_for_a_broker_that_is_away(
