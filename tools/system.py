@@ -1,4 +1,4 @@
-"""Get the system packages that no wheel brings: RabbitMQ, for the local stack and the tests.
+"""Get the system packages that no wheel brings: RabbitMQ, and Prometheus with its companions.
 
 As root on Debian they are installed through apt; otherwise the message names the one command.
 """
@@ -13,7 +13,7 @@ from shutil import which
 
 from invoke.exceptions import Exit
 
-from libs.common.stack.binaries import has_rabbitmq
+from libs.common.stack.binaries import has_rabbitmq, missing_monitoring
 
 _RABBITMQ_PACKAGE = "rabbitmq-server"
 _POLICY = Path("/usr/sbin/policy-rc.d")
@@ -38,6 +38,19 @@ def ensure_rabbitmq(*, required: bool = True) -> bool:
     return has_rabbitmq()
 
 
+def ensure_monitoring() -> bool:
+    """Install Prometheus, Alertmanager and the exporters where that can be done; say what is missing.
+
+    Nothing needs them to run: without them the local stack is not watched, and tests are skipped.
+    """
+    if missing_monitoring() and os.geteuid() == 0 and which("apt-get"):
+        _apt_install(*missing_monitoring())
+    if missing := missing_monitoring():
+        command = f"sudo apt-get install --no-install-recommends {' '.join(missing)}"
+        print(f"Without Prometheus; to have it, run: {command}", file=sys.stderr)
+    return not missing
+
+
 def ensure_program(name: str, package: str) -> bool:
     """Install the package of a missing program where that can be done; return whether it is there."""
     if which(name) is None and os.geteuid() == 0 and which("apt-get"):
@@ -45,14 +58,14 @@ def ensure_program(name: str, package: str) -> bool:
     return which(name) is not None
 
 
-def _apt_install(package: str) -> None:
-    """Install one Debian package; what apt says is shown, for it names the reason of a failure."""
-    print(f"Installing {package} with apt …", file=sys.stderr, flush=True)
+def _apt_install(*packages: str) -> None:
+    """Install Debian packages; what apt says is shown, for it names the reason of a failure."""
+    print(f"Installing {', '.join(packages)} with apt …", file=sys.stderr, flush=True)
     apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
     variables = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     with _no_service_starts():
-        for arguments in (["update"], ["install", "-y", "--no-install-recommends", package]):
-            # The caller looks whether the package is there; an old package list may be enough.
+        for arguments in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
+            # The caller looks whether they are there; an old package list may be enough.
             subprocess.run([*apt, *arguments], env=variables, check=False, stdout=sys.stderr)
 
 

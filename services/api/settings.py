@@ -37,6 +37,11 @@ class ApiSettings(BuildSettings, DatabaseSettings, MessagingSettings, SourceSett
     upload_idle_seconds: float = Field(
         30.0, gt=0, description="An upload of which nothing comes for so long is given up."
     )
+    grafana_url: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="Where people reach Grafana; a job's page then links to its dataset's dashboard.",
+    )
     readiness_timeout: float = Field(
         2.0, gt=0, description="Seconds that each server has to answer /readyz."
     )

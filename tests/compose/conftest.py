@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.compose.engine import Engine, EngineMissingError, own_engine
+from tests.compose.engine import Engine, EngineMissingError, own_engine, require_programs
 from tests.compose.images import build_ours, build_stand_ins, packages
 from tests.compose.rootfs import RootfsError, servers_rootfs
 from tests.compose.stack import ComposeStack
@@ -17,6 +17,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         pytest.skip("the PEXes are not built; run ./dev package, or this test through Pants")
     folder = tmp_path_factory.mktemp("contexts")
     try:
+        require_programs()
         servers_rootfs()  # with the network that the engine's own will not reach
         with own_engine() as running:
             build_ours(running, folder)

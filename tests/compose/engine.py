@@ -66,9 +66,8 @@ def run(
     return done.stdout
 
 
-@contextmanager
-def own_engine() -> Iterator[Engine]:
-    """Start an engine and stop it with all that it runs; raise `EngineMissingError` where none can run."""
+def require_programs() -> None:
+    """Install what an engine and its images need; raise `EngineMissingError` where that cannot be done."""
     if os.geteuid() != 0:
         raise EngineMissingError("an engine of its own needs root")
     missing = [
@@ -76,6 +75,12 @@ def own_engine() -> Iterator[Engine]:
     ]
     if missing:
         raise EngineMissingError(f"not installed and not to be had: {', '.join(missing)}")
+
+
+@contextmanager
+def own_engine() -> Iterator[Engine]:
+    """Start an engine and stop it with all that it runs; raise `EngineMissingError` where none can run."""
+    require_programs()
     folder = machine_folder() / "engine"
     with held(folder.with_suffix(".lock"), EXCLUSIVE), _network():
         folder.mkdir(exist_ok=True)

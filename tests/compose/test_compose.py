@@ -53,6 +53,20 @@ def test_prometheus_scrapes_every_target(stack: ComposeStack) -> None:
     assert jobs >= {*OURS, "rabbitmq", "postgres", "redis", "prometheus", "alertmanager"}
 
 
+def test_prometheus_evaluates_the_rules_and_tells_alertmanager(stack: ComposeStack) -> None:
+    url = f"http://127.0.0.1:{stack.prometheus_port}/api/v1"
+    wait_for(
+        lambda: httpx.get(f"{url}/alertmanagers").json()["data"]["activeAlertmanagers"],
+        60,
+        "Alertmanager is found",
+    )
+    groups = httpx.get(f"{url}/rules").json()["data"]["groups"]
+    health = {rule["name"]: rule["health"] for group in groups for rule in group["rules"]}
+
+    assert health.keys() >= {"Watchdog", "LoadMissed", "ApiErrorBudgetBurn"}
+    assert "err" not in health.values()
+
+
 @pytest.mark.parametrize("service", OURS)
 def test_a_service_runs_without_rights(stack: ComposeStack, service: str) -> None:
     (container,) = stack.containers(service)[:1]

@@ -118,7 +118,10 @@ def _states(layout: Layout) -> Iterator[LocalState | None]:
 
 
 def _all_answer(state: LocalState) -> bool:
-    return all(answers(url) for url in (f"{state.api_url}/readyz", *state.metrics.values()))
+    urls = [f"{state.api_url}/readyz", *state.metrics.values()]
+    if state.monitoring is not None:
+        urls += state.monitoring.ready_urls().values()
+    return all(answers(url) for url in urls)
 
 
 def _describe(state: LocalState | None) -> str:
@@ -128,9 +131,10 @@ def _describe(state: LocalState | None) -> str:
 
 
 def _raise_if_given_up(state: LocalState) -> None:
-    services = {service.name for service in SERVICES}
+    watching = state.monitoring.urls() if state.monitoring is not None else {}
+    awaited = {*(service.name for service in SERVICES), *watching}
     for record in state.processes:
-        if record.name in services and record.note.startswith("given up"):
+        if record.name in awaited and record.note.startswith("given up"):
             raise StackError(
                 f"{record.name} does not stay up; see ./dev logs --service {record.name}"
             )

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from libs.common.stack.addresses import StackAddresses
+from libs.common.stack.monitoring import MonitoringAddresses
 from libs.common.stack.probes import postgres_answers, rabbitmq_answers, redis_answers
 from tools.localstack.control import status_of
+from tools.localstack.prometheus import faulty_rules, targets_down
 from tools.localstack.state import LocalState
 
 _API_PATHS = ("/livez", "/readyz", "/health", "/docs")
@@ -28,6 +30,8 @@ def check_all(state: LocalState) -> list[Check]:
     if state.addresses is not None:
         checks += _servers(state.addresses)
     checks += _endpoints(state)
+    if state.monitoring is not None:
+        checks += _monitoring(state.monitoring)
     return checks
 
 
@@ -55,8 +59,21 @@ def _servers(addresses: StackAddresses) -> Iterator[Check]:
 def _endpoints(state: LocalState) -> Iterator[Check]:
     urls = {f"api {path}": f"{state.api_url}{path}" for path in _API_PATHS}
     urls |= {f"{name} /metrics": url for name, url in state.metrics.items()}
+    if state.monitoring is not None:
+        urls |= state.monitoring.ready_urls()
     for name, url in urls.items():
         status = status_of(url)
         yield Check(
             name, url, status == HTTPStatus.OK, "no answer" if status is None else f"HTTP {status}"
         )
+
+
+def _monitoring(addresses: MonitoringAddresses) -> Iterator[Check]:
+    """Ask Prometheus whether it reaches all that it watches, and can evaluate its rules."""
+    url = addresses.prometheus_url
+    for name, ask in (("targets", targets_down), ("rules", faulty_rules)):
+        try:
+            troubles = ask(url)
+        except OSError as exc:
+            troubles = [f"no answer: {exc}"]
+        yield Check(f"Prometheus' {name}", url, not troubles, "; ".join(troubles) or "all well")

@@ -50,10 +50,15 @@ class ServicePorts:
         """Return the URL of the api."""
         return f"http://{LOOPBACK}:{self.api}"
 
+    def of_metrics(self) -> dict[str, int]:
+        """Return the ports of the metrics by service."""
+        return {"api": self.api, **self.metrics}
+
     def metrics_urls(self) -> dict[str, str]:
         """Return the metrics' URLs by service."""
-        urls = {name: f"http://{LOOPBACK}:{port}/metrics" for name, port in self.metrics.items()}
-        return {"api": f"{self.api_url}/metrics", **urls}
+        return {
+            name: f"http://{LOOPBACK}:{port}/metrics" for name, port in self.of_metrics().items()
+        }
 
 
 def service_command(

@@ -7,6 +7,7 @@ from typing import Self
 
 from libs.common.stack.addresses import StackAddresses
 from libs.common.stack.identity import ProcessIdentity
+from libs.common.stack.monitoring import MonitoringAddresses
 from libs.common.stack.records import publish
 from tools.localstack.layout import Layout
 
@@ -48,6 +49,7 @@ class LocalState:
     supervisor: ProcessIdentity
     api_url: str
     addresses: StackAddresses | None = None
+    monitoring: MonitoringAddresses | None = None
     metrics: dict[str, str] = field(default_factory=dict)
     processes: list[ProcessRecord] = field(default_factory=list)
     error: str = ""
@@ -69,6 +71,7 @@ class LocalState:
                 "phase": Phase(values["phase"]),
                 "supervisor": ProcessIdentity(**values["supervisor"]),
                 "addresses": _addresses(values["addresses"]),
+                "monitoring": _monitoring(values["monitoring"]),
                 "processes": [_process(record) for record in values["processes"]],
             }
         )
@@ -76,6 +79,10 @@ class LocalState:
 
 def _addresses(values: dict[str, object] | None) -> StackAddresses | None:
     return None if values is None else StackAddresses.of(values)
+
+
+def _monitoring(values: dict[str, int] | None) -> MonitoringAddresses | None:
+    return None if values is None else MonitoringAddresses(**values)
 
 
 def _process(values: dict[str, object]) -> ProcessRecord:

@@ -1,4 +1,4 @@
-"""Run the local stack: servers, migrations, services, in this order; stop them in the opposite one.
+"""Run the local stack: servers, migrations, services, what watches them; stop them in the opposite order.
 
 A daemon that `./dev up` starts and `./dev down` ends with SIGTERM. What it starts dies with it;
 what outlives that (grandchildren) carries its mark and is ended by the next command that looks.
@@ -14,17 +14,19 @@ from pathlib import Path
 from types import FrameType
 
 from libs.common.stack.account import Account, make_own_folder
-from libs.common.stack.addresses import Credentials
-from libs.common.stack.binaries import has_rabbitmq
+from libs.common.stack.addresses import Credentials, StackAddresses
+from libs.common.stack.binaries import has_rabbitmq, missing_monitoring
 from libs.common.stack.daemon import become_daemon
 from libs.common.stack.errors import StackError
 from libs.common.stack.identity import MARK_VARIABLE, ProcessIdentity, end_marked_processes
+from libs.common.stack.monitoring import RunningMonitoring, start_monitoring
 from libs.common.stack.ports import LOOPBACK, free_port, free_ports
 from libs.common.stack.processes import ChildProcess
 from libs.common.stack.records import publish
 from libs.common.stack.servers import RunningServers, StackPlan, start_servers
 from migrations.runner import upgrade
 from tools.localstack.layout import Layout
+from tools.localstack.monitoring import plan_monitoring
 from tools.localstack.services import SERVICES, ServicePorts, service_command
 from tools.localstack.state import LocalState, Phase, ProcessRecord
 from tools.localstack.supervision import Supervised
@@ -44,6 +46,7 @@ class Supervisor:
         self._layout = layout
         self._ports = _choose_ports()
         self._servers: RunningServers | None = None
+        self._monitoring: RunningMonitoring | None = None
         self._supervised: list[Supervised] = []
 
     def run(self) -> None:
@@ -83,7 +86,19 @@ class Supervisor:
             command = service_command(service, self._layout, servers.addresses, self._ports)
             child = ChildProcess.start(command)
             self._supervised.append(Supervised(command, urls[service.name], child))
+        if not missing_monitoring():
+            self._watch(servers.addresses)
         self._publish(Phase.UP)
+
+    def _watch(self, addresses: StackAddresses) -> None:
+        """Start Prometheus and its companions; `./dev up` waits until they answer."""
+        data = self._layout.data(Account.current())
+        plan = plan_monitoring(data, self._layout.logs, addresses, self._ports)
+        self._monitoring = started = start_monitoring(plan)
+        urls = started.addresses.urls()
+        self._supervised += [
+            Supervised(child.command, urls[child.command.name], child) for child in started.children
+        ]
 
     def _stop(self) -> None:
         """End services first, all at once, so that they can still finish what needs the servers."""
@@ -103,6 +118,7 @@ class Supervisor:
             supervisor=self._identity,
             api_url=self._ports.api_url,
             addresses=None if self._servers is None else self._servers.addresses,
+            monitoring=None if self._monitoring is None else self._monitoring.addresses,
             metrics=self._ports.metrics_urls(),
             processes=[
                 ProcessRecord(

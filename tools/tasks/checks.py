@@ -15,7 +15,7 @@ from tools.bootstrap.locations import ROOT
 from tools.checks import Check, all_checks, run_checks
 from tools.images import image_variables
 from tools.pantsw import pants_command
-from tools.system import ensure_rabbitmq
+from tools.system import ensure_monitoring, ensure_rabbitmq
 from tools.testing import run_everything
 
 _RUFF = str(Path(sys.executable).with_name("ruff"))
@@ -23,9 +23,10 @@ _RUFF = str(Path(sys.executable).with_name("ruff"))
 
 @task
 def setup(_context: Context) -> None:
-    """Get everything that development needs: environment, Pants, RabbitMQ."""
+    """Get everything that development needs: environment, Pants, servers."""
     _pants_command()
     ensure_rabbitmq()
+    ensure_monitoring()
     print("Ready. Next: ./dev demo, or ./dev test; ./dev --list shows the rest.")
 
 
@@ -71,6 +72,7 @@ def pants(context: Context) -> None:
 def test(_context: Context, force: bool = False) -> None:  # noqa: FBT001, FBT002, PT028
     """Run all tests on a private stack, and every check."""
     ensure_rabbitmq()
+    ensure_monitoring()
     command, variables = _pants_command()
     if force:
         command = [*command, "--test-force"]

@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from libs.common.errors import AdspError
-from libs.common.stack.binaries import has_rabbitmq
+from libs.common.stack.binaries import has_rabbitmq, missing_monitoring
 from tools.images import build_images, images_exist
 from tools.localstack import control, health, logs
 from tools.localstack.compose import compose_command
@@ -152,6 +152,11 @@ def start_local_stack(layout: Layout) -> LocalState:
             "[yellow]RabbitMQ is not installed; Valkey is the broker of this stack. "
             "To have RabbitMQ: sudo apt-get install --no-install-recommends rabbitmq-server[/]"
         )
+    if not control.is_running(layout) and (missing := missing_monitoring()):
+        console.print(
+            "Prometheus does not watch this stack. To have it: "
+            f"sudo apt-get install --no-install-recommends {' '.join(missing)}"
+        )
     with console.status("starting") as spinner:
         return control.bring_up(layout, lambda what: spinner.update(f"{what} …"))
 
@@ -161,7 +166,9 @@ def environment(state: LocalState) -> dict[str, str]:
     addresses = state.addresses
     if addresses is None:
         return {"ADSP_API_URL": state.api_url}
+    watching = state.monitoring
     return {
+        **({} if watching is None else {"ADSP_PROMETHEUS_URL": watching.prometheus_url}),
         "ADSP_API_URL": state.api_url,
         "ADSP_DATABASE_URL": addresses.database_url("owner"),
         "ADSP_BROKER_URL": addresses.broker_url(),
@@ -200,6 +207,9 @@ def _print_addresses(state: LocalState) -> None:
     table.add_row("API documentation", f"{state.api_url}/docs")
     if state.addresses is not None and state.addresses.broker_port is not None:
         table.add_row("RabbitMQ", state.addresses.management_url)
+    if state.monitoring is not None:
+        table.add_row("Prometheus", state.monitoring.prometheus_url)
+        table.add_row("Alertmanager", state.monitoring.alertmanager_url)
     table.add_row("files to load", str(Layout.of_checkout().incoming))
     console.print("[bold green]The stack is up.[/]")
     console.print(table)

@@ -17,6 +17,7 @@ from kombu.exceptions import KombuError
 from libs.common.log import get_logger
 from libs.common.measurements import measure_children
 from libs.common.messaging.names import DEAD_LETTER_QUEUE
+from libs.common.messaging.pool_usage import watch_pool
 from libs.common.messaging.queues import dead_letter_queue
 from libs.common.messaging.timing import measure_waits
 from libs.common.metrics import MetricsSettings, serve_metrics
@@ -37,6 +38,7 @@ def run_worker(
     _arrange_log()
     measure_children()
     measure_waits()
+    watch_pool()
     serve_metrics(settings, service)
     _declare_dead_letters(celery)
     log.info("service_started", service=service, queues=queues, concurrency=concurrency)

@@ -10,8 +10,8 @@ from typing import Any, Literal, Self
 from libs.common.stack.ports import LOOPBACK
 from libs.common.stack.records import publish
 
-Role = Literal["owner", "api", "worker", "loader"]
-ROLES: tuple[Role, ...] = ("owner", "api", "worker", "loader")
+Role = Literal["owner", "api", "worker", "loader", "monitor"]
+ROLES: tuple[Role, ...] = ("owner", "api", "worker", "loader", "monitor")
 DATABASE = "adsp"
 VHOST = "adsp"
 _BROKER_USER = "adsp"
@@ -30,6 +30,7 @@ class Credentials:
     api: str = field(default_factory=_password, repr=False)
     worker: str = field(default_factory=_password, repr=False)
     loader: str = field(default_factory=_password, repr=False)
+    monitor: str = field(default_factory=_password, repr=False)
     broker: str = field(default_factory=_password, repr=False)
     redis: str = field(default_factory=_password, repr=False)
     cookie: str = field(default_factory=_password, repr=False)
@@ -67,6 +68,10 @@ class StackAddresses:
     def postgres_dsn(self, role: Role, database: str = DATABASE) -> str:
         """Return libpq's URL of a database, for psycopg2 and psql."""
         return self.database_url(role, database).replace("+psycopg2", "", 1)
+
+    def monitor_dsn(self, database: str = DATABASE) -> str:
+        """Return libpq's URL for the exporter, whose client asks for TLS unless told otherwise."""
+        return f"{self.postgres_dsn('monitor', database)}?sslmode=disable"
 
     def superuser_dsn(self, database: str = "postgres") -> str:
         """Return libpq's URL of a database, entered as the cluster's administrator."""

@@ -1,4 +1,4 @@
-"""Find the programs of the servers: PostgreSQL and Valkey in their wheels, RabbitMQ on the system.
+"""Find the programs of the servers: PostgreSQL and Valkey in their wheels, the others on the system.
 
 When the servers run as another account than ours (see `account`), a wheel below a private home is
 out of its reach; then a copy of the programs is made once per version in a folder that every
@@ -17,6 +17,14 @@ from libs.common.stack.account import Account, machine_folder
 from libs.common.stack.errors import ServerMissingError
 
 RABBITMQ_VARIABLE = "ADSP_RABBITMQ_SERVER"
+MONITORING_PACKAGES = {
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+    "prometheus-postgres-exporter": "prometheus-postgres-exporter",
+    "prometheus-redis-exporter": "prometheus-redis-exporter",
+}
+"""Debian's package of each program that watches a stack."""
 _RABBITMQ_SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
 
@@ -65,6 +73,23 @@ def has_rabbitmq() -> bool:
     except ServerMissingError:
         return False
     return True
+
+
+def monitoring_program(name: str) -> Path:
+    """Return one of the programs of `MONITORING_PACKAGES`, which the system brings."""
+    found = shutil.which(name)
+    if found is None:
+        raise ServerMissingError(
+            f"{name} is not installed; install it with "
+            f"`sudo apt-get install --no-install-recommends {MONITORING_PACKAGES[name]}`"
+        )
+    return Path(found)
+
+
+def missing_monitoring() -> list[str]:
+    """List the packages to install before a stack can be watched."""
+    missing = [package for name, package in MONITORING_PACKAGES.items() if not shutil.which(name)]
+    return list(dict.fromkeys(missing))
 
 
 def versions() -> list[str]:

@@ -38,6 +38,10 @@ def prepare_cluster(addresses: StackAddresses) -> None:
         _make_roles(cursor, addresses)
         if not database_exists(cursor, DATABASE):
             create_database(cursor, DATABASE)
+        # A database of an earlier version knows no monitor.
+        cursor.execute(
+            sql.SQL("GRANT CONNECT ON DATABASE {} TO adsp_monitor").format(sql.Identifier(DATABASE))
+        )
 
 
 def database_exists(cursor: Cursor, name: str) -> bool:
@@ -82,3 +86,4 @@ def _make_roles(cursor: Cursor, addresses: StackAddresses) -> None:
         )
     # The worker finds and ends the session of a loader that has lost its lease.
     cursor.execute("GRANT pg_signal_backend, pg_read_all_stats TO adsp_worker")
+    cursor.execute("GRANT pg_monitor TO adsp_monitor")

@@ -1,6 +1,8 @@
 """Ask each server of a stack whether it serves: for its start and for `./dev verify`."""
 
 import socket
+import urllib.request
+from http import HTTPStatus
 
 import psycopg2
 
@@ -41,3 +43,12 @@ def rabbitmq_answers(addresses: StackAddresses) -> bool:
     except OSError:
         return False
     return True
+
+
+def web_answers(url: str) -> bool:
+    """Tell whether a URL answers 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=_PROBE_TIMEOUT) as answer:  # noqa: S310  # ours
+            return bool(answer.status == HTTPStatus.OK)
+    except OSError:
+        return False

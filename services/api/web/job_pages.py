@@ -40,14 +40,16 @@ def job_page(
     failed: Page[FailedRowDocument],
     replays: Sequence[JobDocument],
     page_size: int,
+    dashboard: str | None = None,
 ) -> str:
-    """Return one job: what it is, what became of its records, and why some failed."""
+    """Return one job: what it is, what became of its records, and why some failed; link its dataset's dashboard."""
     return page(
         f"ADSP: job {job.id}",
         _navigation(),
         element("h1", "Job ", element("code", job.id)),
         _error(job),
         _table(("field", "value"), [(name, _cell(job, name)) for name in DETAILS]),
+        _dashboard(job, dashboard),
         _relatives(job, replays),
         _reasons(reasons),
         _failed_rows(job, failed, page_size),
@@ -90,6 +92,12 @@ def _error(job: JobDocument) -> Html | None:
     if job.error is None:
         return None
     return element("p", element("strong", job.error.code), ": ", job.error.message, class_="failed")
+
+
+def _dashboard(job: JobDocument, url: str | None) -> Html | None:
+    return (
+        None if url is None else element("p", element("a", f"dashboard of {job.dataset}", href=url))
+    )
 
 
 def _relatives(job: JobDocument, replays: Sequence[JobDocument]) -> Html:

@@ -12,6 +12,7 @@ from services.api.callers import Reader
 from services.api.failed_rows import FailedRowQuery, page_of_failed_rows
 from services.api.jobs import JobQuery, get_job, list_jobs
 from services.api.pages import PageQuery
+from services.api.web.dashboards import dashboard_of
 from services.api.web.elements import POLICY
 from services.api.web.job_pages import job_page, jobs_page
 from services.api.wiring import Wired, Wiring
@@ -43,7 +44,10 @@ def show_job(
     query = FailedRowQuery(page_size=asked.page_size, page_token=asked.page_token)
     failed = page_of_failed_rows(wiring, caller, job_id, query)
     replays = list_jobs(wiring, caller, JobQuery(replay_of=job_id)).items
-    content = job_page(job, _count_reasons(wiring, job_id), failed, replays, asked.page_size)
+    dashboard = dashboard_of(wiring.settings.grafana_url, job)
+    content = job_page(
+        job, _count_reasons(wiring, job_id), failed, replays, asked.page_size, dashboard
+    )
     return HTMLResponse(content, headers=_HEADERS)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.api.tests.integration.api_bench import Ledger, problem_of
+from services.api.tests.integration.api_bench import Ledger, SettingsWith, problem_of, serving
 
 EVIL = b"<script>alert('x')</script>,\"><img src=x onerror=alert(1)>"
 
@@ -117,6 +117,18 @@ def test_job_and_replay_are_linked(
     assert Path(answer.json()["source"]).is_relative_to(upload_dir)
     assert f"/jobs/{replay}" in _links(client.get(f"/jobs/{planned}"))
     assert f"/jobs/{planned}" in _links(client.get(f"/jobs/{replay}"))
+
+
+def test_a_job_leads_to_the_dashboard_of_its_dataset_where_grafana_is_known(
+    client: httpx.Client, planned: str, settings_with: SettingsWith
+) -> None:
+    with serving(settings_with(grafana_url="http://grafana:3000/")) as knowing:
+        links = [link for link in _links(knowing.get(f"/jobs/{planned}")) if "/d/" in link]
+
+    [link] = links
+    assert link.startswith("http://grafana:3000/d/adsp-daily-loads?var-dataset=items&from=")
+    assert link.endswith("&to=now")
+    assert "/d/" not in client.get(f"/jobs/{planned}").text
 
 
 def test_what_is_not_there_is_a_problem(client: httpx.Client) -> None:

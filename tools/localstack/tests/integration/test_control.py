@@ -1,8 +1,10 @@
 """The local stack comes up once, heals, keeps its data, and goes down without a trace."""
 
+import json
 import os
 import signal
 import sys
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from libs.common.stack.account import Account
+from libs.common.stack.binaries import missing_monitoring
 from libs.common.stack.databases import administration
 from libs.common.stack.errors import StackError
 from libs.common.stack.identity import ProcessIdentity, marked_processes
@@ -17,8 +20,11 @@ from libs.common.testing.waiting import wait_for
 from tools.localstack.control import bring_down, bring_up, is_running, purge, running_state
 from tools.localstack.health import check_all
 from tools.localstack.layout import Layout
+from tools.localstack.prometheus import faulty_rules
 from tools.localstack.services import SERVICES
 from tools.localstack.state import LocalState, Phase
+
+WATCHERS = [] if missing_monitoring() else ["Prometheus"]
 
 # What stands in for our services here: something that answers 200 on the port that it is told.
 _STAND_IN = """
@@ -87,7 +93,26 @@ def test_passwords_are_for_our_eyes_only(layout: Layout, state: LocalState) -> N
         assert state.addresses.credentials.redis not in arguments
 
 
-@pytest.mark.parametrize("name", ["loader", "PostgreSQL"])
+@pytest.mark.skipif(
+    bool(missing_monitoring()), reason=f"not installed: {', '.join(missing_monitoring())}"
+)
+def test_prometheus_watches_the_stack_by_the_rules_of_the_repository(state: LocalState) -> None:
+    assert state.monitoring is not None
+    url = f"{state.monitoring.prometheus_url}/api/v1"
+
+    def watched() -> set[str]:
+        with urllib.request.urlopen(f"{url}/targets", timeout=5) as answer:  # noqa: S310  # ours
+            targets = json.load(answer)["data"]["activeTargets"]
+        return {target["labels"]["job"] for target in targets if target["health"] == "up"}
+
+    wait_for(lambda: {service.name for service in SERVICES} < watched(), 60, "all are scraped")
+    wait_for(lambda: {"postgres", "redis", "alertmanager"} < watched(), 60, "servers are, too")
+    assert faulty_rules(state.monitoring.prometheus_url) == []
+    names = {check.name for check in check_all(state)}
+    assert {"process Prometheus", "Alertmanager /-/ready", "Prometheus' rules"} <= names
+
+
+@pytest.mark.parametrize("name", ["loader", "PostgreSQL", *WATCHERS])
 def test_a_killed_process_is_started_again(layout: Layout, state: LocalState, name: str) -> None:
     assert state.phase is Phase.UP
     before = process_of(layout, name)

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,6 +17,9 @@ from libs.common.settings import MessagingSettings
 from libs.common.testing.waiting import wait_for
 
 log = get_logger(__name__)
+
+BURNT_SECONDS = 0.2
+"""CPU time that the task uses when it is told to burn."""
 
 
 class ProbeSettings(MetricsSettings, LivenessSettings, MessagingSettings):
@@ -33,6 +37,8 @@ def main(folder: Path) -> None:
     @celery.task(name=PLAN)
     def plan(job_id: str, request_id: str) -> str:
         log.info("probe_ran")
+        if request_id == "burn":
+            _burn()
         with (folder / job_id).open("a") as runs:
             runs.write(f"{os.getpid()}\n")
         if request_id == "die":
@@ -48,6 +54,12 @@ def main(folder: Path) -> None:
     celery.conf.update(worker_max_tasks_per_child=settings.tasks_per_child)
     beat_into(celery, settings)
     run_worker(celery, settings, service="probe", queues=[JOBS_QUEUE], concurrency=1)
+
+
+def _burn() -> None:
+    end = time.process_time() + BURNT_SECONDS
+    while time.process_time() < end:
+        pass
 
 
 def _die() -> NoReturn:

@@ -18,6 +18,7 @@ import pytest
 from libs.common.messaging.names import DEAD_LETTER_QUEUE, JOBS_QUEUE
 from libs.common.messaging.tests.integration import probe as probe_module
 from libs.common.messaging.tests.integration.conftest import Mail
+from libs.common.messaging.tests.integration.probe import BURNT_SECONDS
 from libs.common.messaging.tests.relay import Relay
 from libs.common.stack.ports import free_ports
 from libs.common.testing.vhosts import ScratchVhost
@@ -323,6 +324,33 @@ def test_measurements_of_children_add_up_though_children_come_and_go(
     assert len(children) == 5
     assert shown(count) == expected
     assert 100 * expected <= shown(total) < 100 * expected + START_SECONDS * expected
+
+
+def test_cpu_of_children_only_grows_though_children_come_and_go(
+    start_probe: Callable[..., Probe], send: Callable[..., UUID]
+) -> None:
+    """A child burns CPU and is replaced after each task; what it has used stays counted."""
+    [port] = free_ports(1)
+    probe = start_probe(ADSP_METRICS_PORT=str(port), ADSP_TASKS_PER_CHILD="1").wait_until_ready()
+
+    def shown(name: str) -> float:
+        with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        return next(
+            float(x.rpartition(" ")[2]) for x in lines if x.startswith(f"adsp_pool_{name} ")
+        )
+
+    seen = [shown("cpu_seconds_total")]
+    children = set()
+    for _ in range(3):
+        children.add(probe.wait_for_run(send("burn")))
+        wait_for(lambda: shown("processes") == 1, START_SECONDS, "the next child")
+        seen.append(shown("cpu_seconds_total"))
+    wait_for(lambda: shown("resident_memory_bytes") > 10 << 20, START_SECONDS, "a child's memory")
+
+    assert len(children) == 3
+    assert seen == sorted(seen)
+    assert seen[-1] - seen[0] >= 3 * BURNT_SECONDS
 
 
 def test_worker_waits_for_a_broker_that_is_away(

@@ -1,0 +1,51 @@
+"""Write the dashboards as the files that Grafana reads, and tell which of them are not as the code makes them."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import dashboard as models
+
+from tools.dashboards.daily_loads import daily_loads
+from tools.dashboards.pipeline import pipeline
+from tools.dashboards.service_health import service_health
+
+FOLDER = Path(__file__).parents[2] / "infra" / "grafana" / "dashboards"
+
+
+def all_dashboards() -> list[models.Dashboard]:
+    """Make every dashboard."""
+    return [daily_loads(), pipeline(), service_health()]
+
+
+def rendered() -> dict[str, str]:
+    """Return each file's text by its name."""
+    return {
+        f"{made.uid}.json": json.dumps(made, cls=JSONEncoder, indent=2, ensure_ascii=False) + "\n"
+        for made in all_dashboards()
+    }
+
+
+def differing(folder: Path = FOLDER) -> list[str]:
+    """Name the files of a folder that the code makes otherwise, or does not make at all."""
+    wanted, found = rendered(), _read(folder)
+    return sorted(
+        name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
+    )
+
+
+def write(folder: Path = FOLDER) -> list[str]:
+    """Make the folder's files as the code says, and name those that changed."""
+    changed = differing(folder)
+    texts = rendered()
+    for name in changed:
+        if name in texts:
+            (folder / name).write_text(texts[name])
+        else:
+            (folder / name).unlink()
+    return changed
+
+
+def _read(folder: Path) -> Mapping[str, str]:
+    return {file.name: file.read_text() for file in folder.glob("*.json")}
