@@ -44,7 +44,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A lease that was taken: by whom, the how manieth attempt it is, and the time zone of the dataset."""
+    """A lease that was taken: by whom, which attempt it is (from 1), and the time zone of the dataset."""
 
     holder: str
     attempt: int
