@@ -110,34 +110,38 @@ class TargetTable:
 def read_table(connection: Connection, name: str) -> TargetTable:
     """Read the table ``schema.table``, or raise `BadInput` (table-missing, table-not-permitted)."""
     schema, _, relation = name.partition(".")
+    statement = read_statement("libs.common", "target_relation")
     with connection.cursor(cursor_factory=RealDictCursor) as cursor:
-        found = _rows(cursor, "target_relation", {"schema": schema, "name": relation})
-        if not found:
-            raise BadInput(
-                "table-missing",
-                f"there is no table {name}; create it first (names are case-sensitive)",
-            )
-        traits = found[0]
-        _refuse_unloadable(name, schema, traits)
-        oid = {"oid": traits["oid"]}
-        keys = _rows(cursor, "target_keys", oid)
-        constraints = _rows(cursor, "target_constraints", oid)
-        return TargetTable(
-            schema=schema,
-            relation=relation,
-            oid=traits["oid"],
-            columns=tuple(TargetColumn(**row) for row in _rows(cursor, "target_columns", oid)),
-            unique_keys=tuple(
-                UniqueKey(tuple(row["columns"]), row["nulls_are_equal"]) for row in keys
-            ),
-            constraint_columns={row["constraint_name"]: row["column_name"] for row in constraints},
-            referenced_columns=frozenset(traits["referenced_columns"]),
-            is_partitioned=traits["kind"] == "p",
-            has_unique_index=traits["has_unique_index"],
-            references_itself=traits["references_itself"],
-            has_user_triggers=traits["has_user_triggers"],
-            calls_user_functions=traits["calls_user_functions"],
+        cursor.execute(statement, {"schema": schema, "name": relation})
+        found: dict[str, Any] | None = cursor.fetchone()
+    if found is None:
+        raise BadInput(
+            "table-missing",
+            f"there is no table {name}; create it first (names are case-sensitive)",
         )
+    _refuse_unloadable(name, schema, found)
+    return TargetTable(
+        schema=schema,
+        relation=relation,
+        oid=found["oid"],
+        columns=tuple(_column(row) for row in found["columns"] or ()),
+        unique_keys=tuple(
+            UniqueKey(tuple(row["columns"]), row["nulls_are_equal"])
+            for row in found["unique_keys"] or ()
+        ),
+        constraint_columns=found["constraint_columns"] or {},
+        referenced_columns=frozenset(found["referenced_columns"]),
+        is_partitioned=found["kind"] == "p",
+        has_unique_index=found["has_unique_index"],
+        references_itself=found["references_itself"],
+        has_user_triggers=found["has_user_triggers"],
+        calls_user_functions=found["calls_user_functions"],
+    )
+
+
+def _column(row: Mapping[str, Any]) -> TargetColumn:
+    """Return a column of the statement's list."""
+    return TargetColumn(**{name: value for name, value in row.items() if name != "place"})
 
 
 def check_target(
@@ -217,11 +221,3 @@ def _refuse_unloadable(name: str, schema: str, traits: Mapping[str, Any]) -> Non
     for reason, applies in reasons.items():
         if applies:
             raise BadInput("table-not-permitted", f"{name} {reason}")
-
-
-def _rows(
-    cursor: RealDictCursor, statement: str, parameters: Mapping[str, object]
-) -> list[dict[str, Any]]:
-    """Run a statement of this package and return its rows by column name."""
-    cursor.execute(read_statement("libs.common", statement), parameters)
-    return [dict(row) for row in cursor.fetchall()]

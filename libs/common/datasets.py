@@ -7,6 +7,7 @@ made under, so that a later change does not alter a load that is under way.
 import codecs
 import re
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import islice, takewhile
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
@@ -20,8 +21,14 @@ DATASET_NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
 TABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_$]{0,62}\.[A-Za-z_][A-Za-z0-9_$]{0,62}$"
 
 
+@cache
+def _time_zones() -> frozenset[str]:
+    """List the time zones of this machine; that reads some hundred files, so once per process."""
+    return frozenset(available_timezones())
+
+
 def _known_time_zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in _time_zones():
         raise ValueError(f"unknown time zone {name!r}; use an IANA name such as 'Europe/Vienna'")
     return name
 

@@ -9,21 +9,47 @@ A job's row is its outbox entry as well: a row that is `queued` and due is sent 
 worker has planned it. An end state and its event are written in one transaction.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from libs.common.datasets import DatasetDefinition
 from libs.common.db.models import Chunk, Dataset, Event, FailedRow, Job
+from libs.common.db.session import commit_without_waiting
 from libs.common.errors import BadInput, NotFound
 from libs.common.states import END_STATES, ChunkState, ErrorCode, JobState, Trigger
 
 RESEND_AFTER = timedelta(seconds=60)
 """How long a published message may go unheard before the sweeper sends it again."""
+
+# What each job runs several times is put together once: that takes longer than to run it.
+_LOCK_JOB = (
+    select(Job)
+    .where(Job.id == bindparam("job_id"))
+    .with_for_update(key_share=True)
+    .execution_options(populate_existing=True)
+)
+_STILL_QUEUED = update(Job).where(Job.id == bindparam("the_job"), Job.state == JobState.QUEUED)
+_MARK_PUBLISHED = _STILL_QUEUED.values(
+    published_at=func.now(), next_attempt_at=func.now() + RESEND_AFTER
+).execution_options(synchronize_session=False)
+_COUNTS_BY_STATE = (
+    select(
+        Chunk.state,
+        func.sum(Chunk.rows_read),
+        func.sum(Chunk.rows_loaded),
+        func.sum(Chunk.rows_rejected),
+        func.sum(Chunk.rows_superseded),
+        func.sum(Chunk.bytes_done),
+    )
+    .where(Chunk.job_id == bindparam("job_id"))
+    .group_by(Chunk.state)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,50 +153,42 @@ def create_job(session: Session, request: JobRequest) -> Job:
     )
     session.add(job)
     session.flush()
-    session.refresh(job)
     return job
 
 
 def mark_published(session: Session, job_id: UUID) -> None:
     """Note that the plan message of a still queued job was confirmed by the broker."""
-    session.execute(
-        update(Job)
-        .where(Job.id == job_id, Job.state == JobState.QUEUED)
-        .values(published_at=func.now(), next_attempt_at=func.now() + RESEND_AFTER)
-    )
+    # Undone by a crash of Postgres, the note only lets the message be sent once more.
+    commit_without_waiting(session)
+    session.execute(_MARK_PUBLISHED, {"the_job": job_id})
 
 
 def mark_publish_failed(session: Session, job_id: UUID) -> None:
     """Make a still queued job due at once, so that the next sweep sends it."""
-    session.execute(
-        update(Job)
-        .where(Job.id == job_id, Job.state == JobState.QUEUED)
-        .values(next_attempt_at=func.now())
-    )
+    session.execute(_STILL_QUEUED.values(next_attempt_at=func.now()), {"the_job": job_id})
 
 
 def lock_job(session: Session, job_id: UUID) -> Job | None:
     """Return the job with its row locked for this transaction, or None when there is none."""
-    return session.scalar(
-        select(Job)
-        .where(Job.id == job_id)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
+    return session.scalar(_LOCK_JOB, {"job_id": job_id})
+
+
+def count_by_state(session: Session, job_id: UUID) -> dict[ChunkState, Counts]:
+    """Sum what the job's chunks have on record, by the state that they are in."""
+    rows = session.execute(_COUNTS_BY_STATE, {"job_id": job_id})
+    return {state: Counts(*(int(value) for value in sums)) for state, *sums in rows}
+
+
+def sum_finished(counts: Mapping[ChunkState, Counts]) -> Counts:
+    """Sum what the chunks that are over have on record."""
+    over = [counts[state] for state in (ChunkState.DONE, ChunkState.FAILED) if state in counts]
+    return Counts(
+        read=sum(each.read for each in over),
+        loaded=sum(each.loaded for each in over),
+        rejected=sum(each.rejected for each in over),
+        superseded=sum(each.superseded for each in over),
+        bytes_done=sum(each.bytes_done for each in over),
     )
-
-
-def count_records(session: Session, job_id: UUID) -> Counts:
-    """Sum what the job's finished chunks have on record."""
-    row = session.execute(
-        select(
-            func.coalesce(func.sum(Chunk.rows_read), 0),
-            func.coalesce(func.sum(Chunk.rows_loaded), 0),
-            func.coalesce(func.sum(Chunk.rows_rejected), 0),
-            func.coalesce(func.sum(Chunk.rows_superseded), 0),
-            func.coalesce(func.sum(Chunk.bytes_done), 0),
-        ).where(Chunk.job_id == job_id, Chunk.state.in_([ChunkState.DONE, ChunkState.FAILED]))
-    ).one()
-    return Counts(*(int(value) for value in row))
 
 
 def record_end(
@@ -178,18 +196,22 @@ def record_end(
     job: Job,
     state: JobState,
     *,
+    counts: Counts | None = None,
     error: JobError | None = None,
     duplicate_of: UUID | None = None,
 ) -> None:
-    """End a locked live job: its state, counts and event become part of the caller's transaction."""
+    """End a locked live job: its state, counts and event become part of the caller's transaction.
+
+    `counts` are those of its chunks, where the caller has just seen them.
+    """
     if state not in END_STATES or job.state in END_STATES:
         raise ValueError(f"job {job.id} cannot move from {job.state} to {state}")
-    counts = count_records(session, job.id)
+    counts = counts or sum_finished(count_by_state(session, job.id))
+    # Kept, so that nobody has to go through all of them again.
+    reasons = count_failed_rows(session, job.id) if counts.rejected else {}
     job.rows_read, job.rows_loaded = counts.read, counts.loaded
     job.rows_rejected, job.rows_superseded = counts.rejected, counts.superseded
     job.bytes_done = counts.bytes_done
-    # Kept, so that nobody has to go through all of them again.
-    reasons = count_failed_rows(session, job.id)
     job.rejected_by_code = {code.value: count for code, count in reasons.items()}
     job.state = state
     job.error_code = error.code if error else None

@@ -57,5 +57,57 @@ SELECT
         FROM pg_catalog.pg_constraint AS k
         JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = ANY (k.confkey)
         WHERE k.contype = 'f' AND k.confrelid = target.oid
-    ) AS referenced_columns
+    ) AS referenced_columns,
+    -- The columns in their order.
+    (
+        SELECT json_agg(c ORDER BY c.place)
+        FROM (
+            SELECT
+                a.attnum AS place,
+                a.attname AS name,
+                pg_catalog.format_type(a.atttypid, a.atttypmod) AS type,
+                a.attnotnull AS is_not_null,
+                (a.atthasdef AND a.attgenerated = '') OR t.typdefault IS NOT NULL AS has_default,
+                a.attgenerated <> '' AS is_computed,
+                a.attidentity AS identity,
+                t.typtype = 'd' AS is_domain
+            FROM pg_catalog.pg_attribute AS a
+            JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+            WHERE a.attrelid = target.oid AND a.attnum > 0 AND NOT a.attisdropped
+        ) AS c
+    ) AS columns,
+    -- The unique indexes that ON CONFLICT can name by their columns.
+    (
+        SELECT json_agg(json_build_object(
+            'columns', ARRAY(
+                SELECT a.attname
+                FROM unnest(i.indkey::int2 []) WITH ORDINALITY AS k (attnum, place)
+                JOIN pg_catalog.pg_attribute AS a
+                    ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+                WHERE k.place <= i.indnkeyatts
+                ORDER BY k.place
+            ),
+            'nulls_are_equal', i.indnullsnotdistinct
+        ))
+        FROM pg_catalog.pg_index AS i
+        WHERE i.indrelid = target.oid
+            AND i.indisunique AND i.indisvalid AND i.indisready AND i.indimmediate
+            AND i.indpred IS NULL AND i.indexprs IS NULL
+    ) AS unique_keys,
+    -- The column of each constraint and unique index that concerns exactly one.
+    (
+        SELECT json_object_agg(single.name, a.attname)
+        FROM (
+            SELECT k.conname AS name, k.conkey[1] AS attnum
+            FROM pg_catalog.pg_constraint AS k
+            WHERE k.conrelid = target.oid AND cardinality(k.conkey) = 1
+            UNION
+            SELECT c.relname, i.indkey[0]
+            FROM pg_catalog.pg_index AS i
+            JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
+            WHERE i.indrelid = target.oid AND i.indisunique AND i.indnatts = 1
+        ) AS single
+        JOIN pg_catalog.pg_attribute AS a
+            ON a.attrelid = target.oid AND a.attnum = single.attnum
+    ) AS constraint_columns
 FROM target

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import closing
 from enum import StrEnum
 from functools import partial
+from time import monotonic
 from uuid import UUID
 
 import psycopg2
@@ -17,13 +18,13 @@ from libs.common.crash_points import CrashPoint, crash_point
 from libs.common.errors import BadInput, LeaseLost, PublishFault
 from libs.common.log import get_logger
 from libs.common.states import ChunkState
-from services.loader.lease import Heartbeat, LoadCancelled, claim
+from services.loader.connections import LoadingConnections, Loan
+from services.loader.lease import Claim, Heartbeat, LoadCancelled, claim
 from services.loader.ledger import (
     ChunkEnd,
     ChunkKey,
     ChunkWork,
     close_chunk,
-    find_time_zone,
     is_done,
     open_chunk,
     requeue_chunk,
@@ -51,7 +52,7 @@ class Outcome(StrEnum):
 
 
 class ChunkLoader:
-    """Loads chunks; one per process, holds no connection between chunks."""
+    """Loads chunks, one at a time; one per process, keeps its connection between chunks."""
 
     def __init__(self, settings: LoaderSettings, send_finish: SendFinish) -> None:
         """Load with these settings; `send_finish` asks a worker to see whether the job is over."""
@@ -63,24 +64,32 @@ class ChunkLoader:
             application_name="adsp-loader",
             connect_timeout=settings.database_connect_timeout,
         )
+        self._connections = LoadingConnections(self._connect)
 
     def load_chunk(self, job_id: UUID, number: int, request_id: str | None = None) -> Outcome:
         """Load a chunk unless it is done or somebody else is at it; safe to call any number of times."""
-        with closing(self._connect()) as loading:
-            with closing(self._connect()) as side:
-                claimed = claim(side, loading, job_id, number, self._settings)
-            if claimed is None:
-                log.info("chunk_skipped", job_id=str(job_id), number=number)
-                outcome = Outcome.SKIPPED
-            else:
-                holder, attempt = claimed
-                outcome = self._load(loading, ChunkKey(job_id, number, holder), attempt)
+        with self._connections.lend() as loan:
+            outcome = self._claim_and_load(loan, job_id, number)
         if outcome is not Outcome.POSTPONED:
             self._announce(job_id, request_id)
         crash_point(CrashPoint.BEFORE_ACKNOWLEDGE)
         return outcome
 
-    def _load(self, loading: Connection, key: ChunkKey, attempt: int) -> Outcome:
+    def _claim_and_load(self, loan: Loan, job_id: UUID, number: int) -> Outcome:
+        """Load a chunk if its lease is to be had; say whether the connection may serve another."""
+        started = monotonic()
+        claimed = claim(loan, job_id, number, self._settings)
+        if claimed is None:
+            log.info("chunk_skipped", job_id=str(job_id), number=number)
+            loan.is_kept = True
+            return Outcome.SKIPPED
+        outcome = self._load(loan.connection, ChunkKey(job_id, number, claimed.holder), claimed)
+        # Its lease went with the commit, and the sweeper cannot have seen it expired.
+        is_brief = monotonic() - started < self._settings.lease_seconds
+        loan.is_kept = outcome is Outcome.LOADED and is_brief
+        return outcome
+
+    def _load(self, loading: Connection, key: ChunkKey, claimed: Claim) -> Outcome:
         """Make one attempt with the heart beating; whatever comes of it is on record afterwards."""
         heartbeat = Heartbeat(self._connect, loading, key, self._settings)
         heartbeat.start()
@@ -88,12 +97,12 @@ class ChunkLoader:
         try:
             with RejectSpool(key.job_id, key.number, spool_bytes) as rejects:
                 try:
-                    return self._attempt(loading, key, attempt, rejects, heartbeat)
+                    return self._attempt(loading, key, claimed, rejects, heartbeat)
                 except BadInput as exc:
                     kept = rejects if exc.code != "source-changing" else None
                     return self._fail(key, exc.code, exc.message, kept)
                 except (psycopg2.Error, OSError) as exc:
-                    return self._give_back(key, attempt, exc)
+                    return self._give_back(key, claimed.attempt, exc)
         except LoadCancelled:
             return self._cancel(key)
         except LeaseLost as exc:
@@ -106,21 +115,22 @@ class ChunkLoader:
         self,
         loading: Connection,
         key: ChunkKey,
-        attempt: int,
+        claimed: Claim,
         rejects: RejectSpool,
         heartbeat: Heartbeat,
     ) -> Outcome:
         """Load and commit, or leave no trace of the rows."""
         most = self._settings.max_attempts
-        if attempt > most:
+        if claimed.attempt > most:
             raise BadInput("load-fault", f"loading was begun {most} times and never came to an end")
         try:
-            work = self._open(loading, key)
+            work = _open(loading, key, claimed.time_zone)
             if work is None:
                 raise LoadCancelled  # the job ended between the claim and the lock
             end = Load(loading, work, rejects, heartbeat, self._settings).run()
             with loading.cursor() as cursor:
-                rejects.write(cursor)
+                if rejects.count:
+                    rejects.write(cursor)
                 heartbeat.stop()
                 heartbeat.check()
                 if not close_chunk(cursor, key, end):
@@ -135,11 +145,6 @@ class ChunkLoader:
             _roll_back(loading)
         log.info("chunk_loaded", **key.fields, **end.counts)
         return Outcome.LOADED
-
-    def _open(self, loading: Connection, key: ChunkKey) -> ChunkWork | None:
-        """Lock the chunk's row in a session whose settings are those of its dataset."""
-        fix_meaning(loading, find_time_zone(loading, key))
-        return open_chunk(loading, key)
 
     def _commit(self, loading: Connection, key: ChunkKey) -> None:
         """Commit; when the answer is lost, ask the ledger on a new connection what came of it."""
@@ -198,6 +203,13 @@ class ChunkLoader:
 def _fault_code(sqlstate: str | None) -> str:
     """Return the job's error code for a fault that another attempt does not mend."""
     return "table-not-permitted" if sqlstate == "42501" else "load-fault"
+
+
+def _open(loading: Connection, key: ChunkKey, time_zone: str) -> ChunkWork | None:
+    """Lock the chunk's row in a session whose settings are those of its dataset."""
+    fix_meaning(loading, time_zone)
+    loading.autocommit = False
+    return open_chunk(loading, key)
 
 
 def _roll_back(connection: Connection) -> None:

@@ -30,4 +30,6 @@ UPDATE adsp.chunks SET
     next_attempt_at = NULL
 WHERE job_id = %(job_id)s AND number = %(number)s AND state IN ('queued', 'running')
     AND EXISTS (SELECT FROM lease)
-RETURNING attempt
+RETURNING
+    attempt,
+    (SELECT coalesce(definition ->> 'time_zone', 'UTC') FROM adsp.jobs WHERE id = job_id)

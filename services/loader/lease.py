@@ -20,6 +20,7 @@ from libs.common.crash_points import is_done_check_off
 from libs.common.errors import LeaseLost
 from libs.common.log import get_logger
 from libs.common.statements import read_statement
+from services.loader.connections import Loan
 from services.loader.ledger import ChunkKey
 from services.loader.settings import LoaderSettings
 
@@ -41,10 +42,17 @@ class Progress:
     rows_read: int = 0
 
 
-def claim(
-    side: Connection, loading: Connection, job_id: UUID, number: int, settings: LoaderSettings
-) -> tuple[str, int] | None:
-    """Take the chunk's lease for the backend of `loading`; return the holder's name and the attempt.
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A lease that was taken: by whom, which attempt it is (from 1), and the time zone of the dataset."""
+
+    holder: str
+    attempt: int
+    time_zone: str
+
+
+def claim(loan: Loan, job_id: UUID, number: int, settings: LoaderSettings) -> Claim | None:
+    """Take the chunk's lease for the backend that is to load it, in a transaction of its own.
 
     Returns None when there is nothing to load: the chunk has ended, its job is not running, or another loader
     is at it.
@@ -55,37 +63,23 @@ def claim(
         "number": number,
         "holder": holder,
         "lease_seconds": settings.lease_seconds,
-        **_backend(loading),
+        "backend_pid": loan.backend_pid,
+        "backend_start": loan.backend_start,
     }
-    with side, side.cursor() as cursor:
+    # Statements sent at once are one transaction. Undone by a crash of Postgres, the claim has lost its backend too.
+    statements = [f"SET LOCAL lock_timeout = '{_CLAIM_WAIT}'", "SET LOCAL synchronous_commit = off"]
+    if is_done_check_off():
+        statements.append(read_statement("services.loader", "reopen_chunk"))
+    statements.append(read_statement("services.loader", "claim"))
+    with loan.connection.cursor() as cursor:
         try:
-            cursor.execute("SELECT set_config('lock_timeout', %s, TRUE)", (_CLAIM_WAIT,))
-            if is_done_check_off():
-                cursor.execute(read_statement("services.loader", "reopen_chunk"), parameters)
-            cursor.execute(read_statement("services.loader", "claim"), parameters)
+            cursor.execute(";\n".join(statements), parameters)
         except psycopg2.OperationalError as exc:
             if exc.pgcode != _HELD_BY_A_LOAD:
                 raise
-            side.rollback()
             return None
         row = cursor.fetchone()
-        if row is None:
-            side.rollback()
-            return None
-    return holder, row[0]
-
-
-def _backend(connection: Connection) -> dict[str, object]:
-    """Return the backend of a connection, so that the sweeper can end exactly this one."""
-    with connection, connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pid, backend_start FROM pg_catalog.pg_stat_activity"
-            " WHERE pid = pg_catalog.pg_backend_pid()"
-        )
-        row = cursor.fetchone()
-    if row is None:
-        raise RuntimeError("a backend does not see itself in pg_stat_activity")
-    return {"backend_pid": row[0], "backend_start": row[1]}
+    return Claim(holder, *row) if row else None
 
 
 class Heartbeat:

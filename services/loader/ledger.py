@@ -82,17 +82,6 @@ class ChunkEnd:
         }
 
 
-def find_time_zone(connection: Connection, key: ChunkKey) -> str:
-    """Return the time zone that the job's dataset gives to timestamps without one."""
-    with connection, connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT coalesce(definition ->> 'time_zone', 'UTC') FROM adsp.jobs WHERE id = %(job_id)s",
-            key.parameters,
-        )
-        row = cursor.fetchone()
-    return str(row[0]) if row else "UTC"
-
-
 def open_chunk(connection: Connection, key: ChunkKey) -> ChunkWork | None:
     """Lock the chunk and return its work, or None when it is not this loader's to do."""
     with connection.cursor(cursor_factory=RealDictCursor) as cursor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
@@ -10,7 +11,6 @@ from libs.common.catalog import (
     TargetTable,
     check_key,
     check_target,
-    read_table,
 )
 from libs.common.datasets import DatasetDefinition
 from libs.common.states import LoadMode
@@ -23,6 +23,7 @@ _LOCKS = {LoadMode.REPLACE: "SHARE ROW EXCLUSIVE"}
 
 def open_target(cursor: Cursor, definition: DatasetDefinition) -> TargetTable:
     """Lock the target against changes of its definition and return what the catalog says about it."""
+    refusal = _lock(cursor, definition)
     table = check_target(
         cursor.connection,
         definition.table,
@@ -30,9 +31,22 @@ def open_target(cursor: Cursor, definition: DatasetDefinition) -> TargetTable:
         key=definition.key,
         role=_own_role(cursor),
     )
-    lock = sql.SQL(_LOCKS.get(definition.mode, "ROW EXCLUSIVE"))
-    cursor.execute(sql.SQL("LOCK TABLE {} IN {} MODE").format(table.identifier, lock))
-    return read_table(cursor.connection, definition.table)
+    if refusal is not None:
+        raise refusal  # the catalog knows no reason for it
+    return table
+
+
+def _lock(cursor: Cursor, definition: DatasetDefinition) -> psycopg2.Error | None:
+    """Lock the table, or return why Postgres refuses: the catalog may have a better word for it."""
+    table = sql.Identifier(*definition.table.split(".", 1))
+    mode = sql.SQL(_LOCKS.get(definition.mode, "ROW EXCLUSIVE"))
+    cursor.execute("SAVEPOINT adsp_lock")
+    try:
+        cursor.execute(sql.SQL("LOCK TABLE {} IN {} MODE").format(table, mode))
+    except (psycopg2.ProgrammingError, psycopg2.NotSupportedError) as exc:
+        cursor.execute("ROLLBACK TO SAVEPOINT adsp_lock")
+        return exc
+    return None
 
 
 def make_writer(

@@ -1,24 +1,19 @@
 """Take Postgres advisory locks: they end with their connection, so a killed worker leaves none behind."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 _KEY = "hashtextextended(:name, 0)"
 
 
-@contextmanager
-def only_one(engine: Engine, name: str) -> Iterator[bool]:
-    """Yield whether this process alone holds the lock called `name`, until the block ends."""
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        mine = connection.scalar(text(f"SELECT pg_try_advisory_lock({_KEY})"), {"name": name})
-        try:
-            yield bool(mine)
-        finally:
-            if mine:
-                connection.execute(text(f"SELECT pg_advisory_unlock({_KEY})"), {"name": name})
+def try_to_hold(session: Session, name: str) -> bool:
+    """Tell whether the session's connection could take the lock called `name`, which it keeps until `let_go`."""
+    return bool(session.scalar(text(f"SELECT pg_try_advisory_lock({_KEY})"), {"name": name}))
+
+
+def let_go(session: Session, name: str) -> None:
+    """Release a lock that the session's connection holds."""
+    session.execute(text(f"SELECT pg_advisory_unlock({_KEY})"), {"name": name})
 
 
 def take_turns(session: Session, name: str) -> None:

@@ -1,14 +1,16 @@
 """Write a job's chunks into the ledger and send those whose turn it is."""
 
 from datetime import timedelta
+from functools import cache
 from itertools import zip_longest
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, text, update
+from sqlalchemy import TextClause, func, select, text, update
 from sqlalchemy.orm import Session
 
 from libs.common.boundaries import Boundary
 from libs.common.db.models import Chunk, Job
+from libs.common.db.session import commit_without_waiting
 from libs.common.errors import PublishFault
 from libs.common.lifecycle import RESEND_AFTER
 from libs.common.log import get_logger
@@ -21,9 +23,15 @@ log = get_logger(__name__)
 LONGEST_PATIENCE = timedelta(hours=1)
 """Chunks may wait long for a free loader; sending them again and again would only lengthen the queue."""
 
+_PATIENCE = {"resend_after": RESEND_AFTER, "longest_patience": LONGEST_PATIENCE}
 
-def write_chunks(session: Session, job: Job, boundaries: list[Boundary]) -> None:
-    """Add the chunks that begin at `boundaries`; the last one ends where the source ends."""
+
+def write_chunks(session: Session, job: Job, boundaries: list[Boundary]) -> list[int]:
+    """Add the chunks that begin at `boundaries`; the last one ends where the source ends.
+
+    Returns the numbers of those that are due: all, or the first where their order matters.
+    """
+    due = range(1 if job.chunks_in_order else len(boundaries))
     for number, (here, after) in enumerate(zip_longest(boundaries, boundaries[1:])):
         session.add(
             Chunk(
@@ -32,9 +40,11 @@ def write_chunks(session: Session, job: Job, boundaries: list[Boundary]) -> None
                 byte_start=here.byte_offset,
                 byte_end=after.byte_offset if after else None,
                 first_line=here.line_number,
+                next_attempt_at=func.now() if number in due else None,
             )
         )
     session.flush()
+    return list(due)
 
 
 def find_unfinished_twin(session: Session, job: Job) -> UUID | None:
@@ -108,23 +118,15 @@ def send_chunks(worker: Worker, job_id: UUID, numbers: list[int], request_id: st
     except PublishFault as exc:
         log.warning("publish_failed", job_id=str(job_id), task="load.chunk", error=str(exc))
     with worker.sessions.begin() as session:
-        # A chunk that a loader has begun meanwhile is no longer queued and keeps its own clock.
-        session.execute(
-            update(Chunk)
-            .where(
-                Chunk.job_id == job_id,
-                Chunk.number.in_(sent),
-                Chunk.state == ChunkState.QUEUED,
-            )
-            .values(published_at=func.now(), next_attempt_at=func.now() + _patience(job_id))
-        )
+        # Undone by a crash of Postgres, the note only lets the chunks be sent once more.
+        commit_without_waiting(session)
+        session.execute(_note_sent(), {"job_id": job_id, "numbers": sent, **_PATIENCE})
     return len(sent) == len(numbers)
 
 
-def _patience(job_id: UUID) -> ColumnElement[timedelta]:
-    """Return how long a sent chunk may go unheard: the longer its job waits for loaders, the longer."""
-    waited = select(func.now() - Job.started_at).where(Job.id == job_id).scalar_subquery()
-    return func.greatest(RESEND_AFTER, func.least(waited, LONGEST_PATIENCE))
+@cache
+def _note_sent() -> TextClause:
+    return text(read_statement("services.worker", "note_sent"))
 
 
 def _has_chunk_under_way(session: Session, job_id: UUID) -> bool:

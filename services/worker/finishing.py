@@ -4,9 +4,10 @@ Sent after every chunk and by the sweeper; doing it twice changes nothing.
 """
 
 import time
+from functools import cache
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import TextClause, func, select, text, update
 from sqlalchemy.orm import Session
 
 from libs.common.crash_points import CrashPoint, crash_point
@@ -14,16 +15,19 @@ from libs.common.db.models import Chunk, Job
 from libs.common.errors import PublishFault
 from libs.common.lifecycle import (
     RESEND_AFTER,
+    Counts,
     JobError,
-    count_records,
+    count_by_state,
     lock_job,
     mark_published,
     record_end,
+    sum_finished,
 )
 from libs.common.log import get_logger
 from libs.common.messaging.events import publish_pending
 from libs.common.messaging.timing import STAGES, StageOfJob
-from libs.common.states import END_STATES, ChunkState, JobState
+from libs.common.statements import read_statement
+from libs.common.states import ChunkState, JobState
 from services.worker.chunking import release_chunks, send_chunks
 from services.worker.wiring import Worker
 
@@ -35,6 +39,11 @@ WITHDRAWN = "withdrawn"
 
 def finish(worker: Worker, job_id: UUID) -> str:
     """End the job if it is over, else send its next chunks; return its state."""
+    with worker.on_one_connection() as bound:
+        return _finish(bound, job_id)
+
+
+def _finish(worker: Worker, job_id: UUID) -> str:
     start = time.perf_counter()
     with worker.sessions.begin() as session:
         job = lock_job(session, job_id)
@@ -63,7 +72,7 @@ def after_end(worker: Worker, job_id: UUID) -> None:
     Neither is needed for the truth: the sweeper does what fails here.
     """
     try:
-        publish_pending(worker.sessions, worker.settings.broker_url, limit=100)
+        publish_pending(worker.sessions, worker.events, limit=100)
         for waiting_id, request_id in _wake_twins(worker, job_id):
             worker.dispatcher.send_plan(waiting_id, request_id)
             with worker.sessions.begin() as session:
@@ -74,30 +83,39 @@ def after_end(worker: Worker, job_id: UUID) -> None:
 
 def _end_if_over(session: Session, job: Job) -> bool:
     """Record the end that the chunks call for; return False while the job goes on."""
-    states = _chunk_states(session, job.id)
+    states, counts = _look_at_chunks(session, job.id)
     if not states:
         return False  # its plan is not written yet
-    error = _reason_to_fail(session, job, states)
+    error = _reason_to_fail(session, job, states, counts)
     if error is not None or (job.cancel_requested_at is not None and states != {ChunkState.DONE}):
         _withdraw_chunks(session, job.id)
-        if ChunkState.RUNNING in _chunk_states(session, job.id):
+        states, counts = _look_at_chunks(session, job.id)
+        if ChunkState.RUNNING in states:
             return False  # its rows may still be committed: the counts are not final yet
-        record_end(session, job, JobState.FAILED if error else JobState.CANCELLED, error=error)
+        state = JobState.FAILED if error else JobState.CANCELLED
+        record_end(session, job, state, counts=counts, error=error)
         return True
     if states != {ChunkState.DONE}:
         return False
-    rejected = count_records(session, job.id).rejected
-    record_end(session, job, JobState.COMPLETED_WITH_REJECTS if rejected else JobState.SUCCEEDED)
+    state = JobState.COMPLETED_WITH_REJECTS if counts.rejected else JobState.SUCCEEDED
+    record_end(session, job, state, counts=counts)
     return True
 
 
-def _reason_to_fail(session: Session, job: Job, states: set[ChunkState]) -> JobError | None:
+def _look_at_chunks(session: Session, job_id: UUID) -> tuple[set[ChunkState], Counts]:
+    """Return the states that the job's chunks are in, and what the finished ones have on record."""
+    found = count_by_state(session, job_id)
+    return set(found), sum_finished(found)
+
+
+def _reason_to_fail(
+    session: Session, job: Job, states: set[ChunkState], counts: Counts
+) -> JobError | None:
     """Return why the job must fail, as far as the chunks tell by now."""
     if ChunkState.FAILED in states:
         error = _first_error(session, job.id)
         if error is not None:
             return error
-    counts = count_records(session, job.id)
     definition = job.parsed_definition()
     most = definition.max_rejected_rows
     is_complete = states == {ChunkState.DONE}
@@ -124,10 +142,6 @@ def _withdraw_chunks(session: Session, job_id: UUID) -> None:
             next_attempt_at=None,
         )
     )
-
-
-def _chunk_states(session: Session, job_id: UUID) -> set[ChunkState]:
-    return set(session.scalars(select(Chunk.state).where(Chunk.job_id == job_id).distinct()))
 
 
 def _first_error(session: Session, job_id: UUID) -> JobError | None:
@@ -159,20 +173,13 @@ def _too_many(rejected: int, read: int) -> JobError:
 def _wake_twins(worker: Worker, job_id: UUID) -> list[tuple[UUID, str | None]]:
     """Make the queued jobs of an ended job's content due now; the sweeper sends what is not sent."""
     with worker.sessions.begin() as session:
-        job = session.get(Job, job_id)
-        if job is None or job.state not in END_STATES or job.fingerprint is None:
-            return []
-        woken = session.execute(
-            update(Job)
-            .where(
-                Job.dataset == job.dataset,
-                Job.fingerprint == job.fingerprint,
-                Job.state == JobState.QUEUED,
-            )
-            .values(next_attempt_at=func.now() + RESEND_AFTER)
-            .returning(Job.id, Job.request_id)
-        )
+        woken = session.execute(_wake(), {"job_id": job_id, "resend_after": RESEND_AFTER})
         return [(row.id, row.request_id) for row in woken]
+
+
+@cache
+def _wake() -> TextClause:
+    return text(read_statement("services.worker", "wake_twins"))
 
 
 def _summary(job: Job) -> dict[str, object]:

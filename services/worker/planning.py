@@ -4,20 +4,23 @@ Every step may be repeated: a plan that was cut off leaves a job that is running
 sweeper sends again. An advisory lock keeps two plans of one job apart.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from libs.common.db.models import Chunk, Job
+from libs.common.db.session import commit_without_waiting
 from libs.common.errors import BadInput, SourceUnsettled
 from libs.common.lifecycle import JobError, lock_job, record_end
 from libs.common.log import get_logger
 from libs.common.messaging.timing import STAGES, StageOfJob
 from libs.common.replays import fingerprint_of_replay
 from libs.common.states import LOADED_STATES, JobState, Trigger
-from services.worker.advisory import only_one, take_turns
+from services.worker.advisory import let_go, take_turns, try_to_hold
 from services.worker.chunking import (
     find_unfinished_twin,
     release_chunks,
@@ -37,50 +40,76 @@ SENT_WHOLE = {Trigger.UPLOAD, Trigger.REPLAY}
 PLAN_OVERDUE = timedelta(minutes=5)
 """A plan that has not written its chunks after this time is begun again."""
 
+_TWINS = select(Job).where(
+    Job.dataset == bindparam("dataset"),
+    Job.fingerprint == bindparam("content"),
+    Job.id != bindparam("own_id"),
+    Job.state.in_([*LOADED_STATES, JobState.RUNNING]),
+)
+
 
 def plan(worker: Worker, job_id: UUID) -> str:
     """Plan the job and return its state; a job that is planned already is left alone."""
-    with only_one(worker.engine, f"adsp.plan:{job_id}") as mine:
-        job = _begin(worker, job_id) if mine else None
+    with worker.on_one_connection() as bound, _alone(bound, job_id) as job:
         if job is None:
             return "not-due"
         try:
             with STAGES.time(StageOfJob.PLAN):
-                numbers = _plan_source(worker, job)
+                numbers = _plan_source(bound, job)
         except SourceUnsettled as exc:
-            return _wait_for_source(worker, job, exc)
+            return _wait_for_source(bound, job, exc)
         except BadInput as exc:
-            return _fail(worker, job_id, JobError(exc.code, exc.message))
-    if numbers is not None:
-        send_chunks(worker, job_id, numbers, job.request_id)
-    return _state_of(worker, job_id)
+            return _fail(bound, job_id, JobError(exc.code, exc.message))
+        if numbers is None:
+            return _state_of(bound, job_id)
+        send_chunks(bound, job_id, numbers, job.request_id)
+        return JobState.RUNNING
 
 
-def _begin(worker: Worker, job_id: UUID) -> Job | None:
-    """Move the job to running, or return None when it is not to be planned (any more)."""
-    with worker.sessions.begin() as session:
-        job = lock_job(session, job_id)
-        if job is None or not _needs_plan(session, job):
-            return None
-        if job.cancel_requested_at is not None:
-            record_end(session, job, JobState.CANCELLED)
-            return None
-        job.state = JobState.RUNNING
-        if job.started_at is None:
-            job.started_at = datetime.now(UTC)
-            waited = job.started_at - job.created_at
-            STAGES.add(max(0.0, waited.total_seconds()), StageOfJob.WAIT)
-        job.attempt += 1
-        job.fingerprint = None
-        job.next_attempt_at = datetime.now(UTC) + PLAN_OVERDUE
-        return job
+@contextmanager
+def _alone(worker: Worker, job_id: UUID) -> Iterator[Job | None]:
+    """Begin to plan and keep other plans of the job away; yield None when it is not to be planned (any more)."""
+    lock = f"adsp.plan:{job_id}"
+    mine = False
+    try:
+        with worker.sessions.begin() as session:
+            mine = try_to_hold(session, lock)
+            job = _begin(session, job_id) if mine else None
+        yield job
+    finally:
+        if mine:
+            with worker.sessions.begin() as session:
+                let_go(session, lock)
+
+
+def _begin(session: Session, job_id: UUID) -> Job | None:
+    """Move the job to running, or return None when that is not its next step."""
+    job = lock_job(session, job_id)
+    if job is None or not _needs_plan(session, job):
+        return None
+    if job.cancel_requested_at is not None:
+        record_end(session, job, JobState.CANCELLED)
+        return None
+    # Undone by a crash of Postgres, the job is queued as before.
+    commit_without_waiting(session)
+    job.state = JobState.RUNNING
+    if job.started_at is None:
+        job.started_at = datetime.now(UTC)
+        waited = job.started_at - job.created_at
+        STAGES.add(max(0.0, waited.total_seconds()), StageOfJob.WAIT)
+    job.attempt += 1
+    job.fingerprint = None
+    job.next_attempt_at = datetime.now(UTC) + PLAN_OVERDUE
+    return job
 
 
 def _needs_plan(session: Session, job: Job) -> bool:
     if job.state is JobState.QUEUED:
         return True
+    if job.state is not JobState.RUNNING:
+        return False
     has_chunks = select(Chunk.number).where(Chunk.job_id == job.id).limit(1)
-    return job.state is JobState.RUNNING and session.scalar(has_chunks) is None
+    return session.scalar(has_chunks) is None
 
 
 def _plan_source(worker: Worker, job: Job) -> list[int] | None:
@@ -107,6 +136,8 @@ def _claim_content(worker: Worker, job_id: UUID, content: str) -> bool:
         take_turns(session, f"adsp.content:{job.dataset}:{content}")
         twin = None if job.force else _find_twin(session, job, content)
         if twin is None:
+            # Undone by a crash of Postgres, so is the plan that follows.
+            commit_without_waiting(session)
             job.fingerprint = content
             return True
         if twin.state in LOADED_STATES:
@@ -125,16 +156,9 @@ def _claim_content(worker: Worker, job_id: UUID, content: str) -> bool:
 
 def _find_twin(session: Session, job: Job, content: str) -> Job | None:
     """Return the job that has loaded this content, or else the one that is loading it now."""
-    twins = list(
-        session.scalars(
-            select(Job).where(
-                Job.dataset == job.dataset,
-                Job.fingerprint == content,
-                Job.id != job.id,
-                Job.state.in_([*LOADED_STATES, JobState.RUNNING]),
-            )
-        )
-    )
+    twins = session.scalars(
+        _TWINS, {"dataset": job.dataset, "content": content, "own_id": job.id}
+    ).all()
     return min(twins, key=lambda twin: (twin.state not in LOADED_STATES, twin.id), default=None)
 
 
@@ -151,10 +175,10 @@ def _write_plan(session: Session, job_id: UUID, inspected: Inspected) -> list[in
     job.next_attempt_at = None
     earlier = find_unfinished_twin(session, job)
     if earlier is None:
-        write_chunks(session, job, inspected.boundaries)
+        numbers = write_chunks(session, job, inspected.boundaries)
     else:
         take_over_chunks(session, job, earlier)
-    numbers = release_chunks(session, job)
+        numbers = release_chunks(session, job)
     log.info(
         "job_planned",
         job_id=str(job_id),

@@ -78,7 +78,7 @@ def _step(worker: Worker, work: Callable[[Worker, int], int]) -> int:
 
 
 def _publish_events(worker: Worker, limit: int) -> int:
-    return publish_pending(worker.sessions, worker.settings.broker_url, limit)
+    return publish_pending(worker.sessions, worker.events, limit)
 
 
 def _send_due_plans(worker: Worker, limit: int) -> int:

@@ -29,12 +29,13 @@ console = Console()
         "cases": f"Only these, with commas between: {', '.join(NAMES)}; or none.",
         "scale": "Load files of four times the rows as well: time and memory (slow).",
         "peers": "Load a smaller file with bad rows with other tools that are installed.",
+        "small_files": "Files of the small jobs; fewer make a quick try.",
         "short": "100,000 rows and one pair: to see that it works, not how fast.",
         "write": "Put the tables into docs/benchmarks.md.",
         "json": "Write every number into this file.",
     }
 )
-def bench(
+def bench(  # noqa: PLR0913 - the options of a command
     _context: Context,
     *,
     rows: int = ROWS,
@@ -42,6 +43,7 @@ def bench(
     cases: str = "",
     scale: bool = False,
     peers: bool = False,
+    small_files: int = 0,
     short: bool = False,
     write: bool = False,
     json: str = "",
@@ -51,6 +53,7 @@ def bench(
     with plain_errors():
         names = _names(cases)
         plan = Plan.short() if short else Plan(rows=rows, pairs=pairs)
+        plan = replace(plan, small_files=small_files or plan.small_files)
         report = run_bench(replace(plan, cases=names, scale=scale, peers=peers), console.print)
     _show(report)
     if json:

@@ -100,6 +100,8 @@ class Job(Base):
     """One load of one source for one dataset and data date."""
 
     __tablename__ = "jobs"
+    # An insert returns what the database fills in: a new job is whole without being read again.
+    __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012 - SQLAlchemy's own name and form
     __table_args__ = (
         CheckConstraint(
             "state IN ('queued', 'running') OR "

@@ -1,6 +1,6 @@
 """Open the ledger: one engine per process, sessions from it, made where a service is wired."""
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from libs.common.settings import DatabaseSettings
@@ -8,6 +8,8 @@ from libs.common.settings import DatabaseSettings
 UNANSWERED_MS = (
     30_000  # a request over a dead network ends after this; keepalives see idle ones only
 )
+
+_DO_NOT_WAIT = text("SET LOCAL synchronous_commit TO off")
 
 
 def make_engine(settings: DatabaseSettings, application_name: str) -> Engine:
@@ -33,6 +35,18 @@ def make_engine(settings: DatabaseSettings, application_name: str) -> Engine:
     )
 
 
-def make_sessions(engine: Engine) -> sessionmaker[Session]:
-    """Make the factory of sessions; objects stay readable after their commit."""
-    return sessionmaker(engine, expire_on_commit=False)
+def make_sessions(bind: Engine | Connection) -> sessionmaker[Session]:
+    """Make the factory of sessions; objects stay readable after their commit.
+
+    Those on one connection must not overlap.
+    """
+    return sessionmaker(bind, expire_on_commit=False)
+
+
+def commit_without_waiting(session: Session) -> None:
+    """Let this transaction's commit not wait for the disk.
+
+    Others see it at once and no later commit is on disk without it; a crash of Postgres within a second
+    may undo it. For what is then done again: steps that the ledger repeats, notes about messages.
+    """
+    session.execute(_DO_NOT_WAIT)

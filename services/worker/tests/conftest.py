@@ -14,6 +14,7 @@ from libs.common.db.models import Chunk, Dataset, Job
 from libs.common.lifecycle import JobRequest, create_job
 from libs.common.messaging.celery_app import make_celery
 from libs.common.messaging.dispatcher import Dispatcher
+from libs.common.messaging.events import EventPublisher
 from libs.common.states import Trigger
 from libs.common.testing.databases import ScratchDatabase
 from libs.common.testing.vhosts import ScratchVhost
@@ -36,7 +37,9 @@ class Bench:
     def set(self, **settings: object) -> None:
         """Change settings of the worker."""
         changed = self.worker.settings.model_copy(update=settings)
-        self.worker = dataclasses.replace(self.worker, settings=changed)
+        self.worker.events.close()
+        events = EventPublisher(changed.broker_url)
+        self.worker = dataclasses.replace(self.worker, settings=changed, events=events)
 
     def cut_broker(self) -> None:
         """Let the broker be where nobody listens."""
@@ -111,6 +114,5 @@ def bench(
     owner = create_engine(clean_database.url_for("owner"))
     bench = Bench(worker, owner, clean_database.dsn_for("loader"), tmp_path)
     yield bench
-    bench.worker.dispatcher.close()
+    bench.worker.close()
     owner.dispose()
-    worker.engine.dispose()

@@ -19,6 +19,7 @@ from libs.common.errors import PublishFault
 from libs.common.header import read_header
 from libs.common.testing.waiting import wait_for
 from services.loader.chunk import ChunkLoader, Outcome
+from services.loader.connections import LoadingConnections
 from services.loader.tests.integration.conftest import LoadBench
 
 PAIRS = DatasetDefinition(table="feed.t")
@@ -317,15 +318,12 @@ def test_when_the_answer_to_commit_is_lost_the_ledger_tells(
     bench.execute(TABLE)
     job_id = bench.add_job(DATA, PAIRS)
     loader = bench.loader()
-    factories = iter([factory])
 
     def connect() -> Connection:
-        """Make the loading connection one that breaks, every other one whole."""
-        return psycopg2.connect(
-            bench.database.dsn_for("loader"), connection_factory=next(factories, None)
-        )
+        """Make the loading connection one that breaks; every other one is whole."""
+        return psycopg2.connect(bench.database.dsn_for("loader"), connection_factory=factory)
 
-    monkeypatch.setattr(loader, "_connect", connect)
+    monkeypatch.setattr(loader, "_connections", LoadingConnections(connect))
 
     assert loader.load_chunk(job_id, 0) is outcome
     assert len(rows(bench)) == loaded

@@ -154,7 +154,7 @@ def test_an_event_waits_when_the_broker_is_away(bench: Bench) -> None:
     with bench.worker.sessions() as session:
         event = session.scalars(select(Event).where(Event.job_id == job.id)).one()
     assert (event.published_at, event.attempt) == (None, 1)
-    assert publish_pending(bench.worker.sessions, bench.worker.settings.broker_url, 10) == 0
+    assert publish_pending(bench.worker.sessions, bench.worker.events, 10) == 0
 
 
 def test_a_cancelled_job_keeps_what_is_done_and_withdraws_the_rest(bench: Bench) -> None:

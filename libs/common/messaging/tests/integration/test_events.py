@@ -17,12 +17,14 @@ from libs.common.datasets import DatasetDefinition
 from libs.common.db.models import Dataset, Event, Job
 from libs.common.db.session import make_sessions
 from libs.common.lifecycle import JobRequest, create_job, lock_job, record_end
+from libs.common.messaging import events as messaging_events
 from libs.common.messaging.connections import HEARTBEAT_SECONDS
-from libs.common.messaging.events import publish_pending
+from libs.common.messaging.events import EventPublisher, publish_pending
 from libs.common.messaging.tests.relay import Relay
 from libs.common.states import JobState, Trigger
 from libs.common.testing.databases import ScratchDatabase
 from libs.common.testing.vhosts import ScratchVhost
+from libs.common.testing.waiting import wait_for
 
 Sessions = sessionmaker[Session]
 PAST = datetime(2026, 1, 1, tzinfo=UTC)
@@ -77,6 +79,12 @@ def listen(own_vhost: ScratchVhost) -> Iterator[Callable[[], list[pika.BasicProp
         yield messages
 
 
+def publish_once(sessions: Sessions, broker_url: str, limit: int) -> int:
+    """Publish over a connection that is closed afterwards."""
+    with closing(EventPublisher(broker_url)) as publisher:
+        return publish_pending(sessions, publisher, limit)
+
+
 def make_due(sessions: Sessions) -> None:
     """Let the wait after a failed attempt be over."""
     with sessions.begin() as session:
@@ -97,7 +105,7 @@ def test_event_is_delivered_to_a_bound_queue(
 ) -> None:
     job_id = end_job()
 
-    assert publish_pending(sessions, own_vhost.url, 10) == 1
+    assert publish_once(sessions, own_vhost.url, 10) == 1
     [message] = listen()
     [event] = events(sessions)
 
@@ -117,7 +125,7 @@ def test_event_is_published_once_by_publishers_at_once(
     jobs = [end_job() for _ in range(20)]
 
     with ThreadPoolExecutor(4) as threads:
-        counts = threads.map(lambda _: publish_pending(sessions, own_vhost.url, 10), range(4))
+        counts = threads.map(lambda _: publish_once(sessions, own_vhost.url, 10), range(4))
         published = sum(counts)
 
     assert published == len(jobs)
@@ -130,7 +138,7 @@ def test_limit_is_kept_and_the_rest_comes_later(
     for _ in range(5):
         end_job()
 
-    assert [publish_pending(sessions, own_vhost.url, 2) for _ in range(4)] == [2, 2, 1, 0]
+    assert [publish_once(sessions, own_vhost.url, 2) for _ in range(4)] == [2, 2, 1, 0]
 
 
 def test_event_waits_ever_longer_for_a_broker_that_is_away_and_is_then_delivered(
@@ -145,12 +153,12 @@ def test_event_waits_ever_longer_for_a_broker_that_is_away_and_is_then_delivered
     for _ in range(3):
         make_due(sessions)
         began = datetime.now(UTC)
-        assert publish_pending(sessions, "amqp://guest:guest@127.0.0.1:1/", 10) == 0
+        assert publish_once(sessions, "amqp://guest:guest@127.0.0.1:1/", 10) == 0
         waits.append((events(sessions)[0].next_attempt_at - began).total_seconds())
-    assert publish_pending(sessions, own_vhost.url, 10) == 0
+    assert publish_once(sessions, own_vhost.url, 10) == 0
     make_due(sessions)
 
-    assert publish_pending(sessions, own_vhost.url, 10) == 1
+    assert publish_once(sessions, own_vhost.url, 10) == 1
     assert waits == sorted(waits)
     assert waits[0] > 1
     assert len(listen()) == 1
@@ -164,7 +172,7 @@ def test_broker_that_falls_silent_is_given_up_in_time(
     relay.freeze()
     began = time.monotonic()
 
-    assert publish_pending(sessions, relayed_url, 10) == 0
+    assert publish_once(sessions, relayed_url, 10) == 0
 
     assert time.monotonic() - began < 3 * HEARTBEAT_SECONDS
     assert events(sessions)[0].published_at is None
@@ -176,7 +184,7 @@ def test_without_rabbitmq_events_are_kept(
     """The demo may run on Valkey; its events would be published if RabbitMQ came."""
     end_job()
 
-    assert publish_pending(sessions, redis_url, 10) == 0
+    assert publish_once(sessions, redis_url, 10) == 0
 
     [event] = events(sessions)
     assert (event.attempt, event.published_at) == (0, None)
@@ -193,4 +201,38 @@ def test_event_is_part_of_the_transaction_that_ends_the_job(
         record_end(session, session.get_one(Job, job.id), JobState.CANCELLED)
         session.rollback()
 
-    assert publish_pending(sessions, own_vhost.url, 10) == 0
+    assert publish_once(sessions, own_vhost.url, 10) == 0
+
+
+def test_events_share_a_connection_that_is_closed_when_idle(
+    sessions: Sessions,
+    end_job: Callable[[], UUID],
+    relay: Relay,
+    relayed_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody answers the broker's heartbeats between two publishes."""
+    monkeypatch.setattr(messaging_events, "IDLE_SECONDS", 0.2)
+    with closing(EventPublisher(relayed_url)) as publisher:
+        for _ in range(3):
+            end_job()
+            assert publish_pending(sessions, publisher, 10) == 1
+        shared = relay.accepted
+        wait_for(lambda: publisher._channel is None, 10, "the connection is closed")
+        end_job()
+
+        assert publish_pending(sessions, publisher, 10) == 1
+
+    assert (shared, relay.accepted) == (1, 2)
+
+
+def test_a_kept_connection_that_was_cut_is_replaced(
+    sessions: Sessions, end_job: Callable[[], UUID], relay: Relay, relayed_url: str
+) -> None:
+    with closing(EventPublisher(relayed_url)) as publisher:
+        end_job()
+        assert publish_pending(sessions, publisher, 10) == 1
+        relay.cut()
+        end_job()
+
+        assert publish_pending(sessions, publisher, 10) == 1

@@ -1,0 +1,136 @@
+"""The loading connection is kept from chunk to chunk, and no load finds anything of another in it."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import psycopg2
+import pytest
+
+from libs.common.datasets import DatasetDefinition
+from libs.common.testing.waiting import wait_for
+from services.loader import connections
+from services.loader.chunk import ChunkLoader, Outcome
+from services.loader.connections import LoadingConnections, Loan
+from services.loader.tests.integration.conftest import LoadBench
+
+PAIRS = DatasetDefinition(table="feed.t")
+TABLE = "CREATE TABLE feed.t (id int, v text)"
+PATIENCE = 20.0
+
+
+@pytest.fixture
+def lender(bench: LoadBench) -> Iterator[LoadingConnections]:
+    """Return connections of the loader's role."""
+    with closing(
+        LoadingConnections(lambda: psycopg2.connect(bench.database.dsn_for("loader")))
+    ) as made:
+        yield made
+
+
+def load(bench: LoadBench, loader: ChunkLoader, data: bytes = b"id,v\n1,a\n") -> Outcome:
+    """Load a new job of one chunk."""
+    return loader.load_chunk(bench.add_job(data, PAIRS), 0)
+
+
+def backends(bench: LoadBench) -> list[int]:
+    """List the backends of loaders in this database."""
+    found = bench.execute(
+        "SELECT pid FROM pg_stat_activity"
+        " WHERE application_name = 'adsp-loader' AND datname = current_database()"
+    )
+    return [pid for (pid,) in found]
+
+
+def use(lender: LoadingConnections, statement: str) -> Loan:
+    """Run a statement on the connection and have it kept."""
+    with lender.lend() as loan:
+        with loan.connection.cursor() as cursor:
+            cursor.execute(statement)
+        loan.is_kept = True
+    return loan
+
+
+def test_chunks_share_a_backend(bench: LoadBench) -> None:
+    bench.execute(TABLE)
+    loader = bench.loader()
+    outcomes = [load(bench, loader)]
+    first = backends(bench)
+
+    outcomes.append(load(bench, loader))
+
+    assert outcomes == [Outcome.LOADED, Outcome.LOADED]
+    assert backends(bench) == first
+    assert len(first) == 1
+
+
+def test_a_kept_connection_that_was_ended_is_replaced(bench: LoadBench) -> None:
+    """The sweeper, an operator or a restart of Postgres may end any backend at any time."""
+    bench.execute(TABLE)
+    loader = bench.loader()
+    load(bench, loader)
+    bench.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE application_name = 'adsp-loader' AND datname = current_database()"
+    )
+
+    assert load(bench, loader) is Outcome.LOADED
+    assert bench.execute("SELECT count(*) FROM feed.t") == [(2,)]
+    assert bench.execute("SELECT max(attempt) FROM adsp.chunks") == [(1,)]
+
+
+def test_a_load_that_failed_keeps_no_connection(bench: LoadBench) -> None:
+    """A lease may still name its backend."""
+    bench.execute(TABLE)
+    loader = bench.loader()
+
+    assert load(bench, loader, b"id,w\n") is Outcome.FAILED
+
+    wait_for(lambda: not backends(bench), PATIENCE, "the connection is gone")
+
+
+def test_a_load_longer_than_a_lease_keeps_no_connection(
+    bench: LoadBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweeper may have seen its lease expired and be about to end its backend."""
+    bench.execute(TABLE)
+    loader = bench.loader()
+    times = iter([0.0, float(bench.settings().lease_seconds)])
+    monkeypatch.setattr("services.loader.chunk.monotonic", lambda: next(times))
+
+    assert load(bench, loader) is Outcome.LOADED
+
+    wait_for(lambda: not backends(bench), PATIENCE, "the connection is gone")
+
+
+@pytest.mark.parametrize(
+    ("leave", "look", "clean"),
+    [
+        ("SET work_mem = '64kB'", "SHOW work_mem", "4MB"),
+        ("CREATE TEMP TABLE left_over ()", "SELECT to_regclass('pg_temp.left_over')", None),
+        (
+            "SELECT pg_advisory_lock(7)",
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()",
+            0,
+        ),
+    ],
+)
+def test_what_a_trigger_leaves_in_its_session_is_gone(
+    lender: LoadingConnections, leave: str, look: str, clean: object
+) -> None:
+    first = use(lender, leave)
+
+    with lender.lend() as loan, loan.connection.cursor() as cursor:
+        cursor.execute(look)
+
+        assert cursor.fetchone() == (clean,)
+        assert loan.backend_pid == first.backend_pid
+
+
+def test_a_connection_is_not_kept_for_ever(
+    lender: LoadingConnections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "LONGEST_LIFE", 0.0)
+
+    first = use(lender, "SELECT")
+
+    assert first.connection.closed
