@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from libs.common import faults
@@ -21,9 +22,9 @@ from libs.common.frames import Block
 from libs.common.lines import Lines, Positions
 from libs.common.records import Record, RecordSplitter
 from libs.common.states import LoadMode
-from services.loader.codecs import Codec, find_codec
+from services.loader.codecs import BIGINT, Codec, find_codec
 from services.loader.columns import ColumnReader, Columns
-from services.loader.guesses import guess_refused
+from services.loader.guesses import Suspicion, suspect
 from services.loader.rows import encode_rows
 from services.loader.target import must_go_one_by_one
 
@@ -37,20 +38,33 @@ class Rows:
 
     values: pl.DataFrame
     lines: Positions
-    encoded: bytes
 
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.lines)
 
+    def keep(self, chosen: npt.NDArray[np.bool_]) -> "Rows":
+        """Return the chosen rows."""
+        return self if chosen.all() else Rows(self.values.filter(chosen), self.lines[chosen])
+
+    def without(self, left_out: Sequence[int]) -> "Rows":
+        """Return the rows without some of them (from 0)."""
+        chosen = np.ones(len(self), np.bool_)
+        chosen[list(left_out)] = False
+        return self.keep(chosen)
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A block as columns of values; everything that is not in `certain` is in one of the others."""
+    """A block as columns of values; everything that is not in `certain` is in one of the others.
+
+    `encoded` is what the COPY of the certain rows takes.
+    """
 
     block: Block
     lines: Lines
     certain: Rows
+    encoded: bytes
     suspected: Rows
     doubts: pl.DataFrame
     unfit: pl.DataFrame
@@ -64,10 +78,19 @@ class BulkPlan:
         reader: ColumnReader,
         codecs: Sequence[Codec],
         splitter: RecordSplitter,
-        suspicion: pl.Expr,
+        suspicion: Suspicion,
+        *,
+        has_lines: bool,
+        keeps_order: bool,
     ) -> None:
-        """Read with `reader`, type with one codec per column; `suspicion` is true for rows likely refused."""
-        self.codecs = codecs
+        """Read with `reader`, type with one codec per column.
+
+        With `has_lines` rows end with their line number; else `keeps_order` says that the order of writing counts.
+        """
+        self.has_lines = has_lines
+        self.keeps_order = keeps_order and not has_lines
+        self.guesses_all = suspicion.is_complete
+        self._codecs = codecs
         self._reader = reader
         self._splitter = splitter
         self._suspicion = suspicion
@@ -84,7 +107,7 @@ class BulkPlan:
         values = pl.DataFrame(
             [
                 codec.read(cells).alias(cells.name)
-                for cells, codec in zip(columns.cells.iter_columns(), self.codecs, strict=True)
+                for cells, codec in zip(columns.cells.iter_columns(), self._codecs, strict=True)
             ]
         )
         doubts = _find_doubts(columns, values)
@@ -93,24 +116,31 @@ class BulkPlan:
         doubtful = len(columns.unfit) + values.height - int(is_certain.sum())
         if doubtful > _MOST_DOUBTFUL * len(columns.lines):
             return None
-        is_suspected = values.select(self._suspicion).to_series().to_numpy() & is_certain
+        is_suspected = values.select(self._suspicion.is_refused).to_series().to_numpy() & is_certain
+        rows = Rows(values, columns.places)
+        certain = rows.keep(is_certain & ~is_suspected)
         return Prepared(
             block,
             columns.lines,
-            self._rows(columns, values, is_certain & ~is_suspected),
-            self._rows(columns, values, is_suspected),
+            certain,
+            self.encode_for_copy(block, certain),
+            rows.keep(is_suspected),
             doubts.select(
                 pl.Series("line", columns.places[doubts["row"].to_numpy()]), "column", "text"
             ),
             self._unfit(columns),
         )
 
-    def subset(self, rows: Rows, left_out: Sequence[int]) -> Rows:
-        """Return the rows without some of them (from 0)."""
-        keep = np.ones(len(rows), np.bool_)
-        keep[list(left_out)] = False
-        values = rows.values.filter(keep)
-        return Rows(values, rows.lines[keep], encode_rows(values, self.codecs))
+    def encode_for_copy(self, block: Block, rows: Rows) -> bytes:
+        """Return rows as the sink takes them, with their line numbers if it wants them."""
+        if not self.has_lines:
+            return self.encode(rows)
+        numbers = pl.Series("line", rows.lines + block.line_number)
+        return encode_rows(rows.values.with_columns(numbers), [*self._codecs, BIGINT])
+
+    def encode(self, rows: Rows) -> bytes:
+        """Return rows as a table of the target's columns takes them."""
+        return encode_rows(rows.values, self._codecs)
 
     def records(self, prepared: Prepared, lines: Sequence[int]) -> list[Record]:
         """Return lines of the block as records."""
@@ -129,18 +159,10 @@ class BulkPlan:
             found += self._splitter.split(one)
         return found
 
-    def _rows(
-        self, columns: Columns, values: pl.DataFrame, keep: "np.typing.NDArray[np.bool_]"
-    ) -> Rows:
-        """Encode some of the rows."""
-        if not keep.all():
-            values = values.filter(keep)
-        return Rows(values, columns.places[keep], encode_rows(values, self.codecs))
-
     def _unfit(self, columns: Columns) -> pl.DataFrame:
         """Return why lines have not the shape of a record."""
         found = [
-            faults.wrong_count(count, len(self.codecs)) for count in columns.unfit_counts.tolist()
+            faults.wrong_count(count, len(self._codecs)) for count in columns.unfit_counts.tolist()
         ]
         return pl.DataFrame(
             {
@@ -183,13 +205,12 @@ def plan_bulk(
     definition: DatasetDefinition,
     max_record_bytes: int,
 ) -> BulkPlan | None:
-    """Return how to load by columns, or None when mode, target, dialect or types do not allow it."""
+    """Return how to load by columns, or None when target, dialect or types do not allow it."""
     reader = ColumnReader(definition.format, len(columns), max_record_bytes)
     codecs = [find_codec(column, definition.time_zone) for column in columns]
     certain = [codec for codec in codecs if codec is not None]
     if (
-        definition.mode is LoadMode.UPSERT
-        or not reader.is_possible
+        not reader.is_possible
         or len(certain) < len(columns)
         or must_go_one_by_one(table, columns, definition.mode)
     ):
@@ -197,4 +218,11 @@ def plan_bulk(
     splitter = RecordSplitter(
         definition.format, width=len(columns), max_record_bytes=max_record_bytes
     )
-    return BulkPlan(reader, certain, splitter, guess_refused(columns, checks))
+    return BulkPlan(
+        reader,
+        certain,
+        splitter,
+        suspect(columns, checks),
+        has_lines=definition.mode is LoadMode.UPSERT,
+        keeps_order=table.has_order_dependent_constraints,
+    )

@@ -7,6 +7,7 @@ not. It understands NOT NULL and comparisons of a whole or decimal number with a
 import operator
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -30,16 +31,27 @@ _OPERATORS: dict[str, Callable[[Any, Any], pl.Expr]] = {
 _WHOLE = frozenset({"smallint", "integer", "bigint"})
 
 
-def guess_refused(columns: Sequence[TargetColumn], checks: Sequence[str]) -> pl.Expr:
-    """Return an expression that is true for rows of values, by the columns' places, that are likely refused."""
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """`is_refused` is true for rows of values, by the columns' places, that a constraint likely refuses.
+
+    `is_complete`: every constraint was understood.
+    """
+
+    is_refused: pl.Expr
+    is_complete: bool
+
+
+def suspect(columns: Sequence[TargetColumn], checks: Sequence[str]) -> Suspicion:
+    """Return what can be guessed of a table's NOT NULL and CHECK constraints."""
     required = [
         pl.col(str(place)).is_null() for place, column in enumerate(columns) if column.is_not_null
     ]
-    conjuncts = [
-        part for check in checks for part in _COMPARISON.finditer(check) if " OR " not in check
-    ]
-    compared = [guess for part in conjuncts if (guess := _refused(columns, part)) is not None]
-    return pl.any_horizontal(pl.lit(value=False), *required, *compared)
+    read = [_COMPARISON.fullmatch(check) for check in checks]
+    compared = [part and _refused(columns, part) for part in read]
+    understood = [guess for guess in compared if guess is not None]
+    is_refused = pl.any_horizontal(pl.lit(value=False), *required, *understood)
+    return Suspicion(is_refused, len(understood) == len(checks))
 
 
 def _refused(columns: Sequence[TargetColumn], part: re.Match[str]) -> pl.Expr | None:

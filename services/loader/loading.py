@@ -13,28 +13,30 @@ faults of the system.
 from collections.abc import Generator, Iterator, Sequence
 
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 
 from libs.common.crash_points import CrashPoint, crash_point
 from libs.common.errors import BadInput
 from libs.common.frames import Block
 from libs.common.header import Header, match_header
+from libs.common.log import get_logger
 from libs.common.messaging.timing import STAGES, StageOfJob
-from libs.common.records import Record, RecordSplitter
+from libs.common.records import Record
 from libs.common.states import ChunkState
-from services.loader.bulk import BulkPlan, Prepared, plan_bulk
-from services.loader.judge import Judge
+from services.loader.bulk import BulkPlan, Prepared
 from services.loader.lease import Heartbeat
 from services.loader.ledger import ChunkEnd, ChunkWork
 from services.loader.narrowing import Narrowing
 from services.loader.readahead import read_ahead
 from services.loader.rejects import RejectSpool, by_columns
-from services.loader.session import Savepoint
 from services.loader.settings import LoaderSettings
-from services.loader.settling import Settling
 from services.loader.source import ChunkSource
-from services.loader.target import make_writer, must_go_one_by_one, open_target
+from services.loader.staging import StagedRowsRefused
+from services.loader.target import open_target
 from services.loader.verdicts import FailedRow, reject
-from services.loader.violations import Violations
+from services.loader.ways import Ways, open_ways
+
+log = get_logger(__name__)
 
 
 class TooManyRejects(BadInput):
@@ -71,40 +73,50 @@ class Load:
             columns = match_header(
                 header.cells, table, self._definition.columns, key=self._definition.key
             )
-            writer = make_writer(cursor, table, columns, self._definition)
-            savepoint = Savepoint(cursor)
-            judge = Judge(cursor, table, columns, writer, savepoint)
-            one_by_one = must_go_one_by_one(table, columns, self._definition.mode)
-            window = self._settings.block_rows
-            narrowing = Narrowing(writer, judge, savepoint, window, one_by_one=one_by_one)
-            # What is left of a block written by columns is mostly refused: no COPY is worth a try.
-            judging = Narrowing(writer, judge, savepoint, window, one_by_one=True)
-            cap = self._settings.max_record_bytes
-            violations = Violations(cursor, table, columns)
-            plan = plan_bulk(table, columns, violations.checks, self._definition, cap)
-            settling = plan and Settling(cursor, table, columns, plan, violations, judge, savepoint)
-            splitter = RecordSplitter(
-                self._definition.format, width=len(columns), max_record_bytes=cap
-            )
-            for block, prepared, bytes_done in read_ahead(self._prepared(header, plan)):
-                records = self._write_columns(settling, prepared) if settling and prepared else None
-                way = narrowing if records is None else judging
-                records = splitter.split(block) if records is None else records
-                for part in _cut(records, window):
-                    self._load_records(part, way)
-                self._heartbeat.progress.bytes_done = bytes_done
-                crash_point(CrashPoint.MID_COPY)
-            savepoint.settle()
-            STAGES.add(judge.seconds, StageOfJob.JUDGE)
+            cursor.execute("SAVEPOINT adsp_load")
+            try:
+                ways = open_ways(cursor, table, columns, self._definition, self._settings)
+                self._load(header, ways)
+            except StagedRowsRefused:
+                log.info("load_started_over", table=table.name)
+                self._forget(cursor)
+                ways = open_ways(
+                    cursor, table, columns, self._definition, self._settings, by_columns=False
+                )
+                self._load(header, ways)
         self._source.check_unchanged()
         self._check_ratio()
+        superseded = ways.writer.rows_superseded
         return ChunkEnd(
             ChunkState.DONE,
-            rows_loaded=self._rows_accepted - writer.rows_superseded,
+            rows_loaded=self._rows_accepted - superseded,
             rows_rejected=self._rejects.count,
-            rows_superseded=writer.rows_superseded,
+            rows_superseded=superseded,
             bytes_done=self._source.bytes_done,
         )
+
+    def _load(self, header: Header, ways: Ways) -> None:
+        """Write every record one way or another."""
+        for block, prepared, bytes_done in read_ahead(self._prepared(header, ways.plan)):
+            records = self._write_columns(ways, prepared) if prepared else None
+            way = ways.narrowing if records is None else ways.judging
+            if records is None:
+                ways.flush(is_last=False)
+                records = ways.splitter.split(block)
+            for part in _cut(records, self._settings.block_rows):
+                self._load_records(part, way)
+            self._heartbeat.progress.bytes_done = bytes_done
+            crash_point(CrashPoint.MID_COPY)
+        ways.flush(is_last=True)
+        ways.savepoint.settle()
+        STAGES.add(ways.judge.seconds, StageOfJob.JUDGE)
+
+    def _forget(self, cursor: Cursor) -> None:
+        """Undo all that was written and counted."""
+        cursor.execute("ROLLBACK TO SAVEPOINT adsp_load")
+        self._rejects.forget()
+        self._rows_accepted = 0
+        self._heartbeat.progress.rows_read = 0
 
     def _prepared(
         self, header: Header, plan: BulkPlan | None
@@ -113,10 +125,10 @@ class Load:
         for block, bytes_done in self._source.blocks(header, plan.are_records if plan else None):
             yield block, plan.prepare(block) if plan else None, bytes_done
 
-    def _write_columns(self, settling: Settling, prepared: Prepared) -> list[Record] | None:
+    def _write_columns(self, ways: Ways, prepared: Prepared) -> list[Record] | None:
         """Write a block by columns; return the records left to judge, or None when all are."""
         self._heartbeat.check()
-        settled = settling.settle(prepared)
+        settled = ways.settling.settle(prepared) if ways.settling else None
         if settled is None:
             return None
         through = len(prepared.lines) - len(settled.left)

@@ -49,6 +49,12 @@ class RejectSpool:
             pl.lit(chunk_number, pl.Int32).alias("chunk_number"),
         )
         self._file = SpooledTemporaryFile[bytes](max_size=memory_bytes)
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop all failed rows."""
+        self._file.seek(0)
+        self._file.truncate()
         self._file.write(HEADER)
         self.count = 0
 

@@ -10,13 +10,10 @@ from itertools import chain
 
 import polars as pl
 import psycopg2
-from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
-from libs.common.catalog import TargetColumn, TargetTable
 from libs.common.records import Record
 from services.loader.bulk import BulkPlan, Prepared, Rows, place_of
-from services.loader.copytext import encode_records
 from services.loader.inputs import Inputs
 from services.loader.judge import Judge
 from services.loader.rejects import FAILED_ROWS, by_columns
@@ -24,7 +21,7 @@ from services.loader.session import Savepoint
 from services.loader.verdicts import FailedRow, is_row_error
 from services.loader.violations import Violation, Violations
 from services.loader.wording import Wording
-from services.loader.writing import column_list, copy_in
+from services.loader.writing import Sink, copy_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +38,25 @@ class Settling:
     def __init__(
         self,
         cursor: Cursor,
-        table: TargetTable,
-        columns: Sequence[TargetColumn],
         plan: BulkPlan,
+        sink: Sink,
+        inputs: Inputs,
         violations: Violations,
         judge: Judge,
         savepoint: Savepoint,
     ) -> None:
-        """Prepare the statements."""
+        """Settle with what belongs to the load."""
         self._cursor = cursor
         self._plan = plan
         self._savepoint = savepoint
         self._violations = violations
         self._judge = judge
-        self._inputs = Inputs(cursor, columns)
+        self._inputs = inputs
         self._wording = Wording()
-        self._keeps_order = table.has_order_dependent_constraints
-        copy = sql.SQL("COPY {} ({}) FROM STDIN").format(table.identifier, column_list(columns))
-        self._copy_text = copy.as_string(cursor)
-        self._copy_binary = f"{self._copy_text} (FORMAT binary)"
-        self._look_first = False
+        self._sink = sink
+        # Staged rows meet their constraints only in the end.
+        self._always_looks = plan.has_lines and not plan.guesses_all
+        self._look_first = self._always_looks
 
     def settle(self, prepared: Prepared) -> Settled | None:
         """Settle the block, or return None when nothing was written and it has to go another way."""
@@ -83,6 +79,12 @@ class Settling:
         )
         left = [*self._plan.records(prepared, undecided), *judged_later, *unworded]
         return Settled(refused, sorted(left, key=lambda record: record.byte_offset))
+
+    def flush(self, *, is_last: bool) -> None:
+        """Have all rows in the target that were settled; a load by records may follow unless it `is_last`."""
+        if self._sink.waiting:
+            with self._savepoint as before:
+                self._sink.flush(before, is_last=is_last)
 
     def _ask_inputs(self, doubts: pl.DataFrame) -> tuple[pl.DataFrame, list[int]] | None:
         """Return the refusals of doubtful cells and the lines that stay undecided; None if that cannot be asked."""
@@ -111,26 +113,31 @@ class Settling:
         found = self._find(suspected)
         if found is None or len(found) < len(suspected):
             return None  # a guess was wrong: its row would have to go between the others
-        looks_first = self._look_first
-        if looks_first or not self._try_copy(certain, spelt):
+        looks_first, encoded = self._look_first, prepared.encoded
+        if looks_first or not self._try_copy(encoded, len(certain), spelt):
             more = self._find(certain)
             if more is None:
                 return None
-            self._look_first = len(more) > 0
-            if not (more or looks_first):
-                return self._write_certain(certain, found, spelt)
-            found += more
+            self._look_first = len(more) > 0 or self._always_looks
             if more:
-                certain = self._plan.subset(certain, [violation.row for violation, _ in more])
-            if not self._try_copy(certain, spelt):
-                return self._write_certain(certain, found, spelt)
+                certain = certain.without([violation.row for violation, _ in more])
+                encoded = self._plan.encode_for_copy(prepared.block, certain)
+                found += more
+            # What has broken just now would only break again.
+            has_broken = not (looks_first or more)
+            if has_broken or not self._try_copy(encoded, len(certain), spelt):
+                return self._leave_spelt(encoded, len(certain), spelt, found)
         return found, []
 
-    def _write_certain(
-        self, certain: Rows, found: list[tuple[Violation, int]], spelt: list[Record]
+    def _leave_spelt(
+        self,
+        encoded: bytes,
+        count: int,
+        spelt: list[Record],
+        found: list[tuple[Violation, int]],
     ) -> tuple[list[tuple[Violation, int]], list[Record]] | None:
         """Leave the records in other spellings to the judge, where their order does not matter."""
-        if not spelt or self._keeps_order or not self._try_copy(certain, []):
+        if not spelt or self._plan.keeps_order or not self._try_copy(encoded, count, []):
             return None
         return found, spelt
 
@@ -140,7 +147,7 @@ class Settling:
             return []
         try:
             with self._savepoint as before:
-                found = self._violations.find(rows.encoded, before)
+                found = self._violations.find(self._plan.encode(rows), before)
         except psycopg2.Error as exc:
             # An expression that cannot be asked of a copy of the row (class 42) is no reason to fail.
             if not is_row_error(exc.pgcode) and (exc.pgcode or "")[:2] != "42":
@@ -192,14 +199,15 @@ class Settling:
         )
         return placed.select(FAILED_ROWS.names())
 
-    def _try_copy(self, rows: Rows, records: Sequence[Record]) -> bool:
-        """Copy rows and records; undo it and return False when one of them is refused."""
+    def _try_copy(self, encoded: bytes, count: int, records: Sequence[Record]) -> bool:
+        """Copy so many rows, and records; undo it and return False when one of them is refused."""
         try:
             with self._savepoint as before:
-                written = copy_in(self._cursor, before + self._copy_binary, rows.encoded)
+                copy = f"{before}{self._sink.copy} (FORMAT binary)"
+                written = copy_in(self._cursor, copy, encoded)
                 if records:
-                    written += copy_in(self._cursor, self._copy_text, encode_records(records))
-                if written != len(rows) + len(records):
+                    written += copy_in(self._cursor, self._sink.copy, self._sink.text(records))
+                if written != count + len(records):
                     raise _RowsWithheld
         except _RowsWithheld:
             return False
@@ -207,6 +215,7 @@ class Settling:
             if not is_row_error(exc.pgcode):
                 raise
             return False
+        self._sink.note(written)
         return True
 
 

@@ -34,7 +34,10 @@ class Upserter:
     ) -> None:
         """Make the temporary tables, which end with the transaction, and the statements."""
         self.rows_superseded = 0
+        self.has_written = False
+        """Whether a record has been written, so that its key is on the list."""
         self._cursor = cursor
+        self._key = key
         self._key_cells = [i for i, column in enumerate(columns) if column.name in key.columns]
         self._order = unused_name(columns)
         self._make_tables(table, columns, key)
@@ -45,7 +48,7 @@ class Upserter:
     ) -> None:
         """Make the staging table and the list of keys that this job has written."""
         names = column_list(columns)
-        keys = _names(key.columns)
+        keys = name_list(key.columns)
         distinct = sql.SQL("NULLS NOT DISTINCT" if key.nulls_are_equal else "")
         for statement in (
             sql.SQL(
@@ -61,12 +64,7 @@ class Upserter:
 
     def _prepare(self, table: TargetTable, columns: Sequence[TargetColumn], key: UniqueKey) -> None:
         """Put the statements together; each returns how many rows and how many new keys it wrote."""
-        names, keys = column_list(columns), _names(key.columns)
-        # A header of key columns only still writes them: the last record wins, 1.0 over 1.
-        changed = [c.name for c in columns if c.name not in key.columns] or list(key.columns)
-        changes = sql.SQL(", ").join(
-            sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in changed
-        )
+        names, keys = column_list(columns), name_list(key.columns)
         insert = sql.SQL("WITH adsp_upserted AS (INSERT INTO {} ({}) ").format(
             table.identifier, names
         )
@@ -77,7 +75,7 @@ class Upserter:
             " SELECT (SELECT count(*) FROM adsp_upserted), (SELECT count(*) FROM adsp_new)"
         ).format(
             keys=keys,
-            changes=changes,
+            changes=changes(changed_columns(columns, key)),
             written=WRITTEN,
             own_keys=sql.SQL(", ").join(
                 sql.Identifier(table.schema, table.relation, name) for name in key.columns
@@ -124,16 +122,40 @@ class Upserter:
         """Return the cell at a position of the INSERT."""
         return self._insert.find_cell(record, position)
 
+    def note_keys(self, rows: sql.Composable) -> int:
+        """Put the keys of rows on the list; return how many are new there."""
+        self.has_written = True
+        keys = name_list(self._key.columns)
+        self._cursor.execute(
+            sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT DO NOTHING").format(
+                WRITTEN, keys, keys, rows
+            )
+        )
+        return self._cursor.rowcount
+
     def _count(self) -> int:
         """Return the rows written; those whose key was written before supersede a record."""
         row = self._cursor.fetchone()
         if row is None:
             raise RuntimeError("an aggregate without GROUP BY returned no row")
         written, new_keys = row
+        self.has_written = self.has_written or written > 0
         self.rows_superseded += written - new_keys
         return int(written)
 
 
-def _names(names: Sequence[str]) -> sql.Composed:
+def changed_columns(columns: Sequence[TargetColumn], key: UniqueKey) -> list[str]:
+    """Return what an update sets; a header of key columns only still writes them: the last record wins, 1.0 over 1."""
+    return [c.name for c in columns if c.name not in key.columns] or list(key.columns)
+
+
+def changes(names: Sequence[str]) -> sql.Composed:
+    """Return the assignments of an update."""
+    return sql.SQL(", ").join(
+        sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in names
+    )
+
+
+def name_list(names: Sequence[str]) -> sql.Composed:
     """Return quoted names, separated by commas."""
     return sql.SQL(", ").join(map(sql.Identifier, names))

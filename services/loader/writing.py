@@ -108,9 +108,51 @@ class Appender:
         return self._insert.find_cell(record, position)
 
 
+class Sink(Protocol):
+    """Where whole blocks go: the target itself, or a table that stands before it."""
+
+    copy: str
+    """The COPY statement, without its format."""
+    waiting: int
+    """Rows that have been copied and are not in the target yet."""
+
+    def text(self, records: Sequence[Record]) -> bytes:
+        """Return records as lines of the COPY in text format."""
+        ...
+
+    def note(self, rows: int) -> None:
+        """Count rows that have been copied."""
+        ...
+
+    def flush(self, before: str, *, is_last: bool) -> None:
+        """Write the rows that wait into the target; `before` begins the first statement."""
+        ...
+
+
+class Target:
+    """The target table as the sink of blocks."""
+
+    waiting = 0
+
+    def __init__(self, cursor: Cursor, table: TargetTable, columns: Sequence[TargetColumn]) -> None:
+        """Prepare the statement."""
+        copy = sql.SQL("COPY {} ({}) FROM STDIN").format(table.identifier, column_list(columns))
+        self.copy = copy.as_string(cursor)
+
+    def text(self, records: Sequence[Record]) -> bytes:
+        """Return the records."""
+        return encode_records(records)
+
+    def note(self, rows: int) -> None:
+        """Need not count: they are there."""
+
+    def flush(self, before: str, *, is_last: bool) -> None:
+        """Need not do anything."""
+
+
 def copy_in(cursor: Cursor, statement: str, rows: bytes) -> int:
     """Run a ``COPY … FROM STDIN`` with these rows; return how many were written."""
-    cursor.copy_expert(statement, BytesIO(rows), size=_READ_BYTES)
+    cursor.copy_expert(statement, BytesIO(rows), size=max(len(rows), 1))
     return cursor.rowcount
 
 

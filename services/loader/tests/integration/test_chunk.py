@@ -135,7 +135,7 @@ def test_too_many_rejects_stop_the_load_and_keep_the_failed_rows(bench: LoadBenc
     bench.execute(TABLE)
     data = b"id,v\n" + b"".join(b"%d,a\nx%d,b\n" % (i, i) for i in range(1000))
 
-    job_id = bench.load(data, pairs(max_rejected_rows=10), block_rows=50)
+    job_id = bench.load(data, pairs(max_rejected_rows=10), block_rows=50, block_bytes=400)
 
     chunk = bench.chunk(job_id)
     assert (chunk["state"], chunk["error_code"]) == ("failed", "too-many-rejects")

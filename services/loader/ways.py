@@ -1,0 +1,94 @@
+"""Wire the ways by which the records of one load reach its target.
+
+by columns: plan (in a thread) ──► settling ──► sink: the target, or a staging table of an upsert
+by records: splitter ──► narrowing ──► writer and judge
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg2.extensions import cursor as Cursor
+
+from libs.common.catalog import TargetColumn, TargetTable, check_key
+from libs.common.datasets import DatasetDefinition
+from libs.common.records import RecordSplitter
+from services.loader.bulk import BulkPlan, plan_bulk
+from services.loader.inputs import Inputs
+from services.loader.judge import Judge
+from services.loader.narrowing import Narrowing
+from services.loader.session import Savepoint
+from services.loader.settings import LoaderSettings
+from services.loader.settling import Settling
+from services.loader.staging import Staging, may_stage
+from services.loader.target import make_writer, must_go_one_by_one
+from services.loader.upserting import Upserter
+from services.loader.violations import Violations
+from services.loader.writing import Sink, Target, Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """The ways of one load; without `plan` and `settling` all goes by records."""
+
+    splitter: RecordSplitter
+    writer: Writer
+    judge: Judge
+    savepoint: Savepoint
+    narrowing: Narrowing
+    judging: Narrowing
+    """For what is left of a block written by columns: mostly refused, so that no COPY is worth a try."""
+    plan: BulkPlan | None
+    settling: Settling | None
+
+    def flush(self, *, is_last: bool) -> None:
+        """Have all that was written by columns in the target; records may follow unless it `is_last`."""
+        if self.settling is not None:
+            self.settling.flush(is_last=is_last)
+
+
+def open_ways(
+    cursor: Cursor,
+    table: TargetTable,
+    columns: Sequence[TargetColumn],
+    definition: DatasetDefinition,
+    settings: LoaderSettings,
+    *,
+    by_columns: bool = True,
+) -> Ways:
+    """Prepare a load of these columns; for a replace, the old rows go."""
+    writer = make_writer(cursor, table, columns, definition)
+    savepoint = Savepoint(cursor)
+    judge = Judge(cursor, table, columns, writer, savepoint)
+    one_by_one = must_go_one_by_one(table, columns, definition.mode)
+    window, cap = settings.block_rows, settings.max_record_bytes
+    plan, settling = None, None
+    sink = _open_sink(cursor, table, columns, definition, writer) if by_columns else None
+    if sink is not None:
+        violations, inputs = Violations(cursor, table, columns), Inputs(cursor, columns)
+        plan = plan_bulk(table, columns, violations.checks, definition, cap)
+        if plan is not None:
+            settling = Settling(cursor, plan, sink, inputs, violations, judge, savepoint)
+    return Ways(
+        RecordSplitter(definition.format, width=len(columns), max_record_bytes=cap),
+        writer,
+        judge,
+        savepoint,
+        Narrowing(writer, judge, savepoint, window, one_by_one=one_by_one),
+        Narrowing(writer, judge, savepoint, window, one_by_one=True),
+        plan,
+        settling,
+    )
+
+
+def _open_sink(
+    cursor: Cursor,
+    table: TargetTable,
+    columns: Sequence[TargetColumn],
+    definition: DatasetDefinition,
+    writer: Writer,
+) -> Sink | None:
+    """Return where blocks go, or None when they cannot be put together."""
+    if not isinstance(writer, Upserter):
+        return Target(cursor, table, columns)
+    key = check_key(table, definition.key)
+    return Staging(cursor, table, columns, key, writer) if may_stage(cursor, table, key) else None
