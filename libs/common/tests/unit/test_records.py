@@ -18,6 +18,8 @@ DIALECTS = [
     FileFormat(delimiter="\t", encoding="latin-1"),
     FileFormat(delimiter="|", encoding="cp1252", null="\\N"),
     FileFormat(delimiter="^", quote="]", encoding="utf-8", null="é"),
+    FileFormat(encoding="utf-16-le"),
+    FileFormat(delimiter="\t", encoding="utf-16-be", null="NULL"),
 ]
 PIECES = [
     b",",
@@ -48,7 +50,25 @@ PIECES += [
     b'"x\ny"',
     b"long" * 4,
 ]
-FILES = st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join)
+BYTES = st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join)
+# Letters whose bytes look like delimiters and line ends, halves of pairs, and half a unit at the end.
+WIDE_PIECES = [piece.decode("latin-1") for piece in PIECES] + [
+    "\u0a0d",
+    "\u0d0a",
+    "ঢ",
+    "\u2c00",
+    "漢",
+    "😀",
+]
+WIDE_PIECES += ["\ud83d", "\ude00", "\ud83d\ud83d"]
+WIDE_TEXTS = st.lists(st.sampled_from(WIDE_PIECES), max_size=40).map("".join)
+WIDE_FILES = st.builds(
+    lambda text, encoding, odd: text.encode(encoding, "surrogatepass") + odd,
+    WIDE_TEXTS,
+    st.sampled_from(["utf-16-le", "utf-16-be"]),
+    st.sampled_from([b"", b"", b"\n", b"\xd8"]),
+)
+FILES = BYTES | WIDE_FILES
 
 
 class Trickle:
