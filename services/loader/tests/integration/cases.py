@@ -22,7 +22,7 @@ class Case:
     """One file and its table; `options` go into the dataset's definition.
 
     `key` None runs the case for append only; `hidden` columns hold sequence numbers, of which only the order
-    counts; `seed` fills the table before.
+    counts; `seed` fills the table before, and so do `rows_before`, as far as they fit; rows that others refer to are not `is_replaceable`.
     """
 
     name: str
@@ -32,6 +32,8 @@ class Case:
     options: dict[str, Any] = field(default_factory=dict)
     seed: str = ""
     hidden: str | None = None
+    rows_before: list[str] = field(default_factory=list)
+    is_replaceable: bool = True
 
 
 def items(name: str, *lines: bytes, **more: Any) -> Case:
@@ -402,7 +404,12 @@ CASES = [
         DEFERRED,
     ),
     Case("a table that refers to itself", b"id,v\n1,2\n2,2\n3,1\n4,2\n", SELF),
-    Case("a table that others refer to", b"id,v\n1,11\n2,10\n3,30\n2,20\n", REFERENCED),
+    Case(
+        "a table that others refer to",
+        b"id,v\n1,11\n2,10\n3,30\n2,20\n",
+        REFERENCED,
+        is_replaceable=False,
+    ),
     Case("partitions", b"id,v\n1,a\n11,b\n12,no\n25,c\n,d\n1,e\n", PARTITIONED),
     Case("generated columns and defaults", b"id,v\n1,4\n2,0\n3,\n4,7\n", GENERATED),
     Case("a default is no value for null", b"id,v,n\n1,4,\n2,5,1\n", GENERATED),
