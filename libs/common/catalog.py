@@ -71,6 +71,7 @@ class TargetTable:
     unique_keys: tuple[UniqueKey, ...]
     constraint_columns: Mapping[str, str]
     referenced_columns: frozenset[str]
+    tables_changed_by_deletes: tuple[str, ...]
     has_unique_index: bool
     references_itself: bool
     has_user_triggers: bool
@@ -131,6 +132,7 @@ def read_table(connection: Connection, name: str) -> TargetTable:
             ),
             constraint_columns={row["constraint_name"]: row["column_name"] for row in constraints},
             referenced_columns=frozenset(traits["referenced_columns"]),
+            tables_changed_by_deletes=tuple(traits["tables_changed_by_deletes"]),
             has_unique_index=traits["has_unique_index"],
             references_itself=traits["references_itself"],
             has_user_triggers=traits["has_user_triggers"],
@@ -157,6 +159,13 @@ def check_target(
         )
     if mode is LoadMode.UPSERT:
         check_key(table, key)
+    if mode is LoadMode.REPLACE and table.tables_changed_by_deletes:
+        others = ", ".join(table.tables_changed_by_deletes)
+        raise BadInput(
+            "table-not-permitted",
+            f"replacing the rows of {name} would delete or change rows of {others}, whose foreign keys "
+            "say ON DELETE CASCADE, SET NULL or SET DEFAULT; use mode 'upsert', or ON DELETE NO ACTION",
+        )
     return table
 
 

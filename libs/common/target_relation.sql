@@ -57,5 +57,14 @@ SELECT
         FROM pg_catalog.pg_constraint AS k
         JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = ANY (k.confkey)
         WHERE k.contype = 'f' AND k.confrelid = target.oid
-    ) AS referenced_columns
+    ) AS referenced_columns,
+    -- Not the table itself: what refers to it from within goes with it.
+    (
+        SELECT coalesce(array_agg(DISTINCT n.nspname || '.' || c.relname), '{}')
+        FROM pg_catalog.pg_constraint AS k
+        JOIN pg_catalog.pg_class AS c ON c.oid = k.conrelid
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE k.contype = 'f' AND k.confdeltype IN ('c', 'n', 'd')
+            AND k.confrelid IN (SELECT oid FROM parts) AND k.conrelid NOT IN (SELECT oid FROM parts)
+    ) AS tables_changed_by_deletes
 FROM target

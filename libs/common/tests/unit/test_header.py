@@ -37,6 +37,7 @@ TABLE = TargetTable(
     unique_keys=(),
     constraint_columns={},
     referenced_columns=frozenset(),
+    tables_changed_by_deletes=(),
     has_unique_index=False,
     references_itself=False,
     has_user_triggers=False,
