@@ -118,7 +118,7 @@ class RecordSplitter:
                 if len(raw) <= cap and (width is None or len(cells) == width):
                     records.append(Record(line, offset, raw, cells))
                 else:
-                    after = min(len(text) + 1, block.byte_end - offset)
+                    after = min(len(text) + 1, block.byte_offset + len(block.data) - offset)
                     records.append(self._record(Frame(0, len(raw), after, None), raw, line, offset))
             offset += len(text) + 1
         return records
