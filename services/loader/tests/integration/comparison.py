@@ -22,6 +22,7 @@ from services.loader.verdicts import is_row_error
 
 Item = TypeVar("Item")
 _SHOWN = 3
+_CHUNK_BYTES = 25
 
 
 class Difference(AssertionError):
@@ -46,7 +47,8 @@ def plain(data: bytes) -> bytes:
     if data.startswith(b"\x1f\x8b"):
         return gzip.decompress(data)
     if data.startswith(b"\x28\xb5\x2f\xfd"):
-        return zstandard.decompress(data)
+        with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
+            return reader.read()
     return data
 
 
@@ -66,8 +68,9 @@ def make_tables(bench: LoadBench, case: Case) -> None:
 def definition_of(case: Case, mode: str, table: str) -> DatasetDefinition:
     """Return the dataset's definition of a case."""
     key = list(case.key or ()) if mode == "upsert" else []
+    way = {"mode": "append", "atomic": False} if mode == "chunks" else {"mode": mode}
     return DatasetDefinition.model_validate(
-        {"table": f"feed.{table}", "mode": mode, "key": key, **case.options}
+        {"table": f"feed.{table}", "key": key, **way, **case.options}
     )
 
 
@@ -91,11 +94,16 @@ def contents(
     bench: LoadBench, table: str, hidden: str | None, *, in_order: bool
 ) -> list[tuple[object, ...]]:
     """Return every row as text with its size as stored; of a hidden column only the order counts, if that."""
-    if hidden is None:
-        return bench.execute(f"SELECT t::text, pg_column_size(t) FROM feed.{table} AS t ORDER BY 1")
-    order = f"rank() OVER (ORDER BY {hidden})" if in_order else "0"
+    order = f"rank() OVER (ORDER BY {hidden})" if hidden and in_order else "0"
+    [(columns,)] = bench.execute(
+        "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute"
+        " WHERE attrelid = %s::regclass AND attnum > 0 AND attname IS DISTINCT FROM %s",
+        f"feed.{table}",
+        hidden,
+    )
     return bench.execute(
-        f"SELECT (to_jsonb(t) - '{hidden}')::text, {order} FROM feed.{table} AS t ORDER BY 1"
+        f"SELECT ROW({columns})::text, pg_column_size(ROW({columns})), {order}"
+        f" FROM feed.{table} ORDER BY 1, 3"
     )
 
 
@@ -129,26 +137,39 @@ def _comparable(message: str, case: Case) -> str:
 
 
 def compare_case(bench: LoadBench, case: Case, mode: str, **settings: int) -> None:
-    """Load a case as one chunk and record by record, and assert that nothing differs."""
-    make_tables(bench, case)
-    job_id = bench.add_job(case.data, definition_of(case, mode, "fast"))
-    assert_same(bench, case, job_id, [0], settings, definition_of(case, mode, "slow"))
+    """Load a case and assert that nothing differs; the mode `chunks` is append in small ones."""
+    chunk_bytes = max(_CHUNK_BYTES, len(plain(case.data)) // 3) if mode == "chunks" else None
+    fast, slow = (definition_of(case, mode, table) for table in ("fast", "slow"))
+    _compare(bench, case, fast, slow, chunk_bytes, settings)
 
 
 def compare_trial(bench: LoadBench, trial: Trial) -> None:
-    """Load a trial, in chunks if it says so, and assert that nothing differs.
+    """Load a trial, in chunks if it says so, and assert that nothing differs."""
+    fast, slow = (trial.definition(table) for table in ("fast", "slow"))
+    _compare(bench, trial.case, fast, slow, trial.chunk_bytes, trial.settings)
+
+
+def _compare(
+    bench: LoadBench,
+    case: Case,
+    fast: DatasetDefinition,
+    slow: DatasetDefinition,
+    chunk_bytes: int | None,
+    settings: dict[str, int],
+) -> None:
+    """Make the tables, cut the file, and compare.
 
     Chunks that do not depend on each other come in any order, as loaders side by side finish them.
     """
-    case, definition = trial.case, trial.definition("fast")
     make_tables(bench, case)
-    chunks = bench.plan(case.data, definition, trial.chunk_bytes or (1 << 40), CAP)
-    job_id = bench.add_job(case.data, definition, chunks)
+    chunks: list[tuple[int, int | None, int]] = [(0, None, 1)]
+    if chunk_bytes:
+        chunks = bench.plan(case.data, fast, chunk_bytes, CAP)
+    job_id = bench.add_job(case.data, fast, chunks)
     numbers = list(range(len(chunks)))
     if not keeps_order(bench):
-        Random(trial.seed).shuffle(numbers)
-    slow = trial.definition("slow")
-    assert_same(bench, case, job_id, numbers, trial.settings, slow)
+        Random(len(case.data)).shuffle(numbers)
+    assert_same(bench, case, job_id, numbers, settings, slow)
 
 
 def keeps_order(bench: LoadBench) -> bool:

@@ -9,8 +9,8 @@ from services.loader.tests.integration.conftest import LoadBench
 RUNS = [
     pytest.param(case, mode, id=f"{case.name}-{mode}")
     for case in CASES
-    for mode in ("append", "upsert", "replace")
-    if {"upsert": bool(case.key), "replace": case.is_replaceable}.get(mode, True)
+    for mode in case.modes
+    if mode != "upsert" or case.key
 ]
 
 

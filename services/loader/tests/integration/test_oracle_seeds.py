@@ -14,11 +14,11 @@ from services.loader.tests.integration.comparison import Difference, compare_tri
 from services.loader.tests.integration.conftest import LoadBench
 from services.loader.tests.integration.generators import Trial, make_trial
 
-FIXED = range(1, 31)
+FIXED = range(1, 26)
 _MOST_REDUCTIONS = 60
 _MOST_FAILURES = 5
 SEEDS = int(os.environ.get("ADSP_ORACLE_SEEDS", "40"))
-SECONDS = 60 * float(os.environ.get("ADSP_ORACLE_MINUTES", "0.5"))
+SECONDS = 60 * float(os.environ.get("ADSP_ORACLE_MINUTES", "0.33"))
 
 
 def differs(bench: LoadBench, trial: Trial) -> str | None:
@@ -27,6 +27,9 @@ def differs(bench: LoadBench, trial: Trial) -> str | None:
         compare_trial(bench, trial)
     except Difference as exc:
         return str(exc)
+    except Exception as exc:
+        exc.add_note(f"seed {trial.seed}, table: {trial.case.table}")
+        raise
     return None
 
 
