@@ -19,6 +19,8 @@ CAP = 1024
 Row = list[str | None]
 
 _MOST_CHUNKS = 15
+_DAILY = 0.6
+"""So many files are of the kind that is loaded by columns: where a fast way goes wrong if it does."""
 _ZONES = (
     "UTC",
     "UTC",
@@ -164,12 +166,13 @@ class Trial:
 def make_trial(seed: int) -> Trial:
     """Make the trial of a seed."""
     rng = Random(seed)
-    shape = make_shape(rng)
-    writing = _make_writing(rng)
+    is_daily = rng.random() < _DAILY
+    shape = make_shape(rng, common=is_daily)
+    writing = _make_daily_writing(rng) if is_daily else _make_writing(rng)
     mode = rng.choice(("append", "append", "append", "replace", "upsert", "upsert"))
     if mode == "upsert" and not shape.key:
         mode = "append"
-    rows = _make_rows(rng, shape.given)
+    rows = _make_rows(rng, shape.given, is_daily=is_daily)
     before = rng.sample(rows, min(len(rows), rng.choice((0, 0, 3, 20))))
     lines = _make_lines(rng, writing, shape.given, rows)
     mark = "\ufeff" if writing.has_mark else ""
@@ -187,9 +190,21 @@ def make_trial(seed: int) -> Trial:
         if is_chunked
         else None,
         {
-            "block_bytes": rng.choice((60, 400, 2000, 1 << 20)),
+            "block_bytes": rng.choice((400, 2000, 1 << 20) if is_daily else (60, 400, 1 << 20)),
             "block_rows": rng.choice((5, 16, 100, 20_000)),
         },
+    )
+
+
+def _make_daily_writing(rng: Random) -> Writing:
+    """Choose how most files are written, which is the way that is loaded by columns."""
+    return Writing(
+        dialect=rng.choice(_DIALECTS[:8]),
+        encoding="utf-8",
+        null="",
+        ending=rng.choice(("\n",) * 9 + ("\r\n",)),
+        quoting=rng.choice((0.0, 0.0, 0.05, 1.0)),
+        has_mark=rng.random() < 0.2,
     )
 
 
@@ -208,13 +223,12 @@ def _make_writing(rng: Random) -> Writing:
     )
 
 
-def _make_rows(rng: Random, columns: list[Column]) -> list[Row]:
+def _make_rows(rng: Random, columns: list[Column], *, is_daily: bool) -> list[Row]:
     """Make the rows: plain ones, keys counted up, some repeated, and a share with an odd cell."""
+    sizes = (rng.randint(20, 90), rng.randint(100, 250), rng.randint(0, 6))
     share, repeated = rng.choice(_BAD_SHARES), rng.choice(_REPEATED)
     rows: list[Row] = []
-    for number in range(
-        rng.choice((rng.randint(0, 6), rng.randint(20, 90), rng.randint(100, 350)))
-    ):
+    for number in range(rng.choice(sizes[: 2 if is_daily else 3])):
         row: Row = [_key(column, number, rng) for column in columns]
         if rows and rng.random() < repeated:
             earlier = rng.choice(rows)

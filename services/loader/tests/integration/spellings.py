@@ -248,7 +248,7 @@ TYPES = (
 """What some of the types need before a table can have them."""
 
 BY_TYPE = {spelling.type: spelling for spelling in SPELLINGS}
-# The shapes of a daily file, which are loaded by columns.
+# The types of a daily file, most of them loaded by columns; the last two need not be.
 COMMON = tuple(
     BY_TYPE[name]
     for name in (
@@ -263,8 +263,9 @@ COMMON = tuple(
         "uuid",
         "text",
         "varchar(4)",
-        "double precision",
         "smallint",
         "varchar",
+        "double precision",
+        "real",
     )
 )
