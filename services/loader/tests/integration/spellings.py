@@ -53,7 +53,8 @@ def _day(rng: Random) -> date:
 
 def _moment(rng: Random) -> datetime:
     return datetime.combine(_day(rng), datetime.min.time()) + timedelta(
-        seconds=rng.randrange(86_400), microseconds=rng.choice((0, 0, rng.randrange(10**6)))
+        seconds=rng.randrange(86_400),
+        microseconds=rng.randrange(10**6) if rng.random() < 0.02 else 0,
     )
 
 
@@ -62,7 +63,8 @@ def _clock(rng: Random) -> str:
 
 
 def _moment_with_zone(rng: Random) -> str:
-    return f"{_moment(rng)}{rng.choice(('', '+00', '+00', 'Z', '+02:00', '-05:30'))}"
+    other = rng.choice(("Z", "+02:00", "-05:30", " UTC")) if rng.random() < 0.05 else ""
+    return f"{_moment(rng)}{other or rng.choice(('', '+00'))}"
 
 
 def _word(rng: Random) -> str:
