@@ -176,7 +176,11 @@ def make_trial(seed: int) -> Trial:
     before = rng.sample(rows, min(len(rows), rng.choice((0, 0, 3, 20))))
     lines = _make_lines(rng, writing, shape.given, rows)
     mark = "\ufeff" if writing.has_mark else ""
-    is_chunked = mode == "append" and writing.compression == "none" and rng.random() < 0.5
+    is_chunked = (
+        mode == "append"
+        and writing.compression == "none"
+        and rng.random() < (0.3 if is_daily else 0.5)
+    )
     return Trial(
         seed,
         shape,
@@ -186,11 +190,16 @@ def make_trial(seed: int) -> Trial:
         before,
         mode,
         rng.choice(_ZONES),
-        max(rng.choice((30, 100, 333, 2000)), len(b"".join(lines)) // _MOST_CHUNKS)
+        max(
+            rng.choice((1000, 4000) if is_daily else (30, 100, 333, 2000)),
+            len(b"".join(lines)) // _MOST_CHUNKS,
+        )
         if is_chunked
         else None,
         {
-            "block_bytes": rng.choice((400, 2000, 1 << 20) if is_daily else (60, 400, 1 << 20)),
+            "block_bytes": rng.choice(
+                (400, 3000, 1 << 20, 1 << 20) if is_daily else (60, 400, 1 << 20)
+            ),
             "block_rows": rng.choice((5, 16, 100, 20_000)),
         },
     )
@@ -225,7 +234,7 @@ def _make_writing(rng: Random) -> Writing:
 
 def _make_rows(rng: Random, columns: list[Column], *, is_daily: bool) -> list[Row]:
     """Make the rows: plain ones, keys counted up, some repeated, and a share with an odd cell."""
-    sizes = (rng.randint(20, 90), rng.randint(100, 250), rng.randint(0, 6))
+    sizes = (rng.randint(20, 90), rng.randint(150, 350), rng.randint(0, 6))
     share, repeated = rng.choice(_BAD_SHARES), rng.choice(_REPEATED)
     rows: list[Row] = []
     for number in range(rng.choice(sizes[: 2 if is_daily else 3])):
