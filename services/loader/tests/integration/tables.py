@@ -108,7 +108,9 @@ def _column(rng: Random, place: int, kinds: tuple[Spelling, ...]) -> Column:
 def _add_key(rng: Random, shape: Shape) -> None:
     """Give the table a key, or none."""
     integer, text = BY_TYPE["integer"], rng.choice((BY_TYPE["text"], BY_TYPE["varchar"]))
-    kind = rng.choice(("none", "id", "id", "id", "pair", "text", "uuid", "nulls", "equal nulls"))
+    kind = rng.choice(
+        ("none", "none", "none", "id", "id", "pair", "text", "uuid", "nulls", "equal nulls")
+    )
     if kind == "none":
         shape.columns.insert(0, Column("id", integer))
     elif kind == "pair":
