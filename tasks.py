@@ -2,10 +2,21 @@
 
 from invoke.collection import Collection
 
-from tools.tasks import bench, checks, dashboards, database, faults, jobs, keys, stack, supply
+from tools.tasks import (
+    bench,
+    checks,
+    dashboards,
+    database,
+    faults,
+    jobs,
+    keys,
+    oracle,
+    stack,
+    supply,
+)
 
 namespace = Collection.from_module(stack)
-for module in (jobs, checks, bench, dashboards, faults, supply):
+for module in (jobs, checks, bench, dashboards, faults, oracle, supply):
     for task in Collection.from_module(module).tasks.values():
         namespace.add_task(task)
 namespace.add_collection(Collection.from_module(database), name="db")

@@ -91,6 +91,8 @@ def _conclude(status: int, results: list[str], checks: list[bool]) -> bool:
     print("\nTests", *results, sep="\n")
     for reason in skip_reasons(REPORTS):
         print(f"skipped: {reason}")
+    for note in noted_properties(REPORTS):
+        print(note)
     if status:
         print(f"pants test failed (exit {status}): the reason stands above")
     passed = status == 0 and all(checks)
@@ -113,6 +115,16 @@ def count_results(reports: Path) -> Totals:
             skipped += counts["skipped"]
             passed += counts["tests"] - bad - counts["skipped"]
     return Totals(passed, failed, skipped)
+
+
+def noted_properties(reports: Path) -> list[str]:
+    """List what tests have noted in a folder's JUnit reports, as the seeds that they chose by chance."""
+    return [
+        f"{case.get('name')}: {noted.get('name')} {noted.get('value')}"
+        for file in sorted(reports.rglob("*.xml"))
+        for case in ET.parse(file).iter("testcase")  # noqa: S314  # written by our own pytest
+        for noted in case.iter("property")
+    ]
 
 
 def skip_reasons(reports: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """Cut a source into chunks at record boundaries, without splitting records: the worker's part of the flow."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from libs.common.datasets import FileFormat
@@ -12,6 +13,8 @@ from libs.common.frames import (
     count_breaks,
 )
 from libs.common.lines import find_lines
+from libs.common.utf16 import ENCODINGS as WIDE_ENCODINGS
+from libs.common.utf16 import Ruler, with_byte_order
 
 
 class Boundary(NamedTuple):
@@ -38,6 +41,8 @@ def find_boundaries(
     of bytes.
     """
     boundaries = [Boundary(first_offset, first_line)]
+    is_wide = dialect.encoding in WIDE_ENCODINGS
+    wide = with_byte_order(dialect.encoding, b"") if is_wide else None
     framer = Framer(
         stream,
         dialect,
@@ -46,11 +51,13 @@ def find_boundaries(
         None,
         max_record_bytes,
         block_bytes,
-        lambda data: find_lines(data, dialect) is not None,
+        None if is_wide else lambda data: find_lines(data, dialect) is not None,
     )
     for block in framer.blocks():
         while (wanted := boundaries[-1].byte_offset + chunk_bytes) < block.byte_end:
-            boundary = _first_start(block, wanted)
+            boundary = (
+                _first_wide_start(block, wanted, wide) if wide else _first_start(block, wanted)
+            )
             if boundary is None:
                 break  # the block after this one, if there is one, begins with a boundary
             boundaries.append(boundary)
@@ -70,3 +77,27 @@ def _first_start(block: Block, offset: int) -> Boundary | None:
         return None
     line = block.line_number + count_breaks(block.data[:start])
     return Boundary(block.byte_offset + start, line)
+
+
+def _first_wide_start(block: Block, offset: int, encoding: str) -> Boundary | None:
+    """Return the same of a block of UTF-16, whose records are placed one after the other."""
+    if offset <= block.byte_offset:
+        return Boundary(block.byte_offset, block.line_number)
+    ruler, line, before = Ruler(block.data, 0, block.byte_offset, encoding), block.line_number, 0
+    for start in _starts(block):
+        line += count_breaks(block.data[before:start])
+        before, place = start, ruler.place(start)
+        if place >= offset:
+            return Boundary(place, line)
+    return None
+
+
+def _starts(block: Block) -> Iterator[int]:
+    """Yield where records or blank lines begin in a block's data, the first one left out."""
+    if block.frames is not None:
+        yield from (frame.start for frame in block.frames[1:])
+        return
+    start = block.data.find(b"\n") + 1
+    while 0 < start < len(block.data):
+        yield start
+        start = block.data.find(b"\n", start) + 1

@@ -72,6 +72,7 @@ class TargetTable:
     constraint_columns: Mapping[str, str]
     referenced_columns: frozenset[str]
     is_partitioned: bool
+    tables_changed_by_deletes: tuple[str, ...]
     has_unique_index: bool
     references_itself: bool
     has_user_triggers: bool
@@ -132,6 +133,7 @@ def read_table(connection: Connection, name: str) -> TargetTable:
         constraint_columns=found["constraint_columns"] or {},
         referenced_columns=frozenset(found["referenced_columns"]),
         is_partitioned=found["kind"] == "p",
+        tables_changed_by_deletes=tuple(found["tables_changed_by_deletes"]),
         has_unique_index=found["has_unique_index"],
         references_itself=found["references_itself"],
         has_user_triggers=found["has_user_triggers"],
@@ -163,6 +165,13 @@ def check_target(
         )
     if mode is LoadMode.UPSERT:
         check_key(table, key)
+    if mode is LoadMode.REPLACE and table.tables_changed_by_deletes:
+        others = ", ".join(table.tables_changed_by_deletes)
+        raise BadInput(
+            "table-not-permitted",
+            f"replacing the rows of {name} would delete or change rows of {others}, whose foreign keys "
+            "say ON DELETE CASCADE, SET NULL or SET DEFAULT; use mode 'upsert', or ON DELETE NO ACTION",
+        )
     return table
 
 

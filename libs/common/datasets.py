@@ -16,6 +16,7 @@ from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from libs.common.states import CatchUp, LoadMode
+from libs.common.utf16 import ENCODINGS as WIDE_ENCODINGS
 
 DATASET_NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
 TABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_$]{0,62}\.[A-Za-z_][A-Za-z0-9_$]{0,62}$"
@@ -43,17 +44,19 @@ def _valid_cron(expression: str) -> str:
     return expression
 
 
-def _ascii_compatible(name: str) -> str:
-    """Accept encodings in which every ASCII byte means itself, wherever it stands."""
+def _readable(name: str) -> str:
+    """Accept UTF-16, and encodings in which every ASCII byte means itself, wherever it stands."""
     try:
         codec = codecs.lookup(name)
     except LookupError as exc:
         raise ValueError(
-            f"unknown encoding {name!r}; use for example utf-8, latin-1 or cp1252"
+            f"unknown encoding {name!r}; use for example utf-8, utf-16, latin-1 or cp1252"
         ) from exc
     if codec.name == "utf-8-sig":
         return "utf-8"
-    if codec.name != "utf-8" and not _is_single_byte_superset(codec.name):
+    if codec.name in {"utf-8", *WIDE_ENCODINGS}:
+        return codec.name
+    if not _is_single_byte_superset(codec.name):
         raise ValueError(f"encoding {name!r} is not supported; convert the file to utf-8 first")
     return codec.name
 
@@ -71,7 +74,7 @@ def _is_single_byte_superset(name: str) -> bool:
 
 TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
 Cron = Annotated[str, AfterValidator(_valid_cron)]
-Encoding = Annotated[str, AfterValidator(_ascii_compatible)]
+Encoding = Annotated[str, AfterValidator(_readable)]
 
 
 class _Strict(BaseModel):
@@ -85,7 +88,11 @@ class FileFormat(_Strict):
         ",", min_length=1, max_length=1, description="One character between cells."
     )
     quote: str = Field('"', min_length=1, max_length=1, description="One character around a cell.")
-    encoding: Encoding = Field("utf-8", description="Python name of an ASCII-compatible encoding.")
+    encoding: Encoding = Field(
+        "utf-8",
+        description="Python name of a single-byte encoding, utf-8, utf-16 (the file's mark tells the byte"
+        " order; without one it is the little one), utf-16-le or utf-16-be.",
+    )
     null: str = Field("", max_length=64, description="An unquoted cell with this text is NULL.")
     compression: Literal["auto", "none", "gzip", "zstd"] = Field(
         "auto", description="auto looks at the file's first bytes."

@@ -6,10 +6,16 @@ from libs.common.states import ErrorCode
 
 
 class Fault(NamedTuple):
-    """Why a record is not well-formed."""
+    """Why a record is not well-formed; `words` name the offsets in `places` by their number."""
 
     code: ErrorCode
-    message: str
+    words: str
+    places: tuple[int, ...] = ()
+
+    @property
+    def message(self) -> str:
+        """Return the words with the offsets."""
+        return self.words.format(*self.places)
 
 
 def damage(code: ErrorCode, start: int, after: int, max_record_bytes: int) -> Fault:
@@ -17,29 +23,33 @@ def damage(code: ErrorCode, start: int, after: int, max_record_bytes: int) -> Fa
     if code is ErrorCode.LINE_TOO_LONG:
         return Fault(
             code,
-            f"the record (bytes {start} to {after}) is longer than {max_record_bytes} bytes; "
+            f"the record (bytes {{0}} to {{1}}) is longer than {max_record_bytes} bytes; "
             "a quote may never close, or max_record_bytes is too small",
+            (start, after),
         )
     return Fault(
         code,
-        f"the record (bytes {start} to {after}) has a quote inside an unquoted cell, text after a "
+        "the record (bytes {0} to {1}) has a quote inside an unquoted cell, text after a "
         "closing quote, or a quote that never closes; double the quotes inside a quoted cell",
+        (start, after),
     )
 
 
 def nul_byte(offset: int) -> Fault:
     """Describe a record with a NUL, which no text value of Postgres can hold."""
     return Fault(
-        ErrorCode.ENCODING_ERROR, f"there is a NUL byte at offset {offset}; take it out of the file"
+        ErrorCode.ENCODING_ERROR, "there is a NUL at offset {0}; take it out of the file", (offset,)
     )
 
 
-def undecodable(byte: int, offset: int, encoding: str) -> Fault:
-    """Describe a record that is not text in the dataset's encoding."""
+def undecodable(found: bytes, offset: int, encoding: str) -> Fault:
+    """Describe a record that is not text in the dataset's encoding for these bytes, one or two."""
+    subject, verb = ("byte", "is") if len(found) == 1 else ("bytes", "are")
     return Fault(
         ErrorCode.ENCODING_ERROR,
-        f"byte 0x{byte:02x} at offset {offset} is not valid {encoding}; "
+        f"{subject} 0x{found.hex()} at offset {{0}} {verb} not valid {encoding}; "
         "correct the file or set the dataset's encoding",
+        (offset,),
     )
 
 

@@ -9,7 +9,8 @@ A record ends at LF, CRLF or a lone CR outside quotes; a blank line is no record
 - a quote that never closes takes the rest of the file, up to that cap.
 
 Memory is bounded by the block size and the cap. The result does not depend on how the stream is cut into
-reads. All bytes below 128 mean themselves in every accepted encoding, so no decoding is needed here.
+reads. All bytes below 128 mean themselves in every accepted encoding, so no decoding is needed here;
+UTF-16 is read as UTF-8, in which the cap counts, while offsets are always those of the file.
 """
 
 import re
@@ -21,6 +22,8 @@ import numpy as np
 
 from libs.common.datasets import FileFormat
 from libs.common.states import ErrorCode
+from libs.common.utf16 import ENCODINGS as WIDE_ENCODINGS
+from libs.common.utf16 import Ruler, Utf8Reader
 
 BLOCK_BYTES = 1 << 20
 MAX_RECORD_BYTES = 1 << 20
@@ -63,6 +66,12 @@ class Block:
     byte_end: int
     next_line: int
 
+    def place(self, position: int, wide: str | None) -> int:
+        """Return the offset of a position in `data`; `wide` is the file's encoding if that is UTF-16."""
+        if wide is None:
+            return self.byte_offset + position
+        return Ruler(self.data, 0, self.byte_offset, wide).place(position)
+
 
 def count_breaks(data: bytes) -> int:
     """Count the line ends in `data`: LF, CRLF and lone CR are one each."""
@@ -102,6 +111,7 @@ class Framer:
     _delimiter: int = field(init=False)
     _body: re.Pattern[bytes] = field(init=False)
     _line: re.Pattern[bytes] = field(init=False)
+    _wide: Utf8Reader | None = field(init=False)
 
     def __post_init__(self) -> None:
         """Compile the dialect."""
@@ -110,6 +120,11 @@ class Framer:
         self._body = _body_pattern(self.dialect)
         # A sound record whose line end is certain, the common case; `_frame` looks at all others.
         self._line = re.compile(self._body.pattern + b"(\n|\r\n|\r(?=.))", re.DOTALL)
+        self._wide = None
+        if self.dialect.encoding in WIDE_ENCODINGS:
+            self._wide = Utf8Reader(
+                self.stream, self.dialect.encoding, self.first_offset, self.end_offset
+            )
 
     def blocks(self) -> Iterator[Block]:
         """Yield the blocks in file order until the stream or the range ends."""
@@ -121,19 +136,28 @@ class Framer:
             block = self._cut(buffer, offset, line, at_end=at_end)
             if block.data:
                 yield block
-            offset, line, rest = block.byte_end, block.next_line, buffer[len(block.data) :]
+            offset, line, rest = (
+                offset + len(block.data),
+                block.next_line,
+                buffer[len(block.data) :],
+            )
             if len(rest) > self.max_record_bytes + 1 and not at_end:
-                block, rest, at_end = self._overlong(rest, offset, line)
+                block, offset, rest, at_end = self._overlong(rest, offset, line)
                 yield block
-                offset, line = block.byte_end, block.next_line
-                at_end = at_end and not rest
+                line, at_end = block.next_line, at_end and not rest
 
     def _read(self, position: int, size: int) -> bytes:
         """Read on, never past the end of the range."""
+        if self._wide is not None:
+            return self._wide.read(size)
         if self.end_offset is None:
             return self.stream.read(size)
         left = self.end_offset - position
         return self.stream.read(min(size, left))[:left] if left > 0 else b""
+
+    def _place(self, position: int) -> int:
+        """Return the offset in the file of a position in what is read; they differ for UTF-16."""
+        return position if self._wide is None else self._wide.place(position)
 
     def _cut(self, buffer: bytes, offset: int, line: int, *, at_end: bool) -> Block:
         """Make a block of the whole records at the start of `buffer`."""
@@ -148,7 +172,8 @@ class Framer:
         ):
             frames = self._frames(buffer, at_end=at_end)
             data = buffer[: frames[-1].after if frames else 0]
-        return Block(offset, line, data, frames, offset + len(data), line + count_breaks(data))
+        start, end = self._place(offset), self._place(offset + len(data))
+        return Block(start, line, data, frames, end, line + count_breaks(data))
 
     def _need_frames(self, buffer: bytes, *, at_end: bool) -> bool:
         """Tell whether a record may end elsewhere than at an LF: there are quotes or lone returns."""
@@ -193,12 +218,13 @@ class Framer:
             return None  # the next byte may belong to it: a quote, a delimiter, the LF of a CRLF
         return Frame(start, end, after, fault)
 
-    def _overlong(self, rest: bytes, offset: int, line: int) -> tuple[Block, bytes, bool]:
+    def _overlong(self, rest: bytes, offset: int, line: int) -> tuple[Block, int, bytes, bool]:
         """Make a block of the record at the start of `rest`, whose end is past the cap and the buffer.
 
-        Only its head is kept. Returns the block, what was read beyond the record, and whether the stream
-        has ended.
+        Only its head is kept. Returns the block, the position behind the record, what was read beyond it,
+        and whether the stream has ended.
         """
+        begin = self._place(offset)
         cap = self.max_record_bytes
         head, tail, skipped, at_end = rest[:cap], rest[cap:], cap, False
         while True:
@@ -207,6 +233,7 @@ class Framer:
                 break
             keep = tail[found.start() :] if found else b""
             skipped += len(tail) - len(keep)
+            self._place(offset + skipped)
             if at_end:
                 break
             more = self._read(offset + skipped + len(keep), self.block_bytes)
@@ -217,8 +244,8 @@ class Framer:
         lines = count_breaks(head) + (found is not None)
         lines -= straddles and found is not None and found.group() == b"\n"
         frame = Frame(0, cap, after, ErrorCode.LINE_TOO_LONG)
-        block = Block(offset, line, head, [frame], offset + after, line + lines)
-        return block, tail[found.end() :] if found else b"", at_end
+        block = Block(begin, line, head, [frame], self._place(offset + after), line + lines)
+        return block, offset + after, tail[found.end() :] if found else b"", at_end
 
 
 def _next_break(buffer: bytes, position: int) -> int:

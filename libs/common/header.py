@@ -13,18 +13,22 @@ from libs.common.datasets import FileFormat
 from libs.common.errors import HeaderError, SourceError
 from libs.common.frames import MAX_RECORD_BYTES, ByteStream, Framer
 from libs.common.records import Record, RecordSplitter
+from libs.common.utf16 import ENCODINGS as WIDE_ENCODINGS
+from libs.common.utf16 import mark_of, with_byte_order
 
-UTF8_BOM = b"\xef\xbb\xbf"
+_WITH_MARK = {"utf-8", *WIDE_ENCODINGS}
+_LONGEST_MARK = 3
 _BLOCK_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The names in the first record, and where the record after it begins."""
+    """The names in the first record, where the record after it begins, and the encoding with its byte order."""
 
     cells: tuple[str, ...]
     byte_end: int
     next_line: int
+    encoding: str = "utf-8"
 
 
 class _Rejoined:
@@ -51,9 +55,10 @@ def read_header(
     Raises `SourceError("source-empty")` when there is no record at all, `HeaderError("header-malformed")`
     when the first one is not well-formed.
     """
-    start = _read_up_to(stream, len(UTF8_BOM))
-    has_mark = dialect.encoding == "utf-8" and start.startswith(UTF8_BOM)
-    skipped = len(UTF8_BOM) if has_mark else 0
+    start = _read_up_to(stream, _LONGEST_MARK)
+    dialect = dialect.model_copy(update={"encoding": with_byte_order(dialect.encoding, start)})
+    mark = mark_of(dialect.encoding) if dialect.encoding in _WITH_MARK else b""
+    skipped = len(mark) if start.startswith(mark) else 0
     framer = Framer(
         _Rejoined(start[skipped:], stream),
         dialect,
@@ -69,7 +74,7 @@ def read_header(
         first = splitter.split_first(block)
         if first is not None:
             record, byte_end, next_line = first
-            return Header(_names(record), byte_end, next_line)
+            return Header(_names(record), byte_end, next_line, dialect.encoding)
     raise SourceError(
         "source-empty", "the source holds no header and no record; send the whole file"
     )

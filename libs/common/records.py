@@ -3,6 +3,8 @@
 Stands between `frames` (where a record ends) and the loader (what Postgres says to it). A record that is not
 well-formed comes out with a fault instead of cells; when several apply, the first of this list is named:
 `line-too-long`, `malformed-quote`, `encoding-error`, then `missing-cell` or `extra-cell`.
+
+UTF-16 comes as UTF-8 here; its records get the places and the bytes that they have in the file in the end.
 """
 
 import re
@@ -23,6 +25,8 @@ from libs.common.frames import (
     count_breaks,
 )
 from libs.common.states import ErrorCode
+from libs.common.utf16 import ENCODINGS as WIDE_ENCODINGS
+from libs.common.utf16 import Ruler, restore, with_byte_order
 
 Cells = list[bytes | None]
 
@@ -55,9 +59,11 @@ class RecordSplitter:
         max_record_bytes: int = MAX_RECORD_BYTES,
     ) -> None:
         """Compile the dialect."""
-        self._encoding = dialect.encoding
+        is_wide = dialect.encoding in WIDE_ENCODINGS
+        self._wide = with_byte_order(dialect.encoding, b"") if is_wide else None
+        self._encoding = "utf-8" if is_wide else dialect.encoding
         self._null = dialect.null.encode()
-        self._stored_null = _encode_or_nothing(dialect.null, dialect.encoding)
+        self._stored_null = _encode_or_nothing(dialect.null, self._encoding)
         self._quote = dialect.quote.encode()
         self._delimiter = dialect.delimiter.encode()
         ended_cell = b"(%b)%b" % (cell_pattern(dialect), re.escape(self._delimiter))
@@ -69,8 +75,10 @@ class RecordSplitter:
         """Return the records of a block in file order."""
         is_sound = self._is_sound(block.data)
         if block.frames is None and is_sound and self._quote not in block.data:
-            return self._split_lines(block)
-        return self._split_frames(block, is_sound=is_sound)
+            records = self._split_lines(block)
+        else:
+            records = self._split_frames(block, is_sound=is_sound)
+        return records if self._wide is None else _as_stored(records, block, self._wide)
 
     def split_first(self, block: Block) -> tuple[Record, int, int] | None:
         """Return a block's first record with the offset and the line of what stands after it."""
@@ -80,7 +88,7 @@ class RecordSplitter:
             next_line = line + count_breaks(data[frame.start : frame.after])
             if frame.start < frame.end:
                 record = self._record(frame, data[frame.start : frame.end], line, offset)
-                return record, block.byte_offset + frame.after, next_line
+                return record, block.place(frame.after, self._wide), next_line
             line = next_line
         return None
 
@@ -110,7 +118,7 @@ class RecordSplitter:
                 if len(raw) <= cap and (width is None or len(cells) == width):
                     records.append(Record(line, offset, raw, cells))
                 else:
-                    after = min(len(text) + 1, block.byte_end - offset)
+                    after = min(len(text) + 1, block.byte_offset + len(block.data) - offset)
                     records.append(self._record(Frame(0, len(raw), after, None), raw, line, offset))
             offset += len(text) + 1
         return records
@@ -148,7 +156,9 @@ class RecordSplitter:
         try:
             cells = self._decode(raw)
         except UnicodeDecodeError as exc:
-            fault = faults.undecodable(raw[exc.start], offset + exc.start, self._encoding)
+            fault = faults.undecodable(
+                raw[exc.start : exc.start + 1], offset + exc.start, self._encoding
+            )
             return Record(line, offset, raw, [], fault)
         if self._width is None or len(cells) == self._width:
             return Record(line, offset, raw, cells)
@@ -175,6 +185,27 @@ class RecordSplitter:
         if self._encoding == "utf-8":
             return cells
         return [None if cell is None else cell.decode(self._encoding).encode() for cell in cells]
+
+
+def _as_stored(records: list[Record], block: Block, encoding: str) -> list[Record]:
+    """Give records of UTF-16 the places and bytes that they have in the file."""
+    ruler, origin = (
+        Ruler(block.data, block.byte_offset, block.byte_offset, encoding),
+        block.byte_offset,
+    )
+    found: list[Record] = []
+    for line, offset, raw, cells, fault in records:
+        begin, stored, found_fault = ruler.place(offset), restore(raw, encoding), fault
+        if fault is not None and fault.places:
+            beyond = fault.places[-1] > origin + len(
+                block.data
+            )  # the record was too long for a block
+            end = block.byte_end if beyond else ruler.place(fault.places[-1])
+            found_fault = fault._replace(places=(begin, end)[-len(fault.places) :])
+            if fault.code is ErrorCode.ENCODING_ERROR and b"\0" not in raw:
+                found_fault = faults.undecodable(stored[end - begin :][:2], end, encoding)
+        found.append(Record(line, begin, stored, cells, found_fault))
+    return found
 
 
 def _encode_or_nothing(null: str, encoding: str) -> bytes | None:

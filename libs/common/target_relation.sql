@@ -109,5 +109,14 @@ SELECT
         ) AS single
         JOIN pg_catalog.pg_attribute AS a
             ON a.attrelid = target.oid AND a.attnum = single.attnum
-    ) AS constraint_columns
+    ) AS constraint_columns,
+    -- Not the table itself: what refers to it from within goes with it.
+    (
+        SELECT coalesce(array_agg(DISTINCT n.nspname || '.' || c.relname), '{}')
+        FROM pg_catalog.pg_constraint AS k
+        JOIN pg_catalog.pg_class AS c ON c.oid = k.conrelid
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE k.contype = 'f' AND k.confdeltype IN ('c', 'n', 'd')
+            AND k.confrelid IN (SELECT oid FROM parts) AND k.conrelid NOT IN (SELECT oid FROM parts)
+    ) AS tables_changed_by_deletes
 FROM target

@@ -11,6 +11,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 from libs.common.datasets import DATASET_NAME_PATTERN, DatasetDefinition
 from libs.common.db.models import Dataset, FailedRow, Job
 from libs.common.states import ErrorCode, JobState, Stage, Trigger
+from libs.common.utf16 import ENCODINGS as WIDE_ENCODINGS
+from libs.common.utf16 import with_byte_order
 
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -111,7 +113,9 @@ class FailedRowDocument(BaseModel):
     id: int
     line_number: int = Field(description="Physical line it starts on, from 1.")
     byte_offset: int = Field(description="Of its first byte in the decompressed source.")
-    raw: str = Field(description="Its text; bytes that are not UTF-8 are shown as \\xNN.")
+    raw: str = Field(
+        description="Its text; bytes that are not UTF-8 (in a UTF-16 source: not UTF-16) are shown as \\xNN."
+    )
     raw_base64: str | None = Field(
         None,
         description="Its bytes; only there when `raw` does not tell them.",
@@ -124,9 +128,9 @@ class FailedRowDocument(BaseModel):
     message: str
 
     @classmethod
-    def of(cls, row: FailedRow) -> Self:
-        """Show a failed row."""
-        raw, raw_base64 = render_raw(row.raw)
+    def of(cls, row: FailedRow, encoding: str) -> Self:
+        """Show a failed row of a source in this encoding."""
+        raw, raw_base64 = render_raw(row.raw, encoding)
         return cls(
             id=row.id,
             line_number=row.line_number,
@@ -161,8 +165,14 @@ class DatasetDocument(DatasetDefinition):
         )
 
 
-def render_raw(raw: bytes) -> tuple[str, str | None]:
-    r"""Return bytes as text; ``\xNN`` stands for what is not UTF-8, and Base64 beside it."""
+def render_raw(raw: bytes, encoding: str) -> tuple[str, str | None]:
+    r"""Return bytes as text; ``\xNN`` stands for what is not UTF-8, and Base64 beside it.
+
+    UTF-16 would be hard to read so: it is shown as the text that it is, always with Base64.
+    """
+    if encoding in WIDE_ENCODINGS:
+        text = raw.decode(with_byte_order(encoding, b""), "backslashreplace")
+        return text, base64.b64encode(raw).decode()
     try:
         return raw.decode("utf-8"), None
     except UnicodeDecodeError:

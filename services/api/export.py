@@ -125,7 +125,7 @@ def cells_of(
         [None if cell is None else cell.decode() for cell in records[0].cells] if is_sound else []
     )
     if not 0 < len(cells) <= width:
-        cells = [render_raw(raw)[0]]
+        cells = [render_raw(raw, dialect.encoding)[0]]
     return cells + [None] * (width - len(cells))
 
 
@@ -133,7 +133,7 @@ def _source_cells(
     row: FailedRow, header: Sequence[str] | None, dialect: FileFormat, max_record_bytes: int
 ) -> Sequence[str | None]:
     if header is None:
-        return [render_raw(row.raw)[0]]
+        return [render_raw(row.raw, dialect.encoding)[0]]
     return cells_of(row.raw, len(header), dialect, max_record_bytes)
 
 

@@ -72,11 +72,11 @@ def page_of_failed_rows(
     if after is not None:
         query = query.where(FailedRow.byte_offset > after)
     with wiring.sessions() as session:
-        caller.find_job(session, job_id)
+        encoding = caller.find_job(session, job_id).parsed_definition().format.encoding
         rows = list(session.scalars(query))
     shown = rows[: asked.page_size]
     token = write_token(shown[-1].byte_offset, *scope) if len(rows) > len(shown) else None
-    return Page(items=[FailedRowDocument.of(row) for row in shown], next_page_token=token)
+    return Page(items=[FailedRowDocument.of(row, encoding) for row in shown], next_page_token=token)
 
 
 def _preferred_form(accept: str) -> Literal["json", "csv"]:

@@ -10,16 +10,17 @@ from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
 from libs.common.datasets import FileFormat
+from libs.common.utf16 import with_byte_order
 
 _ROWS_AT_A_TIME = 100
 _BLOCK_BYTES = 1 << 20
-_LINE_END = b"\n"
+_LINE_END = "\n"
 
 
 def write_header(cells: Sequence[str], dialect: FileFormat) -> bytes:
     """Return the header line in the dialect's encoding."""
-    line = dialect.delimiter.join(_write_name(cell, dialect) for cell in cells)
-    return line.encode(dialect.encoding) + _LINE_END
+    line = dialect.delimiter.join(_write_name(cell, dialect) for cell in cells) + _LINE_END
+    return line.encode(with_byte_order(dialect.encoding, b""))
 
 
 def source_blocks(
@@ -28,8 +29,9 @@ def source_blocks(
     """Yield the file in blocks, reading rows as they are asked for; closes the session."""
     with session:
         gathered = bytearray(write_header(header, dialect))
+        line_end = _LINE_END.encode(with_byte_order(dialect.encoding, b""))
         for raw in _stream(session, raws):
-            gathered += raw + _LINE_END
+            gathered += raw + line_end
             if len(gathered) >= _BLOCK_BYTES:
                 yield bytes(gathered)
                 gathered.clear()

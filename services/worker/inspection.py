@@ -25,13 +25,17 @@ from services.worker.settings import WorkerSettings
 
 @dataclass(frozen=True)
 class Inspected:
-    """A source that can be loaded: what it is and which chunks it is cut into."""
+    """A source that can be loaded: what it is and which chunks it is cut into.
+
+    `encoding` is that of its format, with the byte order that its start tells.
+    """
 
     path: Path
     identity: SourceIdentity
     fingerprint: str
     table: TargetTable
     header: tuple[str, ...]
+    encoding: str
     boundaries: list[Boundary]
 
 
@@ -71,7 +75,8 @@ class Inspector:
         table = check_target(connection, definition.table, mode=definition.mode, key=definition.key)
         header = self._read_header(path)
         match_header(header.cells, table, definition.columns, key=definition.key)
-        return Inspected(path, seen, content, table, header.cells, self._cut(path, seen, header))
+        boundaries = self._cut(path, seen, header)
+        return Inspected(path, seen, content, table, header.cells, header.encoding, boundaries)
 
     def _settle(self, path: Path, seen: SourceIdentity) -> None:
         """Look at a young file again once it is old enough."""
@@ -102,7 +107,7 @@ class Inspector:
             stream.skip(header.byte_end)
             return find_boundaries(
                 stream,
-                definition.format,
+                definition.format.model_copy(update={"encoding": header.encoding}),
                 self._settings.chunk_bytes,
                 first_line=header.next_line,
                 first_offset=header.byte_end,

@@ -171,6 +171,9 @@ def _write_plan(session: Session, job_id: UUID, inspected: Inspected) -> list[in
     job.bytes_total = inspected.identity.size
     job.source_mtime_ns = inspected.identity.mtime_ns
     job.header = list(inspected.header)
+    # Of UTF-16, later chunks and replays cannot see the mark that tells the byte order.
+    dialect = {**job.definition.get("format", {}), "encoding": inspected.encoding}
+    job.definition = {**job.definition, "format": dialect}
     job.chunks_in_order = inspected.table.has_order_dependent_constraints
     job.next_attempt_at = None
     earlier = find_unfinished_twin(session, job)

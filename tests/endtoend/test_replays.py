@@ -72,6 +72,31 @@ def test_rows_are_replayed_as_they_are_when_the_table_takes_them_now(system: Sys
     assert system.count(table) == 4
 
 
+def test_rows_of_a_utf_16_file_are_replayed_in_its_byte_order(system: System) -> None:
+    """Neither the failed rows nor the replay have the mark that told the order; the job remembers it."""
+    table = system.make_table("wide")
+    path = system.incoming / "wide.csv"
+    _write(path, good=3, bad=2, line=BAD.replace("lamp", "ламπ漢😀"))
+    path.write_bytes(("\ufeff" + path.read_text(encoding="utf-8")).encode("utf-16-be"))
+    with system.client as client:
+        first = _load(system, client, "wide", format={"encoding": "utf-16"})
+        as_they_are = system.wait_over(client.replay(first["id"]))
+        exported = client.get(f"/v1/jobs/{first['id']}/failed-rows", format="source").content
+        corrected = system.folder / "wide.csv"
+        corrected.write_bytes(
+            exported.decode("utf-16-be").replace("cheap", "1.99").encode("utf-16-be")
+        )
+        mended = system.wait_over(client.replay(first["id"], corrected))
+        [shown, _] = client.get(f"/v1/jobs/{first['id']}/failed-rows").json()["items"]
+
+    assert (first["rows_loaded"], first["rows_rejected"]) == (3, 2)
+    assert as_they_are["rows_rejected"] == 2
+    assert (mended["state"], mended["rows_loaded"]) == ("succeeded", 2)
+    assert shown["raw"] == BAD.format("BAD-0").replace("lamp", "ламπ漢😀")
+    assert shown["byte_offset"] == 2 * len("\ufeff" + HEADER + "\n")
+    assert system.count(table) == 5
+
+
 @pytest.mark.parametrize("mode", ["replace", "upsert"])
 def test_a_replay_leaves_the_other_rows_where_they_are(system: System, mode: str) -> None:
     """Into a table that is replaced each day, the corrected rows are added."""

@@ -3,7 +3,9 @@
 The tests compare `libs.common.records` with it, and the loader's oracle reads files through it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from libs.common.datasets import FileFormat
 from libs.common.states import ErrorCode
@@ -25,38 +27,94 @@ class ReferenceRecord:
 def reference_split(
     data: bytes, dialect: FileFormat, *, width: int | None, cap: int, first_line: int = 1
 ) -> list[ReferenceRecord]:
-    """Return the records of `data`, which holds no byte order mark."""
+    """Return the records of `data`, which holds no byte order mark.
+
+    UTF-16 is read two bytes at a time; the cap counts what a record would be in UTF-8.
+    """
+    file = Stored(data, dialect.encoding)
+    units = file.units
     records = []
     position, line = 0, first_line
-    while position < len(data):
+    while position < len(units):
         start, start_line = position, line
-        end, cells, damaged = _scan(data, start, dialect)
+        end, cells, damaged = _scan(file, start, dialect)
         code = ErrorCode.MALFORMED_QUOTE if damaged else None
-        if end - start > cap:
-            end, code = _line_end(data, start + cap), ErrorCode.LINE_TOO_LONG
-        position = _behind_line_end(data, end)
-        line += _count_line_ends(data[start:position])
+        capped = end
+        if file.measure(start, end) > cap:
+            capped = file.reach(start, cap)
+            end, code = _line_end(units, file.pass_by(start, cap)), ErrorCode.LINE_TOO_LONG
+        position = _behind_line_end(units, end)
+        line += _count_line_ends(units[start:position])
         if end > start:
-            raw = data[start:end][:cap]
-            records.append(_judge(start_line, start, raw, cells, code, dialect, width))
+            raw = file.cut(start, capped)
+            place = min(start * file.unit, len(data))
+            records.append(_judge(start_line, place, raw, cells, code, dialect, width))
     return records
 
 
+class Stored:
+    """The bytes of a file as numbers, one for each unit of its encoding; half a unit at the end is -1."""
+
+    def __init__(self, data: bytes, encoding: str) -> None:
+        """Take the bytes apart."""
+        self._data = data
+        self.encoding = {"utf-16": "utf-16-le"}.get(encoding, encoding)
+        self.unit = 2 if self.encoding.startswith("utf-16") else 1
+        order: Literal["little", "big"] = "little" if self.encoding.endswith("le") else "big"
+        pieces = (data[at : at + self.unit] for at in range(0, len(data), self.unit))
+        self.units = [
+            int.from_bytes(piece, order) if len(piece) == self.unit else -1 for piece in pieces
+        ]
+
+    def cut(self, start: int, end: int) -> bytes:
+        """Return the bytes of units."""
+        return self._data[start * self.unit : end * self.unit]
+
+    def measure(self, start: int, end: int) -> int:
+        """Return how long a record is: in bytes, or as UTF-8, in which half a unit counts three."""
+        if self.unit == 1:
+            return end - start
+        odd = end > start and self.units[end - 1] < 0
+        text = self.cut(start, end - odd).decode(self.encoding, "surrogatepass")
+        return len(text.encode("utf-8", "surrogatepass")) + 3 * odd
+
+    def reach(self, start: int, cap: int) -> int:
+        """Return the end of the whole characters within the cap."""
+        return self._seek(start, cap, 0)
+
+    def pass_by(self, start: int, cap: int) -> int:
+        """Return the first unit that stands at the cap or beyond."""
+        return self._seek(start, cap, 1)
+
+    def _seek(self, start: int, cap: int, beyond: int) -> int:
+        if self.unit == 1:
+            return min(start + cap, len(self.units))
+        end = start
+        while end < len(self.units):
+            is_pair = 0xD800 <= self.units[end] < 0xDC00 and end + 1 < len(self.units)
+            is_pair = is_pair and 0xDC00 <= self.units[end + 1] < 0xE000
+            after = end + (2 if is_pair else 1)
+            if self.measure(start, end) >= cap or (not beyond and self.measure(start, after) > cap):
+                break
+            end = after
+        return end
+
+
 def _scan(
-    data: bytes, start: int, dialect: FileFormat
+    file: Stored, start: int, dialect: FileFormat
 ) -> tuple[int, list[tuple[bytes, bool]], bool]:
     """Return where the record ends, its cells as (bytes, was quoted), and whether it is damaged."""
     quote, delimiter = ord(dialect.quote), ord(dialect.delimiter)
     cells: list[tuple[bytes, bool]] = []
-    cell, state = bytearray(), "cell-start"
+    data, cell, state = file.units, bytearray(), "cell-start"
     position = start
     while position < len(data):
         byte = data[position]
         if state == "quoted":
             if byte != quote:
-                cell.append(byte)
+                cell += file.cut(position, position + 1)
             elif position + 1 < len(data) and data[position + 1] == quote:
-                cell.append(quote)
+                cell += file.cut(position, position + 1)
                 position += 1
             else:
                 state = "closed"
@@ -70,7 +128,7 @@ def _scan(
         elif byte == quote or state == "closed":
             return _line_end(data, position), [], True
         else:
-            cell.append(byte)
+            cell += file.cut(position, position + 1)
             state = "plain"
         position += 1
     cells.append((bytes(cell), state == "closed"))
@@ -89,9 +147,10 @@ def _judge(
     """Decode the cells and look for the faults that a record can have."""
     if code is not None:
         return ReferenceRecord(line, offset, raw, None, code)
+    encoding = {"utf-16": "utf-16-le"}.get(dialect.encoding, dialect.encoding)
     try:
-        whole = raw.decode(dialect.encoding)
-        texts = [(cell.decode(dialect.encoding), was_quoted) for cell, was_quoted in cells]
+        whole = raw.decode(encoding)
+        texts = [(cell.decode(encoding), was_quoted) for cell, was_quoted in cells]
     except UnicodeDecodeError:
         return ReferenceRecord(line, offset, raw, None, ErrorCode.ENCODING_ERROR)
     if "\0" in whole:
@@ -106,21 +165,21 @@ def _judge(
     return ReferenceRecord(line, offset, raw, values, None)
 
 
-def _line_end(data: bytes, position: int) -> int:
+def _line_end(data: Sequence[int], position: int) -> int:
     """Return where the next line end at or after `position` begins, or the end of the data."""
     while position < len(data) and data[position] not in (CR, LF):
         position += 1
     return position
 
 
-def _behind_line_end(data: bytes, position: int) -> int:
+def _behind_line_end(data: Sequence[int], position: int) -> int:
     """Step over one LF, CRLF or CR."""
-    if data[position : position + 2] == b"\r\n":
+    if list(data[position : position + 2]) == [CR, LF]:
         return position + 2
     return min(position + 1, len(data))
 
 
-def _count_line_ends(data: bytes) -> int:
+def _count_line_ends(data: Sequence[int]) -> int:
     """Count LF, CRLF and CR, each as one."""
     count, position = 0, 0
     while position < len(data):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.testing import Totals, count_results
+from tools.testing import Totals, count_results, noted_properties
 
 _REPORT = '<testsuites><testsuite tests="{}" failures="{}" errors="{}" skipped="{}"/></testsuites>'
 
@@ -23,6 +23,15 @@ def test_no_report_counts_nothing(tmp_path: Path) -> None:
     totals = count_results(tmp_path / "absent")
 
     assert totals == Totals(passed=0, failed=0, skipped=0)
+
+
+def test_what_a_test_noted_is_told_though_it_passed(tmp_path: Path) -> None:
+    (tmp_path / "one.xml").write_text(
+        '<testsuites><testsuite><testcase name="by chance"><properties><property name="random seed" value="7"/>'
+        "</properties></testcase></testsuite></testsuites>"
+    )
+
+    assert noted_properties(tmp_path) == ["by chance: random seed 7"]
 
 
 @pytest.mark.parametrize(

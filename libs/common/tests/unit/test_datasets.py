@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -23,7 +23,7 @@ def test_encodings_in_which_ascii_is_itself_are_accepted(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["utf-16", "utf-32", "utf-7", "shift_jis", "gb18030", "cp037", "iso2022_jp", "rot13", "x"],
+    ["utf-32", "utf-32-le", "utf-7", "shift_jis", "gb18030", "cp037", "iso2022_jp", "rot13", "x"],
 )
 def test_encodings_that_cannot_be_split_by_bytes_are_refused(name: str) -> None:
     with pytest.raises(ValidationError, match="encoding"):
@@ -73,6 +73,7 @@ MOMENTS = st.integers(0, 4 * 366 * 24 * 60).map(
 )
 
 
+@settings(deadline=None)  # cron expressions that are rarely due take long to walk through
 @given(
     cron=st.sampled_from(CRONS),
     zone=st.sampled_from(ZONES),

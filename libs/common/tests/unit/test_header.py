@@ -38,6 +38,7 @@ TABLE = TargetTable(
     constraint_columns={},
     referenced_columns=frozenset(),
     is_partitioned=False,
+    tables_changed_by_deletes=(),
     has_unique_index=False,
     references_itself=False,
     has_user_triggers=False,
@@ -66,7 +67,28 @@ TABLE = TargetTable(
             id="null",
         ),
         pytest.param(
-            b"\xe4,b\n", FileFormat(encoding="latin-1"), Header(("ä", "b"), 4, 2), id="latin-1"
+            b"\xe4,b\n",
+            FileFormat(encoding="latin-1"),
+            Header(("ä", "b"), 4, 2, "iso8859-1"),
+            id="latin-1",
+        ),
+        pytest.param(
+            "\ufeffä,b\r\n".encode("utf-16-be"),
+            FileFormat(encoding="utf-16"),
+            Header(("ä", "b"), 12, 2, "utf-16-be"),
+            id="mark-of-the-big-order",
+        ),
+        pytest.param(
+            "\n漢,b\n".encode("utf-16-le"),
+            FileFormat(encoding="utf-16"),
+            Header(("漢", "b"), 10, 3, "utf-16-le"),
+            id="no-mark-is-the-little-order",
+        ),
+        pytest.param(
+            "\ufeffa\n".encode("utf-16-le"),
+            FileFormat(encoding="utf-16-be"),
+            Header(("a",), 6, 2, "utf-16-le"),
+            id="mark-wins",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """The splitter agrees with a slow reference on every file, however the stream is cut."""
 
 import io
+import tracemalloc
 
 import pytest
 from hypothesis import example, given, settings
@@ -18,6 +19,8 @@ DIALECTS = [
     FileFormat(delimiter="\t", encoding="latin-1"),
     FileFormat(delimiter="|", encoding="cp1252", null="\\N"),
     FileFormat(delimiter="^", quote="]", encoding="utf-8", null="é"),
+    FileFormat(encoding="utf-16-le"),
+    FileFormat(delimiter="\t", encoding="utf-16-be", null="NULL"),
 ]
 PIECES = [
     b",",
@@ -48,7 +51,25 @@ PIECES += [
     b'"x\ny"',
     b"long" * 4,
 ]
-FILES = st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join)
+BYTES = st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join)
+# Letters whose bytes look like delimiters and line ends, halves of pairs, and half a unit at the end.
+WIDE_PIECES = [piece.decode("latin-1") for piece in PIECES] + [
+    "\u0a0d",
+    "\u0d0a",
+    "ঢ",
+    "\u2c00",
+    "漢",
+    "😀",
+]
+WIDE_PIECES += ["\ud83d", "\ude00", "\ud83d\ud83d"]
+WIDE_TEXTS = st.lists(st.sampled_from(WIDE_PIECES), max_size=40).map("".join)
+WIDE_FILES = st.builds(
+    lambda text, encoding, odd: text.encode(encoding, "surrogatepass") + odd,
+    WIDE_TEXTS,
+    st.sampled_from(["utf-16-le", "utf-16-be"]),
+    st.sampled_from([b"", b"", b"\n", b"\xd8"]),
+)
+FILES = BYTES | WIDE_FILES
 
 
 class Trickle:
@@ -186,22 +207,85 @@ def test_a_quote_that_never_closes_in_a_long_file_fails_one_record_and_the_rest_
     assert records[1].line_number == data[: records[1].byte_offset].count(b"\n") + 1
 
 
-def test_an_endless_record_is_skipped_in_bounded_memory() -> None:
+@pytest.mark.parametrize(("encoding", "size"), [("utf-8", 100 << 20), ("utf-16-le", 30 << 20)])
+def test_an_endless_record_is_skipped_in_bounded_memory(encoding: str, size: int) -> None:
     class Endless:
-        """200 MB of one line, made as it is read; it remembers the largest read."""
+        """One long line, made as it is read; it remembers the largest read."""
 
-        left, largest = 200 << 20, 0
+        left, largest = size, 0
 
         def read(self, size: int, /) -> bytes:
             self.largest = max(self.largest, size)
             size = min(size, self.left)
             self.left -= size
-            return b"x" * size
+            return b"xx" * (size // 2)
 
-    stream = Endless()
-    [[record]] = split(stream, FileFormat(), max_record_bytes=1 << 16, block_bytes=1 << 16)
+    stream, unit = Endless(), len("x".encode(encoding))
+    dialect = FileFormat(encoding=encoding)
+    tracemalloc.start()
+    try:
+        [[record]] = split(stream, dialect, max_record_bytes=1 << 16, block_bytes=1 << 16)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
     assert record.fault is not None
     assert record.fault.code is ErrorCode.LINE_TOO_LONG
-    assert len(record.raw) == 1 << 16
+    assert f"bytes 0 to {size}" in record.fault.message
+    # Two bytes that are one letter of UTF-16 are three bytes of UTF-8.
+    assert len(record.raw) == (1 << 16 if unit == 1 else (1 << 16) // 3 * 2)
     assert stream.largest <= 1 << 18
+    assert peak < 4 << 20
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        pytest.param("1,\ud83dx", "bytes 0x3dd8 at offset 22 are not valid utf-16-le", id="lone"),
+        pytest.param("é,\0", "there is a NUL at offset 22;", id="nul"),
+        pytest.param('1,a"b', "the record (bytes 18 to 30) has a quote", id="quote"),
+        pytest.param("漢" * 9, "the record (bytes 18 to 38) is longer than 20 bytes", id="long"),
+        pytest.param("1", "the record has 1 cells, the header has 2", id="ragged"),
+    ],
+)
+def test_damage_of_utf_16_is_told_with_offsets_of_the_file(record: str, message: str) -> None:
+    data = f"1,😀\n\r\n漢\n{record}\n2,x\n".encode("utf-16-le", "surrogatepass")
+
+    found = split_all(
+        data, FileFormat(encoding="utf-16-le"), width=2, max_record_bytes=20, block_bytes=4
+    )
+
+    assert [r.line_number for r in found] == [1, 3, 4, 5]
+    fault = found[2].fault
+    assert fault is not None
+    assert message in fault.message
+    assert found[2].raw == data[18 : 18 + len(record.encode("utf-16-le", "surrogatepass"))][:12]
+    assert found[3].cells == [b"2", b"x"]
+
+
+def test_half_a_unit_at_the_end_fails_the_last_record() -> None:
+    data = "1,a\n2,b".encode("utf-16-be") + b"\0"
+
+    [good, bad] = split_all(data, FileFormat(encoding="utf-16-be"), width=2)
+
+    assert good.cells == [b"1", b"a"]
+    assert (bad.raw, bad.fault and bad.fault.code) == (data[8:], ErrorCode.ENCODING_ERROR)
+    assert bad.fault is not None
+    assert "byte 0x00 at offset 14 is not valid utf-16-be" in bad.fault.message
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    data=WIDE_FILES,
+    dialect=st.sampled_from(DIALECTS[-2:]),
+    block_bytes=st.sampled_from([1, 3, 16, 1 << 20]),
+    step=st.sampled_from([1, 3, 1 << 20]),
+    cap=st.sampled_from([4, 9, 1 << 20]),
+)
+def test_utf_16_agrees_with_the_reference(
+    data: bytes, dialect: FileFormat, block_bytes: int, step: int, cap: int
+) -> None:
+    blocks = split(Trickle(data, step), dialect, max_record_bytes=cap, block_bytes=block_bytes)
+
+    found = [as_reference(record) for block in blocks for record in block]
+    assert found == reference_split(data, dialect, width=None, cap=cap)

@@ -141,7 +141,7 @@ def test_a_table_that_the_loader_may_not_fill_is_refused_with_the_grant(
         ({"unknown": 1}, "body.unknown"),
         ({"format": {"delimiter": ",,"}}, "body.format.delimiter"),
         ({"format": {"quote": ","}}, "body.format"),
-        ({"format": {"encoding": "utf-16"}}, "body.format.encoding"),
+        ({"format": {"encoding": "utf-32"}}, "body.format.encoding"),
         ({"mode": "upsert"}, "body"),
         ({"mode": "replace", "atomic": False}, "body"),
         ({"source": "{day}.csv"}, "body"),

@@ -12,19 +12,26 @@ from services.api.documents import FailedRowDocument, TriggerRequest, render_raw
 
 
 def test_text_is_shown_as_it_is() -> None:
-    assert render_raw("ß;\\x41;\0".encode()) == ("ß;\\x41;\0", None)
+    assert render_raw("ß;\\x41;\0".encode(), "utf-8") == ("ß;\\x41;\0", None)
 
 
 def test_bytes_that_are_not_utf8_are_shown_as_hex_with_base64_beside_them() -> None:
-    text, encoded = render_raw(b"caf\xe9,\xff\xc3")
+    text, encoded = render_raw(b"caf\xe9,\xff\xc3", "utf-8")
 
     assert text == "caf\\xe9,\\xff\\xc3"
     assert encoded == base64.b64encode(b"caf\xe9,\xff\xc3").decode()
 
 
-@given(st.binary())
-def test_no_byte_of_a_raw_record_is_lost(raw: bytes) -> None:
-    text, encoded = render_raw(raw)
+def test_utf_16_is_shown_as_text_with_base64_beside_it() -> None:
+    raw = "ß,漢😀".encode("utf-16-be")
+
+    assert render_raw(raw, "utf-16-be") == ("ß,漢😀", base64.b64encode(raw).decode())
+    assert render_raw(b"a\0\x3d\xd8b\0x", "utf-16-le")[0] == "a\\x3d\\xd8b\\x78"
+
+
+@given(st.binary(), st.sampled_from(["utf-8", "latin-1", "utf-16", "utf-16-be"]))
+def test_no_byte_of_a_raw_record_is_lost(raw: bytes, encoding: str) -> None:
+    text, encoded = render_raw(raw, encoding)
 
     assert raw == (text.encode() if encoded is None else base64.b64decode(encoded))
 
@@ -42,7 +49,7 @@ def test_a_failed_row_names_base64_only_when_it_is_needed(raw: bytes, *, has_bas
         sqlstate=None,
         message="m",
     )
-    shown = FailedRowDocument.of(row).model_dump()
+    shown = FailedRowDocument.of(row, "utf-8").model_dump()
 
     assert ("raw_base64" in shown) is has_base64
     assert {"column", "sqlstate"} <= shown.keys()

@@ -10,7 +10,13 @@ from libs.common.datasets import FileFormat
 from libs.common.header import read_header
 from services.api.source_form import write_header
 
-DIALECTS = [FileFormat(), FileFormat(delimiter=";", quote="'"), FileFormat(delimiter="\t")]
+DIALECTS = [
+    FileFormat(),
+    FileFormat(delimiter=";", quote="'"),
+    FileFormat(delimiter="\t"),
+    FileFormat(encoding="utf-16"),
+    FileFormat(encoding="utf-16-be"),
+]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

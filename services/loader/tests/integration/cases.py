@@ -22,7 +22,7 @@ class Case:
     """One file and its table; `options` go into the dataset's definition.
 
     `key` None runs the case for append only; `hidden` columns hold sequence numbers, of which only the order
-    counts; `seed` fills the table before.
+    counts; `seed` fills the table before, and so do `rows_before`, as far as they fit; `modes` are the ways to load it, of which `chunks` is append cut into small ones.
     """
 
     name: str
@@ -32,6 +32,8 @@ class Case:
     options: dict[str, Any] = field(default_factory=dict)
     seed: str = ""
     hidden: str | None = None
+    rows_before: list[str] = field(default_factory=list)
+    modes: tuple[str, ...] = ("append", "chunks", "upsert", "replace")
 
 
 def items(name: str, *lines: bytes, **more: Any) -> Case:
@@ -41,14 +43,14 @@ def items(name: str, *lines: bytes, **more: Any) -> Case:
 
 def pairs(name: str, data: bytes, **more: Any) -> Case:
     """Make a case of the two-column table; the header is added."""
-    return Case(name, b"id,v\n" + data, **more)
+    return Case(name, b"id,v\n" + data, modes=("append", "chunks", "upsert"), **more)
 
 
 def one(name: str, column: str, *cells: bytes, **more: Any) -> Case:
     """Make a case of one interesting column beside a running number."""
     data = b"id,v\n" + b"".join(b"%d,%b\n" % (i, cell) for i, cell in enumerate(cells))
     table = f"CREATE TABLE feed.{{t}} (id int PRIMARY KEY, v {column})"
-    return Case(name, data, table, **more)
+    return Case(name, data, table, modes=("append", "upsert"), **more)
 
 
 def dialect(**options: Any) -> dict[str, Any]:
@@ -150,6 +152,9 @@ CASES = [
     pairs("letters beyond the basic plane", "1,😀é漢\n2,\u2028\u0085\n".encode()),
     pairs("ragged", b"1\n2,b,c\n3,c\n,\n4,\n5,d,\n"),
     pairs("copy's end mark", b"1,a\n\\.\n2,\\.\n3,b\n"),
+    pairs("only copy's end mark", b"\\.\n1,a\n\\.\r\n\\."),
+    Case("blank lines before a quoted header", b'\n\r\n"id","v"\r\n1,a\n2,b'),
+    pairs("ragged and quoted at once", b'1,"a"\n"2"\n3,"b",c\n"4","d"\n"5",\n'),
     pairs("backslashes", b"1,\\\n2,\\N\n3,\\\\\n4,\\n\n5,a\\\n6,\\x41\n7,\\,\n"),
     pairs("tabs", b"1,\ta\t\n2,\t\n\t3,b\n"),
     pairs("spaces are data", b" 1 , a \n2,  \n3, b\n"),
@@ -202,6 +207,45 @@ CASES = [
         "null string the encoding lacks",
         b"id,v\n1,?\n2,\n",
         options=dialect(null="漢", encoding="latin-1"),
+    ),
+    Case(
+        "utf-16 with a mark",
+        '\ufeffid,v\r\n1,"a\r\nb"\r\nx,ਊ\r\n\r\n2,漢😀\r3,\n4,"a"b\n5,c,d\n6,\0\n"7","é"'.encode(
+            "utf-16-le"
+        ),
+        options=dialect(encoding="utf-16"),
+    ),
+    Case(
+        "utf-16 of the big order, torn pairs and half a unit",
+        "id\tv\n1\t\ud83d\n2\t\ude00\ud83d\n3\t\u0d0a\u2c00\nx\tb\n4\t".encode(
+            "utf-16-be", "surrogatepass"
+        )
+        + b"\x00",
+        options=dialect(encoding="utf-16-be", delimiter="\t"),
+    ),
+    Case(
+        "utf-16 with records above the cap and a quote that never closes",
+        ("id,v\n1,a\n2," + "漢" * 600 + '\n3,c\n4,"' + "ö\n" * 900 + "9,z\n").encode("utf-16-le"),
+        options=dialect(encoding="utf-16-le"),
+    ),
+    Case(
+        "gzip of many members and padding",
+        gzip.compress(b"id,v\n1,")
+        + gzip.compress(b"a\n2,")
+        + gzip.compress(b"")
+        + gzip.compress(b"b\nx,c\n")
+        + bytes(99),
+    ),
+    Case(
+        "zstd of many frames, one to be skipped",
+        zstandard.compress(b"id,v\n1,")
+        + b"\x50\x2a\x4d\x18\x03\0\0\0abc"
+        + zstandard.compress(b"a\n2,b\nx,c\n"),
+    ),
+    Case(
+        "utf-16 in gzip",
+        gzip.compress("id,v\n1,ä\nx,c\n".encode("utf-16-le")),
+        options=dialect(encoding="utf-16"),
     ),
     Case("gzip", gzip.compress(b"id,v\n1,a\n2,\nx,c\n")),
     Case("zstd", zstandard.compress(b"id,v\n1,a\n2,\nx,c\n" + MANY)),
@@ -402,7 +446,12 @@ CASES = [
         DEFERRED,
     ),
     Case("a table that refers to itself", b"id,v\n1,2\n2,2\n3,1\n4,2\n", SELF),
-    Case("a table that others refer to", b"id,v\n1,11\n2,10\n3,30\n2,20\n", REFERENCED),
+    Case(
+        "a table that others refer to",
+        b"id,v\n1,11\n2,10\n3,30\n2,20\n",
+        REFERENCED,
+        modes=("append", "chunks", "upsert"),
+    ),
     Case("partitions", b"id,v\n1,a\n11,b\n12,no\n25,c\n,d\n1,e\n", PARTITIONED),
     Case("generated columns and defaults", b"id,v\n1,4\n2,0\n3,\n4,7\n", GENERATED),
     Case("a default is no value for null", b"id,v,n\n1,4,\n2,5,1\n", GENERATED),

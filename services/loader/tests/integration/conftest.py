@@ -11,9 +11,12 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection as Connection
 
+from libs.common.boundaries import find_boundaries
 from libs.common.datasets import DatasetDefinition
+from libs.common.frames import MAX_RECORD_BYTES
+from libs.common.header import read_header
 from libs.common.ids import uuid7
-from libs.common.sources import identity
+from libs.common.sources import SourceLimits, identity, open_source
 from libs.common.testing.databases import ScratchDatabase
 from services.loader.chunk import ChunkLoader, Outcome
 from services.loader.settings import LoaderSettings
@@ -86,6 +89,32 @@ class LoadBench:
                 line,
             )
         return job_id
+
+    def plan(
+        self,
+        data: bytes,
+        definition: DatasetDefinition,
+        chunk_bytes: int,
+        max_record_bytes: int = MAX_RECORD_BYTES,
+    ) -> list[tuple[int, int | None, int]]:
+        """Cut a file into chunks as the worker does: as (byte_start, byte_end, first_line)."""
+        path = self.folder / "planned.csv"
+        path.write_bytes(data)
+        limits, dialect = SourceLimits.from_settings(self.settings()), definition.format
+        with open_source(path, dialect.compression, limits) as stream:
+            header = read_header(stream, dialect, max_record_bytes=max_record_bytes)
+        with open_source(path, dialect.compression, limits) as stream:
+            stream.skip(header.byte_end)
+            starts = find_boundaries(
+                stream,
+                dialect,
+                chunk_bytes,
+                first_line=header.next_line,
+                first_offset=header.byte_end,
+                max_record_bytes=max_record_bytes,
+            )
+        ends = [*(start.byte_offset for start in starts[1:]), None]
+        return [(s.byte_offset, end, s.line_number) for s, end in zip(starts, ends, strict=True)]
 
     def load(self, data: bytes, definition: DatasetDefinition, **changes: Any) -> UUID:
         """Make a job of one chunk and load it."""

@@ -6,6 +6,7 @@ psycopg2 and decides by itself which SQLSTATE means what. Slow on purpose.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import psycopg2
 from psycopg2 import sql
@@ -13,6 +14,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from libs.common.datasets import DatasetDefinition
+from libs.common.states import LoadMode
 from libs.common.testing.reference_splitter import ReferenceRecord, reference_split
 
 CODES = {
@@ -29,16 +31,26 @@ CODES = {
 }
 
 
+ORDERED = {"utf-16": "utf-16-le"}
+MARKS = {
+    name: "\ufeff".encode(ORDERED.get(name, name))
+    for name in ("utf-8", "utf-16", "utf-16-le", "utf-16-be")
+}
+CONVERSIONS = {"type-error", "out-of-range", "value-too-long"}
+
+
 @dataclass(frozen=True)
 class Refusal:
-    """What a failed row must say: place, bytes, code, and what Postgres said."""
+    """What a failed row must say: place, bytes, code, what Postgres said, and which column is at fault."""
 
     line_number: int
     byte_offset: int
     raw: bytes
+    stage: str
     error_code: str
     sqlstate: str | None
     message: str | None
+    column: str | None
 
 
 @dataclass
@@ -65,9 +77,11 @@ def judge_file(
     verdict, keys = Verdict(), set[tuple[str | None, ...]]()
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        statement = _statement(cursor, table, columns, definition.key)
+        if definition.mode is LoadMode.REPLACE:
+            cursor.execute(f"DELETE FROM feed.{table}")
+        judge = _Judge(cursor, table, columns, definition.key)
         for record in records:
-            refusal, written = _judge(cursor, statement, record, offset)
+            refusal, written = judge.judge(record, offset)
             if refusal is not None:
                 verdict.refusals.append(refusal)
                 continue
@@ -78,27 +92,87 @@ def judge_file(
     return verdict
 
 
-def _judge(
-    cursor: Cursor, statement: str, record: ReferenceRecord, offset: int
-) -> tuple[Refusal | None, tuple[str | None, ...] | None]:
-    """Insert one record under a savepoint; return its refusal, or the key that was written."""
-    place = (record.line_number, record.byte_offset + offset, record.raw)
-    if record.cells is None:
-        assert record.code is not None
-        return Refusal(*place, record.code.value, None, None), None
-    cursor.execute("SAVEPOINT one")
-    try:
-        cursor.execute(statement, [tuple(record.cells)])
-    except psycopg2.Error as exc:
-        cursor.execute("ROLLBACK TO SAVEPOINT one")
-        state = exc.pgcode or ""
-        if state[:2] not in {"22", "23"} and state not in {"P0001", "54000", "54001"}:
-            raise
-        code = CODES.get(state, "other")
-        return Refusal(*place, code, state, exc.diag.message_primary), None
-    if cursor.rowcount == 0:
-        return Refusal(*place, "suppressed", None, None), None
-    return None, cursor.fetchone() if cursor.description else None
+class _Judge:
+    """Inserts one record after the other into one table."""
+
+    def __init__(
+        self, cursor: Cursor, table: str, columns: Sequence[str], key: Sequence[str]
+    ) -> None:
+        self._cursor = cursor
+        self._table = table
+        self._columns = columns
+        self._statement = _statement(cursor, table, columns, key)
+        # Its columns have the table's types, and nothing else refuses a value there.
+        names = sql.SQL(", ").join(map(sql.Identifier, columns))
+        cursor.execute(
+            sql.SQL(
+                "CREATE TEMP TABLE bare ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA"
+            ).format(names, sql.Identifier("feed", table))
+        )
+
+    def judge(
+        self, record: ReferenceRecord, offset: int
+    ) -> tuple[Refusal | None, tuple[str | None, ...] | None]:
+        """Insert one record under a savepoint; return its refusal, or the key that was written."""
+        place = (record.line_number, record.byte_offset + offset, record.raw)
+        cursor = self._cursor
+        if record.cells is None:
+            assert record.code is not None
+            return Refusal(*place, "parse", record.code.value, None, None, None), None
+        error = self._try(self._statement, [tuple(record.cells)])
+        if error is not None:
+            state, said = error.pgcode or "", error.diag
+            code = CODES.get(state, "other")
+            stage = "convert" if code in CONVERSIONS else "constraint"
+            message = ": ".join(filter(None, (said.message_primary, said.message_detail)))
+            return Refusal(*place, stage, code, state, message, self._blame(record, error)), None
+        if cursor.rowcount == 0:
+            return Refusal(*place, "constraint", "suppressed", None, None, None), None
+        return None, cursor.fetchone() if cursor.description else None
+
+    def _try(self, statement: str, parameters: list[object]) -> psycopg2.Error | None:
+        """Run a statement under a savepoint; return the error that concerns the row, if there is one."""
+        self._cursor.execute("SAVEPOINT one")
+        try:
+            self._cursor.execute(statement, parameters)
+        except psycopg2.Error as exc:
+            self._cursor.execute("ROLLBACK TO SAVEPOINT one")
+            state = exc.pgcode or ""
+            if state[:2] not in {"22", "23"} and state not in {"P0001", "54000", "54001"}:
+                raise
+            return exc
+        return None
+
+    def _blame(self, record: ReferenceRecord, error: psycopg2.Error) -> str | None:
+        """Return the column that Postgres names, that the constraint is about, or whose cell alone is refused so."""
+        if error.diag.column_name:
+            return error.diag.column_name
+        if error.diag.constraint_name:
+            return self._column_of(error.diag.constraint_name)
+        if (error.pgcode or "")[:2] != "22":
+            return None
+        for name, cell in zip(self._columns, record.cells or (), strict=True):
+            insert = sql.SQL("INSERT INTO bare ({}) VALUES (%s)").format(sql.Identifier(name))
+            again = self._try(
+                insert.as_string(self._cursor).replace("%", "%%", name.count("%")), [cell]
+            )
+            said = again and (again.pgcode, again.diag.message_primary)
+            if said == (error.pgcode, error.diag.message_primary):
+                return name
+        return None
+
+    def _column_of(self, constraint: str) -> str | None:
+        """Return the only column of a constraint or unique index of the table."""
+        self._cursor.execute(
+            "SELECT a.attname FROM pg_attribute AS a WHERE attrelid = %(table)s::regclass AND ("
+            " ARRAY[attnum] = (SELECT conkey FROM pg_constraint"
+            "  WHERE conrelid = attrelid AND conname = %(name)s)"
+            " OR attnum = (SELECT indkey[0] FROM pg_index WHERE indrelid = attrelid AND indisunique"
+            "  AND indnatts = 1 AND indexrelid::regclass = to_regclass('feed.' || quote_ident(%(name)s))))",
+            {"table": f"feed.{self._table}", "name": constraint},
+        )
+        row = self._cursor.fetchone()
+        return row[0] if row else None
 
 
 def _statement(cursor: Cursor, table: str, columns: Sequence[str], key: Sequence[str]) -> str:
@@ -127,12 +201,18 @@ def _read_header(
     data: bytes, definition: DatasetDefinition, cap: int
 ) -> tuple[list[str], bytes, int, int]:
     """Return the columns, the bytes after the header, their offset and their first line."""
-    start = 3 if definition.format.encoding == "utf-8" and data[:3] == b"\xef\xbb\xbf" else 0
-    plain = definition.format.model_copy(update={"null": "\0"})
+    dialect = definition.format
+    mark = MARKS.get(dialect.encoding, b"")
+    start = len(mark) if data.startswith(mark) else 0
+    plain = dialect.model_copy(update={"null": "\0"})
     header = reference_split(data[start:], plain, width=None, cap=cap)[0]
     assert header.cells is not None
     columns = [definition.columns.get(cell or "", cell or "") for cell in header.cells]
     end = start + header.byte_offset + len(header.raw)
-    end += 2 if data[end : end + 2] == b"\r\n" else 1
-    head = data[start:end].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return columns, data[end:], end, head.count(b"\n") + 1
+    encoding = ORDERED.get(dialect.encoding, dialect.encoding)
+    cr, lf = "\r".encode(encoding), "\n".encode(encoding)
+    unit = len(lf)
+    end += 2 * unit if data[end : end + 2 * unit] == cr + lf else unit
+    head = [data[at : at + unit] for at in range(start, end, unit)]
+    crlfs = sum(pair == (cr, lf) for pair in pairwise(head))
+    return columns, data[end:], end, head.count(cr) + head.count(lf) - crlfs + 1

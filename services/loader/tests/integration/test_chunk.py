@@ -11,6 +11,7 @@ from uuid import UUID
 
 import psycopg2
 import pytest
+import zstandard
 from psycopg2.extensions import connection as Connection
 
 from libs.common.boundaries import find_boundaries
@@ -183,9 +184,12 @@ def test_a_source_that_changes_during_the_load_publishes_nothing(bench: LoadBenc
     assert bench.failed_rows(job_id) == []
 
 
-def test_a_cancelled_job_stops_its_load_at_once(bench: LoadBench) -> None:
+@pytest.mark.parametrize(
+    "mode", [{}, {"mode": "upsert", "key": ["id"]}, {"mode": "replace"}], ids=str
+)
+def test_a_cancelled_job_stops_its_load_at_once(bench: LoadBench, mode: dict[str, Any]) -> None:
     bench.execute(TABLE)
-    job_id = bench.add_job(DATA, PAIRS)
+    job_id = bench.add_job(DATA, pairs(**mode))
 
     with held_up(bench, job_id) as go_on:
         bench.execute("UPDATE adsp.jobs SET cancel_requested_at = now()")
@@ -351,6 +355,20 @@ def test_a_broker_that_is_away_does_not_undo_a_load(bench: LoadBench) -> None:
         pytest.param(b"v\na\n", {}, "header-missing-column", id="missing column"),
         pytest.param(b"id,v,id\n", {}, "header-repeated-column", id="repeated column"),
         pytest.param(gzip.compress(DATA * 99)[:-9], {}, "source-corrupt", id="truncated gzip"),
+        pytest.param(
+            gzip.compress(DATA) + gzip.compress(DATA)[:-1], {}, "source-corrupt", id="second member"
+        ),
+        pytest.param(zstandard.compress(DATA * 99)[:-5], {}, "source-corrupt", id="truncated zstd"),
+        pytest.param(
+            zstandard.compress(DATA) + zstandard.compress(DATA)[:9],
+            {},
+            "source-corrupt",
+            id="second frame",
+        ),
+        pytest.param(gzip.compress(DATA) + b"more", {}, "source-corrupt", id="rubbish behind"),
+        pytest.param(
+            DATA, {"format": {"compression": "zstd"}}, "source-corrupt", id="not compressed"
+        ),
         pytest.param(DATA, {"table": "feed.nowhere"}, "table-missing", id="no table"),
         pytest.param(DATA, {"mode": "upsert", "key": ["v"]}, "key-not-unique", id="no unique key"),
     ],
@@ -363,6 +381,20 @@ def test_what_cannot_be_loaded_fails_with_a_code_and_leaves_no_row(
     job_id = bench.load(data, pairs(**changes))
 
     assert bench.chunk(job_id)["error_code"] == code
+    assert rows(bench) == []
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, zstandard.compress])
+def test_a_source_that_grows_beyond_the_cap_publishes_nothing(
+    bench: LoadBench, compress: Callable[[bytes], bytes]
+) -> None:
+    """Also when its first rows were good, which are found bad only with the last."""
+    bench.execute(TABLE)
+    data = b"id,v\n" + b"".join(b"%d,a\n" % number for number in range(20_000))
+
+    job_id = bench.load(compress(data), PAIRS, max_decompressed_bytes=100_000, block_bytes=5_000)
+
+    assert bench.chunk(job_id)["error_code"] == "source-too-large"
     assert rows(bench) == []
 
 

@@ -65,6 +65,25 @@ def test_plan_cuts_a_dataset_that_is_not_atomic_at_records(bench: Bench) -> None
     assert [chunk.number for chunk in chunks if chunk.published_at] == [0]
 
 
+def test_the_byte_order_of_utf_16_is_noted_for_those_who_cannot_see_the_mark(bench: Bench) -> None:
+    """Chunks begin where a unit does, and the job's own definition names the order."""
+    bench.put_dataset(atomic=False, format={"encoding": "utf-16"})
+    bench.set(chunk_bytes=100)
+    path = bench.write_rows(20)
+    path.write_bytes(("\ufeff" + path.read_text()).encode("utf-16-be"))
+    job = bench.make_job()
+
+    plan(bench.worker, job.id)
+
+    chunks, content = bench.chunks(job), path.read_bytes()
+    assert bench.job(job).parsed_definition().format.encoding == "utf-16-be"
+    assert len(chunks) > 5
+    starts = [chunk.byte_start for chunk in chunks]
+    assert all(content[:start].endswith(b"\0\n") for start in starts)
+    text = [content[:start].decode("utf-16-be") for start in starts]
+    assert [chunk.first_line for chunk in chunks] == [part.count("\n") + 1 for part in text]
+
+
 def test_a_header_alone_is_a_plan(bench: Bench) -> None:
     """A day without rows is a day, not an error."""
     bench.put_dataset()

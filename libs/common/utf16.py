@@ -1,0 +1,132 @@
+"""Read UTF-16 as UTF-8, and tell where in the file each piece of it stands.
+
+    bytes of the file ──Utf8Reader──► UTF-8 ──frames, records──► records ──Ruler──► their places and bytes in the file
+
+What is no UTF-16 comes out as bytes that are no UTF-8 and can be turned back: a lone surrogate as the three bytes
+that it would have, the last byte of an odd number as a byte that never occurs and two more that hold it. So framing
+and splitting need to know one kind of text only, and a record is refused for its own bytes.
+"""
+
+from typing import Protocol
+
+ENCODINGS = frozenset({"utf-16", "utf-16-le", "utf-16-be"})
+_MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+_ODD = 0xFF
+_LOOSE = "surrogatepass"
+
+
+class _ByteStream(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def with_byte_order(encoding: str, start: bytes) -> str:
+    """Return the encoding with its byte order: that of the mark at the start, else the little one, as on Windows.
+
+    A mark of the other order than declared would be no character, so it counts.
+    """
+    if encoding not in ENCODINGS:
+        return encoding
+    return _MARKS.get(start[:2], "utf-16-le" if encoding == "utf-16" else encoding)
+
+
+def mark_of(encoding: str) -> bytes:
+    """Return the byte order mark of an encoding that has its byte order."""
+    return "\ufeff".encode(encoding)
+
+
+class Utf8Reader:
+    """A stream of UTF-16, from one offset to another, as UTF-8.
+
+    `place` turns offsets of what was read, which are counted from `start` too, into those of the file.
+    """
+
+    def __init__(self, stream: _ByteStream, encoding: str, start: int, end: int | None) -> None:
+        """Read a stream that stands at offset `start`, up to `end`."""
+        self._stream = stream
+        self._encoding = with_byte_order(encoding, b"")
+        self._left = None if end is None else end - start
+        self._kept = b""
+        self._ruler = Ruler(b"", start, start, self._encoding)
+
+    def read(self, size: int) -> bytes:
+        """Return about `size` bytes of UTF-8, and none only at the end."""
+        data, at_end = b"", False
+        while not data and not at_end:
+            at_end = not self._fetch(size)
+            data = self._decode(at_end=at_end)
+        self._ruler.add(data)
+        return data
+
+    def place(self, position: int) -> int:
+        """Return where a position of the UTF-8 stands in the file; positions must not go back."""
+        return self._ruler.place(position)
+
+    def _fetch(self, size: int) -> bool:
+        """Read on; tell whether there was anything."""
+        if self._left is not None:
+            size = min(size, self._left)
+        more = self._stream.read(size) if size else b""
+        if self._left is not None:
+            more = more[: self._left]
+            self._left -= len(more)
+        self._kept += more
+        return bool(more)
+
+    def _decode(self, *, at_end: bool) -> bytes:
+        """Return what is whole of the bytes kept; at the end, all of them."""
+        whole = len(self._kept) & ~1
+        if not at_end and whole and self._is_high(self._kept[whole - 2 : whole]):
+            whole -= 2
+        text, self._kept = self._kept[:whole], self._kept[whole:]
+        data = text.decode(self._encoding, _LOOSE).encode("utf-8", _LOOSE)
+        if at_end and self._kept:
+            odd, self._kept = self._kept[0], b""
+            data += bytes((_ODD, 0x80 | odd >> 4, 0x80 | odd & 15))
+        return data
+
+    def _is_high(self, unit: bytes) -> bool:
+        """Tell whether a unit is the first half of a pair."""
+        return unit[self._encoding == "utf-16-le"] & 0xFC == 0xD8
+
+
+class Ruler:
+    """Turns positions in UTF-8, which may grow at its end, into offsets of the file; never goes back."""
+
+    def __init__(self, data: bytes, position: int, offset: int, encoding: str) -> None:
+        """Lay the ruler on `data`, whose first byte has this position and stands at this offset."""
+        self._data = data
+        self._position = position
+        self._offset = offset
+        self._encoding = encoding
+
+    def add(self, data: bytes) -> None:
+        """Make the text longer."""
+        self._data += data
+
+    def place(self, position: int) -> int:
+        """Return the offset of a position, and forget what stands before it."""
+        size = position - self._position
+        self._offset += len(restore(self._data[:size], self._encoding))
+        self._data, self._position = self._data[size:], position
+        return self._offset
+
+
+def restore(data: bytes, encoding: str) -> bytes:
+    """Return the bytes of the file that were read as `data`; a character cut at its end is left out."""
+    text, odd, rest = data.partition(bytes((_ODD,)))
+    stored = _whole_characters(text).decode("utf-8", _LOOSE).encode(encoding, _LOOSE)
+    return (
+        stored + bytes(((rest[0] & 15) << 4 | rest[1] & 15,)) if odd and len(rest) > 1 else stored
+    )
+
+
+def _whole_characters(data: bytes) -> bytes:
+    """Return UTF-8 without a character that is cut at its end."""
+    for back in range(1, min(4, len(data)) + 1):
+        byte = data[-back]
+        if byte >= 0xC0:
+            size = 2 + (byte >= 0xE0) + (byte >= 0xF0)
+            return data if size <= back else data[:-back]
+        if byte < 0x80:
+            return data
+    return data

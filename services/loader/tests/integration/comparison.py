@@ -1,0 +1,212 @@
+"""Load a file by the loader and record by record, and compare everything that the two leave behind."""
+
+import gzip
+from contextlib import closing
+from dataclasses import replace
+from random import Random
+from typing import TypeVar
+from uuid import UUID
+
+import psycopg2
+import zstandard
+
+from libs.common.catalog import read_table
+from libs.common.datasets import DatasetDefinition
+from services.loader.chunk import Outcome
+from services.loader.session import fix_meaning
+from services.loader.tests.integration.cases import Case
+from services.loader.tests.integration.conftest import LoadBench
+from services.loader.tests.integration.generators import CAP, Trial
+from services.loader.tests.integration.oracle import Refusal, Verdict, judge_file
+from services.loader.verdicts import is_row_error
+
+Item = TypeVar("Item")
+_SHOWN = 3
+_CHUNK_BYTES = 25
+
+
+class Difference(AssertionError):
+    """Loader and oracle do not agree."""
+
+
+def require_same(what: str, found: list[Item], expected: list[Item]) -> None:
+    """Raise `Difference` naming what only one of two lists has, or where their order differs."""
+    if found == expected:
+        return
+    extra, missing = (
+        [item for item in one if one.count(item) > other.count(item)]
+        for one, other in ((found, expected), (expected, found))
+    )
+    if not extra and not missing:
+        extra, missing = found, expected
+    raise Difference(f"{what}: the loader has {extra[:_SHOWN]!r}, the oracle {missing[:_SHOWN]!r}")
+
+
+def plain(data: bytes) -> bytes:
+    """Return a file's bytes decompressed."""
+    if data.startswith(b"\x1f\x8b"):
+        return gzip.decompress(data)
+    if data.startswith(b"\x28\xb5\x2f\xfd"):
+        with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
+            return reader.read()
+    return data
+
+
+def make_tables(bench: LoadBench, case: Case) -> None:
+    """Make the table twice, `fast` for the loader and `slow` for the oracle; rows that do not fit are left out."""
+    bench.renew_schema()
+    for name in ("fast", "slow"):
+        bench.execute((case.table + ";" + case.seed).replace("{t}", name))
+        for statement in case.rows_before:
+            try:
+                bench.execute(statement.replace("{t}", name))
+            except psycopg2.DatabaseError as exc:
+                if not is_row_error(exc.pgcode):
+                    raise
+
+
+def definition_of(case: Case, mode: str, table: str) -> DatasetDefinition:
+    """Return the dataset's definition of a case."""
+    key = list(case.key or ()) if mode == "upsert" else []
+    way = {"mode": "append", "atomic": False} if mode == "chunks" else {"mode": mode}
+    return DatasetDefinition.model_validate(
+        {"table": f"feed.{table}", "key": key, **way, **case.options}
+    )
+
+
+def run_oracle(bench: LoadBench, case: Case, definition: DatasetDefinition) -> Verdict:
+    """Load a file into feed.slow record by record, in the loader's session settings."""
+    with closing(psycopg2.connect(bench.database.dsn_for("loader"))) as connection:
+        fix_meaning(connection, definition.time_zone)
+        verdict = judge_file(
+            connection,
+            "slow",
+            plain(case.data),
+            definition,
+            cap=CAP,
+            nulls_are_equal="NULLS NOT DISTINCT" in case.table,
+        )
+        connection.commit()
+    return verdict
+
+
+def contents(
+    bench: LoadBench, table: str, hidden: str | None, *, in_order: bool
+) -> list[tuple[object, ...]]:
+    """Return every row as text with its size as stored; of a hidden column only the order counts, if that."""
+    order = f"rank() OVER (ORDER BY {hidden})" if hidden and in_order else "0"
+    [(columns,)] = bench.execute(
+        "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute"
+        " WHERE attrelid = %s::regclass AND attnum > 0 AND attname IS DISTINCT FROM %s",
+        f"feed.{table}",
+        hidden,
+    )
+    return bench.execute(
+        f"SELECT ROW({columns})::text, pg_column_size(ROW({columns})), {order}"
+        f" FROM feed.{table} ORDER BY 1, 3"
+    )
+
+
+def refusals_on_record(bench: LoadBench, job_id: UUID, *, in_order: bool) -> list[Refusal]:
+    """Return the failed rows of a job as the oracle words them; only records refused by Postgres have its words."""
+    rows = bench.execute(
+        "SELECT line_number, byte_offset, raw, stage, error_code, sqlstate, message, column_name"
+        " FROM adsp.failed_rows WHERE job_id = %s ORDER BY id",
+        str(job_id),
+    )
+    refusals = [
+        Refusal(line, offset, bytes(raw), stage, code, state, message if state else None, column)
+        for line, offset, raw, stage, code, state, message, column in rows
+    ]
+    return refusals if in_order else sorted(refusals, key=lambda refusal: refusal.byte_offset)
+
+
+def as_fast(refusals: list[Refusal], case: Case) -> list[Refusal]:
+    """Return the oracle's refusals with the loader's table in their words."""
+    return [
+        replace(
+            r, message=_comparable(r.message.replace("slow", "fast"), case) if r.message else None
+        )
+        for r in refusals
+    ]
+
+
+def _comparable(message: str, case: Case) -> str:
+    """Leave out of a message what may differ: the numbers that a sequence gave."""
+    return message if case.hidden is None else message.partition(": Failing row contains")[0]
+
+
+def compare_case(bench: LoadBench, case: Case, mode: str, **settings: int) -> None:
+    """Load a case and assert that nothing differs; the mode `chunks` is append in small ones."""
+    chunk_bytes = max(_CHUNK_BYTES, len(plain(case.data)) // 3) if mode == "chunks" else None
+    fast, slow = (definition_of(case, mode, table) for table in ("fast", "slow"))
+    _compare(bench, case, fast, slow, chunk_bytes, settings)
+
+
+def compare_trial(bench: LoadBench, trial: Trial) -> None:
+    """Load a trial, in chunks if it says so, and assert that nothing differs."""
+    fast, slow = (trial.definition(table) for table in ("fast", "slow"))
+    _compare(bench, trial.case, fast, slow, trial.chunk_bytes, trial.settings)
+
+
+def _compare(
+    bench: LoadBench,
+    case: Case,
+    fast: DatasetDefinition,
+    slow: DatasetDefinition,
+    chunk_bytes: int | None,
+    settings: dict[str, int],
+) -> None:
+    """Make the tables, cut the file, and compare.
+
+    Chunks that do not depend on each other come in any order, as loaders side by side finish them.
+    """
+    make_tables(bench, case)
+    chunks: list[tuple[int, int | None, int]] = [(0, None, 1)]
+    if chunk_bytes:
+        chunks = bench.plan(case.data, fast, chunk_bytes, CAP)
+    job_id = bench.add_job(case.data, fast, chunks)
+    numbers = list(range(len(chunks)))
+    if not keeps_order(bench):
+        Random(len(case.data)).shuffle(numbers)
+    assert_same(bench, case, job_id, numbers, settings, slow)
+
+
+def keeps_order(bench: LoadBench) -> bool:
+    """Tell whether records must come in the order of the file."""
+    return read_table(bench.owner, "feed.fast").has_order_dependent_constraints
+
+
+def assert_same(
+    bench: LoadBench,
+    case: Case,
+    job_id: UUID,
+    numbers: list[int],
+    settings: dict[str, int],
+    slow: DatasetDefinition,
+) -> None:
+    """Load a job's chunks, judge its file, and compare rows, failed rows and counts."""
+    loader = bench.loader(max_record_bytes=CAP, **settings)
+    outcomes = [loader.load_chunk(job_id, number) for number in numbers]
+    chunks = [bench.chunk(job_id, number) for number in numbers]
+    faults = [chunk["error_message"] for chunk in chunks if chunk["state"] != "done"]
+    require_same("outcomes", faults or outcomes, [Outcome.LOADED] * len(numbers))
+    verdict = run_oracle(bench, case, slow)
+
+    in_order = len(numbers) == 1
+    found = refusals_on_record(bench, job_id, in_order=in_order)
+    require_same("failed rows", as_fast(found, case), as_fast(verdict.refusals, case))
+    counts_in_order = in_order and keeps_order(bench)
+    fast, slowly = (
+        contents(bench, table, case.hidden, in_order=counts_in_order) for table in ("fast", "slow")
+    )
+    require_same("rows", fast, slowly)
+    names = ("rows_read", "rows_loaded", "rows_rejected", "rows_superseded", "bytes_done")
+    counts = [
+        verdict.accepted + len(verdict.refusals),
+        verdict.accepted - verdict.superseded,
+        len(verdict.refusals),
+        verdict.superseded,
+        len(case.data),
+    ]
+    require_same("counts", [sum(chunk[name] for chunk in chunks) for name in names], counts)

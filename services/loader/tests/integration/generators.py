@@ -1,0 +1,299 @@
+"""Make files by chance, each for a table of `tables`: mostly good rows, as written by many programs, and some bad ones.
+
+A trial is made from its seed alone, so that a seed found by chance can be tried again.
+"""
+
+import gzip
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Any
+
+import zstandard
+
+from libs.common.datasets import DatasetDefinition
+from services.loader.tests.integration.cases import Case
+from services.loader.tests.integration.tables import Column, Shape, make_shape
+
+CAP = 1024
+"""The longest record of all these tests, bytes."""
+Row = list[str | None]
+
+_MOST_CHUNKS = 15
+_DAILY = 0.6
+"""So many files are of the kind that is loaded by columns: where a fast way goes wrong if it does."""
+_ZONES = (
+    "UTC",
+    "UTC",
+    "Europe/Vienna",
+    "America/New_York",
+    "Asia/Kathmandu",
+    "Australia/Lord_Howe",
+)
+_ENCODINGS = ("utf-8",) * 7 + ("latin-1", "cp1252", "utf-16", "utf-16-le", "utf-16-be")
+_BAD_SHARES = (0.0, 0.0, 0.01, 0.02, 0.05, 0.1, 0.3)
+_REPEATED = (0.0, 0.0, 0.01, 0.05, 0.3)
+_DIALECTS: tuple[dict[str, str], ...] = ({},) * 6 + (
+    {"delimiter": ";"},
+    {"delimiter": "\t"},
+    {"delimiter": "|", "quote": "'"},
+    {"delimiter": "^", "quote": "]"},
+)
+_BROKEN_LINES = (
+    *(
+        "",
+        "",
+        ",",
+        "1",
+        '"a"b,c',
+        'a"b,c',
+        "1,2,3,4,5,6,7,8,9,10",
+        "\\.",
+        "\0",
+        "1,\0",
+        "x" * (CAP + 9),
+        '"x\ny"z',
+    ),
+    *(" ", "\ufeff", "'", '"""', "1," + '"' + "y\n" * 600 + '"'),
+)
+_BAD_BYTES = (b"\xff", b"1,\xc3", b"1,\xed\xa0\x80,2", b"\xf4\x90\x80\x80", b"\x81\x8d")
+_LONE_SURROGATE = b"\x3d\xd8"
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How a file is written."""
+
+    dialect: dict[str, str]
+    encoding: str
+    null: str
+    ending: str
+    quoting: float
+    has_mark: bool = False
+    compression: str = "none"
+
+    @property
+    def stored_encoding(self) -> str:
+        """Return the encoding with its byte order."""
+        return "utf-16-le" if self.encoding == "utf-16" else self.encoding
+
+    def line(self, rng: Random, cells: Row) -> bytes:
+        """Return a record with its line end."""
+        delimiter = self.dialect.get("delimiter", ",")
+        text = delimiter.join(self._cell(rng, cell) for cell in cells)
+        return self.encode(text + self.ending)
+
+    def encode(self, text: str) -> bytes:
+        """Return text as it stands in the file; what the encoding lacks becomes a question mark."""
+        return text.encode(self.stored_encoding, "replace")
+
+    def _cell(self, rng: Random, cell: str | None) -> str:
+        quote, delimiter = self.dialect.get("quote", '"'), self.dialect.get("delimiter", ",")
+        if cell is None:
+            return self.null
+        needs_quotes = cell == self.null or any(
+            mark in cell for mark in (quote, delimiter, "\n", "\r")
+        )
+        if needs_quotes or rng.random() < self.quoting:
+            return quote + cell.replace(quote, quote * 2) + quote
+        return cell
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One load to be compared: a table with rows in it, a file, and how it is cut and loaded."""
+
+    seed: int
+    shape: Shape
+    writing: Writing
+    head: bytes
+    lines: list[bytes]
+    rows_before: list[Row]
+    mode: str
+    time_zone: str
+    chunk_bytes: int | None
+    settings: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def data(self) -> bytes:
+        """Return the file."""
+        plain = self.head + b"".join(self.lines)
+        if self.writing.compression == "gzip":
+            middle = len(plain) // 2
+            return gzip.compress(plain[:middle]) + gzip.compress(plain[middle:])
+        if self.writing.compression == "zstd":
+            return zstandard.compress(plain)
+        return plain
+
+    @property
+    def case(self) -> Case:
+        """Return the trial as a case."""
+        columns = ", ".join(column.identifier for column in self.shape.given)
+        seed = [
+            f"INSERT INTO feed.{{t}} ({columns}) VALUES ({', '.join(map(_literal, row))})"
+            for row in self.rows_before
+        ]
+        options: dict[str, Any] = {
+            "format": {
+                **self.writing.dialect,
+                "encoding": self.writing.encoding,
+                "null": self.writing.null,
+            },
+            "time_zone": self.time_zone,
+            "atomic": self.chunk_bytes is None,
+        }
+        return Case(
+            f"seed {self.seed}",
+            self.data,
+            self.shape.statements,
+            key=self.shape.key,
+            options=options,
+            rows_before=seed,
+            hidden=self.shape.hidden,
+        )
+
+    def definition(self, table: str) -> DatasetDefinition:
+        """Return the dataset of one of the two tables."""
+        key = list(self.shape.key) if self.mode == "upsert" else []
+        return DatasetDefinition.model_validate(
+            {"table": f"feed.{table}", "mode": self.mode, "key": key, **self.case.options}
+        )
+
+    def with_lines(self, lines: list[bytes]) -> "Trial":
+        """Return the trial with fewer lines."""
+        return replace(self, lines=lines)
+
+
+def make_trial(seed: int) -> Trial:
+    """Make the trial of a seed."""
+    rng = Random(seed)
+    is_daily = rng.random() < _DAILY
+    shape = make_shape(rng, common=is_daily)
+    writing = _make_daily_writing(rng) if is_daily else _make_writing(rng)
+    mode = rng.choice(("append", "append", "append", "replace", "upsert", "upsert"))
+    if mode == "upsert" and not shape.key:
+        mode = "append"
+    rows = _make_rows(rng, shape.given, is_daily=is_daily)
+    before = rng.sample(rows, min(len(rows), rng.choice((0, 0, 3, 20))))
+    lines = _make_lines(rng, writing, shape.given, rows)
+    mark = "\ufeff" if writing.has_mark else ""
+    is_chunked = (
+        mode == "append"
+        and writing.compression == "none"
+        and rng.random() < (0.3 if is_daily else 0.5)
+    )
+    return Trial(
+        seed,
+        shape,
+        writing,
+        writing.encode(mark) + writing.line(rng, [column.name for column in shape.given]),
+        lines,
+        before,
+        mode,
+        rng.choice(_ZONES),
+        max(
+            rng.choice((1000, 4000) if is_daily else (30, 100, 333, 2000)),
+            len(b"".join(lines)) // _MOST_CHUNKS,
+        )
+        if is_chunked
+        else None,
+        {
+            "block_bytes": rng.choice(
+                (400, 3000, 1 << 20, 1 << 20) if is_daily else (60, 400, 1 << 20)
+            ),
+            "block_rows": rng.choice((5, 16, 100, 20_000)),
+        },
+    )
+
+
+def _make_daily_writing(rng: Random) -> Writing:
+    """Choose how most files are written, which is the way that is loaded by columns."""
+    return Writing(
+        dialect=rng.choice(_DIALECTS[:8]),
+        encoding="utf-8",
+        null="",
+        ending=rng.choice(("\n",) * 9 + ("\r\n",)),
+        quoting=rng.choice((0.0, 0.0, 0.05, 1.0)),
+        has_mark=rng.random() < 0.2,
+    )
+
+
+def _make_writing(rng: Random) -> Writing:
+    """Choose a program that writes files."""
+    encoding = rng.choice(_ENCODINGS)
+    can_have_mark = encoding.startswith("utf")
+    return Writing(
+        dialect=rng.choice(_DIALECTS),
+        encoding=encoding,
+        null=rng.choice(("", "", "", "NULL", "\\N")),
+        ending=rng.choice(("\n", "\n", "\n", "\r\n", "\r")),
+        quoting=rng.choice((0.0, 0.0, 0.05, 1.0)),
+        has_mark=can_have_mark and rng.random() < 0.3,
+        compression=rng.choice(("none",) * 8 + ("gzip", "zstd")),
+    )
+
+
+def _make_rows(rng: Random, columns: list[Column], *, is_daily: bool) -> list[Row]:
+    """Make the rows: plain ones, keys counted up, some repeated, and a share with an odd cell."""
+    sizes = (rng.randint(20, 90), rng.randint(150, 350), rng.randint(0, 6))
+    share, repeated = rng.choice(_BAD_SHARES), rng.choice(_REPEATED)
+    rows: list[Row] = []
+    for number in range(rng.choice(sizes[: 2 if is_daily else 3])):
+        row: Row = [_key(column, number, rng) for column in columns]
+        if rows and rng.random() < repeated:
+            earlier = rng.choice(rows)
+            row = earlier[:] if rng.random() < 0.5 else [earlier[0], *row[1:]]
+        if rng.random() < share:
+            place = rng.randrange(len(columns))
+            row[place] = rng.choice((None, *columns[place].spelling.odd))
+        elif rng.random() < 0.05:
+            row[rng.randrange(len(columns))] = None
+        rows.append(row)
+    return rows
+
+
+def _key(column: Column, number: int, rng: Random) -> str:
+    """Return a plain cell; an identifier is counted up, so that few rows are refused as repeated."""
+    if column.name != "id" or rng.random() < 0.02:
+        return column.write(rng)
+    if column.spelling.type == "uuid":
+        return f"{number:08x}-0000-4000-8000-00000000abcd"
+    return f"w{number}" if column.spelling.type in {"text", "varchar"} else str(number)
+
+
+def _make_lines(
+    rng: Random, writing: Writing, columns: list[Column], rows: list[Row]
+) -> list[bytes]:
+    """Write the rows as lines, a few broken ones among them."""
+    share = rng.choice((0.0, 0.0, 0.0, 0.01, 0.05))
+    lines: list[bytes] = []
+    for row in rows:
+        if rng.random() < share:
+            lines.append(_broken_line(rng, writing))
+        lines.append(writing.line(rng, row))
+        if rng.random() < share:
+            lines.append(writing.encode(rng.choice(("\n", "\r\n", "\r"))))
+    if lines and rng.random() < 0.25:
+        lines[-1] = lines[-1].removesuffix(writing.encode(writing.ending))
+    if rng.random() < share:
+        lines.append(writing.encode('"never closed' + writing.ending + "1,2"))
+    if writing.stored_encoding.startswith("utf-16") and rng.random() < 0.1:
+        lines.append(b"\x31")
+    return lines
+
+
+def _broken_line(rng: Random, writing: Writing) -> bytes:
+    """Return a line that is no sound record, or none at all."""
+    if rng.random() < 0.3:
+        if writing.stored_encoding.startswith("utf-16"):
+            is_little = writing.stored_encoding.endswith("le")
+            lone = _LONE_SURROGATE if is_little else _LONE_SURROGATE[::-1]
+            return writing.encode("1,") + lone + writing.encode("x" + writing.ending)
+        return rng.choice(_BAD_BYTES) + writing.encode(writing.ending)
+    text = rng.choice(_BROKEN_LINES)
+    for standard, ours in ((",", "delimiter"), ('"', "quote")):
+        text = text.replace(standard, writing.dialect.get(ours, standard))
+    return writing.encode(text + writing.ending)
+
+
+def _literal(cell: str | None) -> str:
+    return "NULL" if cell is None else "'" + cell.replace("'", "''") + "'"
