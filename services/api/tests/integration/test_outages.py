@@ -93,22 +93,42 @@ def test_without_redis_a_job_is_published_all_the_same(
     assert ledger.value("SELECT published_at IS NOT NULL FROM adsp.jobs")
 
 
-def test_an_export_that_breaks_half_way_does_not_look_whole(
-    client: httpx.Client, ledger: Ledger, items: Path, job: str
-) -> None:
-    ledger.plan(job, items)
+def _add_large_failed_rows(ledger: Ledger, job: str) -> None:
+    """Put 30 MB on record, more than the way to a client holds."""
     ledger.execute(
         "INSERT INTO adsp.failed_rows (job_id, chunk_number, byte_offset, raw, line_number, stage,"
         " error_code, message) SELECT %s, 0, n, repeat('x', 10000)::bytea, n, 'parse',"
         " 'extra-cell', 'm' FROM generate_series(1, 3000) AS n",
         job,
     )
+
+
+def test_an_export_that_breaks_half_way_does_not_look_whole(
+    client: httpx.Client, ledger: Ledger, items: Path, job: str
+) -> None:
+    ledger.plan(job, items)
+    _add_large_failed_rows(ledger, job)
     with client.stream("GET", f"/v1/jobs/{job}/failed-rows?format=csv") as answer:
         pieces = answer.iter_bytes(1000)
         next(pieces)
+        ledger.execute("REVOKE SELECT ON adsp.failed_rows FROM adsp_api")
+        try:
+            with pytest.raises(httpx.RemoteProtocolError):
+                list(pieces)
+        finally:
+            ledger.execute("GRANT SELECT ON adsp.failed_rows TO adsp_api")
+
+
+def test_an_export_whose_connections_are_cut_goes_on_and_is_whole(
+    client: httpx.Client, ledger: Ledger, items: Path, job: str
+) -> None:
+    ledger.plan(job, items)
+    _add_large_failed_rows(ledger, job)
+    with client.stream("GET", f"/v1/jobs/{job}/failed-rows?format=csv") as answer:
+        lines = answer.iter_lines()
+        next(lines)
         ledger.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             " WHERE usename = 'adsp_api' AND datname = current_database()"
         )
-        with pytest.raises(httpx.RemoteProtocolError):
-            list(pieces)
+        assert len(list(lines)) == 3000
