@@ -13,6 +13,7 @@ PLAN: Final = "jobs.plan"
 FINISH: Final = "jobs.finish"
 DISPATCH_DUE: Final = "jobs.dispatch_due"
 SWEEP: Final = "jobs.sweep"
+RETAIN: Final = "jobs.retain"
 LOAD_CHUNK: Final = "load.chunk"
 
 ROUTES: Final = {
@@ -20,6 +21,7 @@ ROUTES: Final = {
     FINISH: JOBS_QUEUE,
     DISPATCH_DUE: JOBS_QUEUE,
     SWEEP: JOBS_QUEUE,
+    RETAIN: JOBS_QUEUE,
     LOAD_CHUNK: LOAD_QUEUE,
 }
 
