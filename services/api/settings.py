@@ -35,7 +35,10 @@ class ApiSettings(BuildSettings, DatabaseSettings, MessagingSettings, SourceSett
         description="Files that one api process receives at once; one owner's: half of it.",
     )
     upload_idle_seconds: float = Field(
-        30.0, gt=0, description="An upload of which nothing comes for so long is given up."
+        30.0, gt=0, description="An upload that brings too little in so long is given up."
+    )
+    upload_least_rate: int = Field(
+        1024, ge=0, description="Bytes a second that an upload must bring; 0: any byte will do."
     )
     readiness_timeout: float = Field(
         2.0, gt=0, description="Seconds that each server has to answer /readyz."
