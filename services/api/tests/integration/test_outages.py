@@ -1,12 +1,15 @@
 """What the api does while a server that it needs is away."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
+import psycopg2
 import pytest
 
 from libs.common.stack.ports import free_port
+from libs.common.testing.databases import ScratchDatabase
 from services.api.tests.integration.api_bench import (
     ITEMS,
     Ledger,
@@ -132,3 +135,19 @@ def test_an_export_whose_connections_are_cut_goes_on_and_is_whole(
             " WHERE usename = 'adsp_api' AND datname = current_database()"
         )
         assert len(list(lines)) == 3000
+
+
+def test_a_request_does_not_wait_for_ever_for_a_locked_job(
+    client: httpx.Client, settings_with: SettingsWith, clean_database: ScratchDatabase, job: str
+) -> None:
+    """A process that hangs in the middle of a transaction keeps the job's row locked."""
+    with (
+        serving(settings_with(database_lock_timeout=0.3)) as other,
+        closing(psycopg2.connect(clean_database.superuser_dsn)) as hanging,
+    ):
+        hanging.cursor().execute("SELECT FROM adsp.jobs FOR UPDATE")
+        answer = other.post(f"/v1/jobs/{job}/cancel")
+
+    assert problem_of(answer)[:2] == (503, "database-busy")
+    assert int(answer.headers["retry-after"]) > 0
+    assert client.post(f"/v1/jobs/{job}/cancel").status_code == 200
