@@ -23,6 +23,8 @@ from tools.bootstrap.locations import ROOT, STATE
 from tools.checks import Check, run_checks
 
 REPORTS = STATE / "dist" / "test" / "reports"
+NOTE = "note"
+"""Name of the property (`record_property`) by which a test tells the reader something although it passed."""
 _RESULT_LINE = re.compile(r"^(\x1b\[\d+m)*[✓✕] ")
 
 
@@ -91,6 +93,8 @@ def _conclude(status: int, results: list[str], checks: list[bool]) -> bool:
     print("\nTests", *results, sep="\n")
     for reason in skip_reasons(REPORTS):
         print(f"skipped: {reason}")
+    for note in notes(REPORTS):
+        print(f"noted: {note}")
     if status:
         print(f"pants test failed (exit {status}): the reason stands above")
     passed = status == 0 and all(checks)
@@ -122,4 +126,15 @@ def skip_reasons(reports: Path) -> list[str]:
         for file in sorted(reports.rglob("*.xml"))
         for case in ET.parse(file).iter("testcase")  # noqa: S314  # written by our own pytest
         for skipped in case.iter("skipped")
+    ]
+
+
+def notes(reports: Path) -> list[str]:
+    """List what tests have noted for the reader, such as the seeds that they have chosen."""
+    return [
+        f"{case.get('classname')}.{case.get('name')}: {noted.get('value')}"
+        for file in sorted(reports.rglob("*.xml"))
+        for case in ET.parse(file).iter("testcase")  # noqa: S314  # written by our own pytest
+        for noted in case.iter("property")
+        if noted.get("name") == NOTE
     ]

@@ -70,6 +70,13 @@ def test_a_service_runs_without_rights(stack: ComposeStack, service: str) -> Non
     assert "Read-only file system" in written
 
 
+def test_the_api_asks_for_keys(stack: ComposeStack) -> None:
+    """Without a word in `.env`: that is the default of the composition."""
+    answer = httpx.get(f"http://127.0.0.1:{stack.api_port}/v1/jobs")
+
+    assert answer.status_code == 401
+
+
 def test_only_the_api_and_prometheus_are_published_and_on_loopback(stack: ComposeStack) -> None:
     """Grafana is published too, but has no stand-in to run here."""
     published = {

@@ -1,4 +1,4 @@
-"""Put load on a machine: many queued jobs while loaders are killed, and reads while a large file loads.
+"""Put load on a machine: jobs that queue while loaders are killed, reads while a large file loads, slow uploads.
 
 ``python -m tests.faults.load --jobs 10000 --rows 5000000`` or ``./dev faults --load``.
 """
@@ -15,6 +15,7 @@ from tests.endtoend.system import System
 from tests.faults.clients import Accepted, Feed, make_table
 from tests.faults.contents import Content, write_content
 from tests.faults.machine import Machine, running_machine
+from tests.faults.slow_uploads import upload_slowly
 from tests.faults.verdicts import Verdict, judge
 from tools.client import is_over
 from tools.generate import write_items
@@ -25,6 +26,7 @@ KILL_EVERY = 4.0
 """Seconds between two kills of both loaders."""
 LARGE = {"ADSP_CHUNK_BYTES": str(64 << 20), "ADSP_BLOCK_BYTES": str(4 << 20)}
 DRAIN_DEADLINE = 3_600.0
+SLOW_SECONDS = 60.0
 READ_BOUND = 0.25
 """Seconds that 99 of 100 reads may take at most while a large file loads."""
 
@@ -140,18 +142,21 @@ def _open_jobs(machine: Machine, feed: Feed) -> int:
 
 
 def main() -> None:
-    """Run both as the command line asks; the exit status tells whether all is well."""
+    """Run all as the command line asks; the exit status tells whether all is well."""
     parser = argparse.ArgumentParser(description="Put load on a system of its own.")
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--rows", type=int, default=5_000_000)
     arguments = parser.parse_args()
     with running_machine() as machine:
+        slow = upload_slowly(machine, SLOW_SECONDS)
+        print(slow, flush=True)
         drain = drain_under_kills(machine, arguments.jobs)
         print(drain, flush=True)
         use_large_chunks(machine)
         reads = read_during_load(machine, arguments.rows)
         print(reads, flush=True)
-    sys.exit(0 if drain.verdict.is_clean and reads.p99 <= READ_BOUND else 1)
+    is_well = slow.is_fine and drain.verdict.is_clean and reads.p99 <= READ_BOUND
+    sys.exit(0 if is_well else 1)
 
 
 if __name__ == "__main__":

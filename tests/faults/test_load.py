@@ -2,6 +2,7 @@
 
 from tests.faults.load import READ_BOUND, drain_under_kills, read_during_load, use_large_chunks
 from tests.faults.machine import Machine
+from tests.faults.slow_uploads import upload_slowly
 
 
 def test_queued_jobs_drain_while_both_loaders_are_killed_again_and_again(
@@ -11,6 +12,13 @@ def test_queued_jobs_drain_while_both_loaders_are_killed_again_and_again(
 
     assert drain.kills > 0
     assert drain.verdict.is_clean, str(drain)
+
+
+def test_slow_uploads_take_neither_the_memory_nor_the_health_checks(machine: Machine) -> None:
+    """Two hundred at once: as many as the api has room for are taken, the others are told to come again."""
+    slow = upload_slowly(machine, seconds=4)
+
+    assert slow.is_fine, str(slow)
 
 
 def test_reads_are_answered_in_time_while_a_file_loads(machine: Machine) -> None:

@@ -6,17 +6,22 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from libs.common.datasets import Schedule
 from libs.common.messaging.celery_app import make_celery
+from libs.common.messaging.names import JOBS_QUEUE
+from libs.common.stack.addresses import VHOST
+from libs.common.stack.management import call_management
 from libs.common.testing.waiting import wait_for
 from services.worker.dispatching import dispatch_due
 from services.worker.settings import WorkerSettings
 from services.worker.wiring import Worker, wire
+from tests.endtoend.system import QUICK
 from tests.faults.cells import Cell, assert_loaded_once, make_cell
 from tests.faults.machine import Machine, send_signal
 
 YEARLY = {"cron": "0 0 1 1 *", "time_zone": "UTC"}
 """Due once in the year that the tests let go by unseen."""
+NIGHTLY = {"cron": "30 2 * * *", "time_zone": "Europe/Vienna"}
+TICK_SECONDS = float(QUICK["ADSP_DISPATCH_SECONDS"])
 
 
 def _scheduled(machine: Machine) -> Cell:
@@ -30,6 +35,12 @@ def _miss_a_year(cell: Cell) -> None:
         f"UPDATE adsp.datasets SET last_due_at = {year} - interval '1 day'"
         f" WHERE name = '{cell.feed.name}'"
     )
+
+
+def _waiting(machine: Machine) -> int:
+    """Return how many messages to workers are on their way."""
+    figures = call_management(machine.addresses, "GET", f"/api/queues/{VHOST}/{JOBS_QUEUE}")
+    return int(figures.get("messages", 0))
 
 
 def _expect_one_job(cell: Cell) -> None:
@@ -52,7 +63,10 @@ def test_frozen_over_a_due_time_the_job_comes_late_and_once(machine: Machine) ->
     cell = _scheduled(machine)
     scheduler = machine.system.processes["scheduler"].pid
     send_signal(scheduler, signal.SIGSTOP)
+    wait_for(lambda: not _waiting(machine), 30, "the last ticks are done or dropped")
     _miss_a_year(cell)
+    with pytest.raises(AssertionError, match="nobody ticks"):
+        wait_for(cell.count_jobs, 3 * TICK_SECONDS, "nobody ticks")
     send_signal(scheduler, signal.SIGCONT)
 
     _expect_one_job(cell)
@@ -101,21 +115,31 @@ def test_a_clock_that_jumps_a_day_and_back_makes_one_job_for_a_due_time(
     assert cell.count_jobs() == 1
 
 
-@pytest.mark.parametrize(
-    ("night", "expected"),
-    [
-        (datetime(2026, 3, 28, 20, tzinfo=UTC), "2026-03-29"),
-        (datetime(2026, 10, 24, 20, tzinfo=UTC), "2026-10-25"),
-    ],
-    ids=["an hour is missing", "an hour comes twice"],
-)
-def test_the_night_of_the_clock_change_has_one_due_time(night: datetime, expected: str) -> None:
-    """Half past two does not exist in one of them and comes twice in the other."""
-    schedule = Schedule.model_validate({"cron": "30 2 * * *", "time_zone": "Europe/Vienna"})
-    last, due = night, []
-    for minute in range(12 * 60):
-        found = schedule.due_times(last, night + timedelta(minutes=minute))
-        due += found
-        last = found[-1] if found else last
+@pytest.mark.parametrize("month", [3, 10], ids=["an hour is missing", "an hour comes twice"])
+def test_the_night_of_the_clock_change_makes_one_job(
+    machine: Machine, worker: Worker, month: int
+) -> None:
+    """Half past two does not exist in one of them and comes twice in the other; ticks come all night, twice each.
 
-    assert [moment.date().isoformat() for moment in due] == [expected]
+    In next year, of which the scheduler that runs knows nothing.
+    """
+    night = _last_sunday(datetime.now(UTC).year + 1, month)
+    cell = make_cell(machine, schedule=NIGHTLY, named_source=True)
+    machine.system.execute(
+        f"UPDATE adsp.datasets SET last_due_at = '{night - timedelta(hours=5):%Y-%m-%d %H:%M}+00'"
+        f" WHERE name = '{cell.feed.name}'"
+    )
+    for minutes in range(-60, 4 * 60, 20):
+        for _ in range(2):
+            dispatch_due(worker, night + timedelta(minutes=minutes))
+
+    dates = machine.system.query(
+        "SELECT data_date FROM adsp.jobs WHERE dataset = %s", cell.feed.name
+    )
+    assert dates == [(night.date(),)]
+
+
+def _last_sunday(year: int, month: int) -> datetime:
+    """Return midnight (UTC) of the day on which Europe changes its clocks."""
+    last = datetime(year, month, 31, tzinfo=UTC)
+    return last - timedelta(days=(last.weekday() + 1) % 7)

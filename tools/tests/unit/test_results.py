@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.testing import Totals, count_results
+from tools.testing import Totals, count_results, notes
 
 _REPORT = '<testsuites><testsuite tests="{}" failures="{}" errors="{}" skipped="{}"/></testsuites>'
 
@@ -36,3 +36,13 @@ def test_the_line_names_every_count(totals: Totals, line: str) -> None:
     text = str(totals)
 
     assert text == line
+
+
+def test_what_a_test_has_noted_is_shown_although_it_passed(tmp_path: Path) -> None:
+    (tmp_path / "one.xml").write_text(
+        '<testsuites><testsuite><testcase classname="tests.faults" name="seeds"><properties>'
+        '<property name="note" value="seeds 7 to 26"/><property name="other" value="x"/>'
+        "</properties></testcase></testsuite></testsuites>"
+    )
+
+    assert notes(tmp_path) == ["tests.faults.seeds: seeds 7 to 26"]
