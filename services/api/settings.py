@@ -19,6 +19,9 @@ class ApiSettings(BuildSettings, DatabaseSettings, MessagingSettings, SourceSett
         default=True,
         description="Ask for API keys; off only for a demo that listens on loopback alone.",
     )
+    database_answer_timeout: float = Field(
+        30.0, gt=0, description="Seconds of silence after which a request gives Postgres up."
+    )
     database_lock_timeout: float = Field(
         5.0, gt=0, description="Seconds that a request waits for what another session has locked."
     )
