@@ -25,6 +25,11 @@ from libs.common.states import END_STATES, ChunkState, ErrorCode, JobState, Trig
 RESEND_AFTER = timedelta(seconds=60)
 """How long a published message may go unheard before the sweeper sends it again."""
 
+LONGEST_PATIENCE = timedelta(minutes=15)
+"""A plan may wait long behind others; sending it again and again would only lengthen the queue."""
+
+_PATIENCE = func.greatest(RESEND_AFTER, func.least(func.now() - Job.created_at, LONGEST_PATIENCE))
+
 
 @dataclass(frozen=True, kw_only=True)
 class JobRequest:
@@ -136,7 +141,7 @@ def mark_published(session: Session, job_id: UUID) -> None:
     session.execute(
         update(Job)
         .where(Job.id == job_id, Job.state == JobState.QUEUED)
-        .values(published_at=func.now(), next_attempt_at=func.now() + RESEND_AFTER)
+        .values(published_at=func.now(), next_attempt_at=func.now() + _PATIENCE)
     )
 
 

@@ -104,7 +104,9 @@ def test_the_broker_has_no_guest_and_quorum_queues_only(stack: ComposeStack) -> 
     )
 
     assert [user for user, *_ in users] == ["adsp"]
-    assert sorted(queues) == [["dead-letters", "quorum"], ["jobs", "quorum"], ["load", "quorum"]]
+    assert sorted(queues) == [
+        [name, "quorum"] for name in ("dead-letters", "jobs", "load", "ticks")
+    ]
 
 
 def test_each_image_holds_only_what_its_service_needs(engine: Engine) -> None:

@@ -1,13 +1,17 @@
 """The scheduler is killed, frozen or doubled, and clocks jump: one job for each due time."""
 
+import json
 import signal
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import pika
 import pytest
 
 from libs.common.messaging.celery_app import make_celery
-from libs.common.messaging.names import JOBS_QUEUE
+from libs.common.messaging.connections import broker_parameters
+from libs.common.messaging.names import JOBS_QUEUE, PLAN, TICKS_QUEUE
 from libs.common.stack.addresses import VHOST
 from libs.common.stack.management import call_management
 from libs.common.testing.waiting import wait_for
@@ -16,11 +20,13 @@ from services.worker.settings import WorkerSettings
 from services.worker.wiring import Worker, wire
 from tests.endtoend.system import QUICK
 from tests.faults.cells import Cell, assert_loaded_once, make_cell
+from tests.faults.injection import purge
 from tests.faults.machine import Machine, send_signal
 
 YEARLY = {"cron": "0 0 1 1 *", "time_zone": "UTC"}
 """Due once in the year that the tests let go by unseen."""
 NIGHTLY = {"cron": "30 2 * * *", "time_zone": "Europe/Vienna"}
+BACKLOG = 5_000
 TICK_SECONDS = float(QUICK["ADSP_DISPATCH_SECONDS"])
 
 
@@ -37,9 +43,9 @@ def _miss_a_year(cell: Cell) -> None:
     )
 
 
-def _waiting(machine: Machine) -> int:
-    """Return how many messages to workers are on their way."""
-    figures = call_management(machine.addresses, "GET", f"/api/queues/{VHOST}/{JOBS_QUEUE}")
+def _waiting(machine: Machine, queue: str) -> int:
+    """Return how many messages of a queue are on their way, as far as the broker's figures tell."""
+    figures = call_management(machine.addresses, "GET", f"/api/queues/{VHOST}/{queue}")
     return int(figures.get("messages", 0))
 
 
@@ -63,7 +69,7 @@ def test_frozen_over_a_due_time_the_job_comes_late_and_once(machine: Machine) ->
     cell = _scheduled(machine)
     scheduler = machine.system.processes["scheduler"].pid
     send_signal(scheduler, signal.SIGSTOP)
-    wait_for(lambda: not _waiting(machine), 30, "the last ticks are done or dropped")
+    wait_for(lambda: not _waiting(machine, TICKS_QUEUE), 30, "the last ticks are done or dropped")
     _miss_a_year(cell)
     with pytest.raises(AssertionError, match="nobody ticks"):
         wait_for(cell.count_jobs, 3 * TICK_SECONDS, "nobody ticks")
@@ -81,6 +87,32 @@ def test_two_schedulers_make_one_job(machine: Machine) -> None:
         _expect_one_job(cell)
     finally:
         machine.system.kill("scheduler-2")
+
+
+def test_what_is_due_is_made_while_thousands_of_messages_wait_for_the_worker(
+    machine: Machine,
+) -> None:
+    """A tick that waited behind them would be dropped as too old (1 s here, 60 s outside)."""
+    cell = _scheduled(machine)
+    connection = pika.BlockingConnection(broker_parameters(machine.addresses.broker_url()))
+    channel = connection.channel()
+    for _ in range(BACKLOG):
+        job_id = str(uuid.uuid4())
+        properties = pika.BasicProperties(
+            content_type="application/json",
+            content_encoding="utf-8",
+            headers={"task": PLAN, "id": job_id},
+        )
+        body = json.dumps([[], {"job_id": job_id}, {}])
+        channel.basic_publish("", JOBS_QUEUE, body.encode(), properties)
+    _miss_a_year(cell)
+    wait_for(cell.count_jobs, 30, "the missed time has its job")
+    left = channel.queue_declare(JOBS_QUEUE, passive=True).method.message_count
+    connection.close()
+    purge(machine)
+
+    assert left > 0
+    _expect_one_job(cell)
 
 
 @pytest.fixture
