@@ -42,12 +42,11 @@ class SlowUploads:
         """Return how many were still being taken in the end."""
         return self.sockets - self.statuses.total()
 
-    @property
-    def is_fine(self) -> bool:
+    def is_fine(self, bound: float = HEALTH_BOUND) -> bool:
         """Tell whether neither memory nor probes have suffered, and all who were refused were told why."""
         return (
             self.grown <= MEMORY_BOUND
-            and max(self.probes) <= HEALTH_BOUND
+            and max(self.probes) <= bound
             and set(self.statuses) == {429}
             and self.problems == self.statuses.total()
             and self.held > 0
