@@ -73,7 +73,7 @@ class Reads:
         )
 
 
-def drain_under_kills(machine: Machine, jobs: int) -> Drain:
+def drain_under_kills(machine: Machine, jobs: int, pause: float = KILL_EVERY) -> Drain:
     """Queue jobs while nobody is there to do them, then kill both loaders every few seconds until all are over.
 
     Between two kills they get to work: on a busy machine their start alone may take longer than the pause.
@@ -88,7 +88,7 @@ def drain_under_kills(machine: Machine, jobs: int) -> Drain:
         machine.system.start(service)
     while _open_jobs(machine, feed) and time.monotonic() - start < DRAIN_DEADLINE:
         _await_work(machine, feed)
-        time.sleep(KILL_EVERY)
+        time.sleep(pause)
         for loader in LOADERS:
             machine.system.kill(loader)
             machine.system.start(loader)

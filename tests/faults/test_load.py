@@ -11,9 +11,9 @@ from tests.faults.slow_uploads import HEALTH_BOUND, upload_slowly
 def test_queued_jobs_drain_while_both_loaders_are_killed_again_and_again(
     machine: Machine,
 ) -> None:
-    drain = drain_under_kills(machine, 60)
+    drain = drain_under_kills(machine, 150, pause=0.5)
 
-    assert drain.kills > 0
+    assert drain.kills > 1
     assert drain.verdict.is_clean, str(drain)
 
 
