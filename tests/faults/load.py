@@ -73,7 +73,9 @@ class Reads:
         )
 
 
-def drain_under_kills(machine: Machine, jobs: int, pause: float = KILL_EVERY) -> Drain:
+def drain_under_kills(
+    machine: Machine, jobs: int, pause: float = KILL_EVERY, most_kills: int = 10_000
+) -> Drain:
     """Queue jobs while nobody is there to do them, then kill both loaders every few seconds until all are over.
 
     Between two kills they get to work: on a busy machine their start alone may take longer than the pause.
@@ -87,12 +89,13 @@ def drain_under_kills(machine: Machine, jobs: int, pause: float = KILL_EVERY) ->
     for service in ("worker", *LOADERS):
         machine.system.start(service)
     while _open_jobs(machine, feed) and time.monotonic() - start < DRAIN_DEADLINE:
-        _await_work(machine, feed)
         time.sleep(pause)
-        for loader in LOADERS:
-            machine.system.kill(loader)
-            machine.system.start(loader)
-        kills += 1
+        if kills < most_kills and _open_jobs(machine, feed):
+            _await_work(machine, feed)
+            for loader in LOADERS:
+                machine.system.kill(loader)
+                machine.system.start(loader)
+            kills += 1
     seconds = time.monotonic() - start
     left = _open_jobs(machine, feed)
     verdict = judge(machine.system, accepted)
@@ -102,16 +105,19 @@ def drain_under_kills(machine: Machine, jobs: int, pause: float = KILL_EVERY) ->
 
 
 def _await_work(machine: Machine, feed: Feed) -> None:
-    """Wait until another chunk is loaded or nothing is left; jobs end later, behind the plans that wait."""
-    before = machine.system.count("adsp.chunks WHERE state = 'done'")
+    """Wait until another chunk is loaded or another job is over; jobs end later, behind the plans that wait."""
+    before = _work_done(machine, feed)
     wait_for(
-        lambda: (
-            machine.system.count("adsp.chunks WHERE state = 'done'") > before
-            or not _open_jobs(machine, feed)
-        ),
+        lambda: _work_done(machine, feed) > before or not _open_jobs(machine, feed),
         BACK_SECONDS,
-        "the loaders work again",
+        "something is done again",
     )
+
+
+def _work_done(machine: Machine, feed: Feed) -> int:
+    """Return a number that grows with each chunk that is loaded and each job that is over."""
+    loaded = machine.system.count("adsp.chunks WHERE state = 'done'")
+    return loaded - _open_jobs(machine, feed)
 
 
 def use_large_chunks(machine: Machine) -> None:
