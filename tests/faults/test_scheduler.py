@@ -4,6 +4,7 @@ import json
 import signal
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pika
@@ -94,21 +95,21 @@ def test_what_is_due_is_made_while_thousands_of_messages_wait_for_the_worker(
 ) -> None:
     """A tick that waited behind them would be dropped as too old (1 s here, 60 s outside)."""
     cell = _scheduled(machine)
-    connection = pika.BlockingConnection(broker_parameters(machine.addresses.broker_url()))
-    channel = connection.channel()
-    for _ in range(BACKLOG):
-        job_id = str(uuid.uuid4())
-        properties = pika.BasicProperties(
-            content_type="application/json",
-            content_encoding="utf-8",
-            headers={"task": PLAN, "id": job_id},
-        )
-        body = json.dumps([[], {"job_id": job_id}, {}])
-        channel.basic_publish("", JOBS_QUEUE, body.encode(), properties)
-    _miss_a_year(cell)
-    wait_for(cell.count_jobs, 30, "the missed time has its job")
-    left = channel.queue_declare(JOBS_QUEUE, passive=True).method.message_count
-    connection.close()
+    url = machine.addresses.broker_url()
+    with closing(pika.BlockingConnection(broker_parameters(url))) as connection:
+        channel = connection.channel()
+        for _ in range(BACKLOG):
+            job_id = str(uuid.uuid4())
+            properties = pika.BasicProperties(
+                content_type="application/json",
+                content_encoding="utf-8",
+                headers={"task": PLAN, "id": job_id},
+            )
+            body = json.dumps([[], {"job_id": job_id}, {}])
+            channel.basic_publish("", JOBS_QUEUE, body.encode(), properties)
+        _miss_a_year(cell)
+        wait_for(cell.count_jobs, 30, "the missed time has its job")
+        left = channel.queue_declare(JOBS_QUEUE, passive=True).method.message_count
     purge(machine)
 
     assert left > 0
