@@ -27,6 +27,11 @@ from libs.common.states import END_STATES, ChunkState, ErrorCode, JobState, Trig
 RESEND_AFTER = timedelta(seconds=60)
 """How long a published message may go unheard before the sweeper sends it again."""
 
+LONGEST_PATIENCE = timedelta(minutes=15)
+"""A plan may wait long behind others; sending it again and again would only lengthen the queue."""
+
+_PATIENCE = func.greatest(RESEND_AFTER, func.least(func.now() - Job.created_at, LONGEST_PATIENCE))
+
 # What each job runs several times is put together once: that takes longer than to run it.
 _LOCK_JOB = (
     select(Job)
@@ -36,7 +41,7 @@ _LOCK_JOB = (
 )
 _STILL_QUEUED = update(Job).where(Job.id == bindparam("the_job"), Job.state == JobState.QUEUED)
 _MARK_PUBLISHED = _STILL_QUEUED.values(
-    published_at=func.now(), next_attempt_at=func.now() + RESEND_AFTER
+    published_at=func.now(), next_attempt_at=func.now() + _PATIENCE
 ).execution_options(synchronize_session=False)
 _COUNTS_BY_STATE = (
     select(

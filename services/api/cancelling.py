@@ -2,6 +2,7 @@
 
     no chunks yet ──► cancelled, in this transaction
     chunks        ──► request on record ──► loaders' next heartbeat, worker's finish ──► cancelled
+    all done      ──► the rows are committed: it ends as it would have
 
 The job's row is locked meanwhile, as a plan locks it: either the plan sees the end, or this sees its chunks.
 """
@@ -30,7 +31,8 @@ router = APIRouter(tags=["jobs"])
 _ANSWERS: Responses = {
     200: {"description": "The job is cancelled."},
     202: {
-        "description": "The job is being stopped: it reads `cancelled` within seconds.",
+        "description": "The job is being stopped: within seconds it reads `cancelled`, or as it has ended when "
+        "its last rows were committed before anyone could stop it.",
         "model": JobDocument,
     },
     **problems(404, 409, 422, 503),

@@ -24,6 +24,10 @@ _NOT_MIGRATED = (
     "the ledger is missing or of another version; run the migrations (./dev db.migrate)",
 )
 _CURES: dict[str, tuple[str, str]] = {
+    "55P03": (
+        "database-busy",
+        "another session has locked what this request needs, for longer than a request waits; try again shortly",
+    ),
     "25006": (
         "database-read-only",
         "Postgres takes no changes (a standby?); point ADSP_DATABASE_URL at the primary",

@@ -1,6 +1,6 @@
 """Export failed rows as CSV: the columns of the source, then the reason of each row.
 
-    failed_rows ──server-side cursor──► cells by the job's dialect ──► lines
+    failed_rows ──pages──► cells by the job's dialect ──► lines
 
 The names come from the source itself when it is still what was loaded; else each record stands in
 one `raw` column.
@@ -10,12 +10,9 @@ import io
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
-from anyio import CancelScope
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Select
-from sqlalchemy.orm import Session
-from starlette.concurrency import run_in_threadpool
-from starlette.types import Receive, Scope, Send
+from sqlalchemy.orm import Session, sessionmaker
 
 from libs.common.datasets import FileFormat
 from libs.common.db.models import FailedRow, Job
@@ -25,6 +22,7 @@ from libs.common.records import split
 from libs.common.sources import SourceLimits, identity, open_source, resolve_source
 from services.api.csv_cells import MEDIA_TYPE, write_line
 from services.api.documents import render_raw
+from services.api.row_pages import pages_of
 from services.api.settings import ApiSettings
 
 REASON_COLUMNS = (
@@ -35,7 +33,6 @@ REASON_COLUMNS = (
     "adsp_message",
 )
 RAW_COLUMN = "raw"
-_ROWS_AT_A_TIME = 200
 
 
 def read_source_header(job: Job, settings: ApiSettings) -> tuple[str, ...] | None:
@@ -73,39 +70,28 @@ def require_header(job: Job, settings: ApiSettings) -> tuple[str, ...]:
 
 
 def export_rows(
-    session: Session,
+    sessions: sessionmaker[Session],
     query: Select[FailedRow],
     header: Sequence[str] | None,
     dialect: FileFormat,
     max_record_bytes: int,
 ) -> Generator[str]:
-    """Yield the CSV file in blocks, reading rows as they are asked for; closes the session."""
+    """Yield the CSV file in blocks, reading rows as they are asked for."""
     yield write_line([*(header or (RAW_COLUMN,)), *REASON_COLUMNS])
-    with session:
-        found = session.execute(query.execution_options(yield_per=_ROWS_AT_A_TIME)).scalars()
-        for rows in found.partitions():
-            yield "".join(
-                write_line([*_source_cells(row, header, dialect, max_record_bytes), *_reason(row)])
-                for row in rows
-            )
+    for rows in pages_of(sessions, query):
+        yield "".join(
+            write_line([*_source_cells(row, header, dialect, max_record_bytes), *_reason(row)])
+            for row in rows
+        )
 
 
 class ExportResponse(StreamingResponse):
-    """An answer that gives its database connection back, also when the client leaves half-way."""
+    """An answer that is saved as a file."""
 
     def __init__(self, blocks: Generator[str] | Generator[bytes], filename: str) -> None:
         """Stream `blocks` as a file to be saved."""
         disposition = {"Content-Disposition": f'attachment; filename="{filename}"'}
         super().__init__(blocks, media_type=MEDIA_TYPE, headers=disposition)
-        self._blocks = blocks
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the file."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            with CancelScope(shield=True):
-                await run_in_threadpool(self._blocks.close)
 
 
 def cells_of(

@@ -1,5 +1,6 @@
 """Show the failed rows of a job, in pages or as a CSV file to mend them in."""
 
+from itertools import chain
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -8,12 +9,14 @@ from pydantic import Field
 from sqlalchemy import Select, select
 
 from libs.common.db.models import FailedRow
+from libs.common.replays import DAMAGED
 from libs.common.states import ErrorCode
 from services.api.answers import Responses, problems
 from services.api.callers import Caller, Reader
 from services.api.documents import FailedRowDocument
 from services.api.export import ExportResponse, export_rows, read_source_header, require_header
 from services.api.pages import Page, PageQuery, read_token, write_token
+from services.api.row_pages import pages_of
 from services.api.source_form import source_blocks
 from services.api.wiring import Wired, Wiring
 
@@ -67,7 +70,8 @@ def page_of_failed_rows(
 ) -> Page[FailedRowDocument]:
     """Return a page of a job's failed rows in the order of the file."""
     scope = ("failed-rows", job_id, asked.error_code)
-    query = _of_job(job_id, asked.error_code).limit(asked.page_size + 1)
+    query = _of_job(job_id, asked.error_code).order_by(FailedRow.byte_offset)
+    query = query.limit(asked.page_size + 1)
     after = read_token(asked.page_token, int, *scope)
     if after is not None:
         query = query.where(FailedRow.byte_offset > after)
@@ -93,7 +97,7 @@ def _export(
     with wiring.sessions() as session:
         job = caller.find_job(session, job_id)
     blocks = export_rows(
-        wiring.sessions(),
+        wiring.sessions,
         _of_job(job_id, error_code),
         read_source_header(job, settings),
         job.parsed_definition().format,
@@ -108,19 +112,16 @@ def _export_source(
     """Stream the failed rows as a file like the one they came from."""
     with wiring.sessions() as session:
         job = caller.find_job(session, job_id)
-    is_open = FailedRow.error_code == ErrorCode.MALFORMED_QUOTE
-    raws = (
-        _of_job(job_id, error_code)
-        .with_only_columns(FailedRow.raw)
-        .where(FailedRow.error_code != ErrorCode.LINE_TOO_LONG)
-        .order_by(None)
-        .order_by(is_open, FailedRow.byte_offset)
-    )
+    raws = _of_job(job_id, error_code).with_only_columns(FailedRow.raw)
+    sound = raws.where(FailedRow.error_code.not_in(DAMAGED))
+    open_ended = raws.where(FailedRow.error_code == ErrorCode.MALFORMED_QUOTE)
     header = require_header(job, wiring.settings)
-    blocks = source_blocks(wiring.sessions(), raws, header, job.parsed_definition().format)
+    dialect = job.parsed_definition().format
+    pages = chain(pages_of(wiring.sessions, sound), pages_of(wiring.sessions, open_ended))
+    blocks = source_blocks(chain.from_iterable(pages), header, dialect)
     return ExportResponse(blocks, f"failed-rows-{job_id}-source.csv")
 
 
 def _of_job(job_id: UUID, error_code: ErrorCode | None) -> Select[FailedRow]:
-    query = select(FailedRow).where(FailedRow.job_id == job_id).order_by(FailedRow.byte_offset)
+    query = select(FailedRow).where(FailedRow.job_id == job_id)
     return query if error_code is None else query.where(FailedRow.error_code == error_code)

@@ -25,7 +25,8 @@ IdempotencyKeyHeader = Annotated[
     Header(
         alias="Idempotency-Key",
         description="Any text made up for this request, such as a UUID: sending the same request "
-        "again with the same key makes no second job.",
+        "again with the same key makes no second job. A key is remembered for seven days "
+        "(`ADSP_IDEMPOTENCY_RETENTION_DAYS`).",
     ),
 ]
 

@@ -4,6 +4,7 @@ import uvicorn
 
 from libs.common.log import configure_logging
 from services.api.app import create_app
+from services.api.database_waits import bound_waits
 from services.api.settings import ApiSettings
 
 SERVICE = "api"
@@ -14,6 +15,7 @@ def main() -> None:
     """Serve the api."""
     settings = ApiSettings.read()
     configure_logging(settings, SERVICE)
+    bound_waits(settings.database_connect_timeout, settings.database_answer_timeout)
     uvicorn.run(
         create_app(settings),
         host=settings.api_host,

@@ -1,6 +1,7 @@
 """Take the body of a request as a file in the upload area, and make the job that loads it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 from fastapi import Request
@@ -45,11 +46,12 @@ async def receive_file(
 
 async def _receive(request: Request, wiring: Wiring, filename: str) -> StoredUpload | None:
     settings = wiring.settings
+    patience = _Patience(settings.upload_idle_seconds, settings.upload_least_rate)
     upload = await run_in_threadpool(
         IncomingUpload.begin, settings.upload_dir, filename, settings.max_upload_bytes
     )
     try:
-        async for block in _blocks(request, settings.upload_idle_seconds):
+        async for block in _blocks(request, patience):
             await run_in_threadpool(upload.write, block)
         stored = await run_in_threadpool(upload.keep)
         if stored.size:
@@ -66,30 +68,46 @@ def empty_body() -> BadInput:
     return BadInput("source-empty", "the body is empty; send the file's bytes as the body")
 
 
-async def _blocks(request: Request, idle_seconds: float) -> AsyncIterator[bytes]:
+class _Patience:
+    """The time that a client still has for its next bytes; what the disk takes does not count."""
+
+    def __init__(self, seconds: float, least_rate: int) -> None:
+        """Give a client `seconds` for each so many bytes, again and again."""
+        self._seconds = seconds
+        self._least = max(1, int(seconds * least_rate))
+        self._left, self._came = seconds, 0
+
+    async def next_piece(self, pieces: AsyncIterator[bytes]) -> bytes | None:
+        """Return what comes next, None at the end; who sends nothing, or drips, must not hold a slot."""
+        start = time.monotonic()
+        try:
+            async with asyncio.timeout(self._left):
+                piece = await anext(pieces, None)
+        except TimeoutError as exc:
+            raise ProblemError(
+                408,
+                "upload-stalled",
+                f"fewer than {self._least} bytes came in {self._seconds:g} s; "
+                "send the file again, faster and without pauses",
+            ) from exc
+        self._left -= time.monotonic() - start
+        self._came += len(piece or b"")
+        if self._came >= self._least:
+            self._left, self._came = self._seconds, 0
+        return piece
+
+
+async def _blocks(request: Request, patience: _Patience) -> AsyncIterator[bytes]:
     """Gather the pieces that the network delivers into blocks worth a write."""
     gathered = bytearray()
     pieces = request.stream()
-    while (piece := await _next_piece(pieces, idle_seconds)) is not None:
+    while (piece := await patience.next_piece(pieces)) is not None:
         gathered += piece
         if len(gathered) >= _BLOCK_BYTES:
             yield bytes(gathered)
             gathered.clear()
     if gathered:
         yield bytes(gathered)
-
-
-async def _next_piece(pieces: AsyncIterator[bytes], idle_seconds: float) -> bytes | None:
-    """Return what comes next, None at the end; a client that sends nothing must not hold its slot."""
-    try:
-        async with asyncio.timeout(idle_seconds):
-            return await anext(pieces, None)
-    except TimeoutError as exc:
-        raise ProblemError(
-            408,
-            "upload-stalled",
-            f"nothing came for {idle_seconds:g} s; send the file again, without pauses",
-        ) from exc
 
 
 def submit_stored(

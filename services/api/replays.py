@@ -42,6 +42,8 @@ from services.api.wiring import Wired, Wiring
 
 router = APIRouter(tags=["failed rows"])
 
+_ROWS_AT_A_TIME = 100
+
 
 class ReplayQuery(BaseModel):
     """How to replay."""
@@ -172,21 +174,20 @@ def _write_failed_rows(wiring: Wiring, replayed: Replayed) -> StoredUpload:
     """Write the failed rows of a job into the upload area, whole or not at all."""
     _refuse_damaged(replayed)
     settings, job = wiring.settings, replayed.job
-    raws = replayable_rows(job.id, FailedRow.raw).order_by(FailedRow.byte_offset)
-    header = require_header(job, settings)
-    blocks = source_blocks(wiring.sessions(), raws, header, job.parsed_definition().format)
+    query = replayable_rows(job.id, FailedRow.raw).order_by(FailedRow.byte_offset)
+    header, dialect = require_header(job, settings), job.parsed_definition().format
     upload = IncomingUpload.begin(
         settings.upload_dir, f"failed-rows-{job.id}.csv", settings.max_upload_bytes
     )
     try:
-        for block in blocks:
-            upload.write(block)
+        with wiring.sessions() as session:
+            raws = session.scalars(query.execution_options(yield_per=_ROWS_AT_A_TIME))
+            for block in source_blocks(raws, header, dialect):
+                upload.write(block)
         return upload.keep()
     except BaseException:
         upload.discard()
         raise
-    finally:
-        blocks.close()
 
 
 def _refuse_damaged(replayed: Replayed) -> None:

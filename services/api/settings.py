@@ -19,6 +19,12 @@ class ApiSettings(BuildSettings, DatabaseSettings, MessagingSettings, SourceSett
         default=True,
         description="Ask for API keys; off only for a demo that listens on loopback alone.",
     )
+    database_answer_timeout: float = Field(
+        30.0, gt=0, description="Seconds of silence after which a request gives Postgres up."
+    )
+    database_lock_timeout: float = Field(
+        5.0, gt=0, description="Seconds that a request waits for what another session has locked."
+    )
     daily_dataset: str = Field(
         "items", pattern=DATASET_NAME_PATTERN, description="What POST /trigger-job loads."
     )
@@ -35,7 +41,10 @@ class ApiSettings(BuildSettings, DatabaseSettings, MessagingSettings, SourceSett
         description="Files that one api process receives at once; one owner's: half of it.",
     )
     upload_idle_seconds: float = Field(
-        30.0, gt=0, description="An upload of which nothing comes for so long is given up."
+        30.0, gt=0, description="An upload that brings too little in so long is given up."
+    )
+    upload_least_rate: int = Field(
+        1024, ge=0, description="Bytes a second that an upload must bring; 0: any byte will do."
     )
     grafana_url: str | None = Field(
         None,

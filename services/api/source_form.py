@@ -3,16 +3,11 @@
 What comes out can be sent to the job's replay, as it is or corrected.
 """
 
-from collections.abc import Generator, Iterator, Sequence
-from typing import Any
-
-from sqlalchemy import Select
-from sqlalchemy.orm import Session
+from collections.abc import Generator, Iterable, Sequence
 
 from libs.common.datasets import FileFormat
 from libs.common.utf16 import with_byte_order
 
-_ROWS_AT_A_TIME = 100
 _BLOCK_BYTES = 1 << 20
 _LINE_END = "\n"
 
@@ -24,23 +19,17 @@ def write_header(cells: Sequence[str], dialect: FileFormat) -> bytes:
 
 
 def source_blocks(
-    session: Session, raws: Select[Any], header: Sequence[str], dialect: FileFormat
+    raws: Iterable[bytes], header: Sequence[str], dialect: FileFormat
 ) -> Generator[bytes]:
-    """Yield the file in blocks, reading rows as they are asked for; closes the session."""
-    with session:
-        gathered = bytearray(write_header(header, dialect))
-        line_end = _LINE_END.encode(with_byte_order(dialect.encoding, b""))
-        for raw in _stream(session, raws):
-            gathered += raw + line_end
-            if len(gathered) >= _BLOCK_BYTES:
-                yield bytes(gathered)
-                gathered.clear()
-        yield bytes(gathered)
-
-
-def _stream(session: Session, raws: Select[Any]) -> Iterator[bytes]:
-    found = session.execute(raws.execution_options(yield_per=_ROWS_AT_A_TIME))
-    return iter(found.scalars())
+    """Yield the file of these records in blocks, reading them as they are asked for."""
+    gathered = bytearray(write_header(header, dialect))
+    line_end = _LINE_END.encode(with_byte_order(dialect.encoding, b""))
+    for raw in raws:
+        gathered += raw + line_end
+        if len(gathered) >= _BLOCK_BYTES:
+            yield bytes(gathered)
+            gathered.clear()
+    yield bytes(gathered)
 
 
 def _write_name(cell: str, dialect: FileFormat) -> str:

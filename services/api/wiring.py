@@ -37,7 +37,9 @@ class Wiring:
     @classmethod
     def from_settings(cls, settings: ApiSettings) -> Self:
         """Make the dependencies of an api process."""
-        engine = make_engine(settings, f"adsp-{SERVICE}")
+        engine = make_engine(
+            settings, f"adsp-{SERVICE}", lock_timeout=settings.database_lock_timeout
+        )
         celery = make_celery(settings, SERVICE)
         return cls(
             settings=settings,

@@ -1,4 +1,4 @@
-"""Tick: send `dispatch_due` and `sweep` at fixed intervals, and nothing else.
+"""Tick: send `dispatch_due`, `sweep` and `retain` at fixed intervals, and nothing else.
 
 Celery Beat is used as a clock only. What is due is decided in the database, so a tick that is late, lost or sent
 twice does no harm, and Beat needs no memory of its own.
@@ -14,7 +14,7 @@ from prometheus_client import Counter, Gauge
 from libs.common.errors import PublishFault
 from libs.common.log import get_logger
 from libs.common.messaging.dispatcher import Dispatcher
-from libs.common.messaging.names import DISPATCH_DUE, SWEEP
+from libs.common.messaging.names import DISPATCH_DUE, RETAIN, SWEEP
 from services.scheduler.settings import SchedulerSettings
 
 log = get_logger(__name__)
@@ -30,10 +30,11 @@ SENT, FAILED = TICKS.labels("sent"), TICKS.labels("failed")
 
 
 def set_schedule(celery: Celery, settings: SchedulerSettings) -> None:
-    """Put the two ticks into Beat's schedule."""
+    """Put the ticks into Beat's schedule."""
     celery.conf.beat_schedule = {
         DISPATCH_DUE: _tick(DISPATCH_DUE, settings.dispatch_seconds),
         SWEEP: _tick(SWEEP, settings.sweep_seconds),
+        RETAIN: _tick(RETAIN, settings.retain_seconds),
     }
     celery.conf.beat_max_loop_interval = min(settings.dispatch_seconds, settings.sweep_seconds)
 

@@ -30,6 +30,20 @@ class WorkerSettings(
         ge=1,
         description="Times that a chunk is begun before it fails; the loader's max_attempts.",
     )
+    upload_retention_days: float = Field(
+        30.0,
+        ge=0,
+        description="Days that an uploaded file is kept once no job needs it; 0: for ever.",
+    )
+    event_retention_days: float = Field(
+        30.0, ge=0, description="Days that a published event stays in the ledger; 0: for ever."
+    )
+    idempotency_retention_days: float = Field(
+        7.0, ge=0, description="Days that an idempotency key is remembered; 0: for ever."
+    )
+    retention_batch: int = Field(
+        10_000, ge=1, description="Most events, and most keys, that one look removes."
+    )
     sweep_batch: int = Field(
         200, ge=1, description="Most rows of each kind that one sweep handles."
     )

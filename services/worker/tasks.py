@@ -5,10 +5,11 @@ from uuid import UUID
 
 from celery import Celery, signals
 
-from libs.common.messaging.names import DISPATCH_DUE, FINISH, PLAN, SWEEP
+from libs.common.messaging.names import DISPATCH_DUE, FINISH, PLAN, RETAIN, SWEEP
 from services.worker.dispatching import dispatch_due
 from services.worker.finishing import finish
 from services.worker.planning import plan
+from services.worker.retention import retain
 from services.worker.settings import WorkerSettings
 from services.worker.sweeping import sweep
 from services.worker.wiring import Worker, wire
@@ -35,7 +36,11 @@ def register_tasks(celery: Celery, settings: WorkerSettings) -> None:
     def sweep_task() -> dict[str, int]:
         return sweep(wired[0])._asdict()
 
+    def retain_task() -> dict[str, int]:
+        return retain(wired[0])._asdict()
+
     celery.task(name=PLAN)(plan_task)
     celery.task(name=FINISH)(finish_task)
     celery.task(name=DISPATCH_DUE, ignore_result=True)(dispatch_due_task)
     celery.task(name=SWEEP, ignore_result=True)(sweep_task)
+    celery.task(name=RETAIN, ignore_result=True)(retain_task)

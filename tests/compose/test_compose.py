@@ -84,6 +84,13 @@ def test_a_service_runs_without_rights(stack: ComposeStack, service: str) -> Non
     assert "Read-only file system" in written
 
 
+def test_the_api_asks_for_keys(stack: ComposeStack) -> None:
+    """Without a word in `.env`: that is the default of the composition."""
+    answer = httpx.get(f"http://127.0.0.1:{stack.api_port}/v1/jobs")
+
+    assert answer.status_code == 401
+
+
 def test_only_the_api_and_prometheus_are_published_and_on_loopback(stack: ComposeStack) -> None:
     """Grafana is published too, but has no stand-in to run here."""
     published = {
@@ -111,7 +118,9 @@ def test_the_broker_has_no_guest_and_quorum_queues_only(stack: ComposeStack) -> 
     )
 
     assert [user for user, *_ in users] == ["adsp"]
-    assert sorted(queues) == [["dead-letters", "quorum"], ["jobs", "quorum"], ["load", "quorum"]]
+    assert sorted(queues) == [
+        [name, "quorum"] for name in ("dead-letters", "jobs", "load", "ticks")
+    ]
 
 
 def test_each_image_holds_only_what_its_service_needs(engine: Engine) -> None:

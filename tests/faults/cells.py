@@ -11,6 +11,8 @@ from typing import Any
 
 import psycopg2
 
+from libs.common.stack.addresses import VHOST
+from libs.common.stack.management import call_management
 from libs.common.testing.waiting import wait_for
 from tests.faults.checker import settle, unfinished
 from tests.faults.clients import Accepted, Feed, make_table
@@ -135,6 +137,12 @@ def loaders_at_work(machine: Machine) -> list[str]:
     holders = machine.system.query("SELECT holder FROM adsp.chunk_leases")
     pids = {int(holder.split(":")[1]) for (holder,) in holders}
     return [name for name in ("loader-1", "loader-2") if pids & set(family(machine, name))]
+
+
+def unacknowledged(machine: Machine, queue: str) -> int:
+    """Return how many messages of a queue are with a consumer, as far as the broker's figures tell."""
+    figures = call_management(machine.addresses, "GET", f"/api/queues/{VHOST}/{queue}")
+    return int(figures.get("messages_unacknowledged", 0))
 
 
 @contextmanager

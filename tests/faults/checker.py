@@ -98,10 +98,20 @@ def settle(machine: Machine, condition: Callable[[], bool]) -> bool:
 
 
 _HURRY = """
-UPDATE adsp.jobs SET next_attempt_at = now() WHERE finished_at IS NULL AND next_attempt_at > now();
-UPDATE adsp.chunks SET next_attempt_at = now() WHERE state = 'queued' AND next_attempt_at > now();
-UPDATE adsp.events SET next_attempt_at = now() WHERE published_at IS NULL AND next_attempt_at > now();
+UPDATE adsp.jobs SET next_attempt_at = now() WHERE id IN (
+    SELECT id FROM adsp.jobs WHERE finished_at IS NULL AND next_attempt_at > now()
+    FOR UPDATE SKIP LOCKED
+);
+UPDATE adsp.chunks SET next_attempt_at = now() WHERE (job_id, number) IN (
+    SELECT job_id, number FROM adsp.chunks WHERE state = 'queued' AND next_attempt_at > now()
+    FOR UPDATE SKIP LOCKED
+);
+UPDATE adsp.events SET next_attempt_at = now() WHERE id IN (
+    SELECT id FROM adsp.events WHERE published_at IS NULL AND next_attempt_at > now()
+    FOR UPDATE SKIP LOCKED
+);
 """
+"""What a stopped process keeps locked is left alone: waiting for it would stop the test as well."""
 
 
 def unfinished(machine: Machine, accepted: Sequence[Accepted]) -> list[str]:
@@ -153,7 +163,8 @@ class Report:
         )
         slowest = max((episode.recovery, episode.seed) for episode in self.episodes)
         return (
-            f"{len(self.episodes)} seeds, {faults} faults, {jobs} jobs submitted and checked "
+            f"seeds {self.episodes[0].seed} to {self.episodes[-1].seed}: "
+            f"{len(self.episodes)} episodes, {faults} faults, {jobs} jobs submitted and checked "
             f"({rows:,} rows sent), {self.events} events heard, {self.seconds:.0f} s; "
             f"slowest recovery {slowest[0]:.1f} s (seed {slowest[1]})\n{self.verdict}"
         )

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import redis
 
 from libs.common.crash_points import CrashPoint
-from libs.common.messaging.names import JOBS_QUEUE, LOAD_QUEUE
+from libs.common.messaging.names import WORK_QUEUES
 from libs.common.stack.addresses import VHOST
 from libs.common.stack.databases import administration
 from libs.common.stack.management import call_management
@@ -126,7 +126,7 @@ def flush(machine: Machine) -> None:
 
 def purge(machine: Machine) -> None:
     """Take every message out of the work queues."""
-    for queue in (JOBS_QUEUE, LOAD_QUEUE):
+    for queue in WORK_QUEUES:
         call_management(machine.addresses, "DELETE", f"/api/queues/{quote(VHOST)}/{queue}/contents")
 
 

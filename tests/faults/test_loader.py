@@ -1,10 +1,12 @@
 """A loader is killed, frozen or told to stop in the middle of a COPY: the rows are there once."""
 
 import signal
+import subprocess
 
 import pytest
 
 from libs.common.crash_points import CrashPoint
+from libs.common.messaging.names import LOAD_QUEUE
 from libs.common.testing.waiting import wait_for
 from tests.faults.cells import (
     LEASE_SECONDS,
@@ -13,8 +15,12 @@ from tests.faults.cells import (
     loaders_at_work,
     make_cell,
     signal_all,
+    unacknowledged,
 )
+from tests.faults.clients import Accepted
 from tests.faults.machine import Machine
+
+GRACE_SECONDS = 2.0
 
 
 @pytest.mark.parametrize("who", ["parent", "child"])
@@ -54,8 +60,9 @@ def test_killed_at_a_crash_point_every_row_is_there_once(
     assert not (machine.tokens / point).exists()
 
 
+@pytest.mark.parametrize("who", ["all", "child"])
 def test_frozen_in_its_copy_another_loader_does_the_chunk_and_the_zombie_cannot_commit(
-    machine: Machine,
+    machine: Machine, who: str
 ) -> None:
     """The lease (3 s here, 30 s outside) expires, the sweep ends the backend, the other one loads."""
     cell = make_cell(machine)
@@ -63,7 +70,8 @@ def test_frozen_in_its_copy_another_loader_does_the_chunk_and_the_zombie_cannot_
         accepted = cell.submit()
         cell.wait_held()
         [name] = loaders_at_work(machine)
-        frozen = family(machine, name)
+        parent, *children = family(machine, name)
+        frozen = [parent, *children] if who == "all" else children
         signal_all(frozen, signal.SIGSTOP)
     wait_for(
         lambda: machine.system.count(
@@ -75,10 +83,26 @@ def test_frozen_in_its_copy_another_loader_does_the_chunk_and_the_zombie_cannot_
     signal_all(frozen, signal.SIGCONT)
 
     assert_loaded_once(machine, accepted)
-    [(attempt,)] = machine.system.query(
-        "SELECT attempt FROM adsp.chunks WHERE job_id = %s", accepted.job_id
-    )
-    assert attempt == 2
+    assert _attempts(machine, accepted) == [2]
+
+
+def test_frozen_parent_its_child_goes_on_and_the_message_that_comes_again_does_nothing(
+    machine: Machine,
+) -> None:
+    """The broker gives the message to the other loader after two heartbeats (3 s here, 30 s outside)."""
+    cell = make_cell(machine)
+    with cell.held_in_copy():
+        accepted = cell.submit()
+        cell.wait_held()
+        [name] = loaders_at_work(machine)
+        parent, *_ = family(machine, name)
+        signal_all([parent], signal.SIGSTOP)
+    cell.wait_over(60)
+    wait_for(lambda: not unacknowledged(machine, LOAD_QUEUE), 60, "the other one has had it")
+    signal_all([parent], signal.SIGCONT)
+
+    assert_loaded_once(machine, accepted)
+    assert _attempts(machine, accepted) == [1]
 
 
 def test_told_to_stop_in_its_copy_it_ends_the_copy_first(machine: Machine) -> None:
@@ -93,7 +117,31 @@ def test_told_to_stop_in_its_copy_it_ends_the_copy_first(machine: Machine) -> No
     process.wait(20)
 
     assert_loaded_once(machine, accepted)
-    [(attempt,)] = machine.system.query(
-        "SELECT attempt FROM adsp.chunks WHERE job_id = %s", accepted.job_id
+    assert _attempts(machine, accepted) == [1]
+
+
+def test_told_to_stop_and_not_done_within_its_grace_the_copy_is_rolled_back_and_done_again(
+    machine: Machine,
+) -> None:
+    """After the grace whoever supervises it kills it: `stop_grace_period` of Compose, 300 s for a loader."""
+    cell = make_cell(machine)
+    with cell.held_in_copy():
+        accepted = cell.submit()
+        cell.wait_held()
+        [name] = loaders_at_work(machine)
+        loader = machine.system.processes[name].process
+        loader.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            loader.wait(GRACE_SECONDS)
+        signal_all(family(machine, name), signal.SIGKILL)
+
+    assert_loaded_once(machine, accepted)
+    assert _attempts(machine, accepted) == [2]
+
+
+def _attempts(machine: Machine, job: Accepted) -> list[int]:
+    """Return how often each chunk of a job was begun."""
+    rows = machine.system.query(
+        "SELECT attempt FROM adsp.chunks WHERE job_id = %s ORDER BY number", job.job_id
     )
-    assert attempt == 1
+    return [attempt for (attempt,) in rows]

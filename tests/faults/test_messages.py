@@ -1,8 +1,11 @@
 """Messages that come too often, mean nothing or are no messages: one load, or a dead letter."""
 
 import json
+import os
+import pickle
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pika
@@ -29,12 +32,18 @@ def nobody_dies(machine: Machine) -> Iterator[None]:
     assert after == before
 
 
-def _publish(machine: Machine, queue: str, body: bytes, headers: dict[str, Any]) -> None:
+def _publish(
+    machine: Machine,
+    queue: str,
+    body: bytes,
+    headers: dict[str, Any],
+    content_type: str = "application/json",
+) -> None:
     """Put a message into a queue as whoever can reach the broker may."""
     connection = pika.BlockingConnection(broker_parameters(machine.addresses.broker_url()))
     channel = connection.channel()
     properties = pika.BasicProperties(
-        content_type="application/json", content_encoding="utf-8", headers=headers
+        content_type=content_type, content_encoding="utf-8", headers=headers
     )
     channel.basic_publish("", routing_key=queue, body=body, properties=properties)
     connection.close()
@@ -87,6 +96,34 @@ def test_garbage_does_no_harm(machine: Machine, body: bytes) -> None:
     cell = make_cell(machine)
 
     assert_loaded_once(machine, cell.submit())
+
+
+class _Trap:
+    """Leaves a mark when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self._mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Have whoever unpickles this make the file."""
+        return os.mkdir, (str(self._mark),)
+
+
+@pytest.mark.usefixtures("nobody_dies")
+def test_code_in_a_message_is_never_run(machine: Machine, tmp_path: Path) -> None:
+    """A pickle is dead-lettered unread, whatever it is declared as."""
+    mark = tmp_path / "mark"
+    body = pickle.dumps(([], {"job_id": _Trap(mark)}, {}))
+    for content_type in ("application/x-python-serialize", "application/json"):
+        for queue, task in ((JOBS_QUEUE, PLAN), (LOAD_QUEUE, LOAD_CHUNK)):
+            headers = {"task": task, "id": uuid.uuid4().hex}
+            _publish(machine, queue, body, headers, content_type)
+    cell = make_cell(machine)
+
+    assert_loaded_once(machine, cell.submit())
+    assert not mark.exists()
+    pickle.loads(body)  # noqa: S301  # our own: the trap works
+    assert mark.exists()
 
 
 @pytest.mark.usefixtures("nobody_dies")

@@ -1,4 +1,4 @@
-"""The way to a server is cut or slow in the middle of a load: the rows are there once.
+"""The way to a server is cut, silent or slow in the middle of a load: the rows are there once.
 
 Each server stands behind a relay. Ten seconds are five here, longer than a lease (3 s) and a publish (2 s).
 """
@@ -12,10 +12,13 @@ import pytest
 
 from libs.common.messaging.tests.relay import Relay, relay_to
 from libs.common.stack.ports import LOOPBACK
-from tests.faults.cells import assert_loaded_once, make_cell
+from tests.faults.cells import assert_loaded_once, at_most, make_cell
 from tests.faults.machine import SERVICES, Machine
 
 SECONDS = 5.0
+DELAY = 0.03
+"""Seconds that each piece of data takes, and its answer again: as to the other end of a continent."""
+PATIENCE = 20.0
 _VARIABLES = {
     "PostgreSQL": "ADSP_DATABASE_URL",
     "RabbitMQ": "ADSP_BROKER_URL",
@@ -83,3 +86,24 @@ def test_the_way_to_a_server_is_gone_for_a_while(
 
     assert_loaded_once(machine, accepted)
     assert_loaded_once(machine, later.submit())
+
+
+@pytest.mark.parametrize("server", list(_VARIABLES))
+def test_the_way_to_a_server_is_slow(
+    machine: Machine, relays: dict[str, Relay], server: str
+) -> None:
+    """All goes as ever, but later: nobody gives up, nothing is begun twice."""
+    cell = make_cell(machine)
+    relays[server].delay = DELAY
+    try:
+        with at_most(PATIENCE):
+            accepted = cell.submit()
+        cell.wait_over(60)
+    finally:
+        relays[server].delay = 0.0
+
+    assert_loaded_once(machine, accepted)
+    attempts = machine.system.query(
+        "SELECT attempt FROM adsp.chunks WHERE job_id = %s", accepted.job_id
+    )
+    assert attempts == [(1,)]

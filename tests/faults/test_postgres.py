@@ -83,6 +83,27 @@ def test_frozen_the_api_says_so_in_time_and_what_was_under_way_goes_on(machine: 
     assert_loaded_once(machine, accepted)
 
 
+def test_frozen_for_longer_than_a_request_waits_it_is_refused_and_nothing_is_lost(
+    machine: Machine,
+) -> None:
+    """Its kernel still acknowledges what is sent, so that no connection breaks by itself."""
+    cell = make_cell(machine)
+    machine.system.kill("api")
+    machine.system.start("api", ADSP_DATABASE_ANSWER_TIMEOUT="2")
+    machine.system.wait_ready()
+    server = machine.server("PostgreSQL").pid
+    for pid in [server, *descendants(server)]:
+        send_signal(pid, signal.SIGSTOP)
+    with at_most(2 + 5 + 5), pytest.raises(RefusedRequest) as refused:
+        cell.submit()
+    machine.wake()
+    machine.system.wait_ready()
+    accepted = cell.submit()
+
+    assert refused.value.status == 503
+    assert_loaded_once(machine, accepted)
+
+
 def test_when_no_connection_is_left_jobs_are_loaded_afterwards(machine: Machine) -> None:
     """Requests that need a new connection are refused meanwhile; what is taken is loaded in the end."""
     cell = make_cell(machine)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from libs.common.messaging.names import JOBS_QUEUE, LOAD_QUEUE
+from libs.common.messaging.names import WORK_QUEUES
 from libs.common.stack.addresses import VHOST
 from libs.common.stack.binaries import rabbitmq_server
 from libs.common.stack.management import call_management
@@ -31,7 +31,7 @@ def settled_queues(machine: Machine) -> None:
 
     def are_kept() -> bool:
         kept = names.read_bytes()
-        return all(f"{VHOST}_{queue}".encode() in kept for queue in (JOBS_QUEUE, LOAD_QUEUE))
+        return all(f"{VHOST}_{queue}".encode() in kept for queue in WORK_QUEUES)
 
     wait_for(are_kept, 60, "the queues' names are on disk")
 
@@ -69,7 +69,7 @@ def test_purged_queues_are_filled_again_from_the_ledger(machine: Machine) -> Non
 
 def test_deleted_queues_are_made_and_filled_again(machine: Machine) -> None:
     cell = make_cell(machine)
-    for queue in (JOBS_QUEUE, LOAD_QUEUE):
+    for queue in WORK_QUEUES:
         call_management(machine.addresses, "DELETE", f"/api/queues/{VHOST}/{queue}")
 
     accepted = cell.submit()

@@ -1,22 +1,34 @@
 """The scheduler is killed, frozen or doubled, and clocks jump: one job for each due time."""
 
+import json
 import signal
+import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
+import pika
 import pytest
 
-from libs.common.datasets import Schedule
 from libs.common.messaging.celery_app import make_celery
+from libs.common.messaging.connections import broker_parameters
+from libs.common.messaging.names import JOBS_QUEUE, PLAN, TICKS_QUEUE
+from libs.common.stack.addresses import VHOST
+from libs.common.stack.management import call_management
 from libs.common.testing.waiting import wait_for
 from services.worker.dispatching import dispatch_due
 from services.worker.settings import WorkerSettings
 from services.worker.wiring import Worker, wire
+from tests.endtoend.system import QUICK
 from tests.faults.cells import Cell, assert_loaded_once, make_cell
+from tests.faults.injection import purge
 from tests.faults.machine import Machine, send_signal
 
 YEARLY = {"cron": "0 0 1 1 *", "time_zone": "UTC"}
 """Due once in the year that the tests let go by unseen."""
+NIGHTLY = {"cron": "30 2 * * *", "time_zone": "Europe/Vienna"}
+BACKLOG = 5_000
+TICK_SECONDS = float(QUICK["ADSP_DISPATCH_SECONDS"])
 
 
 def _scheduled(machine: Machine) -> Cell:
@@ -30,6 +42,12 @@ def _miss_a_year(cell: Cell) -> None:
         f"UPDATE adsp.datasets SET last_due_at = {year} - interval '1 day'"
         f" WHERE name = '{cell.feed.name}'"
     )
+
+
+def _waiting(machine: Machine, queue: str) -> int:
+    """Return how many messages of a queue are on their way, as far as the broker's figures tell."""
+    figures = call_management(machine.addresses, "GET", f"/api/queues/{VHOST}/{queue}")
+    return int(figures.get("messages", 0))
 
 
 def _expect_one_job(cell: Cell) -> None:
@@ -52,7 +70,10 @@ def test_frozen_over_a_due_time_the_job_comes_late_and_once(machine: Machine) ->
     cell = _scheduled(machine)
     scheduler = machine.system.processes["scheduler"].pid
     send_signal(scheduler, signal.SIGSTOP)
+    wait_for(lambda: not _waiting(machine, TICKS_QUEUE), 30, "the last ticks are done or dropped")
     _miss_a_year(cell)
+    with pytest.raises(AssertionError, match="nobody ticks"):
+        wait_for(cell.count_jobs, 3 * TICK_SECONDS, "nobody ticks")
     send_signal(scheduler, signal.SIGCONT)
 
     _expect_one_job(cell)
@@ -67,6 +88,32 @@ def test_two_schedulers_make_one_job(machine: Machine) -> None:
         _expect_one_job(cell)
     finally:
         machine.system.kill("scheduler-2")
+
+
+def test_what_is_due_is_made_while_thousands_of_messages_wait_for_the_worker(
+    machine: Machine,
+) -> None:
+    """A tick that waited behind them would be dropped as too old (1 s here, 60 s outside)."""
+    cell = _scheduled(machine)
+    url = machine.addresses.broker_url()
+    with closing(pika.BlockingConnection(broker_parameters(url))) as connection:
+        channel = connection.channel()
+        for _ in range(BACKLOG):
+            job_id = str(uuid.uuid4())
+            properties = pika.BasicProperties(
+                content_type="application/json",
+                content_encoding="utf-8",
+                headers={"task": PLAN, "id": job_id},
+            )
+            body = json.dumps([[], {"job_id": job_id}, {}])
+            channel.basic_publish("", JOBS_QUEUE, body.encode(), properties)
+        _miss_a_year(cell)
+        wait_for(cell.count_jobs, 30, "the missed time has its job")
+        left = channel.queue_declare(JOBS_QUEUE, passive=True).method.message_count
+    purge(machine)
+
+    assert left > 0
+    _expect_one_job(cell)
 
 
 @pytest.fixture
@@ -101,21 +148,31 @@ def test_a_clock_that_jumps_a_day_and_back_makes_one_job_for_a_due_time(
     assert cell.count_jobs() == 1
 
 
-@pytest.mark.parametrize(
-    ("night", "expected"),
-    [
-        (datetime(2026, 3, 28, 20, tzinfo=UTC), "2026-03-29"),
-        (datetime(2026, 10, 24, 20, tzinfo=UTC), "2026-10-25"),
-    ],
-    ids=["an hour is missing", "an hour comes twice"],
-)
-def test_the_night_of_the_clock_change_has_one_due_time(night: datetime, expected: str) -> None:
-    """Half past two does not exist in one of them and comes twice in the other."""
-    schedule = Schedule.model_validate({"cron": "30 2 * * *", "time_zone": "Europe/Vienna"})
-    last, due = night, []
-    for minute in range(12 * 60):
-        found = schedule.due_times(last, night + timedelta(minutes=minute))
-        due += found
-        last = found[-1] if found else last
+@pytest.mark.parametrize("month", [3, 10], ids=["an hour is missing", "an hour comes twice"])
+def test_the_night_of_the_clock_change_makes_one_job(
+    machine: Machine, worker: Worker, month: int
+) -> None:
+    """Half past two does not exist in one of them and comes twice in the other; ticks come all night, twice each.
 
-    assert [moment.date().isoformat() for moment in due] == [expected]
+    In next year, of which the scheduler that runs knows nothing.
+    """
+    night = _last_sunday(datetime.now(UTC).year + 1, month)
+    cell = make_cell(machine, schedule=NIGHTLY, named_source=True)
+    machine.system.execute(
+        f"UPDATE adsp.datasets SET last_due_at = '{night - timedelta(hours=5):%Y-%m-%d %H:%M}+00'"
+        f" WHERE name = '{cell.feed.name}'"
+    )
+    for minutes in range(-60, 4 * 60, 20):
+        for _ in range(2):
+            dispatch_due(worker, night + timedelta(minutes=minutes))
+
+    dates = machine.system.query(
+        "SELECT data_date FROM adsp.jobs WHERE dataset = %s", cell.feed.name
+    )
+    assert dates == [(night.date(),)]
+
+
+def _last_sunday(year: int, month: int) -> datetime:
+    """Return midnight (UTC) of the day on which Europe changes its clocks."""
+    last = datetime(year, month, 31, tzinfo=UTC)
+    return last - timedelta(days=(last.weekday() + 1) % 7)

@@ -1,16 +1,17 @@
 """The worker is killed, frozen or told to stop while it plans or finishes: the job goes on, once."""
 
 import signal
+import subprocess
 
 import pytest
 
 from libs.common.crash_points import CrashPoint
 from libs.common.messaging.names import JOBS_QUEUE
-from libs.common.stack.addresses import VHOST
-from libs.common.stack.management import call_management
 from libs.common.testing.waiting import wait_for
-from tests.faults.cells import assert_loaded_once, family, make_cell, signal_all
+from tests.faults.cells import assert_loaded_once, family, make_cell, signal_all, unacknowledged
 from tests.faults.machine import Machine
+
+GRACE_SECONDS = 2.0
 
 
 @pytest.mark.parametrize("who", ["parent", "child"])
@@ -49,8 +50,12 @@ def test_frozen_in_a_plan_its_message_comes_again_and_the_zombie_does_no_harm(
         signal_all(frozen, signal.SIGSTOP)
     machine.system.start("worker-2")
     try:
-        wait_for(lambda: _unacknowledged(machine), 30, "the broker waits for the frozen one")
-        wait_for(lambda: not _unacknowledged(machine), 60, "another one has had the message")
+        wait_for(
+            lambda: unacknowledged(machine, JOBS_QUEUE), 30, "the broker waits for the frozen one"
+        )
+        wait_for(
+            lambda: not unacknowledged(machine, JOBS_QUEUE), 60, "another one has had the message"
+        )
         signal_all(frozen, signal.SIGCONT)
 
         assert_loaded_once(machine, accepted)
@@ -58,9 +63,23 @@ def test_frozen_in_a_plan_its_message_comes_again_and_the_zombie_does_no_harm(
         machine.system.kill("worker-2")
 
 
-def _unacknowledged(machine: Machine) -> int:
-    queue = call_management(machine.addresses, "GET", f"/api/queues/{VHOST}/{JOBS_QUEUE}")
-    return int(queue.get("messages_unacknowledged", 0))
+def test_frozen_child_its_job_is_late_and_loaded_once(machine: Machine) -> None:
+    """It keeps its lock on the job, so that no other plans it meanwhile; other jobs go on."""
+    cell, other = make_cell(machine), make_cell(machine)
+    _, *children = family(machine, "worker")
+    with cell.held_in_plan():
+        accepted = cell.submit()
+        cell.wait_held("worker")
+        signal_all(children, signal.SIGSTOP)
+    machine.system.start("worker-2")
+    try:
+        assert_loaded_once(machine, other.submit())
+        assert cell.state_of(accepted) == "running"
+        signal_all(children, signal.SIGCONT)
+
+        assert_loaded_once(machine, accepted)
+    finally:
+        machine.system.kill("worker-2")
 
 
 def test_told_to_stop_in_a_plan_it_ends_the_plan_first(machine: Machine) -> None:
@@ -75,3 +94,24 @@ def test_told_to_stop_in_a_plan_it_ends_the_plan_first(machine: Machine) -> None
 
     assert machine.system.count(f"adsp.chunks WHERE job_id = '{accepted.job_id}'") > 0
     assert_loaded_once(machine, accepted)
+
+
+def test_told_to_stop_and_not_done_within_its_grace_the_plan_is_given_back(
+    machine: Machine,
+) -> None:
+    """It is killed then; its message comes again, and the plan is begun a second time."""
+    cell = make_cell(machine)
+    with cell.held_in_plan():
+        accepted = cell.submit()
+        cell.wait_held("worker")
+        worker = machine.system.processes["worker"].process
+        worker.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            worker.wait(GRACE_SECONDS)
+        signal_all(family(machine, "worker"), signal.SIGKILL)
+
+    assert_loaded_once(machine, accepted)
+    [(attempt,)] = machine.system.query(
+        "SELECT attempt FROM adsp.jobs WHERE id = %s", accepted.job_id
+    )
+    assert attempt == 2

@@ -12,9 +12,12 @@ UNANSWERED_MS = (
 _DO_NOT_WAIT = text("SET LOCAL synchronous_commit TO off")
 
 
-def make_engine(settings: DatabaseSettings, application_name: str) -> Engine:
+def make_engine(
+    settings: DatabaseSettings, application_name: str, *, lock_timeout: float = 0
+) -> Engine:
     """Make the process's engine; `application_name` shows in pg_stat_activity.
 
+    No statement waits longer than `lock_timeout` seconds for what another session has locked; 0: without a bound.
     Connections are checked before use, so that a restarted Postgres costs no request.
     """
     return create_engine(
@@ -26,7 +29,7 @@ def make_engine(settings: DatabaseSettings, application_name: str) -> Engine:
         connect_args={
             "connect_timeout": settings.database_connect_timeout,
             "application_name": application_name,
-            "options": "-c timezone=UTC",
+            "options": f"-c timezone=UTC -c lock_timeout={int(lock_timeout * 1000)}",
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,

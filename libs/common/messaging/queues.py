@@ -5,8 +5,7 @@ from kombu import Exchange, Queue
 from libs.common.messaging.names import (
     DEAD_LETTER_EXCHANGE,
     DEAD_LETTER_QUEUE,
-    JOBS_QUEUE,
-    LOAD_QUEUE,
+    WORK_QUEUES,
 )
 
 
@@ -16,12 +15,12 @@ def work_queues(delivery_limit: int) -> list[Queue]:
     A message that was delivered more than `delivery_limit` times without an acknowledgement, as when it
     kills its consumer each time, moves to the dead-letter queue instead of going round for ever.
     """
-    return [_work_queue(name, delivery_limit) for name in (JOBS_QUEUE, LOAD_QUEUE)]
+    return [_work_queue(name, delivery_limit) for name in WORK_QUEUES]
 
 
 def plain_queues() -> list[Queue]:
     """Return the queues that workers consume from a broker other than RabbitMQ."""
-    return [Queue(name, routing_key=name) for name in (JOBS_QUEUE, LOAD_QUEUE)]
+    return [Queue(name, routing_key=name) for name in WORK_QUEUES]
 
 
 def dead_letter_queue() -> Queue:

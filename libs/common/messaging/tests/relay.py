@@ -1,15 +1,19 @@
-"""Stand between a client and a real server, to fall silent or to cut connections as networks do."""
+"""Stand between a client and a real server, to be slow, to fall silent or to cut connections as networks do."""
 
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 _CHUNK = 1 << 16
 
 
 class Relay:
-    """A TCP relay on a free port of this machine; `port` is where clients connect."""
+    """A TCP relay on a free port of this machine; `port` is where clients connect.
+
+    Each piece of data (64 kB at most) takes `delay` seconds, in either direction.
+    """
 
     def __init__(self, target: tuple[str, int]) -> None:
         """Listen; `run` serves."""
@@ -20,6 +24,7 @@ class Relay:
         self._flows.set()
         self._open: list[socket.socket] = []
         self._refuses = False
+        self.delay = 0.0
         self.accepted = 0
         self.refused = 0
 
@@ -76,6 +81,7 @@ class Relay:
         with contextlib.suppress(OSError):
             while data := source.recv(_CHUNK):
                 self._flows.wait()
+                time.sleep(self.delay)
                 sink.sendall(data)
         # Also after a reset, as when a server ends with bytes unread: the other end must hear of it.
         with contextlib.suppress(OSError):

@@ -215,6 +215,12 @@ def test_what_is_no_regular_file_is_refused_at_once(
     assert refusal(source, tmp_path).code == "source-not-regular"
 
 
+@pytest.mark.parametrize("source", ["zero", "zer?"])
+def test_a_device_is_refused_though_it_lies_below_a_root(source: str) -> None:
+    """It would never end."""
+    assert refusal(source, Path("/dev")).code == "source-not-regular"
+
+
 @pytest.mark.parametrize("make", [make_folder, make_fifo, make_loop, make_socket])
 @pytest.mark.parametrize(
     "use", [identity, fingerprint, lambda path: open_source(path, "auto", LIMITS)]

@@ -1,5 +1,6 @@
 """Who may ask for what: keys, their scopes, and the jobs of their owner."""
 
+import asyncio
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from structlog.testing import capture_logs
 from libs.common.api_keys import ApiKey
 from libs.common.testing.databases import ScratchDatabase
 from libs.common.testing.waiting import wait_for
+from services.api.app import Api, create_app
 from services.api.authentication import OPEN_PATHS
+from services.api.settings import ApiSettings
 from services.api.tests.integration.api_bench import (
     ITEMS,
     Ledger,
@@ -276,6 +279,29 @@ def test_an_open_api_on_a_public_address_does_not_start(settings_with: SettingsW
 
     assert not settings_with(auth=False, api_host="::1").auth
     assert settings_with(auth=True, api_host="0.0.0.0").auth  # noqa: S104
+
+
+def test_keys_are_asked_for_unless_that_is_turned_off_which_the_log_says_then(
+    settings_with: SettingsWith,
+) -> None:
+    """One line at the start, with the cure; an api that asks for keys has none to say."""
+    logged = {}
+    for auth in (True, False):
+        with capture_logs() as lines:
+            asyncio.run(_start_and_stop(create_app(settings_with(auth=auth))))
+        logged[auth] = [line for line in lines if line["event"] == "auth_off"]
+
+    assert ApiSettings.model_fields["auth"].default is True
+    assert logged[True] == []
+    assert [(line["log_level"], line["host"]) for line in logged[False]] == [
+        ("warning", "127.0.0.1")
+    ]
+    assert "ADSP_AUTH=on" in logged[False][0]["cure"]
+
+
+async def _start_and_stop(app: Api) -> None:
+    async with app.router.lifespan_context(app):
+        pass
 
 
 def test_a_key_cannot_be_checked_while_the_database_is_away(settings_with: SettingsWith) -> None:

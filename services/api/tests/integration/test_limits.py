@@ -1,6 +1,7 @@
 """No client takes the api from the others: neither by many requests nor by many slow uploads."""
 
 import resource
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -26,19 +27,24 @@ from services.api.upload_slots import UploadSlots
 
 SLOW_UPLOADS = 200
 SLOTS = 8
+DRIPS = 200
 HEADER = b"sku,name,category,price,quantity,updated_at\n"
 
 
 @contextmanager
 def _slow_upload(port: int) -> Iterator[socket.socket]:
     """Begin an upload and send no more than its first line."""
-    head = (
-        b"POST /v1/datasets/items/uploads HTTP/1.1\r\nHost: api\r\n"
-        b"Content-Length: 1000000\r\nContent-Type: text/csv\r\n\r\n"
-    )
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
-        connection.sendall(head + HEADER)
+        connection.sendall(_head(1_000_000) + HEADER)
         yield connection
+
+
+def _head(length: int) -> bytes:
+    """Return the beginning of a request that announces a file of so many bytes."""
+    return (
+        b"POST /v1/datasets/items/uploads HTTP/1.1\r\nHost: api\r\n"
+        b"Content-Length: %d\r\nContent-Type: text/csv\r\n\r\n" % length
+    )
 
 
 def _status_of(connection: socket.socket) -> int:
@@ -182,3 +188,34 @@ def test_an_upload_that_stalls_is_given_up_with_its_reason(
 
     assert b"408 Request Timeout" in answer
     assert b"application/problem+json" in answer
+
+
+@pytest.mark.parametrize(
+    ("pause", "status"), [(0.1, b"408 Request Timeout"), (0.0, b"202 Accepted")]
+)
+def test_an_upload_that_drips_is_given_up_and_one_that_flows_is_not(
+    settings_with: SettingsWith,
+    clean_database: ScratchDatabase,
+    root: Path,
+    pause: float,
+    status: bytes,
+) -> None:
+    """A byte now and then would hold a slot for ever; many small pieces that come at once do not."""
+    settings = settings_with(upload_idle_seconds=1.0, upload_least_rate=1000)
+    with serving(settings) as client:
+        assert client.put("/v1/datasets/items", json=ITEMS).status_code == 201
+        with socket.create_connection(("127.0.0.1", int(client.base_url.port or 0))) as dripping:
+            dripping.settimeout(20)
+            dripping.sendall(_head(len(HEADER) + DRIPS) + HEADER)
+            answer = _drip(dripping, pause)
+
+    assert status in answer
+
+
+def _drip(connection: socket.socket, pause: float) -> bytes:
+    """Send byte after byte until the answer comes, and return it; a pause is a wait for the answer."""
+    for _ in range(DRIPS):
+        if select.select([connection], [], [], pause)[0]:
+            break
+        connection.sendall(b"1")
+    return connection.recv(4096)

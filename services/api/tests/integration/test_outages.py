@@ -1,12 +1,15 @@
 """What the api does while a server that it needs is away."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
+import psycopg2
 import pytest
 
 from libs.common.stack.ports import free_port
+from libs.common.testing.databases import ScratchDatabase
 from services.api.tests.integration.api_bench import (
     ITEMS,
     Ledger,
@@ -93,22 +96,58 @@ def test_without_redis_a_job_is_published_all_the_same(
     assert ledger.value("SELECT published_at IS NOT NULL FROM adsp.jobs")
 
 
-def test_an_export_that_breaks_half_way_does_not_look_whole(
-    client: httpx.Client, ledger: Ledger, items: Path, job: str
-) -> None:
-    ledger.plan(job, items)
+def _add_large_failed_rows(ledger: Ledger, job: str) -> None:
+    """Put 30 MB on record, more than the way to a client holds."""
     ledger.execute(
         "INSERT INTO adsp.failed_rows (job_id, chunk_number, byte_offset, raw, line_number, stage,"
         " error_code, message) SELECT %s, 0, n, repeat('x', 10000)::bytea, n, 'parse',"
         " 'extra-cell', 'm' FROM generate_series(1, 3000) AS n",
         job,
     )
+
+
+def test_an_export_that_breaks_half_way_does_not_look_whole(
+    client: httpx.Client, ledger: Ledger, items: Path, job: str
+) -> None:
+    ledger.plan(job, items)
+    _add_large_failed_rows(ledger, job)
     with client.stream("GET", f"/v1/jobs/{job}/failed-rows?format=csv") as answer:
         pieces = answer.iter_bytes(1000)
         next(pieces)
+        ledger.execute("REVOKE SELECT ON adsp.failed_rows FROM adsp_api")
+        try:
+            with pytest.raises(httpx.RemoteProtocolError):
+                list(pieces)
+        finally:
+            ledger.execute("GRANT SELECT ON adsp.failed_rows TO adsp_api")
+
+
+def test_an_export_whose_connections_are_cut_goes_on_and_is_whole(
+    client: httpx.Client, ledger: Ledger, items: Path, job: str
+) -> None:
+    ledger.plan(job, items)
+    _add_large_failed_rows(ledger, job)
+    with client.stream("GET", f"/v1/jobs/{job}/failed-rows?format=csv") as answer:
+        lines = answer.iter_lines()
+        next(lines)
         ledger.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             " WHERE usename = 'adsp_api' AND datname = current_database()"
         )
-        with pytest.raises(httpx.RemoteProtocolError):
-            list(pieces)
+        assert len(list(lines)) == 3000
+
+
+def test_a_request_does_not_wait_for_ever_for_a_locked_job(
+    client: httpx.Client, settings_with: SettingsWith, clean_database: ScratchDatabase, job: str
+) -> None:
+    """A process that hangs in the middle of a transaction keeps the job's row locked."""
+    with (
+        serving(settings_with(database_lock_timeout=0.3)) as other,
+        closing(psycopg2.connect(clean_database.superuser_dsn)) as hanging,
+    ):
+        hanging.cursor().execute("SELECT FROM adsp.jobs FOR UPDATE")
+        answer = other.post(f"/v1/jobs/{job}/cancel")
+
+    assert problem_of(answer)[:2] == (503, "database-busy")
+    assert int(answer.headers["retry-after"]) > 0
+    assert client.post(f"/v1/jobs/{job}/cancel").status_code == 200

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 from services.api.openapi import SNAPSHOT, render_document
 
@@ -38,3 +39,40 @@ def test_every_operation_has_an_id_and_a_tag() -> None:
     assert len(set(ids)) == len(ids) == 16
     assert all(operation["tags"] for operation in operations)
     assert all("_" not in name for name in ids)
+
+
+def test_no_body_takes_a_field_that_is_not_described() -> None:
+    """What a body is made of too: a misspelt option must not be taken for one that was left out."""
+    document = json.loads(render_document())
+    bodies = [
+        content["schema"]
+        for path in document["paths"].values()
+        for operation in path.values()
+        for media_type, content in operation.get("requestBody", {}).get("content", {}).items()
+        if media_type == "application/json"
+    ]
+    schemas = {
+        name: document["components"]["schemas"][name]
+        for body in bodies
+        for name in _named(body, document)
+    }
+    objects = {name: schema for name, schema in schemas.items() if "properties" in schema}
+
+    assert {"JobCreation", "TriggerRequest", "DatasetDefinition", "FileFormat", "Schedule"} <= set(
+        objects
+    )
+    assert all(schema["additionalProperties"] is False for schema in objects.values())
+
+
+def _named(schema: object, document: dict[str, Any]) -> set[str]:
+    """Return the names of all schemas that a schema refers to, and they in turn."""
+    if isinstance(schema, list):
+        return {name for part in schema for name in _named(part, document)}
+    if not isinstance(schema, dict):
+        return set()
+    found = {name for part in schema.values() for name in _named(part, document)}
+    reference = schema.get("$ref")
+    if reference is not None:
+        name = str(reference).rpartition("/")[2]
+        found |= {name, *_named(document["components"]["schemas"][name], document)}
+    return found

@@ -16,7 +16,7 @@ import pytest
 from kombu import Connection
 
 import services.scheduler.main
-from libs.common.messaging.names import DISPATCH_DUE, JOBS_QUEUE, SWEEP
+from libs.common.messaging.names import DISPATCH_DUE, SWEEP, TICKS_QUEUE
 from libs.common.messaging.queues import work_queues
 from libs.common.stack.addresses import StackAddresses
 from libs.common.stack.ports import free_ports
@@ -88,7 +88,7 @@ def take_ticks(vhost: ScratchVhost) -> list[pika.BasicProperties]:
     ticks: list[pika.BasicProperties] = []
     with closing(pika.BlockingConnection(pika.URLParameters(vhost.url))) as connection:
         channel = connection.channel()
-        while (message := channel.basic_get(JOBS_QUEUE, auto_ack=True))[1] is not None:
+        while (message := channel.basic_get(TICKS_QUEUE, auto_ack=True))[1] is not None:
             ticks.append(message[1])
     return ticks
 

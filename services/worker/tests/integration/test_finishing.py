@@ -184,6 +184,16 @@ def test_a_cancelled_job_waits_for_the_chunk_that_a_loader_is_at(bench: Bench) -
     assert finish(bench.worker, job.id) == "cancelled"
 
 
+def test_a_cancel_that_comes_after_the_last_commit_leaves_the_end_as_it_is(bench: Bench) -> None:
+    """The rows are in the table: `cancelled` would say that they are not."""
+    job = _planned(bench)
+    _set_chunks(bench, job, state=ChunkState.DONE, rows_read=20, rows_loaded=20)
+    _request_cancel(bench, job)
+
+    assert finish(bench.worker, job.id) == "succeeded"
+    assert bench.job(job).rows_loaded == 20
+
+
 def test_the_end_of_a_job_that_the_api_has_cancelled_is_published(bench: Bench) -> None:
     bench.put_dataset()
     job = bench.make_job()

@@ -53,6 +53,23 @@ def test_a_job_that_was_never_published_is_sent(bench: Bench) -> None:
     assert bench.job(job).published_at is not None
 
 
+def test_a_job_that_waits_for_long_is_sent_again_ever_more_seldom(bench: Bench) -> None:
+    """Else a backlog of an hour would be sent sixty times, and each time be longer."""
+    bench.put_dataset()
+    waits = {}
+    for minutes in (0, 4, 600):
+        job = bench.make_job()
+        now = datetime.now(UTC)
+        created = now - timedelta(minutes=minutes)
+        _change_job(bench, job, created_at=created, next_attempt_at=PAST)
+        assert sweep(bench.worker).plans == 1
+        next_attempt_at = bench.job(job).next_attempt_at
+        assert next_attempt_at is not None
+        waits[minutes] = round((next_attempt_at - now).total_seconds() / 60)
+
+    assert waits == {0: 1, 4: 4, 600: 15}
+
+
 def test_a_plan_that_was_cut_off_is_begun_again(bench: Bench) -> None:
     """A job that runs without chunks lost its planner."""
     bench.put_dataset()

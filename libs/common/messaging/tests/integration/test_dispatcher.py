@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from libs.common.errors import PublishFault
-from libs.common.messaging.names import JOBS_QUEUE, LOAD_QUEUE, SWEEP
+from libs.common.messaging.names import JOBS_QUEUE, LOAD_QUEUE, SWEEP, TICKS_QUEUE
 from libs.common.messaging.tests.integration.conftest import TIMEOUT, Mail, MakeDispatcher
 from libs.common.messaging.tests.relay import Relay
 from libs.common.testing.vhosts import ScratchVhost
@@ -89,7 +89,7 @@ def test_chunks_go_to_the_loaders_and_finishes_to_the_workers(
 
 def test_tick_expires_when_no_worker_takes_it(make_dispatcher: MakeDispatcher, take: Take) -> None:
     make_dispatcher().send_tick(SWEEP, expires=30)
-    mail = take(JOBS_QUEUE)
+    mail = take(TICKS_QUEUE)
 
     assert mail is not None
     assert mail.properties.expiration == "30000"

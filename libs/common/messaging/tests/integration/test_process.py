@@ -286,7 +286,12 @@ def test_only_the_queues_that_are_needed_are_declared(
     """Celery's delayed delivery would add 28."""
     start_probe().wait_until_ready()
 
-    assert {queue["name"] for queue in own_vhost.queues()} <= {"jobs", "load", "dead-letters"}
+    assert {queue["name"] for queue in own_vhost.queues()} <= {
+        "jobs",
+        "load",
+        "ticks",
+        "dead-letters",
+    }
 
 
 def test_metrics_are_served(start_probe: Callable[..., Probe], own_vhost: ScratchVhost) -> None:

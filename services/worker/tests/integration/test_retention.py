@@ -1,0 +1,213 @@
+"""What served its purpose is removed after its time, and what a job still needs is not."""
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import psycopg2
+import pytest
+from structlog.testing import capture_logs
+
+from libs.common.db.models import Event, IdempotencyKey, Job
+from libs.common.ids import earliest_uuid7, uuid7
+from libs.common.states import Trigger
+from libs.common.testing.databases import ScratchDatabase
+from services.worker.retention import Removed, retain
+from services.worker.tests.conftest import Bench
+
+LONG_AGO = datetime.now(UTC) - timedelta(days=31)
+LATELY = datetime.now(UTC) - timedelta(days=29)
+
+Execute = Callable[..., None]
+
+
+@pytest.fixture
+def execute(clean_database: ScratchDatabase) -> Execute:
+    """Return a function that changes the ledger as nobody else may."""
+
+    def run(statement: str, *parameters: object) -> None:
+        connection = psycopg2.connect(clean_database.superuser_dsn)
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(statement, parameters)
+        finally:
+            connection.close()
+
+    return run
+
+
+def _upload(bench: Bench, moment: datetime, name: str = "items.csv") -> Path:
+    """Put a file where an upload of that moment would have."""
+    folder = bench.worker.settings.upload_dir / str(_id_of(moment))
+    folder.mkdir(parents=True)
+    (folder / name).write_text("sku\n1\n")
+    return folder
+
+
+def _id_of(moment: datetime) -> UUID:
+    """Return an id as it is made at a moment."""
+    return UUID(int=earliest_uuid7(moment).int | uuid7().int & ((1 << 62) - 1))
+
+
+def _job_of(bench: Bench, folder: Path, execute: Execute, ended: datetime | None) -> Job:
+    """Make the job of an upload, which ended then or is not over."""
+    job = bench.make_job(trigger=Trigger.UPLOAD, source=str(folder / "items.csv"))
+    if ended is not None:
+        execute(
+            "UPDATE adsp.jobs SET state = 'succeeded', finished_at = %s WHERE id = %s",
+            ended,
+            str(job.id),
+        )
+    return job
+
+
+def test_an_upload_goes_a_while_after_its_job_is_over(bench: Bench, execute: Execute) -> None:
+    bench.put_dataset()
+    done, late, live = (_upload(bench, LONG_AGO) for _ in range(3))
+    _job_of(bench, done, execute, LONG_AGO)
+    _job_of(bench, late, execute, LATELY)
+    _job_of(bench, live, execute, None)
+
+    removed = retain(bench.worker)
+
+    assert removed == Removed(uploads=1, events=0, idempotency_keys=0)
+    assert [folder.exists() for folder in (done, late, live)] == [False, True, True]
+
+
+def test_an_upload_is_kept_for_whatever_job_is_made_of_it(bench: Bench, execute: Execute) -> None:
+    """A second job may name the file by another path; a planned one knows where it lies."""
+    bench.put_dataset()
+    relative, planned = (_upload(bench, LONG_AGO) for _ in range(2))
+    for folder in (relative, planned):
+        _job_of(bench, folder, execute, LONG_AGO)
+    bench.make_job(source=f"{relative.name}/items.csv")
+    by_pattern = bench.make_job(source=f"{planned.name}/*.csv")
+    execute(
+        "UPDATE adsp.jobs SET source = '*/x.csv', source_path = %s WHERE id = %s",
+        str(planned / "items.csv"),
+        str(by_pattern.id),
+    )
+
+    assert retain(bench.worker).uploads == 0
+
+    assert relative.exists()
+    assert planned.exists()
+
+
+def test_a_file_that_no_job_was_made_of_goes_too(bench: Bench) -> None:
+    """Its api died between the file and the job, or could not tell whether there was one."""
+    old, new = _upload(bench, LONG_AGO), _upload(bench, LATELY)
+
+    assert retain(bench.worker).uploads == 1
+
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_what_is_not_an_uploads_stays(bench: Bench, tmp_path: Path) -> None:
+    """A file that is still being sent, what people put there, and what a link leads to."""
+    area = bench.worker.settings.upload_dir
+    sending = _upload(bench, LONG_AGO, ".items.csv.part")
+    (area / "mine").mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (area / str(_id_of(LONG_AGO))).symlink_to(elsewhere)
+
+    assert retain(bench.worker).uploads == 0
+
+    assert sending.exists()
+    assert (area / "mine").exists()
+    assert elsewhere.exists()
+
+
+def test_a_file_that_cannot_be_removed_keeps_no_other(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A double: the tests run as root, whom no folder refuses."""
+    stubborn, other = _upload(bench, LONG_AGO), _upload(bench, LONG_AGO)
+    remove = shutil.rmtree
+
+    def refuse(folder: Path) -> None:
+        if folder.name == stubborn.name:
+            raise PermissionError(13, "Permission denied", str(folder))
+        remove(folder)
+
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    with capture_logs() as logs:
+        removed = retain(bench.worker)
+
+    assert removed.uploads == 1
+    assert not other.exists()
+    assert [line["folder"] for line in logs if line["event"] == "upload_not_removed"] == [
+        stubborn.name
+    ]
+
+
+def test_events_go_a_while_after_they_were_published(bench: Bench, execute: Execute) -> None:
+    """One that nobody could be told of stays, however old."""
+    bench.put_dataset()
+    job = bench.make_job()
+    kept = [_id_of(LATELY), _id_of(LONG_AGO)]
+    with bench.worker.sessions.begin() as session:
+        for event_id, published in [
+            (_id_of(LONG_AGO), LONG_AGO),
+            (kept[0], LATELY),
+            (kept[1], None),
+        ]:
+            session.add(
+                Event(
+                    id=event_id,
+                    job_id=job.id,
+                    type="job.succeeded",
+                    payload={},
+                    published_at=published,
+                )
+            )
+
+    assert retain(bench.worker).events == 1
+
+    with bench.worker.sessions() as session:
+        assert {event.id for event in session.query(Event)} == set(kept)
+
+
+def test_idempotency_keys_are_forgotten_in_bounded_batches(bench: Bench, execute: Execute) -> None:
+    bench.put_dataset()
+    job = bench.make_job()
+    execute(
+        "INSERT INTO adsp.idempotency_keys (key, route, request_hash, job_id, created_at)"
+        " SELECT n::text, 'POST /v1/jobs', 'x', %s, now() - make_interval(days => n)"
+        " FROM generate_series(1, 12) AS n",
+        str(job.id),
+    )
+    bench.set(retention_batch=3)
+
+    removed = [retain(bench.worker).idempotency_keys for _ in range(3)]
+
+    assert removed == [3, 3, 0]
+    with bench.worker.sessions() as session:
+        assert {int(key.key) for key in session.query(IdempotencyKey)} == {1, 2, 3, 4, 5, 6}
+
+
+def test_nothing_is_removed_when_all_is_kept_for_ever(bench: Bench) -> None:
+    old = _upload(bench, LONG_AGO)
+    bench.set(upload_retention_days=0, event_retention_days=0, idempotency_retention_days=0)
+
+    assert retain(bench.worker) == Removed(0, 0, 0)
+    assert old.exists()
+
+
+def test_a_ledger_that_is_away_removes_nothing(bench: Bench, execute: Execute) -> None:
+    """Nobody can tell which files are needed."""
+    old = _upload(bench, LONG_AGO)
+    execute("REVOKE SELECT ON adsp.jobs FROM adsp_worker")
+    try:
+        with capture_logs() as logs:
+            assert retain(bench.worker).uploads == 0
+    finally:
+        execute("GRANT SELECT ON adsp.jobs TO adsp_worker")
+
+    assert old.exists()
+    assert {line["step"] for line in logs if line["event"] == "retention_step_failed"} == {
+        "_remove_uploads"
+    }
