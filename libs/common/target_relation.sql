@@ -93,6 +93,13 @@ SELECT
         WHERE i.indrelid = target.oid
             AND i.indisunique AND i.indisvalid AND i.indisready AND i.indimmediate
             AND i.indpred IS NULL AND i.indexprs IS NULL
+            -- ON CONFLICT would take a deferrable index of the same columns too, and refuse.
+            AND NOT EXISTS (
+                SELECT FROM pg_catalog.pg_index AS other
+                WHERE other.indrelid = target.oid AND other.indisunique AND NOT other.indimmediate
+                    AND other.indkey::int2 [] @> i.indkey::int2 []
+                    AND other.indkey::int2 [] <@ i.indkey::int2 []
+            )
     ) AS unique_keys,
     -- The column of each constraint and unique index that concerns exactly one.
     (

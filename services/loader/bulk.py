@@ -26,7 +26,7 @@ from services.loader.codecs import BIGINT, Codec, find_codec
 from services.loader.columns import ColumnReader, Columns
 from services.loader.guesses import Suspicion, suspect
 from services.loader.rows import encode_rows
-from services.loader.target import must_go_one_by_one
+from services.loader.target import must_go_one_by_one, numbers_rows
 
 _MOST_DOUBTFUL = 0.5
 """With a greater share of doubtful lines in a block, columns gain nothing."""
@@ -82,13 +82,17 @@ class BulkPlan:
         *,
         has_lines: bool,
         keeps_order: bool,
+        numbers_rows: bool,
     ) -> None:
         """Read with `reader`, type with one codec per column.
 
-        With `has_lines` rows end with their line number; else `keeps_order` says that the order of writing counts.
+        With `has_lines` rows end with their line number, which keeps their order for them. Without, `keeps_order`
+        says that the fate of a record depends on those before it, `numbers_rows` that rows may be counted as they
+        are written.
         """
         self.has_lines = has_lines
         self.keeps_order = keeps_order and not has_lines
+        self.numbers_rows = numbers_rows and not has_lines
         self.guesses_all = suspicion.is_complete
         self._codecs = codecs
         self._reader = reader
@@ -225,4 +229,5 @@ def plan_bulk(
         suspect(columns, checks),
         has_lines=definition.mode is LoadMode.UPSERT,
         keeps_order=table.has_order_dependent_constraints,
+        numbers_rows=numbers_rows(table, columns),
     )

@@ -66,6 +66,10 @@ class ChunkLoader:
         )
         self._connections = LoadingConnections(self._connect)
 
+    def close(self) -> None:
+        """Close the connection that is kept."""
+        self._connections.close()
+
     def load_chunk(self, job_id: UUID, number: int, request_id: str | None = None) -> Outcome:
         """Load a chunk unless it is done or somebody else is at it; safe to call any number of times."""
         with self._connections.lend() as loan:

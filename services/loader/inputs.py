@@ -15,8 +15,6 @@ from libs.common.catalog import TargetColumn
 from libs.common.statements import read_statement
 from services.loader.verdicts import error_code
 
-DOUBTS = pl.Schema({"line": pl.Int64, "column": pl.Int64, "text": pl.String})
-"""Cells that are no certain value: the line of the block, the column's place in the header, the text."""
 _ANSWERS = pl.Schema(
     {
         "place": pl.Int64,
@@ -41,6 +39,7 @@ class Inputs:
     def refusals(self, doubts: pl.DataFrame, before: str) -> tuple[pl.DataFrame, list[int]]:
         """Return what is refused: line, error_code, column_name, sqlstate, message, a row for each line.
 
+        `doubts` are cells: the line of the block, the column's place in the header, the text.
         Beside it the lines whose verdict needs more than this: texts of two columns are too long for them.
         """
         texts = doubts.select("column", "text").unique(maintain_order=True).with_row_index("place")

@@ -12,6 +12,7 @@ faults of the system.
 
 from collections.abc import Generator, Iterator, Sequence
 
+import polars as pl
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
@@ -98,13 +99,10 @@ class Load:
     def _load(self, header: Header, ways: Ways) -> None:
         """Write every record one way or another."""
         for block, prepared, bytes_done in read_ahead(self._prepared(header, ways.plan)):
-            records = self._write_columns(ways, prepared) if prepared else None
-            way = ways.narrowing if records is None else ways.judging
-            if records is None:
+            if prepared is None or not self._write_columns(ways, prepared):
                 ways.flush(is_last=False)
-                records = ways.splitter.split(block)
-            for part in _cut(records, self._settings.block_rows):
-                self._load_records(part, way)
+                for part in _cut(ways.splitter.split(block), self._settings.block_rows):
+                    self._load_records(part, ways.narrowing)
             self._heartbeat.progress.bytes_done = bytes_done
             crash_point(CrashPoint.MID_COPY)
         ways.flush(is_last=True)
@@ -125,22 +123,26 @@ class Load:
         for block, bytes_done in self._source.blocks(header, plan.are_records if plan else None):
             yield block, plan.prepare(block) if plan else None, bytes_done
 
-    def _write_columns(self, ways: Ways, prepared: Prepared) -> list[Record] | None:
-        """Write a block by columns; return the records left to judge, or None when all are."""
+    def _write_columns(self, ways: Ways, prepared: Prepared) -> bool:
+        """Write a block by columns, or return False when it has to go by records."""
         self._heartbeat.check()
         settled = ways.settling.settle(prepared) if ways.settling else None
         if settled is None:
-            return None
+            return False
         through = len(prepared.lines) - len(settled.left)
-        self._rejects.add(settled.refused.sort("byte_offset"))
         self._rows_accepted += through - settled.refused.height
         self._heartbeat.progress.rows_read += through
-        if self._too_many(0):
-            raise self._too_many_rejects()
-        return settled.left
+        self._stop_if_too_many(settled.refused)
+        self._load_records(settled.left, ways.judging, settled.refused)
+        return True
 
-    def _load_records(self, block: Sequence[Record], narrowing: Narrowing) -> None:
-        """Write one block; its failed rows are kept in file order, also when it stops half-way."""
+    def _load_records(
+        self, block: Sequence[Record], narrowing: Narrowing, refused: pl.DataFrame | None = None
+    ) -> None:
+        """Write one block; its failed rows are kept in file order, also when it stops half-way.
+
+        `refused` are failed rows that stand among these records.
+        """
         sound = [record for record in block if record.fault is None]
         failed = [
             reject(record, record.fault.code, record.fault.message)
@@ -148,28 +150,27 @@ class Load:
             if record.fault is not None
         ]
         before = self._heartbeat.progress.rows_read
+        known = [] if refused is None else [refused]
 
-        def on_progress(position: int, refused: Sequence[FailedRow]) -> None:
+        def on_progress(position: int, more: Sequence[FailedRow]) -> None:
             self._heartbeat.progress.rows_read = before + position
             self._heartbeat.check()
-            if self._too_many(len(failed) + len(refused)):
-                self._keep([*failed, *refused])
-                raise self._too_many_rejects()
+            self._stop_if_too_many(*known, by_columns([*failed, *more]))
 
-        on_progress(0, [])
-        failed += narrowing.load(sound, on_progress)
-        self._keep(failed)
+        if block:
+            on_progress(0, [])
+            failed += narrowing.load(sound, on_progress)
+        self._rejects.add(_in_file_order(*known, by_columns(failed)))
         self._rows_accepted += len(block) - len(failed)
         self._heartbeat.progress.rows_read = before + len(block)
 
-    def _keep(self, failed: list[FailedRow]) -> None:
-        """Add a block's failed rows in file order."""
-        self._rejects.add(by_columns(sorted(failed, key=lambda row: row.byte_offset)))
-
-    def _too_many(self, more: int) -> bool:
-        """Tell whether so many more failed rows exceed the absolute threshold."""
+    def _stop_if_too_many(self, *refused: pl.DataFrame) -> None:
+        """Keep these failed rows and raise when they and those before exceed the absolute threshold."""
         most = self._definition.max_rejected_rows
-        return most is not None and self._rejects.count + more > most
+        more = sum(rows.height for rows in refused)
+        if most is not None and self._rejects.count + more > most:
+            self._rejects.add(_in_file_order(*refused))
+            raise self._too_many_rejects()
 
     def _check_ratio(self) -> None:
         """Raise when an atomic job, which is this chunk alone, exceeds a threshold at its end."""
@@ -189,6 +190,11 @@ class Load:
             f"{self._rejects.count} of the first {read} records were rejected ({limits}); nothing of "
             "this chunk was loaded: correct the failed rows' cause and load again, or raise the threshold",
         )
+
+
+def _in_file_order(*refused: pl.DataFrame) -> pl.DataFrame:
+    """Put failed rows together."""
+    return pl.concat(refused).sort("byte_offset")
 
 
 def _cut(records: list[Record], size: int) -> Iterator[list[Record]]:

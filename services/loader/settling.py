@@ -14,6 +14,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from libs.common.records import Record
 from services.loader.bulk import BulkPlan, Prepared, Rows, place_of
+from services.loader.copytext import encode_records
 from services.loader.inputs import Inputs
 from services.loader.judge import Judge
 from services.loader.rejects import FAILED_ROWS, by_columns
@@ -65,6 +66,8 @@ class Settling:
             return None
         misspelt, undecided = asked
         spelt = self._records_in(prepared, prepared.doubts, [misspelt["line"].to_list(), undecided])
+        if spelt and not self._may_be_copied(spelt):
+            return None
         found = self._write(prepared, spelt)
         if found is None:
             return None
@@ -141,19 +144,34 @@ class Settling:
             return None
         return found, spelt
 
+    def _may_be_copied(self, spelt: list[Record]) -> bool:
+        """Tell whether records in other spellings may go with the others, after them.
+
+        Staged rows meet their constraints only in the end, when a later record may have taken their place.
+        """
+        if not self._plan.has_lines:
+            return not self._plan.numbers_rows
+        return self._ask_constraints(encode_records(spelt), is_binary=False) == []
+
     def _find(self, rows: Rows) -> list[tuple[Violation, int]] | None:
         """Return which rows a constraint refuses, with their lines, None when that cannot be asked."""
         if not len(rows):
             return []
+        found = self._ask_constraints(self._plan.encode(rows), is_binary=True)
+        if found is None:
+            return None
+        return [(violation, int(rows.lines[violation.row])) for violation in found]
+
+    def _ask_constraints(self, rows: bytes, *, is_binary: bool) -> list[Violation] | None:
+        """Return which rows a constraint refuses, None when that cannot be asked."""
         try:
             with self._savepoint as before:
-                found = self._violations.find(self._plan.encode(rows), before)
+                return self._violations.find(rows, before, is_binary=is_binary)
         except psycopg2.Error as exc:
             # An expression that cannot be asked of a copy of the row (class 42) is no reason to fail.
             if not is_row_error(exc.pgcode) and (exc.pgcode or "")[:2] != "42":
                 raise
             return None
-        return [(violation, int(rows.lines[violation.row])) for violation in found]
 
     def _word(
         self, prepared: Prepared, broken: list[tuple[Violation, int]]

@@ -14,6 +14,7 @@ from libs.common.catalog import TargetColumn, TargetTable, UniqueKey
 from libs.common.records import Record
 from libs.common.statements import read_statement
 from services.loader.copytext import encode_record
+from services.loader.target import numbers_rows
 from services.loader.upserting import Upserter, changed_columns, changes, name_list
 from services.loader.verdicts import is_row_error
 from services.loader.writing import column_list, unused_name
@@ -55,6 +56,9 @@ class Staging:
             sql.SQL("COPY {} ({}, {}) FROM STDIN").format(STAGED, names, self._line)
         ).as_string(cursor)
         self._insert, self._on_conflict = _upsert(table, columns, key)
+        self._order = sql.Composed([sql.SQL(" AS staged")])
+        if numbers_rows(table, columns):
+            self._order += sql.SQL(" ORDER BY {}").format(self._line)
 
     def text(self, records: Sequence[Record]) -> bytes:
         """Return records as lines of the COPY."""
@@ -75,7 +79,7 @@ class Staging:
         try:
             keys = self._count_keys(note=not is_last or self._upserter.has_written)
             rows = self._newest() if keys < self.waiting else sql.Composed([STAGED])
-            self._cursor.execute(self._insert + rows + self._on_conflict)
+            self._cursor.execute(self._insert + rows + self._order + self._on_conflict)
         except psycopg2.Error as exc:
             if not is_row_error(exc.pgcode) and exc.pgcode != "21000":
                 raise
@@ -130,7 +134,7 @@ def _upsert(
         table.identifier, names, names
     )
     return insert, sql.SQL(
-        " AS staged ON CONFLICT ({keys}) DO UPDATE SET {changes}"
+        " ON CONFLICT ({keys}) DO UPDATE SET {changes}"
         " WHERE ROW({old})::record *<> ROW({new})::record"
     ).format(
         keys=name_list(key.columns),

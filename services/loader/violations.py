@@ -49,20 +49,20 @@ class Violations:
         )
         """Whether the first constraint found is always the one that an INSERT would name."""
         self._copy = (
-            sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)")
+            sql.SQL("COPY {} ({}) FROM STDIN")
             .format(_BLOCK, column_list(columns))
             .as_string(cursor)
         )
         self._find: sql.Composed | None = None
 
-    def find(self, encoded: bytes, before: str) -> list[Violation]:
-        """Return which of the encoded rows are refused, in order."""
+    def find(self, rows: bytes, before: str, *, is_binary: bool = True) -> list[Violation]:
+        """Return which rows, as COPY takes them, are refused, in order."""
         find = self._find
         if find is None:
             find = self._prepare(before)
         else:
             self._cursor.execute(sql.SQL(before + "TRUNCATE {} RESTART IDENTITY").format(_BLOCK))
-        copy_in(self._cursor, self._copy, encoded)
+        copy_in(self._cursor, f"{self._copy} (FORMAT {'binary' if is_binary else 'text'})", rows)
         self._cursor.execute(find)
         self._find = find
         return [Violation(found[0], found[1], found[2:]) for found in self._cursor.fetchall()]

@@ -186,8 +186,8 @@ def assert_same(
     slow: DatasetDefinition,
 ) -> None:
     """Load a job's chunks, judge its file, and compare rows, failed rows and counts."""
-    loader = bench.loader(max_record_bytes=CAP, **settings)
-    outcomes = [loader.load_chunk(job_id, number) for number in numbers]
+    with closing(bench.loader(max_record_bytes=CAP, **settings)) as loader:
+        outcomes = [loader.load_chunk(job_id, number) for number in numbers]
     chunks = [bench.chunk(job_id, number) for number in numbers]
     faults = [chunk["error_message"] for chunk in chunks if chunk["state"] != "done"]
     require_same("outcomes", faults or outcomes, [Outcome.LOADED] * len(numbers))

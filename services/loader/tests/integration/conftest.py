@@ -119,7 +119,8 @@ class LoadBench:
     def load(self, data: bytes, definition: DatasetDefinition, **changes: Any) -> UUID:
         """Make a job of one chunk and load it."""
         job_id = self.add_job(data, definition)
-        assert self.loader(**changes).load_chunk(job_id, 0) in {Outcome.LOADED, Outcome.FAILED}
+        with closing(self.loader(**changes)) as loader:
+            assert loader.load_chunk(job_id, 0) in {Outcome.LOADED, Outcome.FAILED}
         return job_id
 
     def chunk(self, job_id: UUID, number: int = 0) -> dict[str, Any]:
