@@ -7,6 +7,7 @@ Certain means: no NUL, no blank line, line ends all LF or all CRLF, and each quo
 is doubled inside of one that ends on its line. Only positions of line ends and quotes are looked at, as arrays.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -38,10 +39,14 @@ class Lines:
         """Return the number of lines."""
         return len(self.starts) - 1
 
-    def text(self, start: int, after: int) -> bytes:
-        """Return the bytes of a line that begins at `start`, without its end; the next begins at `after`."""
-        line = self.data[start:after]
-        return line[: -self.ending] if line.endswith(b"\n") else line
+    def texts(self, places: Sequence[int]) -> tuple[list[int], list[bytes]]:
+        """Return for some lines where they begin, and their bytes without the end."""
+        chosen = np.asarray(places, np.int64)
+        begins, ends = (
+            self.starts[chosen].tolist(),
+            (self.starts[chosen + 1] - self.ending).tolist(),
+        )
+        return begins, [self.data[a:b] for a, b in zip(begins, ends, strict=True)]
 
     @property
     def longest(self) -> int:

@@ -25,8 +25,10 @@ from libs.common.states import LoadMode
 from services.loader.codecs import BIGINT, Codec, find_codec
 from services.loader.columns import ColumnReader, Columns
 from services.loader.guesses import Suspicion, suspect
+from services.loader.inputs import Doubt
 from services.loader.rows import encode_rows
 from services.loader.target import must_go_one_by_one, numbers_rows
+from services.loader.verdicts import Refusal
 
 _MOST_DOUBTFUL = 0.5
 """With a greater share of doubtful lines in a block, columns gain nothing."""
@@ -66,8 +68,8 @@ class Prepared:
     certain: Rows
     encoded: bytes
     suspected: Rows
-    doubts: pl.DataFrame
-    unfit: pl.DataFrame
+    doubts: list[Doubt]
+    unfit: list[Refusal]
 
 
 class BulkPlan:
@@ -114,9 +116,7 @@ class BulkPlan:
                 for cells, codec in zip(columns.cells.iter_columns(), self._codecs, strict=True)
             ]
         )
-        doubts = _find_doubts(columns, values)
-        is_certain = np.ones(values.height, np.bool_)
-        is_certain[doubts["row"].to_numpy()] = False
+        is_certain, doubts = _find_doubts(columns, values)
         doubtful = len(columns.unfit) + values.height - int(is_certain.sum())
         if doubtful > _MOST_DOUBTFUL * len(columns.lines):
             return None
@@ -129,9 +129,7 @@ class BulkPlan:
             certain,
             self.encode_for_copy(block, certain),
             rows.keep(is_suspected),
-            doubts.select(
-                pl.Series("line", columns.places[doubts["row"].to_numpy()]), "column", "text"
-            ),
+            doubts,
             self._unfit(columns),
         )
 
@@ -148,58 +146,42 @@ class BulkPlan:
 
     def records(self, prepared: Prepared, lines: Sequence[int]) -> list[Record]:
         """Return lines of the block as records."""
-        found = []
-        for line in lines:
-            start, end = place_of(prepared, line)
-            block = prepared.block
-            one = Block(
-                block.byte_offset + start,
-                block.line_number + line,
-                block.data[start:end],
-                None,
-                block.byte_offset + end,
-                block.line_number + line + 1,
-            )
+        block, found = prepared.block, []
+        begins, texts = prepared.lines.texts(lines)
+        for line, begin, text in zip(lines, begins, texts, strict=True):
+            offset, number = block.byte_offset + begin, block.line_number + line
+            one = Block(offset, number, text, None, offset + len(text), number + 1)
             found += self._splitter.split(one)
         return found
 
-    def _unfit(self, columns: Columns) -> pl.DataFrame:
+    def _unfit(self, columns: Columns) -> list[Refusal]:
         """Return why lines have not the shape of a record."""
         found = [
             faults.wrong_count(count, len(self._codecs)) for count in columns.unfit_counts.tolist()
         ]
-        return pl.DataFrame(
-            {
-                "line": columns.unfit,
-                "error_code": [str(fault.code) for fault in found],
-                "message": [fault.message for fault in found],
-            },
-            schema={"line": pl.Int64, "error_code": pl.String, "message": pl.String},
-        )
+        return [
+            Refusal(line, fault.code, None, None, fault.message)
+            for line, fault in zip(columns.unfit.tolist(), found, strict=True)
+        ]
 
 
-def place_of(prepared: Prepared, line: int) -> tuple[int, int]:
-    """Return where a line begins in its block, and where the next one begins."""
-    starts = prepared.lines.starts
-    return int(starts[line]), min(int(starts[line + 1]), len(prepared.block.data))
-
-
-def _find_doubts(columns: Columns, values: pl.DataFrame) -> pl.DataFrame:
-    """Return the cells that are not empty and have no certain value, with their row (from 0)."""
-    found = [pl.DataFrame(schema={"row": pl.Int64, "column": pl.Int64, "text": pl.String})]
+def _find_doubts(
+    columns: Columns, values: pl.DataFrame
+) -> tuple[npt.NDArray[np.bool_], list[Doubt]]:
+    """Return which rows are certain, and the cells of the others that have no certain value."""
+    is_certain = np.ones(values.height, np.bool_)
+    doubts: list[Doubt] = []
     for place, (cells, typed) in enumerate(
         zip(columns.cells.iter_columns(), values.iter_columns(), strict=True)
     ):
         if typed.null_count() == cells.null_count():
             continue
-        rows = (typed.is_null() & cells.is_not_null()).arg_true()
-        text = cells.gather(rows)
-        found.append(
-            pl.DataFrame({"row": rows.cast(pl.Int64), "text": text}).select(
-                "row", pl.lit(place, pl.Int64).alias("column"), "text"
-            )
-        )
-    return pl.concat(found)
+        rows = (typed.is_null() & cells.is_not_null()).arg_true().to_numpy()
+        is_certain[rows] = False
+        texts = cells.gather(rows).to_list()
+        lines = columns.places[rows].tolist()
+        doubts += [(line, place, text) for line, text in zip(lines, texts, strict=True)]
+    return is_certain, doubts
 
 
 def plan_bulk(

@@ -7,23 +7,24 @@ whose length or precision does not fit.
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
 
-import polars as pl
 from psycopg2.extensions import cursor as Cursor
 
 from libs.common.catalog import TargetColumn
 from libs.common.statements import read_statement
-from services.loader.verdicts import error_code
+from services.loader.verdicts import Refusal, error_code
 
-_ANSWERS = pl.Schema(
-    {
-        "place": pl.Int64,
-        "is_plain": pl.Boolean,
-        "sqlstate": pl.String,
-        "message": pl.String,
-        "detail": pl.String,
-    }
-)
+Doubt: TypeAlias = tuple[int, int, str]
+"""A cell that is no certain value: the line of the block, the column's place in the header, the text."""
+
+
+class Answer(NamedTuple):
+    """What Postgres says to a text; `is_plain`: already without length or precision."""
+
+    is_plain: bool
+    sqlstate: str
+    message: str
 
 
 class Inputs:
@@ -36,45 +37,44 @@ class Inputs:
         self._types = [column.type for column in columns]
         self._plain_types = [_without_limit(column.type) for column in columns]
 
-    def refusals(self, doubts: pl.DataFrame, before: str) -> tuple[pl.DataFrame, list[int]]:
-        """Return what is refused: line, error_code, column_name, sqlstate, message, a row for each line.
+    def refusals(self, doubts: Sequence[Doubt], before: str) -> tuple[list[Refusal], list[int]]:
+        """Return what is refused, by line, and the lines whose verdict needs more than this.
 
-        `doubts` are cells: the line of the block, the column's place in the header, the text.
-        Beside it the lines whose verdict needs more than this: texts of two columns are too long for them.
+        Those are the lines with texts of several columns that are too long or too large for them.
         """
-        texts = doubts.select("column", "text").unique(maintain_order=True).with_row_index("place")
-        answers = self._ask(texts, before)
-        found = doubts.join(texts, on=["column", "text"]).join(answers, on="place")
-        first = found.sort("line", ~pl.col("is_plain"), "column").group_by(
-            "line", maintain_order=True
-        )
-        refused = first.agg(
-            pl.col("is_plain", "column", "sqlstate", "message").first(), count=pl.len()
-        )
-        is_settled = pl.col("is_plain") | (pl.col("count") == 1)
-        names = dict(enumerate(self._names))
-        settled = refused.filter(is_settled).select(
-            "line",
-            pl.col("sqlstate").map_elements(error_code, return_dtype=pl.String).alias("error_code"),
-            pl.col("column").replace_strict(names, return_dtype=pl.String).alias("column_name"),
-            "sqlstate",
-            "message",
-        )
-        return settled, refused.filter(~is_settled)["line"].to_list()
+        answers = self._ask(sorted({(column, text) for _, column, text in doubts}), before)
+        by_line: dict[int, list[tuple[bool, int, Answer]]] = {}
+        for line, column, text in doubts:
+            answer = answers.get((column, text))
+            if answer is not None:
+                by_line.setdefault(line, []).append((not answer.is_plain, column, answer))
+        settled, undecided = [], []
+        for line, found in by_line.items():
+            is_limited, column, answer = min(found) if len(found) > 1 else found[0]
+            if is_limited and len(found) > 1:
+                undecided.append(line)
+                continue
+            code, name = error_code(answer.sqlstate), self._names[column]
+            settled.append(Refusal(line, code, name, answer.sqlstate, answer.message))
+        return settled, undecided
 
-    def _ask(self, texts: pl.DataFrame, before: str) -> pl.DataFrame:
-        """Return the answers for texts with their `place`, those that are refused."""
-        columns = texts["column"].to_list()
+    def _ask(self, texts: Sequence[tuple[int, str]], before: str) -> dict[tuple[int, str], Answer]:
+        """Return the answers for texts of columns, those that are refused."""
         parameters = {
-            "places": texts["place"].to_list(),
-            "plain_types": [self._plain_types[column] for column in columns],
-            "types": [self._types[column] for column in columns],
-            "texts": texts["text"].to_list(),
+            "places": list(range(len(texts))),
+            "plain_types": [self._plain_types[column] for column, _ in texts],
+            "types": [self._types[column] for column, _ in texts],
+            "texts": [text for _, text in texts],
         }
         self._cursor.execute(before + read_statement("services.loader", "inputs"), parameters)
-        answers = pl.DataFrame(self._cursor.fetchall(), schema=_ANSWERS, orient="row")
-        detail = pl.concat_str(pl.lit(": "), "detail").fill_null("")
-        return answers.with_columns(message=pl.col("message") + detail).drop("detail")
+        return {
+            texts[place]: Answer(
+                is_plain=is_plain,
+                sqlstate=sqlstate,
+                message=f"{message}: {detail}" if detail else message,
+            )
+            for place, is_plain, sqlstate, message, detail in self._cursor.fetchall()
+        }
 
 
 def _without_limit(type_name: str) -> str:

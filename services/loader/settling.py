@@ -6,20 +6,20 @@ says that it cannot: then the block goes record by record through `services.load
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 
+import numpy as np
 import polars as pl
 import psycopg2
 from psycopg2.extensions import cursor as Cursor
 
 from libs.common.records import Record
-from services.loader.bulk import BulkPlan, Prepared, Rows, place_of
+from services.loader.bulk import BulkPlan, Prepared, Rows
 from services.loader.copytext import encode_records
-from services.loader.inputs import Inputs
+from services.loader.inputs import Doubt, Inputs
 from services.loader.judge import Judge
-from services.loader.rejects import FAILED_ROWS, by_columns
+from services.loader.rejects import FAILED_ROWS
 from services.loader.session import Savepoint
-from services.loader.verdicts import FailedRow, is_row_error
+from services.loader.verdicts import Refusal, is_row_error
 from services.loader.violations import Violation, Violations
 from services.loader.wording import Wording
 from services.loader.writing import Sink, copy_in
@@ -65,7 +65,7 @@ class Settling:
         if asked is None:
             return None
         misspelt, undecided = asked
-        spelt = self._records_in(prepared, prepared.doubts, [misspelt["line"].to_list(), undecided])
+        spelt = self._spelt(prepared, [*(refusal.line for refusal in misspelt), *undecided])
         if spelt and not self._may_be_copied(spelt):
             return None
         found = self._write(prepared, spelt)
@@ -73,13 +73,7 @@ class Settling:
             return None
         broken, judged_later = found
         worded, unworded = self._word(prepared, broken)
-        refused = pl.concat(
-            [
-                self._place(prepared, prepared.unfit),
-                self._place(prepared, misspelt),
-                by_columns(worded),
-            ]
-        )
+        refused = _place(prepared, [*prepared.unfit, *misspelt, *worded])
         left = [*self._plan.records(prepared, undecided), *judged_later, *unworded]
         return Settled(refused, sorted(left, key=lambda record: record.byte_offset))
 
@@ -89,10 +83,10 @@ class Settling:
             with self._savepoint as before:
                 self._sink.flush(before, is_last=is_last)
 
-    def _ask_inputs(self, doubts: pl.DataFrame) -> tuple[pl.DataFrame, list[int]] | None:
+    def _ask_inputs(self, doubts: Sequence[Doubt]) -> tuple[list[Refusal], list[int]] | None:
         """Return the refusals of doubtful cells and the lines that stay undecided; None if that cannot be asked."""
-        if doubts.is_empty():
-            return pl.DataFrame(schema={"line": pl.Int64}), []
+        if not doubts:
+            return [], []
         try:
             with self._savepoint as before:
                 return self._inputs.refusals(doubts, before)
@@ -101,11 +95,9 @@ class Settling:
                 raise
             return None  # a type whose input function cannot report softly
 
-    def _records_in(
-        self, prepared: Prepared, doubts: pl.DataFrame, without: Sequence[Sequence[int]]
-    ) -> list[Record]:
+    def _spelt(self, prepared: Prepared, others: Sequence[int]) -> list[Record]:
         """Return the records with doubts but for some lines: those that are only spelt in another way."""
-        lines = set(doubts["line"].to_list()).difference(chain(*without))
+        lines = {line for line, _, _ in prepared.doubts}.difference(others)
         return self._plan.records(prepared, sorted(lines))
 
     def _write(
@@ -175,47 +167,29 @@ class Settling:
 
     def _word(
         self, prepared: Prepared, broken: list[tuple[Violation, int]]
-    ) -> tuple[list[FailedRow], list[Record]]:
+    ) -> tuple[list[Refusal], list[Record]]:
         """Return the refusals of rows that break a constraint, and the records that only a judge can word."""
         worded, left = [], []
         for violation, line in broken:
             which, values = violation.constraint, violation.values
-            if self._wording.is_known(which):
-                worded.append(self._placed(prepared, line, self._wording.word(which, values)))
-                continue
-            (record,) = self._plan.records(prepared, [line])
-            if not self._violations.are_complete or self._wording.is_unknowable(which):
-                left.append(record)
-            elif (refusal := self._judge.judge(record)) is not None:
+            if not self._wording.is_known(which):
+                (record,) = self._plan.records(prepared, [line])
+                if not self._may_learn(which):
+                    left.append(record)
+                    continue
+                refusal = self._judge.judge(record)
+                if refusal is None:
+                    continue
                 self._wording.learn(which, values, refusal)
-                worded.append(refusal)
+                if not self._wording.is_known(which):
+                    left.append(record)
+                    continue
+            worded.append(self._wording.word(line, which, values))
         return worded, left
 
-    def _placed(self, prepared: Prepared, line: int, refusal: FailedRow) -> FailedRow:
-        """Return a refusal with the place and the bytes of a line."""
-        start, end = place_of(prepared, line)
-        block = prepared.block
-        return refusal.of(
-            block.line_number + line, block.byte_offset + start, prepared.lines.text(start, end)
-        )
-
-    def _place(self, prepared: Prepared, refused: pl.DataFrame) -> pl.DataFrame:
-        """Add place and bytes to refusals by line."""
-        if refused.is_empty():
-            return FAILED_ROWS.to_frame()
-        block, lines = prepared.block, refused["line"].to_list()
-        places = [place_of(prepared, line) for line in lines]
-        placed = refused.with_columns(
-            pl.Series("line_number", lines) + block.line_number,
-            pl.Series("byte_offset", [start for start, _ in places]) + block.byte_offset,
-            pl.Series("raw", [prepared.lines.text(*place) for place in places], pl.Binary),
-            *(
-                pl.lit(None, pl.String).alias(name)
-                for name in FAILED_ROWS
-                if name not in {*refused.columns, "line_number", "byte_offset", "raw"}
-            ),
-        )
-        return placed.select(FAILED_ROWS.names())
+    def _may_learn(self, constraint: int) -> bool:
+        """Tell whether the words of a constraint can be known and were not looked for in vain."""
+        return self._violations.are_complete and not self._wording.is_unknowable(constraint)
 
     def _try_copy(self, encoded: bytes, count: int, records: Sequence[Record]) -> bool:
         """Copy so many rows, and records; undo it and return False when one of them is refused."""
@@ -235,6 +209,26 @@ class Settling:
             return False
         self._sink.note(written)
         return True
+
+
+def _place(prepared: Prepared, refusals: list[Refusal]) -> pl.DataFrame:
+    """Return refusals as failed rows: with the place and the bytes of their lines."""
+    lines = [refusal.line for refusal in refusals]
+    begins, texts = prepared.lines.texts(lines)
+    _, codes, names, states, messages = zip(*refusals, strict=True) if refusals else ((),) * 5
+    block = prepared.block
+    return pl.DataFrame(
+        {
+            "line_number": np.asarray(lines, np.int64) + block.line_number,
+            "byte_offset": np.asarray(begins, np.int64) + block.byte_offset,
+            "raw": texts,
+            "error_code": codes,
+            "column_name": names,
+            "sqlstate": states,
+            "message": messages,
+        },
+        schema=FAILED_ROWS,
+    )
 
 
 class _RowsWithheld(Exception):

@@ -4,7 +4,8 @@ The table of SQLSTATEs is the whole rule. A row's own errors are of class 22 and
 that only a row's size or depth can break (54000, 54001) belong to it too. Anything else is a fault of the job.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from libs.common.records import Record
 from libs.common.states import STAGE_OF, ErrorCode, Stage
@@ -58,9 +59,15 @@ class FailedRow:
         """Return the stage that the error code belongs to."""
         return STAGE_OF[self.error_code]
 
-    def of(self, line_number: int, byte_offset: int, raw: bytes) -> "FailedRow":
-        """Return the same verdict of another record."""
-        return replace(self, line_number=line_number, byte_offset=byte_offset, raw=raw)
+
+class Refusal(NamedTuple):
+    """The verdict of a line of a block, which knows where it stands."""
+
+    line: int
+    error_code: ErrorCode
+    column_name: str | None
+    sqlstate: str | None
+    message: str
 
 
 def reject(

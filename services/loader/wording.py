@@ -6,9 +6,8 @@ they are put together here, every record of that constraint is judged by an INSE
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from services.loader.verdicts import FailedRow
+from services.loader.verdicts import FailedRow, Refusal
 
 _MOST_BYTES = 64
 """Of a value in an error's detail (ExecBuildSlotValueDescription in src/backend/executor/execMain.c)."""
@@ -34,13 +33,14 @@ class Wording:
         """Tell whether the words were looked for in vain."""
         return constraint in self._known and self._known[constraint] is None
 
-    def word(self, constraint: int, values: Sequence[str | None]) -> FailedRow:
-        """Return the refusal of a row with these values; its place and bytes are still the first one's."""
+    def word(self, line: int, constraint: int, values: Sequence[str | None]) -> Refusal:
+        """Return the refusal of a line with these values."""
         known = self._known[constraint]
         if known is None:
             raise KeyError(constraint)
-        before, refusal, after = known
-        return replace(refusal, message=f"{before}{describe(values)}{after}")
+        before, first, after = known
+        message = f"{before}{describe(values)}{after}"
+        return Refusal(line, first.error_code, first.column_name, first.sqlstate, message)
 
 
 def describe(values: Sequence[str | None]) -> str:

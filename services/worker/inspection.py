@@ -1,6 +1,7 @@
 """Inspect a source before anything is loaded: is it there, complete, well-headed, and what is in it."""
 
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ class Inspector:
         self._settings = settings
         self._definition = definition
         self._limits = SourceLimits.from_settings(settings)
+        self._cutting: Future[tuple[Header, list[Boundary]]] | None = None
 
     def locate(self, source: str, *, is_complete: bool) -> tuple[Path, SourceIdentity]:
         """Find the file and wait until it has settled; `is_complete` skips the wait.
@@ -63,8 +65,15 @@ class Inspector:
         return path, seen
 
     def identify(self, path: Path, seen: SourceIdentity) -> str:
-        """Return the fingerprint of the file that was located; raises `SourceUnsettled`."""
-        return fingerprint(path, seen)
+        """Return the fingerprint of the file that was located; raises `SourceUnsettled`.
+
+        A large file is cut meanwhile, since both read all of it; `inspect` returns what came of that.
+        """
+        if seen.size <= self._settings.chunk_bytes:
+            return fingerprint(path, seen)
+        with ThreadPoolExecutor(1, thread_name_prefix="cut") as thread:
+            self._cutting = thread.submit(self._read_and_cut, path, seen)
+            return fingerprint(path, seen)
 
     def inspect(self, connection: Any, path: Path, seen: SourceIdentity, content: str) -> Inspected:
         """Check header and target, and cut the source into chunks.
@@ -73,9 +82,9 @@ class Inspector:
         """
         definition = self._definition
         table = check_target(connection, definition.table, mode=definition.mode, key=definition.key)
-        header = self._read_header(path)
+        cutting = self._cutting
+        header, boundaries = cutting.result() if cutting else self._read_and_cut(path, seen)
         match_header(header.cells, table, definition.columns, key=definition.key)
-        boundaries = self._cut(path, seen, header)
         return Inspected(path, seen, content, table, header.cells, header.encoding, boundaries)
 
     def _settle(self, path: Path, seen: SourceIdentity) -> None:
@@ -86,6 +95,11 @@ class Inspector:
             time.sleep(min(patience, patience - age))
             if identity(path) != seen:
                 raise unsettled(path)
+
+    def _read_and_cut(self, path: Path, seen: SourceIdentity) -> tuple[Header, list[Boundary]]:
+        """Return the header, and where the chunks begin."""
+        header = self._read_header(path)
+        return header, self._cut(path, seen, header)
 
     def _read_header(self, path: Path) -> Header:
         with open_source(path, self._definition.format.compression, self._limits) as stream:
