@@ -12,7 +12,7 @@ from libs.common.frames import (
     Framer,
     count_breaks,
 )
-from libs.common.lines import find_lines
+from libs.common.lines import count_ends
 from libs.common.utf16 import ENCODINGS as WIDE_ENCODINGS
 from libs.common.utf16 import Ruler, with_byte_order
 
@@ -51,7 +51,7 @@ def find_boundaries(
         None,
         max_record_bytes,
         block_bytes,
-        None if is_wide else lambda data: find_lines(data, dialect) is not None,
+        None if is_wide else lambda data: count_ends(data, dialect),
     )
     for block in framer.blocks():
         while (wanted := boundaries[-1].byte_offset + chunk_bytes) < block.byte_end:

@@ -18,8 +18,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-import numpy as np
-
 from libs.common.datasets import FileFormat
 from libs.common.states import ErrorCode
 from libs.common.utf16 import ENCODINGS as WIDE_ENCODINGS
@@ -53,7 +51,7 @@ class Frame(NamedTuple):
 class Block:
     """Whole records that stand side by side; `frames` is None when each LF or CRLF line is one of them.
 
-    Such lines may hold quotes only where the framer was given `are_records`.
+    Such lines may hold quotes only where the framer was given `count_ends`.
 
     `byte_offset` and `line_number` (from 1) tell where `data` begins in the decompressed source;
     `byte_end` and `next_line` where the block after it begins.
@@ -75,8 +73,8 @@ class Block:
 
 def count_breaks(data: bytes) -> int:
     """Count the line ends in `data`: LF, CRLF and lone CR are one each."""
-    breaks = int(np.count_nonzero(np.frombuffer(data, np.uint8) == _LF))
-    return breaks + (data.count(b"\r") - data.count(b"\r\n") if b"\r" in data else 0)
+    returns = data.count(b"\r") - data.count(b"\r\n") if b"\r" in data else 0
+    return data.count(b"\n") + returns
 
 
 def cell_pattern(dialect: FileFormat) -> bytes:
@@ -96,7 +94,7 @@ def _body_pattern(dialect: FileFormat) -> re.Pattern[bytes]:
 class Framer:
     """Cut a stream into blocks of frames.
 
-    `are_records` may tell quickly that each line of some bytes, quotes and all, is one sound record.
+    `count_ends` may tell quickly how many line ends some bytes have if each line, quotes and all, is one sound record.
     """
 
     stream: ByteStream
@@ -106,7 +104,7 @@ class Framer:
     end_offset: int | None = None
     max_record_bytes: int = MAX_RECORD_BYTES
     block_bytes: int = BLOCK_BYTES
-    are_records: Callable[[bytes], bool] | None = None
+    count_ends: Callable[[bytes], int | None] | None = None
     _quote: bytes = field(init=False)
     _delimiter: int = field(init=False)
     _body: re.Pattern[bytes] = field(init=False)
@@ -162,28 +160,21 @@ class Framer:
     def _cut(self, buffer: bytes, offset: int, line: int, *, at_end: bool) -> Block:
         """Make a block of the whole records at the start of `buffer`."""
         data = buffer if at_end else buffer[: buffer.rfind(b"\n") + 1]
+        ends = self.count_ends(data) if self.count_ends is not None else None
         frames: list[Frame] | None = None
-        # The LF of a return at the very end may be in the next read.
-        is_plain = b"\r" not in buffer and self._quote not in buffer
-        if (
-            not is_plain
-            and not self._are_records(data)
-            and self._need_frames(buffer, at_end=at_end)
-        ):
+        if ends is None and self._need_frames(buffer, at_end=at_end):
             frames = self._frames(buffer, at_end=at_end)
             data = buffer[: frames[-1].after if frames else 0]
         start, end = self._place(offset), self._place(offset + len(data))
-        return Block(start, line, data, frames, end, line + count_breaks(data))
+        return Block(start, line, data, frames, end, line + (ends or count_breaks(data)))
 
     def _need_frames(self, buffer: bytes, *, at_end: bool) -> bool:
         """Tell whether a record may end elsewhere than at an LF: there are quotes or lone returns."""
         if self._quote in buffer:
             return True
+        # The LF of a return at the very end may be in the next read.
         lone_returns = buffer.count(b"\r") - buffer.count(b"\r\n")
         return lone_returns - (not at_end and buffer.endswith(b"\r")) > 0
-
-    def _are_records(self, data: bytes) -> bool:
-        return bool(data) and self.are_records is not None and self.are_records(data)
 
     def _frames(self, buffer: bytes, *, at_end: bool) -> list[Frame]:
         """Frame record after record, blank lines included, until one may go on past the buffer."""

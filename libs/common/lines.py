@@ -39,6 +39,11 @@ class Lines:
         """Return the number of lines."""
         return len(self.starts) - 1
 
+    @property
+    def ends(self) -> int:
+        """Return the number of line ends: the last line may have none."""
+        return len(self) - (not self.data.endswith(b"\n"))
+
     def texts(self, places: Sequence[int]) -> tuple[list[int], list[bytes]]:
         """Return for some lines where they begin, and their bytes without the end."""
         chosen = np.asarray(places, np.int64)
@@ -74,6 +79,12 @@ def find_lines(data: bytes, dialect: FileFormat) -> Lines | None:
         if not _are_sound(text, quotes, breaks, dialect):
             return None
     return Lines(data, starts, ending, quotes)
+
+
+def count_ends(data: bytes, dialect: FileFormat) -> int | None:
+    """Return the number of line ends, or None when not each line is certainly one record."""
+    lines = find_lines(data, dialect)
+    return None if lines is None else lines.ends
 
 
 _NONE: Positions = np.empty(0, np.int64)

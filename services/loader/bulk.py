@@ -101,9 +101,9 @@ class BulkPlan:
         self._splitter = splitter
         self._suspicion = suspicion
 
-    def are_records(self, data: bytes) -> bool:
-        """Tell whether each line is certainly one record."""
-        return self._reader.are_records(data)
+    def count_ends(self, data: bytes) -> int | None:
+        """Return the number of line ends if each line is certainly one record."""
+        return self._reader.count_ends(data)
 
     def prepare(self, block: Block) -> Prepared | None:
         """Return the block as values, or None when it is not of the common shape."""

@@ -49,9 +49,10 @@ class ColumnReader:
             and not self._dialect.encoding.startswith("utf-16")
         )
 
-    def are_records(self, data: bytes) -> bool:
-        """Tell whether each line is certainly one record."""
-        return self._find_lines(data) is not None
+    def count_ends(self, data: bytes) -> int | None:
+        """Return the number of line ends if each line is certainly one record."""
+        lines = self._find_lines(data)
+        return None if lines is None else lines.ends
 
     def read(self, data: bytes) -> Columns | None:
         """Return the columns of whole lines, or None when their shape is not the common one."""

@@ -120,7 +120,7 @@ class Load:
         self, header: Header, plan: BulkPlan | None
     ) -> Generator[tuple[Block, Prepared | None, int], None, None]:
         """Yield the blocks, by columns where that is possible, with the bytes read so far."""
-        for block, bytes_done in self._source.blocks(header, plan.are_records if plan else None):
+        for block, bytes_done in self._source.blocks(header, plan.count_ends if plan else None):
             yield block, plan.prepare(block) if plan else None, bytes_done
 
     def _write_columns(self, ways: Ways, prepared: Prepared) -> bool:

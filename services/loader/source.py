@@ -41,7 +41,7 @@ class ChunkSource:
             )
 
     def blocks(
-        self, header: Header, are_records: Callable[[bytes], bool] | None
+        self, header: Header, count_ends: Callable[[bytes], int | None] | None
     ) -> Iterator[tuple[Block, int]]:
         """Yield the chunk's blocks, each with `bytes_done` behind it; the first begins behind the header."""
         work = self._work
@@ -59,7 +59,7 @@ class ChunkSource:
                 work.byte_end,
                 self._settings.max_record_bytes,
                 self._settings.block_bytes,
-                are_records,
+                count_ends,
             )
             for block in framer.blocks():
                 yield block, stream.position - origin

@@ -1,0 +1,55 @@
+"""The words of a constraint are learned from one refusal and said of other rows, or not at all."""
+
+import pytest
+
+from libs.common.states import ErrorCode
+from services.loader.verdicts import FailedRow
+from services.loader.wording import Wording, describe
+
+
+def refusal(message: str) -> FailedRow:
+    """Return what the judge made of a record."""
+    return FailedRow(2, 9, b"1,2", ErrorCode.CHECK, "v", "23514", message)
+
+
+def test_the_words_around_the_values_are_said_of_another_row() -> None:
+    wording = Wording()
+
+    wording.learn(0, ("1", None), refusal('violates "(1, null)": Failing row contains (1, null).'))
+
+    assert wording.is_known(0)
+    said = wording.word(7, 0, ("2", "x"))
+    assert said.message == 'violates "(1, null)": Failing row contains (2, x).'
+    assert (said.line, said.error_code, said.column_name, said.sqlstate) == (
+        7,
+        ErrorCode.CHECK,
+        "v",
+        "23514",
+    )
+
+
+def test_a_constraint_whose_message_does_not_hold_the_values_stays_unknown() -> None:
+    wording = Wording()
+    assert not wording.is_unknowable(0)
+
+    wording.learn(0, ("1", "2"), refusal("Failing row contains (1, 2026)."))
+
+    assert wording.is_unknowable(0)
+    assert not wording.is_known(0)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "null"),
+        ("", ""),
+        ("a" * 64, "a" * 64),
+        ("a" * 65, "a" * 64 + "..."),
+        ("é" * 33, "é" * 32 + "..."),
+        ("a" + "é" * 32, "a" + "é" * 31 + "..."),
+    ],
+)
+def test_a_long_value_is_cut_between_characters_as_postgres_does(
+    value: str | None, shown: str
+) -> None:
+    assert describe((value, "b")) == f"({shown}, b)"
