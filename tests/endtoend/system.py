@@ -30,7 +30,7 @@ QUICK = {
     "ADSP_HEARTBEAT_SECONDS": "0.5",
     "ADSP_RETRY_SECONDS": "0.1",
     "ADSP_SOURCE_SETTLE_SECONDS": "0.1",
-    "ADSP_CHUNK_BYTES": str(1 << 18),
+    "ADSP_CHUNK_BYTES": str(1 << 16),
 }
 """Settings that make waiting short; what is waited for stays the same. Keys and limits have tests of their own."""
 

@@ -25,7 +25,7 @@ SERVICES = ("api", "worker", "scheduler", "loader-1", "loader-2")
 SERVERS = ("PostgreSQL", "RabbitMQ", "Valkey")
 START_SECONDS = 60.0
 PATIENT = {
-    "ADSP_CHUNK_BYTES": str(1 << 15),
+    "ADSP_CHUNK_BYTES": str(1 << 13),
     "ADSP_BLOCK_BYTES": str(1 << 14),
     "ADSP_PUBLISH_TIMEOUT": "2",
     "ADSP_MAX_ATTEMPTS": "100",

@@ -18,7 +18,7 @@ from services.worker.tests.conftest import Bench
 
 def _planned(bench: Bench, rows: int = 20, **definition: object) -> Job:
     bench.put_dataset(**definition)  # type: ignore[arg-type]
-    bench.set(chunk_bytes=200)
+    bench.set(chunk_bytes=50)
     bench.write_rows(rows)
     job = bench.make_job()
     plan(bench.worker, job.id)

@@ -49,8 +49,8 @@ def test_planning_twice_changes_nothing(bench: Bench) -> None:
 def test_plan_cuts_a_dataset_that_is_not_atomic_at_records(bench: Bench) -> None:
     """Chunks cover the file without gap, and only the first is sent where the order of keys matters."""
     bench.put_dataset(atomic=False)
-    bench.set(chunk_bytes=100)
-    content = bench.write_rows(20).read_bytes()
+    bench.set(chunk_bytes=25)
+    content = bench.write_rows(40).read_bytes()
     job = bench.make_job()
 
     plan(bench.worker, job.id)
@@ -68,8 +68,8 @@ def test_plan_cuts_a_dataset_that_is_not_atomic_at_records(bench: Bench) -> None
 def test_the_byte_order_of_utf_16_is_noted_for_those_who_cannot_see_the_mark(bench: Bench) -> None:
     """Chunks begin where a unit does, and the job's own definition names the order."""
     bench.put_dataset(atomic=False, format={"encoding": "utf-16"})
-    bench.set(chunk_bytes=100)
-    path = bench.write_rows(20)
+    bench.set(chunk_bytes=25)
+    path = bench.write_rows(40)
     path.write_bytes(("\ufeff" + path.read_text()).encode("utf-16-be"))
     job = bench.make_job()
 
@@ -247,7 +247,7 @@ def test_a_twin_loads_when_the_first_one_fails(bench: Bench) -> None:
 def test_a_failed_job_that_is_not_atomic_is_gone_on_with(bench: Bench) -> None:
     """Chunks that an earlier job of the same content has loaded are taken over, not loaded again."""
     bench.put_dataset(atomic=False)
-    bench.set(chunk_bytes=200)
+    bench.set(chunk_bytes=50)
     bench.write_rows(20)
     first = bench.make_job()
     plan(bench.worker, first.id)
