@@ -23,7 +23,6 @@ from libs.common.sources import (
 from libs.common.states import LoadMode
 from services.worker.settings import WorkerSettings
 
-
 _LONGER_IN_ORDER = 4
 """Chunks that go one after the other are so many times as long: only going on after a fault gains from short ones."""
 
