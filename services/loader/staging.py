@@ -6,6 +6,8 @@ the same as the target's, byte for byte, are not written again.
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
@@ -28,6 +30,37 @@ class StagedRowsRefused(Exception):
     """A constraint refuses some of the staged rows: only record by record can it be told which."""
 
 
+class DistinctKeys:
+    """Prove that no key repeats, by hashes: equal keys have equal ones. Where two are alike nothing is proved."""
+
+    def __init__(self) -> None:
+        """Nothing has come yet, so nothing repeats."""
+        self._hashes: list[npt.NDArray[np.uint64]] | None = []
+
+    def add(self, hashes: npt.NDArray[np.uint64] | None) -> None:
+        """Take the hashes of more keys; None: they are not known."""
+        if self._hashes is None or hashes is None or self._count + len(hashes) > _MOST_HASHES:
+            self._hashes = None
+        else:
+            self._hashes.append(hashes)
+
+    @property
+    def are_proved(self) -> bool:
+        """Tell whether all keys so far are certainly different."""
+        if self._hashes is None:
+            return False
+        return len(np.unique(np.concatenate([_NONE, *self._hashes]))) == self._count
+
+    @property
+    def _count(self) -> int:
+        return sum(map(len, self._hashes or ()))
+
+
+_MOST_HASHES = 8_000_000
+"""Of 8 bytes each; more are left to the server."""
+_NONE = np.empty(0, np.uint64)
+
+
 class Staging:
     """Where the blocks of an upsert go."""
 
@@ -43,9 +76,10 @@ class Staging:
         self._cursor = cursor
         self._upserter = upserter
         self.waiting = 0
+        self._distinct = DistinctKeys()
         self._key = key
         self._line = unused_name(columns)
-        names = column_list(columns)
+        self._names = names = column_list(columns)
         cursor.execute(
             sql.SQL(
                 "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {}, 0::bigint AS {} FROM {}"
@@ -57,8 +91,12 @@ class Staging:
         ).as_string(cursor)
         self._insert, self._on_conflict = _upsert(table, columns, key)
         self._order = sql.Composed([sql.SQL(" AS staged")])
+        self._place = sql.Composed([self._line])
         if numbers_rows(table, columns):
             self._order += sql.SQL(" ORDER BY {}").format(self._line)
+            self._place = sql.SQL("min({}) OVER (PARTITION BY {})").format(
+                self._line, self._group()
+            )
 
     def text(self, records: Sequence[Record]) -> bytes:
         """Return records as lines of the COPY."""
@@ -66,9 +104,10 @@ class Staging:
             [b"%b\t%d\n" % (encode_record(record)[:-1], record.line_number) for record in records]
         )
 
-    def note(self, rows: int) -> None:
-        """Count rows that have been copied."""
+    def note(self, rows: int, keys: npt.NDArray[np.uint64] | None) -> None:
+        """Count rows that have been copied, and keep the hashes of their keys."""
         self.waiting += rows
+        self._distinct.add(keys)
 
     def flush(self, before: str, *, is_last: bool) -> None:
         """Write the staged rows into the target; raises `StagedRowsRefused`.
@@ -92,6 +131,8 @@ class Staging:
         """Count the keys that this job has not written before."""
         if note:
             return self._upserter.note_keys(STAGED)
+        if self._distinct.are_proved:
+            return self.waiting
         self._cursor.execute(
             sql.SQL("SELECT count(*) FROM (SELECT FROM {} GROUP BY {}) AS keys").format(
                 STAGED, self._group()
@@ -101,9 +142,16 @@ class Staging:
         return int(row[0]) if row else 0
 
     def _newest(self) -> sql.Composed:
-        """Return the staged rows, of each key the last."""
-        return sql.SQL("(SELECT DISTINCT ON ({0}) * FROM {1} ORDER BY {0}, {2} DESC)").format(
-            self._group(), STAGED, self._line
+        """Return the staged rows, of each key the last, in the place of the first where rows are numbered."""
+        return sql.SQL(
+            "(SELECT DISTINCT ON ({group}) {names}, {place} AS {line} FROM {staged} AS staged"
+            " ORDER BY {group}, staged.{line} DESC)"
+        ).format(
+            group=self._group(),
+            names=self._names,
+            place=self._place,
+            line=self._line,
+            staged=STAGED,
         )
 
     def _group(self) -> sql.Composed:

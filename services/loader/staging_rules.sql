@@ -1,15 +1,30 @@
 -- Tell whether rows of one key may be put together before they are written: equal keys are the same byte for byte,
 -- and no other index could refuse a row that an earlier one of its key made way for.
 SELECT
+    -- The rule of B-tree's deduplication (support function 4), less text that is padded to no length, plus numbers of
+    -- a fixed scale.
     NOT EXISTS (
         SELECT
-        FROM pg_catalog.pg_attribute AS a
-        JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
-        LEFT JOIN pg_catalog.pg_collation AS c ON c.oid = a.attcollation
+        FROM pg_catalog.pg_index AS i
+        CROSS JOIN LATERAL unnest(i.indkey::int2 [], i.indclass::oid [], i.indcollation::oid [])
+            AS part (attnum, opclass, collid)
+        JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = part.attnum
+        JOIN pg_catalog.pg_opclass AS o ON o.oid = part.opclass
+        LEFT JOIN pg_catalog.pg_collation AS c ON c.oid = part.collid
+        LEFT JOIN pg_catalog.pg_amproc AS image
+            ON image.amprocfamily = o.opcfamily
+            AND image.amproclefttype = o.opcintype
+            AND image.amprocrighttype = o.opcintype
+            AND image.amprocnum = 4
         WHERE
-            a.attrelid = %(table)s
+            i.indrelid = %(table)s
+            AND i.indisunique
             AND a.attname = ANY(%(key)s::text [])
-            AND (NOT coalesce(c.collisdeterministic, TRUE) OR t.typname IN ('float4', 'float8', 'jsonb'))
+            AND (
+                NOT coalesce(c.collisdeterministic, TRUE)
+                OR (o.opcintype IN ('numeric'::regtype, 'bpchar'::regtype) AND a.atttypmod = -1)
+                OR (o.opcintype <> 'numeric'::regtype AND image.oid IS NULL)
+            )
     )
     AND 1 = ALL(
         SELECT count(*)

@@ -99,6 +99,7 @@ DEFERRED = PARENT + (
     " CREATE TABLE feed.{t} (id int PRIMARY KEY, v int REFERENCES feed.{t}_parent"
     " DEFERRABLE INITIALLY DEFERRED, w int UNIQUE DEFERRABLE INITIALLY DEFERRED)"
 )
+KEYED_BY = "CREATE TABLE feed.{{t}} (id {kind} PRIMARY KEY, v text)"
 SELF = "CREATE TABLE feed.{t} (id int PRIMARY KEY, v int REFERENCES feed.{t})"
 REFERENCED = (
     "CREATE TABLE feed.{t} (id int PRIMARY KEY, v int UNIQUE);"
@@ -417,6 +418,26 @@ CASES = [
         "duplicates of rows that are there",
         b"1,a\n2,b\n3,c\n",
         seed="INSERT INTO feed.{t} VALUES (2, 'old')",
+    ),
+    *(
+        Case(
+            f"equal keys of type {kind} that look different",
+            b"id,v\n" + data,
+            KEYED_BY.format(kind=kind),
+        )
+        for kind, data in {
+            "numeric": b"1.0,a\n1.00,b\n2,c\n1,d\n",
+            "bpchar": b"a,a\na ,b\nb,c\na,d\n",
+            "interval": b"1 day,a\n24:00:00,b\n2 days,c\n",
+            "float8": b"0,a\n-0,b\n1,c\n1.0,d\n",
+            "numeric[]": b"{1.0},a\n{1.00},b\n{2},c\n",
+        }.items()
+    ),
+    Case(
+        "a key that comes again in a table that numbers its rows",
+        b"id,v\n1,a\n2,b\n1,c\n3,d\n2,e\n4,f\n1,g\n",
+        "CREATE TABLE feed.{t} (id int PRIMARY KEY, v text, n bigint GENERATED ALWAYS AS IDENTITY)",
+        hidden="n",
     ),
     pairs("many good rows", MANY),
     pairs("every tenth row bad", EVERY_TENTH_BAD),

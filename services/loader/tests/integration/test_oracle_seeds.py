@@ -77,11 +77,11 @@ def test_agrees_on_tables_and_files_of_fixed_seeds(shared_bench: LoadBench, seed
 
 def test_agrees_on_tables_and_files_of_random_seeds(
     shared_bench: LoadBench,
-    record_property: Callable[[str, object], None],
+    record_testsuite_property: Callable[[str, object], None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     first = int(os.environ.get("ADSP_ORACLE_SEED", secrets.randbelow(10**9)))
-    record_property("random seed", first)
+    record_testsuite_property("first random seed of the oracle", first)
     deadline, tried, failures = time.monotonic() + SECONDS, 0, list[str]()
     while tried < SEEDS and time.monotonic() < deadline and len(failures) < _MOST_FAILURES:
         trial = make_trial(first + tried)
