@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from libs.common.messaging.names import WORK_QUEUES
 from libs.common.messaging.timing import StageOfJob
 from libs.common.stack.binaries import missing_monitoring
 from libs.common.states import END_STATES, ErrorCode, Trigger
@@ -30,7 +31,7 @@ PROMISED: dict[str, dict[str, set[str]]] = {
     "adsp_oldest_open_failed_row_timestamp_seconds": {"dataset": set(DATASETS)},
     "adsp_scheduler_tick_timestamp_seconds": {},
     "adsp_scheduler_ticks_total": {"result": {"sent", "failed"}},
-    "adsp_queue_wait_seconds_count": {"queue": {"jobs", "load"}},
+    "adsp_queue_wait_seconds_count": {"queue": set(WORK_QUEUES)},
     "adsp_sweeper_actions_total": {},
     "adsp_dead_letters_total": {},
     "adsp_outbox_pending": {"kind": {"job", "event"}},

@@ -7,8 +7,8 @@ from tools.dashboards.links import PIPELINE
 from tools.dashboards.panels import HALF, Words, bars, lines, number
 from tools.dashboards.queries import EVERY, WHOLE, Query, age, once, per_second, quantile
 
-_QUEUES = '{queue=~"jobs|load|dead-letters"}'
-_CONSUMED = '{queue=~"jobs|load"}'
+_QUEUES = '{queue=~"jobs|load|ticks|dead-letters"}'
+_CONSUMED = '{queue=~"jobs|load|ticks"}'
 _WAIT = "adsp_queue_wait_seconds"
 _TICK = "max(adsp_scheduler_tick_timestamp_seconds)"
 
