@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
+import psycopg2
 import redis
 
 from libs.common.crash_points import CrashPoint
@@ -145,6 +146,10 @@ def _cut_broker(machine: Machine) -> None:
         call_management(machine.addresses, "DELETE", f"/api/connections/{name}")
 
 
+_AWAY = (OSError, psycopg2.OperationalError, redis.ConnectionError, redis.TimeoutError)
+"""What a server that is stopped answers to one that would purge it."""
+
+
 class Injection:
     """Does faults while something else goes on, and notes them."""
 
@@ -162,7 +167,7 @@ class Injection:
             self.done.append(fault.name)
             try:
                 undo = fault.do(self._machine)
-            except OSError as exc:  # a server that is stopped cannot be purged
+            except _AWAY as exc:
                 self.done[-1] += f" (not possible: {type(exc).__name__})"
                 continue
             if undo is not None:
