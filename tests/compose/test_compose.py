@@ -15,6 +15,8 @@ from tools.generate import write_items
 
 OURS = ("api", "worker", "scheduler", "loader")
 UID = 10001
+_LONG_ENOUGH = 1_000_000
+"""So many rows take several heartbeats (of 2 s), which tell that a load is under way."""
 _LIST_PACKAGES = (
     "import importlib.metadata as m, json;"
     "print(json.dumps(sorted({d.metadata['Name'].lower() for d in m.distributions()})))"
@@ -159,7 +161,7 @@ def test_an_image_says_what_it_is(engine: Engine) -> None:
 def test_sigterm_lets_the_running_chunk_end(stack: ComposeStack, tmp_path: Path) -> None:
     """The loader is stopped in mid-load: the job ends on its first attempt and the exit is clean."""
     source = tmp_path / "drain.csv"
-    write_items(source, 150_000, seed=11)
+    write_items(source, _LONG_ENOUGH, seed=11)
     (loader,) = stack.containers("loader")
     with stack.client as client:
         client.put_dataset("drain", {"table": "public.items", "mode": "upsert", "key": ["sku"]})
@@ -174,7 +176,7 @@ def test_sigterm_lets_the_running_chunk_end(stack: ComposeStack, tmp_path: Path)
 
     assert under_way == "running"
     assert exit_code == 0
-    assert (ended["state"], ended["rows_loaded"]) == ("succeeded", 150_000)
+    assert (ended["state"], ended["rows_loaded"]) == ("succeeded", _LONG_ENOUGH)
 
 
 def test_the_stack_finds_its_data_after_a_restart_with_three_loaders(

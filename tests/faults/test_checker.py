@@ -25,13 +25,13 @@ def machine() -> Iterator[Machine]:
 
 
 def test_random_faults_lose_nothing_and_load_nothing_twice(
-    machine: Machine, record_property: Callable[[str, object], None]
+    machine: Machine, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     """Other seeds each time. The report names them, and `./dev faults --seed N --seeds 1` does one again."""
     first = secrets.randbelow(1_000_000)
     report = run_seeds(machine, range(first, first + SEEDS))
     print(report)
-    record_property("seeds", report)
+    record_testsuite_property("random faults", report)
 
     assert report.verdict.is_clean, str(report)
     assert len(report.episodes) == SEEDS

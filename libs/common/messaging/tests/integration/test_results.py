@@ -2,7 +2,8 @@
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,16 +20,21 @@ MakeApp = Callable[[str], Celery]
 
 
 @pytest.fixture
-def make_app(own_vhost: ScratchVhost) -> MakeApp:
-    """Give a function that makes an app with results at a URL."""
+def make_app(own_vhost: ScratchVhost) -> Iterator[MakeApp]:
+    """Give a function that makes an app with results at a URL; its connections to Redis are closed afterwards."""
+    made = ExitStack()
 
     def make(redis_url: str) -> Celery:
         settings = MessagingSettings(
             broker_url=own_vhost.url, redis_url=redis_url, result_expires=600
         )
-        return make_celery(settings, "results")
+        app = make_celery(settings, "results")
+        backend: Any = app.backend
+        made.callback(backend.client.connection_pool.disconnect)
+        return app
 
-    return make
+    with made:
+        yield make
 
 
 def relayed(redis_url: str, relay: Relay) -> str:
