@@ -22,7 +22,8 @@ class Case:
     """One file and its table; `options` go into the dataset's definition.
 
     `key` None runs the case for append only; `hidden` columns hold sequence numbers, of which only the order
-    counts; `seed` fills the table before, and so do `rows_before`, as far as they fit; `modes` are the ways to load it, of which `chunks` is append cut into small ones.
+    counts; `seed` fills the table before, and so do `rows_before`, as far as they fit; `modes` are the ways to load it,
+    of which `chunks` is append cut into small ones.
     """
 
     name: str
@@ -438,6 +439,33 @@ CASES = [
         b"id,v\n1,a\n2,b\n1,c\n3,d\n2,e\n4,f\n1,g\n",
         "CREATE TABLE feed.{t} (id int PRIMARY KEY, v text, n bigint GENERATED ALWAYS AS IDENTITY)",
         hidden="n",
+    ),
+    *(
+        Case(
+            f"plain moments read in {zone}",
+            b"id,v\n"
+            + b"".join(
+                b"%d,2026-%02d-%02d %02d:30:00%b\n" % (i, 1 + i % 12, 1 + i % 28, i % 24, offset)
+                for i, offset in enumerate([b"", b"+02", b"-03:30"] * 60)
+            ),
+            "CREATE TABLE feed.{t} (id int, v timestamptz)",
+            key=None,
+            options={"time_zone": zone},
+        )
+        for zone in ("Europe/Vienna", "America/St_Johns", "Asia/Kathmandu")
+    ),
+    Case(
+        "a refused row far into a block of a table without a key",
+        b"id,v\n" + b"".join(b"%d,%d\n" % (i, -1 if i in {150, 171} else i) for i in range(200)),
+        "CREATE TABLE feed.{t} (id int NOT NULL, v int CHECK (v >= 0))",
+        key=None,
+    ),
+    Case(
+        "other spellings far into a block of a table without a key",
+        b"id,v\n"
+        + b"".join(b"%b%d,%d\n" % (b" +" if i in {150, 171} else b"", i, i) for i in range(200)),
+        "CREATE TABLE feed.{t} (id int NOT NULL, v int CHECK (v <> 171))",
+        key=None,
     ),
     pairs("many good rows", MANY),
     pairs("every tenth row bad", EVERY_TENTH_BAD),
