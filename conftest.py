@@ -1,3 +1,8 @@
-"""Give every test the fixtures of `libs.common.testing`."""
+"""Give every test the fixtures of `libs.common.testing`, and no example of Hypothesis a time limit."""
+
+from hypothesis import settings
 
 pytest_plugins = ["libs.common.testing.fixtures"]
+
+settings.register_profile("adsp", deadline=None)  # machines are noisy: time is for `./dev bench`
+settings.load_profile("adsp")

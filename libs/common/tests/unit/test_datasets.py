@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -73,7 +73,6 @@ MOMENTS = st.integers(0, 4 * 366 * 24 * 60).map(
 )
 
 
-@settings(deadline=None)  # cron expressions that are rarely due take long to walk through
 @given(
     cron=st.sampled_from(CRONS),
     zone=st.sampled_from(ZONES),

@@ -95,7 +95,7 @@ def split_all(data: bytes, dialect: FileFormat, **options: int | None) -> list[R
     return [r for block in split(io.BytesIO(data), dialect, **options) for r in block]  # type: ignore[arg-type]
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(
     data=FILES,
     dialect=st.sampled_from(DIALECTS),
@@ -125,7 +125,7 @@ def test_agrees_with_the_reference_for_every_block_size(
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=FILES, dialect=st.sampled_from(DIALECTS), cap=st.sampled_from([4, 1 << 20]))
 def test_a_file_cut_at_any_record_splits_into_the_same_records_and_messages(
     data: bytes, dialect: FileFormat, cap: int
@@ -141,7 +141,7 @@ def test_a_file_cut_at_any_record_splits_into_the_same_records_and_messages(
         assert head + tail == whole
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     data=FILES,
     dialect=st.sampled_from(DIALECTS),
@@ -274,7 +274,7 @@ def test_half_a_unit_at_the_end_fails_the_last_record() -> None:
     assert "byte 0x00 at offset 14 is not valid utf-16-be" in bad.fault.message
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     data=WIDE_FILES,
     dialect=st.sampled_from(DIALECTS[-2:]),

@@ -168,9 +168,7 @@ def find(type_name: str) -> Codec | None:
 
 
 @pytest.mark.parametrize("type_name", SPELLINGS)
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_value_sent_is_the_value_that_postgres_reads(
     bench: LoadBench, type_name: str, data: st.DataObject
