@@ -85,6 +85,8 @@ def jobs(system: System, prometheus: Prometheus) -> list[dict[str, Any]]:
     put_datasets(system)
     untouched = "sum by (dataset) (adsp_jobs_total) == 0"
     wait_for(lambda: len(prometheus.query(untouched)) == len(DATASETS), 60, "datasets are seen")
+    # What a counter was before it was first seen is in no increase.
+    wait_for(lambda: len(prometheus.query("adsp_build_info")) == len(SERVICES), 60, "all are seen")
     with system.client as client:
         ended = [system.wait_over(client.submit(**asked)) for asked in JOBS]
     seen = "sum(adsp_jobs_total)"
