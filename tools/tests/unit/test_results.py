@@ -27,7 +27,8 @@ def test_no_report_counts_nothing(tmp_path: Path) -> None:
 
 def test_what_a_test_noted_is_told_though_it_passed(tmp_path: Path) -> None:
     (tmp_path / "one.xml").write_text(
-        '<testsuites><testsuite><properties><property name="random seed" value="7"/></properties>'
+        '<testsuites><testsuite><properties><property name="random seed" value="7"/>'
+        '<property name="hypothesis-statistics-one.py::by_chance" value="c2VydmljZXM"/></properties>'
         '<testcase name="by chance"/></testsuite></testsuites>'
     )
 
