@@ -50,6 +50,11 @@ class Machine:
         """Return where the servers listen."""
         return self.servers.addresses
 
+    @property
+    def service_logs(self) -> list[Path]:
+        """Return the files that the services log into."""
+        return sorted(self.system.folder.glob("*.log"))
+
     def server(self, name: str) -> ChildProcess:
         """Return a running server by the name that its command has."""
         return next(child for child in self.servers.children if child.command.name == name)
@@ -107,10 +112,7 @@ class Machine:
     def keep_logs(self) -> Path:
         """Copy the services' and servers' logs out of the folder that is removed in the end."""
         kept = Path(mkdtemp(prefix="faults-logs-", dir=machine_folder()))
-        for log in [
-            *self.system.folder.glob("*.log"),
-            *self.system.folder.parent.glob("logs/*.log"),
-        ]:
+        for log in [*self.service_logs, *self.system.folder.parent.glob("logs/*.log")]:
             shutil.copy(log, kept)
         return kept
 
