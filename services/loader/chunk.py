@@ -63,6 +63,9 @@ class ChunkLoader:
             settings.database_url,
             application_name="adsp-loader",
             connect_timeout=settings.database_connect_timeout,
+            # What a frozen loader has locked is free again when its lease expires; a load's own session has no such
+            # limit, it may wait for its source: the sweeper ends it.
+            idle_seconds=settings.lease_seconds,
         )
         self._connections = LoadingConnections(self._connect)
 
@@ -167,10 +170,12 @@ class ChunkLoader:
             ChunkState.FAILED, rows_rejected=count, error_code=code, error_message=message
         )
         with closing(self._connect()) as side, side, side.cursor() as cursor:
-            if not close_chunk(cursor, key, end):
-                return Outcome.SKIPPED
+            # First, while nothing is locked: no timeout ends a COPY whose client has been frozen.
             if rejects is not None:
                 rejects.write(cursor)
+            if not close_chunk(cursor, key, end):
+                side.rollback()
+                return Outcome.SKIPPED
         log.warning("chunk_failed", error_code=code, **key.fields, **end.counts)
         return Outcome.FAILED
 

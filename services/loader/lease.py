@@ -127,7 +127,7 @@ class Heartbeat:
         try:
             while not self._stopped.wait(self._settings.heartbeat_seconds):
                 try:
-                    connection = connection or self._connect()
+                    connection = connection or self._open()
                     self._verdict = self._beat(connection)
                     renewed = monotonic()
                 except psycopg2.Error as exc:
@@ -142,10 +142,16 @@ class Heartbeat:
         finally:
             _close(connection)
 
+    def _open(self) -> Connection:
+        """Connect so that each beat is its own transaction: a loader frozen in one must not keep the lease locked."""
+        connection = self._connect()
+        connection.autocommit = True
+        return connection
+
     def _beat(self, connection: Connection) -> Exception | None:
         """Renew the lease once; return the reason to stop, if there is one."""
         state = {"bytes_done": self.progress.bytes_done, "rows_read": self.progress.rows_read}
-        with connection, connection.cursor() as cursor:
+        with connection.cursor() as cursor:
             cursor.execute(
                 read_statement("services.loader", "renew"), {**self._parameters, **state}
             )

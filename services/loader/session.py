@@ -16,13 +16,19 @@ from libs.common.statements import read_statement
 _NAME = "adsp_try"
 
 
-def connect(url: str, *, application_name: str, connect_timeout: int) -> Connection:
-    """Connect to the database of a SQLAlchemy URL with a connection of one's own."""
+def connect(
+    url: str, *, application_name: str, connect_timeout: int, idle_seconds: int
+) -> Connection:
+    """Connect to the database of a SQLAlchemy URL with a connection of one's own.
+
+    Postgres ends a transaction of it that waits for its next statement for longer than `idle_seconds`.
+    """
     dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     return psycopg2.connect(
         dsn,
         application_name=application_name,
         connect_timeout=connect_timeout,
+        options=f"-c idle_in_transaction_session_timeout={idle_seconds * 1000}",
         keepalives_idle=30,
         keepalives_interval=10,
         keepalives_count=3,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, select, text, update
+from sqlalchemy import exists, func, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -156,14 +156,15 @@ def _free(session: Session, worker: Worker, job_id: UUID, number: int, holder: s
     if chunk is None:
         return 0
     lease = ChunkLease.job_id == job_id, ChunkLease.chunk_number == number
-    if holder is not None:
-        session.execute(
-            delete(ChunkLease).where(
-                *lease, ChunkLease.holder == holder, ChunkLease.expires_at < func.now()
-            )
-        )
+    expired = session.scalar(
+        select(ChunkLease)
+        .where(*lease, ChunkLease.holder == holder, ChunkLease.expires_at < func.now())
+        .with_for_update(skip_locked=True)
+    )
+    if expired is not None:
+        session.delete(expired)
     if session.scalar(select(exists().where(*lease))):
-        return 0  # another loader has taken it meanwhile
+        return 0  # another loader has taken it meanwhile, or has it locked
     if chunk.attempt >= worker.settings.chunk_max_attempts:
         chunk.state = ChunkState.FAILED
         chunk.error_code = LOST_LOADER

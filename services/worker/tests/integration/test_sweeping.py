@@ -1,6 +1,8 @@
 """The sweep brings back jobs, chunks, finishes and events that got lost, and buries dead letters."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -21,6 +23,7 @@ from services.worker.sweeping import sweep
 from services.worker.tests.conftest import Bench
 
 PAST = datetime(2026, 1, 1, tzinfo=UTC)
+PATIENCE = 30
 
 
 def _change_job(bench: Bench, job: Job, **values: object) -> None:
@@ -169,6 +172,27 @@ def test_a_lease_that_is_renewed_is_left_alone(bench: Bench) -> None:
     assert sweep(bench.worker).expired == 0
 
     assert not loader_is_cut_off(loader)
+
+
+def test_a_lease_that_somebody_has_locked_keeps_no_sweep_waiting(bench: Bench) -> None:
+    """A loader that is frozen at its ledger would else hold up what all others need."""
+    job = _planned(bench)
+    _change_chunk(bench, job, state=ChunkState.RUNNING, attempt=1, next_attempt_at=None)
+    with (
+        closing(psycopg2.connect(bench.loader_dsn)) as gone,
+        closing(psycopg2.connect(bench.loader_dsn)) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        _lease(bench, job, gone, PAST)
+        with other.cursor() as cursor:
+            cursor.execute("SELECT FROM adsp.chunk_leases FOR UPDATE")
+        swept = pool.submit(sweep, bench.worker)
+        try:
+            assert swept.result(PATIENCE).expired == 0
+        finally:
+            other.rollback()
+
+    assert sweep(bench.worker).expired == 1
 
 
 def test_a_chunk_whose_loaders_keep_dying_fails(bench: Bench) -> None:
