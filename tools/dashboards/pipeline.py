@@ -2,13 +2,14 @@
 
 from grafana_foundation_sdk.models import dashboard as models
 
+from libs.common.messaging.names import DEAD_LETTER_QUEUE, WORK_QUEUES
 from tools.dashboards.boards import Row, make_dashboard
 from tools.dashboards.links import PIPELINE
 from tools.dashboards.panels import HALF, Words, bars, lines, number
 from tools.dashboards.queries import EVERY, WHOLE, Query, age, once, per_second, quantile
 
-_QUEUES = '{queue=~"jobs|load|ticks|dead-letters"}'
-_CONSUMED = '{queue=~"jobs|load|ticks"}'
+_CONSUMED = f'{{queue=~"{"|".join(WORK_QUEUES)}"}}'
+_QUEUES = f'{{queue=~"{"|".join([*WORK_QUEUES, DEAD_LETTER_QUEUE])}"}}'
 _WAIT = "adsp_queue_wait_seconds"
 _TICK = "max(adsp_scheduler_tick_timestamp_seconds)"
 
