@@ -30,7 +30,6 @@ from services.loader.rows import encode_rows
 from services.loader.target import must_go_one_by_one, numbers_rows
 from services.loader.verdicts import Refusal
 
-_NO_KEYS = np.empty(0, np.uint64)
 _MOST_DOUBTFUL = 0.5
 """With a greater share of doubtful lines in a block, columns gain nothing."""
 
@@ -61,14 +60,13 @@ class Rows:
 class Prepared:
     """A block as columns of values; everything that is not in `certain` is in one of the others.
 
-    `encoded` is what the COPY of the certain rows takes, `keys` are hashes of the keys of an upsert's.
+    `encoded` is what the COPY of the certain rows takes.
     """
 
     block: Block
     lines: Lines
     certain: Rows
     encoded: bytes
-    keys: npt.NDArray[np.uint64]
     suspected: Rows
     doubts: list[Doubt]
     unfit: list[Refusal]
@@ -84,20 +82,19 @@ class BulkPlan:
         splitter: RecordSplitter,
         suspicion: Suspicion,
         *,
-        key: Sequence[str],
+        has_lines: bool,
         keeps_order: bool,
         numbers_rows: bool,
     ) -> None:
         """Read with `reader`, type with one codec per column.
 
-        With a `key` (the places of its columns) rows end with their line number, which keeps their order for them.
-        Without, `keeps_order` says that the fate of a record depends on those before it, `numbers_rows` that rows may
-        be counted as they are written.
+        With `has_lines` rows end with their line number, which keeps their order for them. Without, `keeps_order`
+        says that the fate of a record depends on those before it, `numbers_rows` that rows may be counted as they
+        are written.
         """
-        self._key = key
-        self.has_lines = bool(key)
-        self.keeps_order = keeps_order and not key
-        self.numbers_rows = numbers_rows and not key
+        self.has_lines = has_lines
+        self.keeps_order = keeps_order and not has_lines
+        self.numbers_rows = numbers_rows and not has_lines
         self.guesses_all = suspicion.is_complete
         self._codecs = codecs
         self._reader = reader
@@ -131,7 +128,6 @@ class BulkPlan:
             columns.lines,
             certain,
             self.encode_for_copy(block, certain),
-            certain.values.select(self._key).hash_rows().to_numpy() if self._key else _NO_KEYS,
             rows.keep(is_suspected),
             doubts,
             self._unfit(columns),
@@ -208,13 +204,12 @@ def plan_bulk(
     splitter = RecordSplitter(
         definition.format, width=len(columns), max_record_bytes=max_record_bytes
     )
-    key = definition.key if definition.mode is LoadMode.UPSERT else ()
     return BulkPlan(
         reader,
         certain,
         splitter,
         suspect(columns, checks),
-        key=[str(place) for place, column in enumerate(columns) if column.name in key],
+        has_lines=definition.mode is LoadMode.UPSERT,
         keeps_order=table.has_order_dependent_constraints,
         numbers_rows=numbers_rows(table, columns),
     )

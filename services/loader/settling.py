@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import psycopg2
 from psycopg2.extensions import cursor as Cursor
@@ -32,15 +31,6 @@ class Settled:
 
     refused: pl.DataFrame
     left: list[Record]
-
-
-@dataclass(frozen=True, slots=True)
-class _Copy:
-    """Rows as the sink takes them; `keys` has the hashes of their keys, perhaps of more."""
-
-    encoded: bytes
-    count: int
-    keys: npt.NDArray[np.uint64]
 
 
 class Settling:
@@ -118,9 +108,8 @@ class Settling:
         found = self._find(suspected)
         if found is None or len(found) < len(suspected):
             return None  # a guess was wrong: its row would have to go between the others
-        looks_first = self._look_first
-        rows = _Copy(prepared.encoded, len(certain), prepared.keys)
-        if looks_first or not self._try_copy(rows, spelt):
+        looks_first, encoded = self._look_first, prepared.encoded
+        if looks_first or not self._try_copy(encoded, len(certain), spelt):
             more = self._find(certain)
             if more is None:
                 return None
@@ -128,16 +117,24 @@ class Settling:
             if more:
                 certain = certain.without([violation.row for violation, _ in more])
                 encoded = self._plan.encode_for_copy(prepared.block, certain)
-                rows = _Copy(encoded, len(certain), prepared.keys)
                 found += more
             # What has broken just now would only break again.
             has_broken = not (looks_first or more)
-            if has_broken or not self._try_copy(rows, spelt):
-                # The judge may have the other spellings where their order does not matter.
-                if not spelt or self._plan.keeps_order or not self._try_copy(rows, []):
-                    return None
-                return found, spelt
+            if has_broken or not self._try_copy(encoded, len(certain), spelt):
+                return self._leave_spelt(encoded, len(certain), spelt, found)
         return found, []
+
+    def _leave_spelt(
+        self,
+        encoded: bytes,
+        count: int,
+        spelt: list[Record],
+        found: list[tuple[Violation, int]],
+    ) -> tuple[list[tuple[Violation, int]], list[Record]] | None:
+        """Leave the records in other spellings to the judge, where their order does not matter."""
+        if not spelt or self._plan.keeps_order or not self._try_copy(encoded, count, []):
+            return None
+        return found, spelt
 
     def _may_be_copied(self, spelt: list[Record]) -> bool:
         """Tell whether records in other spellings may go with the others, after them.
@@ -194,15 +191,15 @@ class Settling:
         """Tell whether the words of a constraint can be known and were not looked for in vain."""
         return self._violations.are_complete and not self._wording.is_unknowable(constraint)
 
-    def _try_copy(self, rows: _Copy, records: Sequence[Record]) -> bool:
-        """Copy rows, and records; undo it and return False when one of them is refused."""
+    def _try_copy(self, encoded: bytes, count: int, records: Sequence[Record]) -> bool:
+        """Copy so many rows, and records; undo it and return False when one of them is refused."""
         try:
             with self._savepoint as before:
                 copy = f"{before}{self._sink.copy} (FORMAT binary)"
-                written = copy_in(self._cursor, copy, rows.encoded)
+                written = copy_in(self._cursor, copy, encoded)
                 if records:
                     written += copy_in(self._cursor, self._sink.copy, self._sink.text(records))
-                if written != rows.count + len(records):
+                if written != count + len(records):
                     raise _RowsWithheld
         except _RowsWithheld:
             return False
@@ -210,7 +207,7 @@ class Settling:
             if not is_row_error(exc.pgcode):
                 raise
             return False
-        self._sink.note(written, None if records else rows.keys)
+        self._sink.note(written)
         return True
 
 

@@ -6,8 +6,6 @@ the same as the target's, byte for byte, are not written again.
 
 from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
 import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
@@ -30,37 +28,6 @@ class StagedRowsRefused(Exception):
     """A constraint refuses some of the staged rows: only record by record can it be told which."""
 
 
-class DistinctKeys:
-    """Prove that no key repeats, by hashes: equal keys have equal ones. Where two are alike nothing is proved."""
-
-    def __init__(self) -> None:
-        """Nothing has come yet, so nothing repeats."""
-        self._hashes: list[npt.NDArray[np.uint64]] | None = []
-
-    def add(self, hashes: npt.NDArray[np.uint64] | None) -> None:
-        """Take the hashes of more keys; None: they are not known."""
-        if self._hashes is None or hashes is None or self._count + len(hashes) > _MOST_HASHES:
-            self._hashes = None
-        else:
-            self._hashes.append(hashes)
-
-    @property
-    def are_proved(self) -> bool:
-        """Tell whether all keys so far are certainly different."""
-        if self._hashes is None:
-            return False
-        return len(np.unique(np.concatenate([_NONE, *self._hashes]))) == self._count
-
-    @property
-    def _count(self) -> int:
-        return sum(map(len, self._hashes or ()))
-
-
-_MOST_HASHES = 8_000_000
-"""Of 8 bytes each; more are left to the server."""
-_NONE = np.empty(0, np.uint64)
-
-
 class Staging:
     """Where the blocks of an upsert go."""
 
@@ -76,7 +43,6 @@ class Staging:
         self._cursor = cursor
         self._upserter = upserter
         self.waiting = 0
-        self._distinct = DistinctKeys()
         self._key = key
         self._line = unused_name(columns)
         self._names = names = column_list(columns)
@@ -104,10 +70,9 @@ class Staging:
             [b"%b\t%d\n" % (encode_record(record)[:-1], record.line_number) for record in records]
         )
 
-    def note(self, rows: int, keys: npt.NDArray[np.uint64] | None) -> None:
-        """Count rows that have been copied, and keep the hashes of their keys."""
+    def note(self, rows: int) -> None:
+        """Count rows that have been copied."""
         self.waiting += rows
-        self._distinct.add(keys)
 
     def flush(self, before: str, *, is_last: bool) -> None:
         """Write the staged rows into the target; raises `StagedRowsRefused`.
@@ -131,8 +96,6 @@ class Staging:
         """Count the keys that this job has not written before."""
         if note:
             return self._upserter.note_keys(STAGED)
-        if self._distinct.are_proved:
-            return self.waiting
         self._cursor.execute(
             sql.SQL("SELECT count(*) FROM (SELECT FROM {} GROUP BY {}) AS keys").format(
                 STAGED, self._group()

@@ -9,8 +9,6 @@ from io import BytesIO
 from itertools import count
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
@@ -122,8 +120,8 @@ class Sink(Protocol):
         """Return records as lines of the COPY in text format."""
         ...
 
-    def note(self, rows: int, keys: npt.NDArray[np.uint64] | None) -> None:
-        """Take note of rows that have been copied; `keys` are the hashes of their keys, if these are known."""
+    def note(self, rows: int) -> None:
+        """Count rows that have been copied."""
         ...
 
     def flush(self, before: str, *, is_last: bool) -> None:
@@ -145,8 +143,8 @@ class Target:
         """Return the records."""
         return encode_records(records)
 
-    def note(self, rows: int, keys: npt.NDArray[np.uint64] | None) -> None:
-        """Need not take note: they are there."""
+    def note(self, rows: int) -> None:
+        """Need not count: they are there."""
 
     def flush(self, before: str, *, is_last: bool) -> None:
         """Need not do anything."""
