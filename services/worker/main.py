@@ -5,7 +5,7 @@ from prometheus_client import REGISTRY
 from libs.common.log import configure_logging
 from libs.common.messaging.celery_app import make_celery
 from libs.common.messaging.heartbeat import beat_into
-from libs.common.messaging.names import JOBS_QUEUE, TICKS_QUEUE
+from libs.common.messaging.names import WORKER_QUEUES
 from libs.common.messaging.process import run_worker
 from services.worker.ledger.collector import LedgerCollector
 from services.worker.ledger.readings import make_reader
@@ -14,7 +14,7 @@ from services.worker.tasks import register_tasks
 
 
 def main() -> None:
-    """Read the settings and consume the jobs queue until SIGTERM."""
+    """Read the settings and consume the worker's queues until SIGTERM."""
     settings = WorkerSettings.read()
     configure_logging(settings, "worker")
     celery = make_celery(settings, "worker")
@@ -25,7 +25,7 @@ def main() -> None:
         celery,
         settings,
         service="worker",
-        queues=[JOBS_QUEUE, TICKS_QUEUE],
+        queues=[*WORKER_QUEUES],
         concurrency=settings.worker_concurrency,
     )
 

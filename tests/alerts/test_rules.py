@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from libs.common.messaging.names import WORK_QUEUES
 from libs.common.stack.binaries import missing_monitoring, monitoring_program
 from tests.alerts.rules import (
     CASES,
@@ -159,6 +160,15 @@ def test_what_is_recorded_is_read_by_an_alert() -> None:
     read = {each for rule in alerts() for each in selectors(rule.expression)}
 
     assert {rule.record for rule in read_rules() if rule.record} <= read
+
+
+@pytest.mark.parametrize("alert", ["NoConsumers", "BacklogGrowing"])
+def test_every_queue_of_work_is_watched(alert: str) -> None:
+    expression = next(rule.expression for rule in alerts() if rule.alert == alert)
+    watched = [set(names.split("|")) for names in re.findall(r'queue=~"([^"]+)"', expression)]
+
+    assert watched
+    assert all(names == set(WORK_QUEUES) for names in watched)
 
 
 @pytest.mark.parametrize(

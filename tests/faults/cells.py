@@ -1,26 +1,32 @@
 """What the cells of the fault matrix share: a feed of one file, a load held in its middle, the expected end."""
 
+import json
 import random
 import signal
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pika
 import psycopg2
 
+from libs.common.messaging.connections import broker_parameters
+from libs.common.messaging.names import JOBS_QUEUE, PLAN
 from libs.common.stack.addresses import VHOST
 from libs.common.stack.management import call_management
 from libs.common.testing.waiting import wait_for
 from tests.faults.checker import settle, unfinished
 from tests.faults.clients import Accepted, Feed, make_table
 from tests.faults.contents import write_content
+from tests.faults.injection import purge
 from tests.faults.machine import Machine, descendants, send_signal
 from tests.faults.verdicts import judge
 from tools.client import Client
 
+_BACKLOG = 5_000
 LEASE_SECONDS = 3.0
 """How long a lease lasts in these tests; 30 s outside. What is stopped for 60 s there is for 6 s here."""
 
@@ -143,6 +149,25 @@ def unacknowledged(machine: Machine, queue: str) -> int:
     """Return how many messages of a queue are with a consumer, as far as the broker's figures tell."""
     figures = call_management(machine.addresses, "GET", f"/api/queues/{VHOST}/{queue}")
     return int(figures.get("messages_unacknowledged", 0))
+
+
+@contextmanager
+def backlog_of_plans(machine: Machine) -> Iterator[Callable[[], int]]:
+    """Put thousands of plans, of no job, before the worker; yield what counts those that still wait."""
+    url = machine.addresses.broker_url()
+    with closing(pika.BlockingConnection(broker_parameters(url))) as connection:
+        channel = connection.channel()
+        for _ in range(_BACKLOG):
+            job_id = str(uuid.uuid4())
+            properties = pika.BasicProperties(
+                content_type="application/json",
+                content_encoding="utf-8",
+                headers={"task": PLAN, "id": job_id},
+            )
+            body = json.dumps([[], {"job_id": job_id}, {}])
+            channel.basic_publish("", JOBS_QUEUE, body.encode(), properties)
+        yield lambda: channel.queue_declare(JOBS_QUEUE, passive=True).method.message_count
+    purge(machine)
 
 
 @contextmanager

@@ -12,7 +12,15 @@ import pika
 import pytest
 
 from libs.common.messaging.connections import broker_parameters
-from libs.common.messaging.names import FINISH, JOBS_QUEUE, LOAD_CHUNK, LOAD_QUEUE, PLAN
+from libs.common.messaging.names import (
+    FINISH,
+    FINISHES_QUEUE,
+    JOBS_QUEUE,
+    LOAD_CHUNK,
+    LOAD_QUEUE,
+    PLAN,
+    WORK_QUEUES,
+)
 from libs.common.testing.waiting import wait_for
 from tests.faults.cells import assert_loaded_once, family, make_cell
 from tests.faults.injection import purge
@@ -65,7 +73,7 @@ def test_the_same_messages_five_times_make_one_load(machine: Machine, when: str)
     for _ in range(TIMES):
         _send(machine, JOBS_QUEUE, PLAN, job_id=accepted.job_id)
         _send(machine, LOAD_QUEUE, LOAD_CHUNK, job_id=accepted.job_id, number=0)
-        _send(machine, JOBS_QUEUE, FINISH, job_id=accepted.job_id)
+        _send(machine, FINISHES_QUEUE, FINISH, job_id=accepted.job_id)
     after = make_cell(machine)
 
     assert_loaded_once(machine, after.submit())  # it stands behind the others in the queues
@@ -76,7 +84,7 @@ def test_the_same_messages_five_times_make_one_load(machine: Machine, when: str)
 def test_unknown_ids_are_passed_over(machine: Machine) -> None:
     unknown = str(uuid.uuid4())
     _send(machine, JOBS_QUEUE, PLAN, job_id=unknown)
-    _send(machine, JOBS_QUEUE, FINISH, job_id=unknown)
+    _send(machine, FINISHES_QUEUE, FINISH, job_id=unknown)
     _send(machine, LOAD_QUEUE, LOAD_CHUNK, job_id=unknown, number=0)
     cell = make_cell(machine)
 
@@ -90,7 +98,7 @@ def test_unknown_ids_are_passed_over(machine: Machine) -> None:
     ids=["bytes", "empty", "empty list", "object", "wrong arguments", "deep"],
 )
 def test_garbage_does_no_harm(machine: Machine, body: bytes) -> None:
-    for queue in (JOBS_QUEUE, LOAD_QUEUE):
+    for queue in WORK_QUEUES:
         _publish(machine, queue, body, {})
         _publish(machine, queue, body, {"task": LOAD_CHUNK, "id": uuid.uuid4().hex})
     cell = make_cell(machine)
@@ -134,7 +142,7 @@ def test_code_in_a_message_is_never_run(machine: Machine, tmp_path: Path) -> Non
 def test_arguments_of_wrong_types_do_no_harm(machine: Machine, arguments: dict[str, Any]) -> None:
     _send(machine, LOAD_QUEUE, LOAD_CHUNK, **arguments)
     _send(machine, JOBS_QUEUE, PLAN, **arguments)
-    _send(machine, JOBS_QUEUE, FINISH, **arguments)
+    _send(machine, FINISHES_QUEUE, FINISH, **arguments)
     cell = make_cell(machine)
 
     assert_loaded_once(machine, cell.submit())

@@ -1,18 +1,13 @@
 """The scheduler is killed, frozen or doubled, and clocks jump: one job for each due time."""
 
-import json
 import signal
-import uuid
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
-import pika
 import pytest
 
 from libs.common.messaging.celery_app import make_celery
-from libs.common.messaging.connections import broker_parameters
-from libs.common.messaging.names import JOBS_QUEUE, PLAN, TICKS_QUEUE
+from libs.common.messaging.names import TICKS_QUEUE
 from libs.common.stack.addresses import VHOST
 from libs.common.stack.management import call_management
 from libs.common.testing.waiting import wait_for
@@ -20,14 +15,12 @@ from services.worker.dispatching import dispatch_due
 from services.worker.settings import WorkerSettings
 from services.worker.wiring import Worker, wire
 from tests.endtoend.system import QUICK
-from tests.faults.cells import Cell, assert_loaded_once, make_cell
-from tests.faults.injection import purge
+from tests.faults.cells import Cell, assert_loaded_once, backlog_of_plans, make_cell
 from tests.faults.machine import Machine, send_signal
 
 YEARLY = {"cron": "0 0 1 1 *", "time_zone": "UTC"}
 """Due once in the year that the tests let go by unseen."""
 NIGHTLY = {"cron": "30 2 * * *", "time_zone": "Europe/Vienna"}
-BACKLOG = 5_000
 TICK_SECONDS = float(QUICK["ADSP_DISPATCH_SECONDS"])
 
 
@@ -95,22 +88,10 @@ def test_what_is_due_is_made_while_thousands_of_messages_wait_for_the_worker(
 ) -> None:
     """A tick that waited behind them would be dropped as too old (1 s here, 60 s outside)."""
     cell = _scheduled(machine)
-    url = machine.addresses.broker_url()
-    with closing(pika.BlockingConnection(broker_parameters(url))) as connection:
-        channel = connection.channel()
-        for _ in range(BACKLOG):
-            job_id = str(uuid.uuid4())
-            properties = pika.BasicProperties(
-                content_type="application/json",
-                content_encoding="utf-8",
-                headers={"task": PLAN, "id": job_id},
-            )
-            body = json.dumps([[], {"job_id": job_id}, {}])
-            channel.basic_publish("", JOBS_QUEUE, body.encode(), properties)
+    with backlog_of_plans(machine) as count_plans:
         _miss_a_year(cell)
         wait_for(cell.count_jobs, 30, "the missed time has its job")
-        left = channel.queue_declare(JOBS_QUEUE, passive=True).method.message_count
-    purge(machine)
+        left = count_plans()
 
     assert left > 0
     _expect_one_job(cell)

@@ -2,13 +2,21 @@
 
 import signal
 import subprocess
+from contextlib import ExitStack
 
 import pytest
 
 from libs.common.crash_points import CrashPoint
 from libs.common.messaging.names import JOBS_QUEUE
 from libs.common.testing.waiting import wait_for
-from tests.faults.cells import assert_loaded_once, family, make_cell, signal_all, unacknowledged
+from tests.faults.cells import (
+    assert_loaded_once,
+    backlog_of_plans,
+    family,
+    make_cell,
+    signal_all,
+    unacknowledged,
+)
 from tests.faults.machine import Machine
 
 GRACE_SECONDS = 2.0
@@ -80,6 +88,21 @@ def test_frozen_child_its_job_is_late_and_loaded_once(machine: Machine) -> None:
         assert_loaded_once(machine, accepted)
     finally:
         machine.system.kill("worker-2")
+
+
+def test_a_job_ends_while_thousands_of_plans_wait(machine: Machine) -> None:
+    """Who triggers many files sees the first of them loaded, not all at the very end."""
+    cell = make_cell(machine)
+    with ExitStack() as backlog:
+        with cell.held_in_copy():
+            accepted = cell.submit()
+            cell.wait_held()
+            count_plans = backlog.enter_context(backlog_of_plans(machine))
+        cell.wait_over(30)
+        left = count_plans()
+
+    assert left > 0
+    assert_loaded_once(machine, accepted)
 
 
 def test_told_to_stop_in_a_plan_it_ends_the_plan_first(machine: Machine) -> None:

@@ -5,8 +5,10 @@ from uuid import UUID
 
 JOBS_QUEUE: Final = "jobs"
 LOAD_QUEUE: Final = "load"
+FINISHES_QUEUE: Final = "finishes"
 TICKS_QUEUE: Final = "ticks"
-WORK_QUEUES: Final = (JOBS_QUEUE, LOAD_QUEUE, TICKS_QUEUE)
+WORKER_QUEUES: Final = (JOBS_QUEUE, FINISHES_QUEUE, TICKS_QUEUE)
+WORK_QUEUES: Final = (*WORKER_QUEUES, LOAD_QUEUE)
 DEAD_LETTER_QUEUE: Final = "dead-letters"
 DEAD_LETTER_EXCHANGE: Final = "adsp.dead-letters"
 EVENTS_EXCHANGE: Final = "adsp.events"
@@ -18,11 +20,11 @@ SWEEP: Final = "jobs.sweep"
 RETAIN: Final = "jobs.retain"
 LOAD_CHUNK: Final = "load.chunk"
 
-# Ticks have a queue of their own: behind ten thousand plans each of them would be too old when its turn came, and
-# nothing would be swept or due until the last plan is done.
+# A consumer takes from its queues in turn. Behind ten thousand plans in one queue a tick would be too old when its turn
+# comes, so that nothing would be swept or due, and no job would end, before the last plan is done.
 ROUTES: Final = {
     PLAN: JOBS_QUEUE,
-    FINISH: JOBS_QUEUE,
+    FINISH: FINISHES_QUEUE,
     DISPATCH_DUE: TICKS_QUEUE,
     SWEEP: TICKS_QUEUE,
     RETAIN: TICKS_QUEUE,

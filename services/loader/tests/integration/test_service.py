@@ -12,7 +12,7 @@ from celery import Celery
 from libs.common.datasets import DatasetDefinition
 from libs.common.messaging.celery_app import make_celery
 from libs.common.messaging.dispatcher import Dispatcher
-from libs.common.messaging.names import JOBS_QUEUE
+from libs.common.messaging.names import FINISHES_QUEUE
 from libs.common.settings import MessagingSettings
 from libs.common.testing.waiting import wait_for
 from services.loader.tests.integration.conftest import LoadBench
@@ -63,12 +63,12 @@ def test_a_chunk_message_ends_in_rows_and_a_finish_message(
     celery = make_celery(settings, "test")
     dispatcher = Dispatcher(celery, settings.publish_timeout)
 
-    assert take_message(celery, JOBS_QUEUE) is None
+    assert take_message(celery, FINISHES_QUEUE) is None
 
     with loader_process(environment):
         dispatcher.send_chunk(job_id, 0, "request-1")
         wait_for(lambda: bench.chunk(job_id)["state"] == "done", PATIENCE, "the chunk is loaded")
-        finish = wait_for(lambda: take_message(celery, JOBS_QUEUE), PATIENCE, "finish is sent")
+        finish = wait_for(lambda: take_message(celery, FINISHES_QUEUE), PATIENCE, "finish is sent")
     dispatcher.close()
 
     assert bench.execute("SELECT * FROM feed.t") == [(1, "a")]

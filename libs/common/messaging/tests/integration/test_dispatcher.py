@@ -10,7 +10,13 @@ from uuid import uuid4
 import pytest
 
 from libs.common.errors import PublishFault
-from libs.common.messaging.names import JOBS_QUEUE, LOAD_QUEUE, SWEEP, TICKS_QUEUE
+from libs.common.messaging.names import (
+    FINISHES_QUEUE,
+    JOBS_QUEUE,
+    LOAD_QUEUE,
+    SWEEP,
+    TICKS_QUEUE,
+)
 from libs.common.messaging.tests.integration.conftest import TIMEOUT, Mail, MakeDispatcher
 from libs.common.messaging.tests.relay import Relay
 from libs.common.testing.vhosts import ScratchVhost
@@ -79,7 +85,7 @@ def test_chunks_go_to_the_loaders_and_finishes_to_the_workers(
 
     dispatcher.send_chunk(job_id, 7, None)
     dispatcher.send_finish(job_id, None)
-    chunk, finish = take(LOAD_QUEUE), take(JOBS_QUEUE)
+    chunk, finish = take(LOAD_QUEUE), take(FINISHES_QUEUE)
 
     assert chunk is not None
     assert chunk.kwargs == {"job_id": str(job_id), "number": 7, "request_id": None}
