@@ -98,6 +98,23 @@ class TargetTable:
         """Tell whether one statement over many rows may differ from one statement per row."""
         return self.references_itself or self.has_user_triggers or self.calls_user_functions
 
+    def numbers_rows(self, given: Sequence[TargetColumn]) -> bool:
+        """Tell whether a column that is not given may get a value that depends on the order of writing."""
+        names = {column.name for column in given}
+        return any(
+            column.has_default or column.identity
+            for column in self.columns
+            if column.name not in names
+        )
+
+    def may_load_side_by_side(self, given: Sequence[TargetColumn]) -> bool:
+        """Tell whether parts of a file may be written at the same time as long as they are committed in their order.
+
+        Then unique indexes refuse what they would refuse of one part after the other. Triggers, sequences and what
+        reads the table itself may see the difference.
+        """
+        return not (self.depends_on_own_rows or self.numbers_rows(given))
+
     def find_column(self, name: str) -> TargetColumn | None:
         """Return the column called `name`."""
         return next((column for column in self.columns if column.name == name), None)

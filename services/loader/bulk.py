@@ -27,7 +27,7 @@ from services.loader.columns import ColumnReader, Columns
 from services.loader.guesses import Suspicion, suspect
 from services.loader.inputs import Doubt
 from services.loader.rows import encode_rows
-from services.loader.target import must_go_one_by_one, numbers_rows
+from services.loader.target import must_go_one_by_one
 from services.loader.verdicts import Refusal
 
 _MOST_DOUBTFUL = 0.5
@@ -211,5 +211,5 @@ def plan_bulk(
         suspect(columns, checks),
         has_lines=definition.mode is LoadMode.UPSERT,
         keeps_order=table.has_order_dependent_constraints,
-        numbers_rows=numbers_rows(table, columns),
+        numbers_rows=table.numbers_rows(columns),
     )

@@ -1,18 +1,20 @@
 """Load a chunk once and for all: claim it, load it, commit rows and ledger together, say so.
 
 Whatever kills a loader, the ledger's row decides: it is locked by the transaction that loads, and it turns to `done`
-in that same transaction. A chunk that comes again finds itself done.
+in that same transaction. A chunk that comes again finds itself done. Where their order matters chunks may be loaded
+side by side, but each is committed after those before it.
 """
 
 from collections.abc import Callable
 from contextlib import closing
 from enum import StrEnum
 from functools import partial
-from time import monotonic
+from time import monotonic, sleep
 from uuid import UUID
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
 
 from libs.common.crash_points import CrashPoint, crash_point
 from libs.common.errors import BadInput, LeaseLost, PublishFault
@@ -25,6 +27,7 @@ from services.loader.ledger import (
     ChunkKey,
     ChunkWork,
     close_chunk,
+    find_turn,
     is_done,
     open_chunk,
     requeue_chunk,
@@ -39,6 +42,10 @@ log = get_logger(__name__)
 
 SendFinish = Callable[[UUID, str | None], None]
 _LONGEST_WAIT = 300.0
+_LOOK_AGAIN = 0.05
+"""Seconds between two looks at the chunks before one that is written."""
+_LONGEST_HOLD_UP = 1.0
+"""Seconds that a chunk before may wait for a lock; what is written here may be what it waits for."""
 
 
 class Outcome(StrEnum):
@@ -48,7 +55,12 @@ class Outcome(StrEnum):
     FAILED = "failed"
     POSTPONED = "postponed"
     CANCELLED = "cancelled"
+    GAVE_WAY = "gave-way"
     SKIPPED = "skipped"
+
+
+class GaveWay(Exception):
+    """The chunk can only be loaded once those before it are done."""
 
 
 class ChunkLoader:
@@ -111,7 +123,13 @@ class ChunkLoader:
                 except (psycopg2.Error, OSError) as exc:
                     return self._give_back(key, claimed.attempt, exc)
         except LoadCancelled:
-            return self._cancel(key)
+            self._give_up(key)
+            log.info("chunk_cancelled", **key.fields)
+            return Outcome.CANCELLED
+        except GaveWay as exc:
+            self._give_up(key)
+            log.info("chunk_gave_way", reason=str(exc), **key.fields)
+            return Outcome.GAVE_WAY
         except LeaseLost as exc:
             log.warning("chunk_lease_lost", reason=str(exc), **key.fields)
             return Outcome.SKIPPED
@@ -134,10 +152,15 @@ class ChunkLoader:
             work = _open(loading, key, claimed.time_zone)
             if work is None:
                 raise LoadCancelled  # the job ended between the claim and the lock
+            # What had to be begun again is not tried beside others again.
+            if work.is_in_order and claimed.attempt > 1 and not _is_its_turn(loading, key):
+                raise GaveWay("it was begun before")
             end = Load(loading, work, rejects, heartbeat, self._settings).run()
             with loading.cursor() as cursor:
                 if rejects.count:
                     rejects.write(cursor)
+                if work.is_in_order:
+                    _wait_for_turn(cursor, key, heartbeat)
                 heartbeat.stop()
                 heartbeat.check()
                 if not close_chunk(cursor, key, end):
@@ -194,12 +217,10 @@ class ChunkLoader:
         log.warning("chunk_postponed", error=reason, wait_seconds=wait, **key.fields)
         return Outcome.POSTPONED
 
-    def _cancel(self, key: ChunkKey) -> Outcome:
-        """Give the chunk back for good; the worker ends the job."""
+    def _give_up(self, key: ChunkKey) -> None:
+        """Give the chunk back; the worker sends it again when it is its turn, or ends the job."""
         with closing(self._connect()) as side, side, side.cursor() as cursor:
             requeue_chunk(cursor, key, None)
-        log.info("chunk_cancelled", **key.fields)
-        return Outcome.CANCELLED
 
     def _announce(self, job_id: UUID, request_id: str | None) -> None:
         """Ask a worker to look at the job; when that fails, the sweeper does."""
@@ -219,6 +240,25 @@ def _open(loading: Connection, key: ChunkKey, time_zone: str) -> ChunkWork | Non
     fix_meaning(loading, time_zone)
     loading.autocommit = False
     return open_chunk(loading, key)
+
+
+def _is_its_turn(loading: Connection, key: ChunkKey) -> bool:
+    with loading.cursor() as cursor:
+        return find_turn(cursor, key).is_now
+
+
+def _wait_for_turn(cursor: Cursor, key: ChunkKey, heartbeat: Heartbeat) -> None:
+    """Return when the chunks before this one are done; raises `GaveWay` when they would wait for this one."""
+    last_free = monotonic()
+    while not (turn := find_turn(cursor, key)).is_now:
+        heartbeat.check()
+        if not turn.are_loaded:
+            raise GaveWay("nobody loads a chunk before it")
+        if not turn.is_held_up:
+            last_free = monotonic()
+        elif monotonic() - last_free > _LONGEST_HOLD_UP:
+            raise GaveWay("a chunk before it waits for a lock")
+        sleep(_LOOK_AGAIN)
 
 
 def _roll_back(connection: Connection) -> None:

@@ -1,7 +1,7 @@
 """Read and write what the ledger says about a chunk; every statement names the lease's holder."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg2.extensions import connection as Connection
@@ -40,10 +40,22 @@ class ChunkWork:
     byte_start: int
     byte_end: int | None
     first_line: int
+    is_in_order: bool
     definition: DatasetDefinition
     source_path: str
     source_size: int
     source_mtime_ns: int
+
+
+class Turn(NamedTuple):
+    """How the chunks of a job before one stand.
+
+    `is_now`: they are done. Else `are_loaded`: loaders are at all of them; `is_held_up`: one waits for a lock.
+    """
+
+    is_now: bool
+    are_loaded: bool
+    is_held_up: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +106,21 @@ def open_chunk(connection: Connection, key: ChunkKey) -> ChunkWork | None:
         byte_start=row["byte_start"],
         byte_end=row["byte_end"],
         first_line=row["first_line"],
+        is_in_order=row["is_in_order"],
         definition=DatasetDefinition.model_validate(row["definition"]),
         source_path=row["source_path"],
         source_size=row["bytes_total"],
         source_mtime_ns=row["source_mtime_ns"],
     )
+
+
+def find_turn(cursor: Cursor, key: ChunkKey) -> Turn:
+    """Look at the chunks before this one."""
+    cursor.execute(read_statement("services.loader", "turn"), key.parameters)
+    row = cursor.fetchone()
+    if row is None:
+        raise RuntimeError("an aggregate without groups has no row")
+    return Turn(*row)
 
 
 def close_chunk(cursor: Cursor, key: ChunkKey, end: ChunkEnd) -> bool:

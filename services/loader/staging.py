@@ -14,7 +14,6 @@ from libs.common.catalog import TargetColumn, TargetTable, UniqueKey
 from libs.common.records import Record
 from libs.common.statements import read_statement
 from services.loader.copytext import encode_record
-from services.loader.target import numbers_rows
 from services.loader.upserting import Upserter, changed_columns, changes, name_list
 from services.loader.verdicts import is_row_error
 from services.loader.writing import column_list, unused_name
@@ -58,7 +57,7 @@ class Staging:
         self._insert, self._on_conflict = _upsert(table, columns, key)
         self._order = sql.Composed([sql.SQL(" AS staged")])
         self._place = sql.Composed([self._line])
-        if numbers_rows(table, columns):
+        if table.numbers_rows(columns):
             self._order += sql.SQL(" ORDER BY {}").format(self._line)
             self._place = sql.SQL("min({}) OVER (PARTITION BY {})").format(
                 self._line, self._group()

@@ -79,16 +79,6 @@ def must_go_one_by_one(table: TargetTable, columns: Sequence[TargetColumn], mode
     return table.depends_on_own_rows or unchecked_domain or updates_referenced
 
 
-def numbers_rows(table: TargetTable, columns: Sequence[TargetColumn]) -> bool:
-    """Tell whether a column that is not given may get a value that depends on the order of writing."""
-    given = {column.name for column in columns}
-    return any(
-        column.has_default or column.identity
-        for column in table.columns
-        if column.name not in given
-    )
-
-
 def _own_role(cursor: Cursor) -> str:
     """Return the role that loads."""
     cursor.execute("SELECT current_user::text")

@@ -5,7 +5,7 @@ from functools import cache
 from itertools import zip_longest
 from uuid import UUID
 
-from sqlalchemy import TextClause, func, select, text, update
+from sqlalchemy import TextClause, case, func, select, text, update
 from sqlalchemy.orm import Session
 
 from libs.common.boundaries import Boundary
@@ -29,9 +29,9 @@ _PATIENCE = {"resend_after": RESEND_AFTER, "longest_patience": LONGEST_PATIENCE}
 def write_chunks(session: Session, job: Job, boundaries: list[Boundary]) -> list[int]:
     """Add the chunks that begin at `boundaries`; the last one ends where the source ends.
 
-    Returns the numbers of those that are due: all, or the first where their order matters.
+    Returns the numbers of those that are due: all, or the first ones where their order matters.
     """
-    due = range(1 if job.chunks_in_order else len(boundaries))
+    due = range(len(boundaries))[: job.chunks_at_once]
     for number, (here, after) in enumerate(zip_longest(boundaries, boundaries[1:])):
         session.add(
             Chunk(
@@ -79,7 +79,7 @@ def take_over_chunks(session: Session, job: Job, earlier_id: UUID) -> None:
 
 
 def release_chunks(session: Session, job: Job) -> list[int]:
-    """Make the chunks due whose turn it is and return their numbers: all, or the next in order.
+    """Make the chunks due whose turn it is and return their numbers: all, or the next ones in order.
 
     What is due is sent by `send_chunks` after the commit, or else by the sweeper.
     """
@@ -92,10 +92,9 @@ def release_chunks(session: Session, job: Job) -> list[int]:
         )
         .order_by(Chunk.number)
     )
-    if job.chunks_in_order:
-        if _has_chunk_under_way(session, job.id):
-            return []
-        waiting = waiting.limit(1)
+    if job.chunks_at_once is not None:
+        at_once = 1 if _was_interrupted(session, job.id) else job.chunks_at_once
+        waiting = waiting.limit(max(0, at_once - _count_under_way(session, job.id)))
     numbers = list(session.scalars(waiting))
     session.execute(
         update(Chunk)
@@ -129,10 +128,20 @@ def _note_sent() -> TextClause:
     return text(read_statement("services.worker", "note_sent"))
 
 
-def _has_chunk_under_way(session: Session, job_id: UUID) -> bool:
-    under_way = select(Chunk.number).where(
+def _count_under_way(session: Session, job_id: UUID) -> int:
+    under_way = select(func.count()).where(
         Chunk.job_id == job_id,
         (Chunk.state == ChunkState.RUNNING)
         | ((Chunk.state == ChunkState.QUEUED) & Chunk.next_attempt_at.is_not(None)),
     )
-    return session.scalar(under_way.limit(1)) is not None
+    return session.scalars(under_way).one()
+
+
+def _was_interrupted(session: Session, job_id: UUID) -> bool:
+    """Tell whether a chunk was begun in vain, by a fault or since it stood in another's way.
+
+    From then on chunks go one after the other: what has happened once would happen again.
+    """
+    begun = case((Chunk.state == ChunkState.QUEUED, 0), else_=1)
+    in_vain = select(Chunk.number).where(Chunk.job_id == job_id, Chunk.attempt > begun)
+    return session.scalar(in_vain.limit(1)) is not None

@@ -1,13 +1,14 @@
 """Inspect a source before anything is loaded: is it there, complete, well-headed, and what is in it."""
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from libs.common.boundaries import Boundary, find_boundaries
-from libs.common.catalog import TargetTable, check_target
+from libs.common.catalog import TargetColumn, TargetTable, check_target
 from libs.common.datasets import DatasetDefinition
 from libs.common.errors import SourceError
 from libs.common.header import Header, match_header, read_header
@@ -23,7 +24,7 @@ from libs.common.sources import (
 from libs.common.states import LoadMode
 from services.worker.settings import WorkerSettings
 
-_LONGER_IN_ORDER = 4
+_LONGER_ALONE = 4
 """Chunks that go one after the other are so many times as long: only going on after a fault gains from short ones."""
 
 
@@ -31,16 +32,17 @@ _LONGER_IN_ORDER = 4
 class Inspected:
     """A source that can be loaded: what it is and which chunks it is cut into.
 
-    `encoding` is that of its format, with the byte order that its start tells.
+    `encoding` is that of its format, with the byte order that its start tells. `chunks_at_once` is None where
+    chunks may end in any order.
     """
 
     path: Path
     identity: SourceIdentity
     fingerprint: str
-    table: TargetTable
     header: tuple[str, ...]
     encoding: str
     boundaries: list[Boundary]
+    chunks_at_once: int | None
 
 
 class Inspector:
@@ -87,10 +89,18 @@ class Inspector:
         table = check_target(connection, definition.table, mode=definition.mode, key=definition.key)
         cutting = self._cutting
         header, boundaries = cutting.result() if cutting else self._read_and_cut(path, seen)
-        match_header(header.cells, table, definition.columns, key=definition.key)
-        if table.has_order_dependent_constraints:
-            boundaries = boundaries[::_LONGER_IN_ORDER]
-        return Inspected(path, seen, content, table, header.cells, header.encoding, boundaries)
+        columns = match_header(header.cells, table, definition.columns, key=definition.key)
+        at_once = self._chunks_at_once(table, columns)
+        if at_once == 1:
+            boundaries = boundaries[::_LONGER_ALONE]
+        return Inspected(path, seen, content, header.cells, header.encoding, boundaries, at_once)
+
+    def _chunks_at_once(self, table: TargetTable, columns: Sequence[TargetColumn]) -> int | None:
+        """Return how many chunks may be under way, None for any number in any order."""
+        if not table.has_order_dependent_constraints:
+            return None
+        may_overlap = table.may_load_side_by_side(columns)
+        return self._settings.ordered_chunks_at_once if may_overlap else 1
 
     def _settle(self, path: Path, seen: SourceIdentity) -> None:
         """Look at a young file again once it is old enough."""

@@ -174,7 +174,7 @@ def _write_plan(session: Session, job_id: UUID, inspected: Inspected) -> list[in
     # Of UTF-16, later chunks and replays cannot see the mark that tells the byte order.
     dialect = {**job.definition.get("format", {}), "encoding": inspected.encoding}
     job.definition = {**job.definition, "format": dialect}
-    job.chunks_in_order = inspected.table.has_order_dependent_constraints
+    job.chunks_at_once = inspected.chunks_at_once
     job.next_attempt_at = None
     earlier = find_unfinished_twin(session, job)
     if earlier is None:
@@ -187,7 +187,7 @@ def _write_plan(session: Session, job_id: UUID, inspected: Inspected) -> list[in
         job_id=str(job_id),
         bytes_total=job.bytes_total,
         chunks=len(inspected.boundaries),
-        in_order=job.chunks_in_order,
+        at_once=job.chunks_at_once,
     )
     return numbers
 

@@ -16,6 +16,9 @@ class WorkerSettings(
     chunk_bytes: int = Field(
         64 << 20, ge=1, description="Bytes of a chunk when a dataset is not atomic."
     )
+    ordered_chunks_at_once: int = Field(
+        2, ge=1, description="Chunks of a job under way where the first record of a key wins."
+    )
     plan_max_attempts: int = Field(
         5, ge=1, description="Times that planning is begun before the job fails."
     )

@@ -191,8 +191,9 @@ class Job(Base):
     header: Mapped[list[str] | None] = mapped_column(
         ARRAY(Text()), comment="Cells of the source's header, set by plan."
     )
-    chunks_in_order: Mapped[bool] = mapped_column(
-        server_default=text("false"), comment="Chunk n+1 is sent when chunk n is done."
+    chunks_at_once: Mapped[int | None] = mapped_column(
+        Integer,
+        comment="Most chunks under way, which end in their order; NULL: all, in any order.",
     )
     bytes_total: Mapped[int | None] = mapped_column(comment="Size of the source as stored, bytes.")
     bytes_done: Mapped[int] = mapped_column(server_default=text("0"))

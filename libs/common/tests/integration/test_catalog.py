@@ -132,6 +132,25 @@ def test_tables_whose_records_depend_on_each_other_are_recognised(
     assert table.depends_on_own_rows is one_by_one
 
 
+def test_what_is_numbered_in_its_order_is_not_loaded_side_by_side(connection: Connection) -> None:
+    table = make(connection, "CREATE TABLE shop.t (a int PRIMARY KEY, n bigserial)")
+    a, n = table.columns
+
+    assert table.may_load_side_by_side([a, n])
+    assert not table.may_load_side_by_side([a])
+
+
+def test_what_triggers_see_is_not_loaded_side_by_side(connection: Connection) -> None:
+    table = make(
+        connection,
+        "CREATE FUNCTION shop.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+        "CREATE TABLE shop.t (a int PRIMARY KEY);"
+        "CREATE TRIGGER g BEFORE INSERT ON shop.t FOR EACH ROW EXECUTE FUNCTION shop.f()",
+    )
+
+    assert not table.may_load_side_by_side(table.columns)
+
+
 @pytest.mark.parametrize(
     ("index", "is_usable"),
     [

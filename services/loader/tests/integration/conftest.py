@@ -58,8 +58,12 @@ class LoadBench:
         data: bytes,
         definition: DatasetDefinition,
         chunks: list[tuple[int, int | None, int]] | None = None,
+        at_once: int | None = None,
     ) -> UUID:
-        """Put a running job on record, its chunks as (byte_start, byte_end, first_line)."""
+        """Put a running job on record, its chunks as (byte_start, byte_end, first_line).
+
+        With `at_once` they are committed in their order.
+        """
         job_id = uuid7()
         path = self.folder / f"{job_id}.csv"
         path.write_bytes(data)
@@ -69,14 +73,15 @@ class LoadBench:
         self.execute("INSERT INTO adsp.datasets (name, definition) VALUES (%s, %s)", name, document)
         self.execute(
             "INSERT INTO adsp.jobs (id, dataset, definition, data_date, source, trigger, state,"
-            " source_path, source_mtime_ns, bytes_total)"
-            " VALUES (%s, %s, %s, '2026-01-02', 's', 'api', 'running', %s, %s, %s)",
+            " source_path, source_mtime_ns, bytes_total, chunks_at_once)"
+            " VALUES (%s, %s, %s, '2026-01-02', 's', 'api', 'running', %s, %s, %s, %s)",
             str(job_id),
             name,
             document,
             str(path),
             seen.mtime_ns,
             seen.size,
+            at_once,
         )
         for number, (start, end, line) in enumerate(chunks or [(0, None, 1)]):
             self.execute(

@@ -52,7 +52,7 @@ def use(lender: LoadingConnections, statement: str) -> Loan:
 
 def test_chunks_share_a_backend(bench: LoadBench) -> None:
     bench.execute(TABLE)
-    loader = bench.loader()
+    loader = bench.loader(heartbeat_seconds=60)  # a heart that beats has a backend of its own
     outcomes = [load(bench, loader)]
     first = backends(bench)
 
