@@ -24,10 +24,11 @@ from tools.generate import write_items
 CLIENTS = 4
 LOADERS = ("loader-1", "loader-2")
 ROWS_OF_A_JOB = 3
-KILL_EVERY = 4.0
-"""Seconds between two kills of both loaders."""
+WORK_SECONDS = 4.0
+"""Seconds that both loaders are at work before they are killed."""
 LARGE = {"ADSP_CHUNK_BYTES": str(64 << 20), "ADSP_BLOCK_BYTES": str(4 << 20)}
 BACK_SECONDS = 120.0
+_LOADED = "adsp.chunks WHERE state = 'done'"
 DRAIN_DEADLINE = 3_600.0
 SLOW_SECONDS = 60.0
 READ_BOUND = 0.25
@@ -74,11 +75,11 @@ class Reads:
 
 
 def drain_under_kills(
-    machine: Machine, jobs: int, pause: float = KILL_EVERY, most_kills: int = 10_000
+    machine: Machine, jobs: int, pause: float = WORK_SECONDS, most_kills: int = 10_000
 ) -> Drain:
     """Queue jobs while nobody is there to do them, then kill both loaders every few seconds until all are over.
 
-    Between two kills they get to work: on a busy machine their start alone may take longer than the pause.
+    The pause begins when they are at work: on a busy machine their start alone may take longer.
     """
     feed = _make_feed(machine.system, jobs)
     for service in ("worker", *LOADERS):
@@ -89,9 +90,9 @@ def drain_under_kills(
     for service in ("worker", *LOADERS):
         machine.system.start(service)
     while _open_jobs(machine, feed) and time.monotonic() - start < DRAIN_DEADLINE:
+        _await_load(machine, feed)
         time.sleep(pause)
         if kills < most_kills and _open_jobs(machine, feed):
-            _await_work(machine, feed)
             for loader in LOADERS:
                 machine.system.kill(loader)
                 machine.system.start(loader)
@@ -104,20 +105,14 @@ def drain_under_kills(
     return Drain(jobs, kills, start - submitted, seconds, verdict)
 
 
-def _await_work(machine: Machine, feed: Feed) -> None:
-    """Wait until another chunk is loaded or another job is over; jobs end later, behind the plans that wait."""
-    before = _work_done(machine, feed)
+def _await_load(machine: Machine, feed: Feed) -> None:
+    """Wait until another chunk is loaded, or none is left to load."""
+    before = machine.system.count(_LOADED)
     wait_for(
-        lambda: _work_done(machine, feed) > before or not _open_jobs(machine, feed),
+        lambda: machine.system.count(_LOADED) > before or not _open_loads(machine, feed),
         BACK_SECONDS,
-        "something is done again",
+        "something is loaded again",
     )
-
-
-def _work_done(machine: Machine, feed: Feed) -> int:
-    """Return a number that grows with each chunk that is loaded and each job that is over."""
-    loaded = machine.system.count("adsp.chunks WHERE state = 'done'")
-    return loaded - _open_jobs(machine, feed)
 
 
 def use_large_chunks(machine: Machine) -> None:
@@ -181,6 +176,14 @@ def _submit(machine: Machine, feed: Feed, contents: list[Content]) -> list[Accep
             )
             for content in contents
         ]
+
+
+def _open_loads(machine: Machine, feed: Feed) -> int:
+    """Return how many jobs are not loaded, since they have one chunk each."""
+    return machine.system.count(
+        f"adsp.jobs AS j WHERE dataset = '{feed.name}' AND finished_at IS NULL"
+        f" AND NOT EXISTS (SELECT FROM {_LOADED} AND job_id = j.id)"
+    )
 
 
 def _open_jobs(machine: Machine, feed: Feed) -> int:
