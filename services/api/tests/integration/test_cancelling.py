@@ -6,6 +6,7 @@ import httpx
 import pika
 import pytest
 
+from libs.common.messaging.names import FINISHES_QUEUE
 from libs.common.testing.vhosts import ScratchVhost
 from services.api.tests.integration.api_bench import Ledger, SettingsWith, problem_of, serving
 
@@ -39,9 +40,9 @@ def test_a_job_that_loads_is_asked_to_stop(
     ledger.plan(job, items, chunks=2)
     with pika.BlockingConnection(pika.URLParameters(vhost.url)) as connection:
         channel = connection.channel()
-        channel.queue_purge("jobs")
+        channel.queue_purge(FINISHES_QUEUE)
         answer = _cancel(client, job)
-        _, properties, _ = channel.basic_get("jobs", auto_ack=True)
+        _, properties, _ = channel.basic_get(FINISHES_QUEUE, auto_ack=True)
 
     assert (answer.status_code, answer.json()["state"]) == (202, "running")
     assert answer.json()["cancel_requested_at"]

@@ -7,6 +7,7 @@ import httpx
 import pika
 import pytest
 
+from libs.common.messaging.names import JOBS_QUEUE
 from libs.common.testing.vhosts import ScratchVhost
 from services.api.tests.integration.api_bench import ITEMS, Ledger, problem_of
 
@@ -67,11 +68,11 @@ def test_a_new_job_is_published_under_its_own_id(
 ) -> None:
     with pika.BlockingConnection(pika.URLParameters(vhost.url)) as connection:
         channel = connection.channel()
-        channel.queue_purge("jobs")
+        channel.queue_purge(JOBS_QUEUE)
         job = client.post(
             "/trigger-job", json={"data_date": "2026-01-02"}, headers={"X-Request-ID": "nightly"}
         ).json()["id"]
-        _, properties, body = channel.basic_get("jobs", auto_ack=True)
+        _, properties, body = channel.basic_get(JOBS_QUEUE, auto_ack=True)
 
     assert properties.headers["task"] == "jobs.plan"
     assert properties.headers["id"] == job
