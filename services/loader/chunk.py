@@ -123,11 +123,11 @@ class ChunkLoader:
                 except (psycopg2.Error, OSError) as exc:
                     return self._give_back(key, claimed.attempt, exc)
         except LoadCancelled:
-            self._give_up(key)
+            self._requeue(key, None)
             log.info("chunk_cancelled", **key.fields)
             return Outcome.CANCELLED
         except GaveWay as exc:
-            self._give_up(key)
+            self._requeue(key, None)
             log.info("chunk_gave_way", reason=str(exc), **key.fields)
             return Outcome.GAVE_WAY
         except LeaseLost as exc:
@@ -153,13 +153,13 @@ class ChunkLoader:
             if work is None:
                 raise LoadCancelled  # the job ended between the claim and the lock
             # What had to be begun again is not tried beside others again.
-            if work.is_in_order and claimed.attempt > 1 and not _is_its_turn(loading, key):
+            if work.waits_for_turn and claimed.attempt > 1 and not _is_its_turn(loading, key):
                 raise GaveWay("it was begun before")
             end = Load(loading, work, rejects, heartbeat, self._settings).run()
             with loading.cursor() as cursor:
                 if rejects.count:
                     rejects.write(cursor)
-                if work.is_in_order:
+                if work.waits_for_turn:
                     _wait_for_turn(cursor, key, heartbeat)
                 heartbeat.stop()
                 heartbeat.check()
@@ -212,15 +212,14 @@ class ChunkLoader:
             message = f"attempt {attempt} of {self._settings.max_attempts} failed: {reason}"
             return self._fail(key, "load-fault", message, None)
         wait = min(self._settings.retry_seconds * 2 ** (attempt - 1), _LONGEST_WAIT)
-        with closing(self._connect()) as side, side, side.cursor() as cursor:
-            requeue_chunk(cursor, key, wait)
+        self._requeue(key, wait)
         log.warning("chunk_postponed", error=reason, wait_seconds=wait, **key.fields)
         return Outcome.POSTPONED
 
-    def _give_up(self, key: ChunkKey) -> None:
-        """Give the chunk back; the worker sends it again when it is its turn, or ends the job."""
+    def _requeue(self, key: ChunkKey, wait: float | None) -> None:
+        """Give the chunk back: to be sent after so many seconds, or when the worker releases it or ends the job."""
         with closing(self._connect()) as side, side, side.cursor() as cursor:
-            requeue_chunk(cursor, key, None)
+            requeue_chunk(cursor, key, wait)
 
     def _announce(self, job_id: UUID, request_id: str | None) -> None:
         """Ask a worker to look at the job; when that fails, the sweeper does."""

@@ -40,7 +40,7 @@ class ChunkWork:
     byte_start: int
     byte_end: int | None
     first_line: int
-    is_in_order: bool
+    waits_for_turn: bool
     definition: DatasetDefinition
     source_path: str
     source_size: int
@@ -106,7 +106,7 @@ def open_chunk(connection: Connection, key: ChunkKey) -> ChunkWork | None:
         byte_start=row["byte_start"],
         byte_end=row["byte_end"],
         first_line=row["first_line"],
-        is_in_order=row["is_in_order"],
+        waits_for_turn=row["waits_for_turn"],
         definition=DatasetDefinition.model_validate(row["definition"]),
         source_path=row["source_path"],
         source_size=row["bytes_total"],

@@ -2,7 +2,7 @@
 SELECT
     c.state = 'running' AND j.state = 'running' AND l.holder = %(holder)s AS is_ours,
     c.byte_start, c.byte_end, c.first_line,
-    j.chunks_at_once IS NOT NULL AS is_in_order,
+    c.number > 0 AND j.chunks_at_once IS NOT NULL AS waits_for_turn,
     j.definition, j.source_path, j.bytes_total, j.source_mtime_ns
 FROM adsp.chunks AS c
 JOIN adsp.jobs AS j ON j.id = c.job_id

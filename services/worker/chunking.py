@@ -23,6 +23,11 @@ log = get_logger(__name__)
 LONGEST_PATIENCE = timedelta(hours=1)
 """Chunks may wait long for a free loader; sending them again and again would only lengthen the queue."""
 
+IS_UNDER_WAY = (Chunk.state == ChunkState.RUNNING) | (
+    (Chunk.state == ChunkState.QUEUED) & Chunk.next_attempt_at.is_not(None)
+)
+"""Of a chunk: a loader is at it, or its message is on the way."""
+
 _PATIENCE = {"resend_after": RESEND_AFTER, "longest_patience": LONGEST_PATIENCE}
 
 
@@ -129,11 +134,7 @@ def _note_sent() -> TextClause:
 
 
 def _count_under_way(session: Session, job_id: UUID) -> int:
-    under_way = select(func.count()).where(
-        Chunk.job_id == job_id,
-        (Chunk.state == ChunkState.RUNNING)
-        | ((Chunk.state == ChunkState.QUEUED) & Chunk.next_attempt_at.is_not(None)),
-    )
+    under_way = select(func.count()).where(Chunk.job_id == job_id, IS_UNDER_WAY)
     return session.scalars(under_way).one()
 
 

@@ -20,7 +20,7 @@ from libs.common.log import get_logger
 from libs.common.messaging.events import publish_pending
 from libs.common.statements import read_statement
 from libs.common.states import ChunkState, JobState
-from services.worker.chunking import send_chunks
+from services.worker.chunking import IS_UNDER_WAY, send_chunks
 from services.worker.deadletters import drain_dead_letters
 from services.worker.dispatching import send_plan
 from services.worker.wiring import Worker
@@ -191,11 +191,7 @@ def _free(session: Session, worker: Worker, job_id: UUID, number: int, holder: s
 
 def _send_lost_finishes(worker: Worker, limit: int) -> int:
     """Send the running jobs that must end or for which no chunk is under way: nobody else may tell."""
-    under_way = exists().where(
-        Chunk.job_id == Job.id,
-        (Chunk.state == ChunkState.RUNNING)
-        | ((Chunk.state == ChunkState.QUEUED) & Chunk.next_attempt_at.is_not(None)),
-    )
+    under_way = exists().where(Chunk.job_id == Job.id, IS_UNDER_WAY)
     has_chunks = exists().where(Chunk.job_id == Job.id)
     has_failed = exists().where(Chunk.job_id == Job.id, Chunk.state == ChunkState.FAILED)
     is_cancelled = Job.cancel_requested_at.is_not(None)

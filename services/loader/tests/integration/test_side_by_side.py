@@ -77,13 +77,21 @@ def waiting(bench: LoadBench, event: str) -> int:
     return int(count)
 
 
+def begin_held(
+    bench: LoadBench, pool: ThreadPoolExecutor, job_id: UUID, **settings: int
+) -> Future[Outcome]:
+    """Load the first chunk in a thread; return once it waits for a key that is taken."""
+    loading = begin(bench, pool, job_id, 0, **settings)
+    wait_for(lambda: waiting(bench, "lock") == 1, PATIENCE, "the first chunk waits")
+    return loading
+
+
 def test_a_chunk_is_committed_after_those_before_it(
     bench: LoadBench, pool: ThreadPoolExecutor
 ) -> None:
     job_id = add_job(bench, b"1,a\n2,b\n", b"3,c\n4,d\n")
     with taken(bench, 2):
-        first = begin(bench, pool, job_id, 0)
-        wait_for(lambda: waiting(bench, "lock"), PATIENCE, "the first chunk waits")
+        first = begin_held(bench, pool, job_id)
         second = begin(bench, pool, job_id, 1)
         wait_for(lambda: waiting(bench, "turn"), PATIENCE, "the second chunk has its rows written")
         seen = rows(bench)
@@ -101,8 +109,7 @@ def test_a_key_of_both_chunks_belongs_to_the_first(
     """The second chunk waits for the fate of the row that the first has written."""
     job_id = add_job(bench, b"7,first\n2,b\n", b"3,c\n7,second\n")
     with taken(bench, 2):
-        first = begin(bench, pool, job_id, 0, block_bytes=8)
-        wait_for(lambda: waiting(bench, "lock") == 1, PATIENCE, "the first chunk has written 7")
+        first = begin_held(bench, pool, job_id, block_bytes=8)
         second = begin(bench, pool, job_id, 1, block_bytes=8)
         wait_for(lambda: waiting(bench, "lock") == 2, PATIENCE, "the second chunk waits for 7")
 
@@ -117,8 +124,7 @@ def test_a_chunk_gives_way_to_one_before_it_that_waits_for_its_rows(
     """Each would else wait for the other for ever: one for its rows, one for its turn."""
     job_id = add_job(bench, b"2,b\n7,first\n", b"7,second\n3,c\n")
     with taken(bench, 2):
-        first = begin(bench, pool, job_id, 0, block_bytes=8)
-        wait_for(lambda: waiting(bench, "lock"), PATIENCE, "the first chunk waits")
+        first = begin_held(bench, pool, job_id, block_bytes=8)
         second = begin(bench, pool, job_id, 1)
         wait_for(lambda: waiting(bench, "turn"), PATIENCE, "the second chunk has its rows written")
 
@@ -146,8 +152,7 @@ def test_a_chunk_that_gave_way_is_not_tried_before_its_turn(
     job_id = add_job(bench, b"1,a\n", b"2,b\n")
     assert bench.loader().load_chunk(job_id, 1) is Outcome.GAVE_WAY
     with taken(bench, 1):
-        first = begin(bench, pool, job_id, 0)
-        wait_for(lambda: waiting(bench, "lock"), PATIENCE, "the first chunk waits")
+        first = begin_held(bench, pool, job_id)
 
         assert bench.loader().load_chunk(job_id, 1) is Outcome.GAVE_WAY
     assert first.result(PATIENCE) is Outcome.LOADED
