@@ -5,6 +5,7 @@ from libs.common.messaging.celery_app import make_celery
 from libs.common.messaging.heartbeat import beat_into
 from libs.common.messaging.names import LOAD_QUEUE
 from libs.common.messaging.process import run_worker
+from services.loader.encoder import warm_up
 from services.loader.settings import LoaderSettings
 from services.loader.tasks import register_tasks
 
@@ -15,6 +16,7 @@ def main() -> None:
     """Wire the loader and run it until it is told to stop."""
     settings = LoaderSettings.read()
     configure_logging(settings, SERVICE)
+    warm_up()
     celery = make_celery(settings, SERVICE)
     register_tasks(celery, settings)
     beat_into(celery, settings)

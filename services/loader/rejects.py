@@ -10,8 +10,8 @@ import polars as pl
 from psycopg2.extensions import cursor as Cursor
 
 from libs.common.states import STAGE_OF
-from services.loader.codecs import BIGINT, BYTES, INTEGER, TEXT, UUID_BYTES
-from services.loader.rows import HEADER, TRAILER, encode_tuples
+from services.loader.encoder import HEADER, TRAILER
+from services.loader.rows import BIGINT, BYTES, INTEGER, TEXT, UUID_BYTES, encode_tuples
 from services.loader.verdicts import FailedRow
 
 _COPY = (

@@ -1,10 +1,12 @@
-"""Encode rows of values as ``COPY … (FORMAT binary)`` takes them (protocol: PostgreSQL's documentation of COPY).
+"""Encode failed rows as ``COPY … (FORMAT binary)`` takes them (protocol: PostgreSQL's documentation of COPY).
 
 Fields of fixed size that stand side by side become one array of records, texts are taken as they are, and Arrow
 joins the pieces row by row.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,16 +14,36 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.loader.codecs import Codec, Word
+Word: TypeAlias = tuple[str, "np.ndarray | int"]
+"""A part of fixed size: its numpy dtype (big-endian) and the values, or the one value of all rows."""
 
-HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-TRAILER = b"\xff\xff"
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """How the values of a column are laid out.
+
+    Those of fixed `size` in bytes by `word`, which gets them without NULL; those of any length (`size` is 0) as they
+    are, String or Binary.
+    """
+
+    size: int = 0
+    word: Callable[[pl.Series], Word] = lambda _: ("", 0)
+
+
+def _integer(size: int) -> Codec:
+    """Return the codec of integers of so many bytes."""
+    return Codec(size, lambda values: (f">i{size}", values.to_numpy()))
+
+
+def _uuid_word(values: pl.Series) -> Word:
+    """Lay out values of 16 bytes."""
+    return "V16", np.frombuffer(b"".join(values.to_list()), "V16")
+
+
+TEXT = BYTES = Codec()
+INTEGER, BIGINT = _integer(4), _integer(8)
+UUID_BYTES = Codec(16, _uuid_word)
 _NOTHING = pa.scalar(b"", pa.large_binary())
-
-
-def encode_rows(values: pl.DataFrame, codecs: Sequence[Codec]) -> bytes:
-    """Return the rows, header and trailer included."""
-    return b"".join((HEADER, encode_tuples(values, codecs), TRAILER))
 
 
 def encode_tuples(values: pl.DataFrame, codecs: Sequence[Codec]) -> memoryview:
@@ -38,9 +60,9 @@ def _pieces(values: pl.DataFrame, codecs: Sequence[Codec]) -> Iterator[pa.LargeB
     words: list[Word] = [(">i2", len(codecs))]
     for column, codec in zip(values.iter_columns(), codecs, strict=True):
         if codec.size and column.null_count() == 0:
-            words += [(">i4", codec.size), *codec.words(column)]
+            words += [(">i4", codec.size), codec.word(column)]
             continue
-        texts = _sparse(column, codec) if codec.size else _texts(codec.texts(column))
+        texts = _sparse(column, codec) if codec.size else _texts(column)
         lengths = _lengths(texts)
         if column.null_count():
             lengths = np.where(column.is_null().to_numpy(), -1, lengths)
@@ -63,7 +85,7 @@ def _records(words: Sequence[Word], height: int) -> pa.LargeBinaryArray:
 def _sparse(values: pl.Series, codec: Codec) -> pa.LargeBinaryArray:
     """Lay out values of fixed size with NULLs among them, which have no bytes."""
     present = values.is_not_null().to_numpy()
-    rows = _records(codec.words(values.drop_nulls()), int(present.sum()))
+    rows = _records([codec.word(values.drop_nulls())], int(present.sum()))
     ends = np.concatenate(([0], np.cumsum(present))) * codec.size
     return pa.LargeBinaryArray.from_buffers(
         pa.large_binary(), len(values), [None, pa.py_buffer(ends), rows.buffers()[2]]

@@ -13,8 +13,9 @@ import psycopg2
 from psycopg2.extensions import cursor as Cursor
 
 from libs.common.records import Record
-from services.loader.bulk import BulkPlan, Prepared, Rows
+from services.loader.bulk import BulkPlan, Prepared
 from services.loader.copytext import encode_records
+from services.loader.encoder import Rows
 from services.loader.inputs import Doubt, Inputs
 from services.loader.judge import Judge
 from services.loader.rejects import FAILED_ROWS
@@ -116,7 +117,7 @@ class Settling:
             self._look_first = len(more) > 0 or self._always_looks
             if more:
                 certain = certain.without([violation.row for violation, _ in more])
-                encoded = self._plan.encode_for_copy(prepared.block, certain)
+                encoded = self._plan.encode_for_copy(certain)
                 found += more
             # What has broken just now would only break again.
             has_broken = not (looks_first or more)

@@ -1,0 +1,216 @@
+"""Turn the lines of a block into rows of a binary COPY, and set apart what is no certain row.
+
+lines ──tuples──► rows: certain, or suspected of breaking a constraint
+├── doubts: cells in other spellings
+└── unfit: lines with too few or too many cells
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from libs.common.datasets import FileFormat
+from libs.common.lines import Lines, Positions, find_lines
+from services.loader.floats import read_floats
+from services.loader.guesses import Suspicion
+from services.loader.inputs import Doubt
+from services.loader.shapes import SIZE, Kind, Shape, as_arrays
+from services.loader.tuples import (
+    CERTAIN,
+    DOUBTFUL,
+    SUSPECTED,
+    Columns,
+    Found,
+    Text,
+    encode_lines,
+    pick_tuples,
+)
+from services.loader.words import SLACK, Bytes
+
+HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+TRAILER = b"\xff\xff"
+_LINE_NUMBER_BYTES = 12
+_LF = 10
+_NO_PLACE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows as tuples: row `i` is ``tuples[begins[i]:ends[i]]`` and stands on line `lines[i]` of the block (from 0)."""
+
+    tuples: Bytes
+    begins: Positions
+    ends: Positions
+    lines: Positions
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.lines)
+
+    def keep(self, chosen: npt.NDArray[np.bool_]) -> "Rows":
+        """Return the chosen rows."""
+        if chosen.all():
+            return self
+        return Rows(self.tuples, self.begins[chosen], self.ends[chosen], self.lines[chosen])
+
+    def without(self, left_out: Sequence[int]) -> "Rows":
+        """Return the rows without some of them (from 0)."""
+        chosen = np.ones(len(self), np.bool_)
+        chosen[list(left_out)] = False
+        return self.keep(chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What became of the lines of a block; `unfit` are lines with `unfit_counts` cells, too few or too many."""
+
+    certain: Rows
+    suspected: Rows
+    doubts: list[Doubt]
+    unfit: list[int]
+    unfit_counts: list[int]
+
+
+class Encoder:
+    """Encode blocks of one dialect for one list of columns."""
+
+    def __init__(
+        self, dialect: FileFormat, shapes: list[Shape], suspicion: Suspicion, *, has_lines: bool
+    ) -> None:
+        """Read cells as `shapes` say; with `has_lines` rows end with their line number.
+
+        `guesses_all` says afterwards whether every row that a constraint of its own may refuse is suspected.
+        """
+        self._dialect = dialect
+        self._quote, self._delimiter = dialect.quote, ord(dialect.delimiter)
+        self._null = np.frombuffer(dialect.null.encode(), np.uint8).copy()
+        self._columns = Columns(*as_arrays(shapes, suspicion.required, suspicion.limits))
+        self.width = len(shapes)
+        self._floats = sum(shape.kind is Kind.FLOAT for shape in shapes)
+        self.has_lines = has_lines
+        self.guesses_all = suspicion.is_complete
+        self._most = 2 + _LINE_NUMBER_BYTES + sum(shape.width for shape in shapes)
+
+    def encode(self, lines: Lines, first_line: int) -> Encoded | None:
+        """Return the rows of a block that begins on this line, or None when it is not in the file's encoding.
+
+        Also when it has more doubts than are worth the while.
+        """
+        data = self._as_utf8(lines.data)
+        if data is None:
+            return None
+        starts = lines.starts if data is lines.data else _starts(data, lines)
+        count = len(lines)
+        text = _with_slack(data)
+        found = Found(
+            np.empty(len(HEADER) + count * self._most + len(text) + SLACK, np.uint8),
+            np.empty(count + 1, np.int64),
+            np.empty(count, np.int64),
+            np.empty((2 * count + self.width, 4), np.int64),
+            np.empty((count * self._floats, 5), np.int64),
+        )
+        end, doubtful, late = encode_lines(
+            Text(text, starts, lines.ending, self._delimiter, ord(self._quote), self._null),
+            self._columns,
+            found,
+            first_line if self.has_lines else 0,
+            len(HEADER),
+        )
+        if doubtful < 0:
+            return None
+        cells = self._doubts(text, found.doubts[:doubtful])
+        if late:
+            cells += self._read_floats(text, found, late)
+        verdicts, begins = found.verdicts, found.begins
+        rows = Rows(found.tuples[: end + SLACK], begins[:-1], begins[1:], np.arange(count))
+        unfit = np.flatnonzero(verdicts > CERTAIN)
+        return Encoded(
+            rows.keep(verdicts == CERTAIN),
+            rows.keep(verdicts == SUSPECTED),
+            cells,
+            unfit.tolist(),
+            verdicts[unfit].tolist(),
+        )
+
+    def for_sink(self, rows: Rows) -> bytes:
+        """Return rows as the sink's COPY takes them, with their line numbers if they have them."""
+        return self._copy(rows, 0)
+
+    def for_target(self, rows: Rows) -> bytes:
+        """Return rows as a table of the target's columns takes them."""
+        return self._copy(rows, _LINE_NUMBER_BYTES if self.has_lines else 0)
+
+    def _copy(self, rows: Rows, cut: int) -> bytes:
+        """Return rows with header and trailer, without their last `cut` bytes each."""
+        size = int((rows.ends - rows.begins).sum()) - cut * len(rows)
+        if not cut and len(rows) and size == rows.ends[-1] - rows.begins[0]:
+            return b"".join((HEADER, rows.tuples[rows.begins[0] : rows.ends[-1]].data, TRAILER))
+        out = np.empty(size + SLACK, np.uint8)
+        fields = self.width + (self.has_lines and not cut)
+        end = pick_tuples(rows.tuples, rows.begins, rows.ends, cut, fields, out)
+        return b"".join((HEADER, out[:end].data, TRAILER))
+
+    def _as_utf8(self, data: bytes) -> bytes | None:
+        """Return the text in UTF-8, or None when some of it is not in the file's encoding."""
+        if data.isascii():
+            return data
+        try:
+            text = data.decode(self._dialect.encoding)
+        except UnicodeDecodeError:
+            return None
+        return data if self._dialect.encoding == "utf-8" else text.encode()
+
+    def _doubts(self, text: Bytes, places: npt.NDArray[np.int64]) -> list[Doubt]:
+        """Return cells with their texts, as they are without quotes."""
+        return [
+            (line, column, self._text(text, begin, end))
+            for line, column, begin, end in places.tolist()
+        ]
+
+    def _text(self, text: Bytes, begin: int, end: int) -> str:
+        """Return the text of a cell; a quote inside it is doubled."""
+        return text[begin:end].tobytes().decode().replace(self._quote * 2, self._quote)
+
+    def _read_floats(self, text: Bytes, found: Found, count: int) -> list[Doubt]:
+        """Write floats that need more care into their tuples; return those that are not certain."""
+        floats, doubts = found.floats[:count], list[Doubt]()
+        for column in np.unique(floats[:, 1]).tolist():
+            cells = floats[floats[:, 1] == column]
+            texts = [self._text(text, begin, end) for begin, end in cells[:, 2:4].tolist()]
+            size = int(self._columns.shapes[column, SIZE])
+            values, is_certain = read_floats(texts, size)
+            written = is_certain & (cells[:, 4] != _NO_PLACE)
+            places = cells[written, 4][:, None] + np.arange(size)
+            found.tuples[places] = values[written].view(np.uint8).reshape(-1, size)
+            doubtful = np.flatnonzero(~is_certain).tolist()
+            found.verdicts[cells[doubtful, 0]] = DOUBTFUL
+            doubts += [(int(cells[row, 0]), column, texts[row]) for row in doubtful]
+        return doubts
+
+
+def _with_slack(data: bytes) -> Bytes:
+    """Return bytes with a few behind them that may be read."""
+    text = np.zeros(len(data) + SLACK, np.uint8)
+    text[: len(data)] = np.frombuffer(data, np.uint8)
+    return text
+
+
+def _starts(data: bytes, lines: Lines) -> Positions:
+    """Return where the lines of a block begin in its text in another encoding."""
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == _LF) + 1
+    starts = np.concatenate(([0], ends))
+    return starts if data.endswith(b"\n") else np.append(starts, len(data) + lines.ending)
+
+
+def warm_up() -> None:
+    """Compile what a block needs, or find it where it is kept; a process forked from this one has it then."""
+    dialect = FileFormat()
+    lines = find_lines(b"1\n", dialect)
+    encoder = Encoder(
+        dialect, [Shape(Kind.TEXT)], Suspicion([False], [], is_complete=True), has_lines=True
+    )
+    encoded = encoder.encode(lines, 1) if lines is not None else None
+    if encoded is not None:
+        encoder.for_target(encoded.certain)

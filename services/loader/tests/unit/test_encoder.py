@@ -1,0 +1,245 @@
+"""A block that is encoded holds the cells that the record splitter reads, or is not encoded at all."""
+
+import struct
+from collections.abc import Iterator, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.common.datasets import FileFormat
+from libs.common.frames import Block
+from libs.common.records import RecordSplitter
+from services.loader.bulk import BulkPlan, Prepared
+from services.loader.encoder import HEADER, TRAILER, Encoder
+from services.loader.guesses import Suspicion
+from services.loader.shapes import Comparison, Kind, Limit, Shape
+
+WIDTH, CAP, FIRST_LINE = 3, 30, 7
+PIECES = ["a", "é", " ", ",", ",", ",", '"', '""', '"a"', '"b,c"', '","', "\\.", "\n", "\n", "\r\n"]
+FILES = st.lists(st.sampled_from(PIECES), max_size=40).map(lambda pieces: "".join(pieces).encode())
+TEXTS = [Shape(Kind.TEXT)] * WIDTH
+NOTHING = Suspicion([False] * WIDTH, [], is_complete=True)
+
+
+def plan(
+    dialect: FileFormat | None = None,
+    shapes: Sequence[Shape] = TEXTS,
+    suspicion: Suspicion = NOTHING,
+    *,
+    has_lines: bool = False,
+) -> BulkPlan:
+    """Return how blocks of three columns are encoded."""
+    dialect = dialect or FileFormat()
+    return BulkPlan(
+        dialect,
+        Encoder(dialect, list(shapes), suspicion, has_lines=has_lines),
+        RecordSplitter(dialect, width=WIDTH, max_record_bytes=CAP),
+        CAP,
+        keeps_order=False,
+        numbers_rows=False,
+    )
+
+
+def block(data: bytes) -> Block:
+    """Return a block of lines."""
+    lines = data.count(b"\n") + (not data.endswith(b"\n"))
+    return Block(0, FIRST_LINE, data, None, len(data), FIRST_LINE + lines)
+
+
+def read(data: bytes, dialect: FileFormat | None = None) -> Prepared | None:
+    """Encode a block of texts."""
+    return plan(dialect).prepare(block(data))
+
+
+def tuples(encoded: bytes) -> Iterator[list[bytes | None]]:
+    """Yield the fields of the rows of a binary COPY."""
+    assert encoded.startswith(HEADER)
+    assert encoded.endswith(TRAILER)
+    at, end = len(HEADER), len(encoded) - len(TRAILER)
+    while at < end:
+        (count,) = struct.unpack_from(">h", encoded, at)
+        at, fields = at + 2, list[bytes | None]()
+        for _ in range(count):
+            (size,) = struct.unpack_from(">i", encoded, at)
+            at += 4
+            fields.append(None if size < 0 else encoded[at : at + size])
+            at += max(size, 0)
+        yield fields
+
+
+def cells_by_line(prepared: Prepared) -> list[list[str | None] | None]:
+    """Return the cells of each line, None for a line that is not fit."""
+    rows: list[list[str | None] | None] = [None] * len(prepared.lines)
+    for line, row in zip(prepared.certain.lines, tuples(prepared.encoded), strict=True):
+        rows[line] = [None if cell is None else cell.decode() for cell in row]
+    unfit = [refusal.line for refusal in prepared.unfit]
+    assert [line for line, row in enumerate(rows) if row is None] == unfit
+    return rows
+
+
+@given(FILES, st.sampled_from(["", "a", "é", " "]))
+def test_what_is_encoded_is_what_the_splitter_reads(data: bytes, null: str) -> None:
+    dialect = FileFormat(null=null)
+    prepared = read(data, dialect)
+    if prepared is None:
+        return
+
+    splitter = RecordSplitter(dialect, width=WIDTH, max_record_bytes=CAP)
+    records = splitter.split(block(data))
+
+    expected = [
+        None if r.fault else [None if c is None else c.decode() for c in r.cells] for r in records
+    ]
+    assert cells_by_line(prepared) == expected
+
+
+def test_common_lines_are_encoded_with_their_ragged_ones_set_apart() -> None:
+    prepared = read(b'a,b,c\n1,2\n"x,""y""",,""\n1,2,3,4\n,,\n')
+
+    assert prepared is not None
+    assert cells_by_line(prepared) == [
+        ["a", "b", "c"],
+        None,
+        ['x,"y"', None, ""],
+        None,
+        [None, None, None],
+    ]
+    assert [refusal.error_code for refusal in prepared.unfit] == ["missing-cell", "extra-cell"]
+
+
+def test_lines_that_all_end_with_a_return_are_encoded_too() -> None:
+    prepared = read(b'a,b,"c"\r\n1,2\r\n,,"x""y"\r\n1,2,3')
+
+    assert prepared is not None
+    assert cells_by_line(prepared) == [["a", "b", "c"], None, [None, None, 'x"y'], ["1", "2", "3"]]
+
+
+def test_another_encoding_is_read_too() -> None:
+    prepared = read("é,b,ü\n1,2\n,,€".encode("cp1252"), FileFormat(encoding="cp1252"))
+
+    assert prepared is not None
+    assert cells_by_line(prepared) == [["é", "b", "ü"], None, [None, None, "€"]]
+    assert read(b"\x81,b,c\n", FileFormat(encoding="cp1252")) is None
+
+
+def test_another_delimiter_and_quote_are_read_too() -> None:
+    prepared = read(b"a|'b|''c'|d\n", FileFormat(delimiter="|", quote="'"))
+
+    assert prepared is not None
+    assert cells_by_line(prepared) == [["a", "b|'c", "d"]]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"a,b,c\r\n",
+        b"a,b\rb,c\n",
+        b"a,b\0,c\n",
+        b"a,b\xff,c\n",
+        b"a,b,c\n\na,b,c\n",
+        b'a,"b\nb",c\n',
+        b'a,b"b,c\n',
+        b'a,"b"b,c\n',
+        b'a,b,"c\n',
+        b"a,b," + b"c" * CAP + b"\n",
+    ],
+)
+def test_a_block_with_anything_uncommon_is_left_to_the_splitter(data: bytes) -> None:
+    assert read(b"a,b,c\n" + data) is None
+
+
+def test_a_line_that_a_constraint_may_refuse_is_suspected() -> None:
+    shapes = [Shape(Kind.INTEGER, 4), Shape(Kind.NUMERIC, 6, 2), Shape(Kind.TEXT)]
+    limits = [Limit(1, Comparison.AT_LEAST, 150), Limit(0, Comparison.DIFFERENT, 7)]
+    suspicion = Suspicion([False, False, True], limits, is_complete=True)
+
+    prepared = plan(shapes=shapes, suspicion=suspicion).prepare(
+        block(b"1,1.5,a\n1,1.49,a\n7,2,a\n,,a\n1,2,\n2,3,b\n")
+    )
+
+    assert prepared is not None
+    assert prepared.certain.lines.tolist() == [0, 3, 5]
+    assert prepared.suspected.lines.tolist() == [1, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("comparison", "passes"),
+    [
+        (Comparison.AT_LEAST, [1, 2]),
+        (Comparison.ABOVE, [2]),
+        (Comparison.AT_MOST, [0, 1]),
+        (Comparison.BELOW, [0]),
+        (Comparison.EQUAL, [1]),
+        (Comparison.DIFFERENT, [0, 2]),
+    ],
+)
+def test_a_limit_says_what_its_comparison_says(comparison: Comparison, passes: list[int]) -> None:
+    suspicion = Suspicion([False] * WIDTH, [Limit(0, comparison, 5)], is_complete=True)
+    shapes = [Shape(Kind.INTEGER, 4), *TEXTS[1:]]
+
+    prepared = plan(shapes=shapes, suspicion=suspicion).prepare(block(b"4,a,b\n5,a,b\n6,a,b\n"))
+
+    assert prepared is not None
+    assert prepared.certain.lines.tolist() == passes
+
+
+def test_doubtful_cells_are_told_with_their_line_column_and_text() -> None:
+    shapes = [Shape(Kind.INTEGER, 2), Shape(Kind.FLOAT, 8), Shape(Kind.TEXT, 2)]
+
+    prepared = plan(shapes=shapes).prepare(
+        block(b'1,1.5,ab\nx,"NaN","a""b"\n2,1,\xc3\xa9\n70000,1e999,abc\n3,3,\n4,4,\n')
+    )
+
+    assert prepared is not None
+    assert sorted(prepared.doubts) == [
+        (1, 0, "x"),
+        (1, 1, "NaN"),
+        (1, 2, 'a"b'),
+        (3, 0, "70000"),
+        (3, 1, "1e999"),
+        (3, 2, "abc"),
+    ]
+    assert prepared.certain.lines.tolist() == [0, 2, 4, 5]
+
+
+def test_rows_end_with_their_line_number_where_their_order_is_to_be_kept() -> None:
+    numbered = plan(has_lines=True)
+
+    prepared = numbered.prepare(block(b"a,b,c\n1,2\n,,x\n"))
+
+    assert prepared is not None
+    assert list(tuples(prepared.encoded)) == [
+        [b"a", b"b", b"c", struct.pack(">q", FIRST_LINE)],
+        [None, None, b"x", struct.pack(">q", FIRST_LINE + 2)],
+    ]
+    assert list(tuples(numbered.encode(prepared.certain))) == [
+        [b"a", b"b", b"c"],
+        [None, None, b"x"],
+    ]
+    assert list(tuples(numbered.encode_for_copy(prepared.certain.without([0])))) == [
+        [None, None, b"x", struct.pack(">q", FIRST_LINE + 2)]
+    ]
+
+
+@given(st.lists(st.lists(st.text("ab\xe9", max_size=20), min_size=3, max_size=3), min_size=1))
+def test_some_rows_can_be_picked(texts: list[list[str]]) -> None:
+    rows = [[f"{place}{cell}" for cell in row] for place, row in enumerate(texts)]
+    encoder = Encoder(FileFormat(), TEXTS, NOTHING, has_lines=False)
+    data = "".join(",".join(row) + "\n" for row in rows).encode()
+    wide = BulkPlan(
+        FileFormat(),
+        encoder,
+        RecordSplitter(FileFormat(), width=WIDTH),
+        1000,
+        keeps_order=False,
+        numbers_rows=False,
+    )
+
+    prepared = wide.prepare(block(data))
+
+    assert prepared is not None
+    odd = prepared.certain.without(range(0, len(rows), 2))
+    assert list(tuples(encoder.for_sink(odd))) == [
+        [cell.encode() for cell in row] for row in rows[1::2]
+    ]
