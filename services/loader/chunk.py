@@ -20,9 +20,8 @@ from libs.common.crash_points import CrashPoint, crash_point
 from libs.common.errors import BadInput, LeaseLost, PublishFault
 from libs.common.log import get_logger
 from libs.common.states import ChunkState
-from services.loader.connections import LoadingConnections, Loan
-from services.loader.lease import Claim, Heartbeat, LoadCancelled, claim
-from services.loader.ledger import (
+from services.loader.judging.verdicts import is_transient
+from services.loader.ledger.chunks import (
     ChunkEnd,
     ChunkKey,
     ChunkWork,
@@ -32,11 +31,12 @@ from services.loader.ledger import (
     open_chunk,
     requeue_chunk,
 )
+from services.loader.ledger.leases import Claim, Heartbeat, LoadCancelled, claim
 from services.loader.loading import Load
-from services.loader.rejects import RejectSpool
-from services.loader.session import connect, fix_meaning
+from services.loader.postgres.connections import LoadingConnections, Loan
+from services.loader.postgres.session import connect, fix_meaning
+from services.loader.rejects.spool import RejectSpool
 from services.loader.settings import LoaderSettings
-from services.loader.verdicts import is_transient
 
 log = get_logger(__name__)
 

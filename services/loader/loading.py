@@ -1,9 +1,9 @@
 """Stream one chunk into its target within the caller's transaction: the load itself, without ledger or queue.
 
-    source ──► blocks ──by columns (bulk)──► settling ──► Postgres
-                  │                             └── refused ──► failed rows
-                  └──by records──► narrowing ──► Postgres           ▲
-                         └── not well-formed, or refused ───────────┘
+    reading: source ──► blocks ──► encoding: tuples ──► judging: settling ──► writing: Postgres
+                          │                                        └── refused ──► rejects
+                          └── records ──► judging: narrowing ──► writing: Postgres     ▲
+                                     └── not well-formed, or refused ──────────────────┘
 
 Nothing is committed here. What it raises: `BadInput` when the source or the target cannot be loaded as it is or
 too much of it is refused, `LeaseLost` or `LoadCancelled` when it has to stop, and psycopg2.Error or OSError for
@@ -24,18 +24,18 @@ from libs.common.log import get_logger
 from libs.common.messaging.timing import STAGES, StageOfJob
 from libs.common.records import Record
 from libs.common.states import ChunkState
-from services.loader.bulk import BulkPlan, Prepared
-from services.loader.lease import Heartbeat
-from services.loader.ledger import ChunkEnd, ChunkWork
-from services.loader.narrowing import Narrowing
-from services.loader.readahead import read_ahead
-from services.loader.rejects import RejectSpool, by_columns
+from services.loader.encoding.blocks import BlockPlan, Prepared
+from services.loader.judging.narrowing import Narrowing
+from services.loader.judging.verdicts import FailedRow, reject
+from services.loader.ledger.chunks import ChunkEnd, ChunkWork
+from services.loader.ledger.leases import Heartbeat
+from services.loader.reading.readahead import read_ahead
+from services.loader.reading.source import ChunkSource
+from services.loader.rejects.spool import RejectSpool, by_columns
 from services.loader.settings import LoaderSettings
-from services.loader.source import ChunkSource
-from services.loader.staging import StagedRowsRefused
-from services.loader.target import open_target
-from services.loader.verdicts import FailedRow, reject
 from services.loader.ways import Ways, open_ways
+from services.loader.writing.staging import StagedRowsRefused
+from services.loader.writing.target import open_target
 
 log = get_logger(__name__)
 
@@ -82,7 +82,7 @@ class Load:
                 log.info("load_started_over", table=table.name)
                 self._forget(cursor)
                 ways = open_ways(
-                    cursor, table, columns, self._definition, self._settings, by_columns=False
+                    cursor, table, columns, self._definition, self._settings, by_blocks=False
                 )
                 self._load(header, ways)
         self._source.check_unchanged()
@@ -99,7 +99,7 @@ class Load:
     def _load(self, header: Header, ways: Ways) -> None:
         """Write every record one way or another."""
         for block, prepared, bytes_done in read_ahead(self._prepared(header, ways.plan)):
-            if prepared is None or not self._write_columns(ways, prepared):
+            if prepared is None or not self._write_block(ways, prepared):
                 ways.flush(is_last=False)
                 for part in _cut(ways.splitter.split(block), self._settings.block_rows):
                     self._load_records(part, ways.narrowing)
@@ -117,14 +117,14 @@ class Load:
         self._heartbeat.progress.rows_read = 0
 
     def _prepared(
-        self, header: Header, plan: BulkPlan | None
+        self, header: Header, plan: BlockPlan | None
     ) -> Generator[tuple[Block, Prepared | None, int], None, None]:
-        """Yield the blocks, by columns where that is possible, with the bytes read so far."""
+        """Yield the blocks, prepared where that is possible, with the bytes read so far."""
         for block, bytes_done in self._source.blocks(header, plan.count_ends if plan else None):
             yield block, plan.prepare(block) if plan else None, bytes_done
 
-    def _write_columns(self, ways: Ways, prepared: Prepared) -> bool:
-        """Write a block by columns, or return False when it has to go by records."""
+    def _write_block(self, ways: Ways, prepared: Prepared) -> bool:
+        """Write a prepared block, or return False when it has to go by records."""
         self._heartbeat.check()
         settled = ways.settling.settle(prepared) if ways.settling else None
         if settled is None:

@@ -5,7 +5,7 @@ from libs.common.messaging.celery_app import make_celery
 from libs.common.messaging.heartbeat import beat_into
 from libs.common.messaging.names import LOAD_QUEUE
 from libs.common.messaging.process import run_worker
-from services.loader.encoder import warm_up
+from services.loader.encoding.encoder import warm_up
 from services.loader.settings import LoaderSettings
 from services.loader.tasks import register_tasks
 

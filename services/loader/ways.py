@@ -1,6 +1,6 @@
 """Wire the ways by which the records of one load reach its target.
 
-by columns: plan (in a thread) ──► settling ──► sink: the target, or a staging table of an upsert
+by blocks: plan (in a thread) ──► settling ──► sink: the target, or a staging table of an upsert
 by records: splitter ──► narrowing ──► writer and judge
 """
 
@@ -12,18 +12,18 @@ from psycopg2.extensions import cursor as Cursor
 from libs.common.catalog import TargetColumn, TargetTable, check_key
 from libs.common.datasets import DatasetDefinition
 from libs.common.records import RecordSplitter
-from services.loader.bulk import BulkPlan, plan_bulk
-from services.loader.inputs import Inputs
-from services.loader.judge import Judge
-from services.loader.narrowing import Narrowing
-from services.loader.session import Savepoint
+from services.loader.encoding.blocks import BlockPlan, plan_blocks
+from services.loader.judging.inputs import Inputs
+from services.loader.judging.judge import Judge
+from services.loader.judging.narrowing import Narrowing
+from services.loader.judging.settling import Settling
+from services.loader.judging.violations import Violations
+from services.loader.postgres.session import Savepoint
 from services.loader.settings import LoaderSettings
-from services.loader.settling import Settling
-from services.loader.staging import Staging, may_stage
-from services.loader.target import make_writer, must_go_one_by_one
-from services.loader.upserting import Upserter
-from services.loader.violations import Violations
-from services.loader.writing import Sink, Target, Writer
+from services.loader.writing.staging import Staging, may_stage
+from services.loader.writing.target import make_writer, must_go_one_by_one
+from services.loader.writing.upserter import Upserter
+from services.loader.writing.writers import Sink, Target, Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,12 @@ class Ways:
     savepoint: Savepoint
     narrowing: Narrowing
     judging: Narrowing
-    """For what is left of a block written by columns: mostly refused, so that no COPY is worth a try."""
-    plan: BulkPlan | None
+    """For what is left of a prepared block: mostly refused, so that no COPY is worth a try."""
+    plan: BlockPlan | None
     settling: Settling | None
 
     def flush(self, *, is_last: bool) -> None:
-        """Have all that was written by columns in the target; records may follow unless it `is_last`."""
+        """Have all that was written by blocks in the target; records may follow unless it `is_last`."""
         if self.settling is not None:
             self.settling.flush(is_last=is_last)
 
@@ -53,7 +53,7 @@ def open_ways(
     definition: DatasetDefinition,
     settings: LoaderSettings,
     *,
-    by_columns: bool = True,
+    by_blocks: bool = True,
 ) -> Ways:
     """Prepare a load of these columns; for a replace, the old rows go."""
     writer = make_writer(cursor, table, columns, definition)
@@ -62,10 +62,10 @@ def open_ways(
     one_by_one = must_go_one_by_one(table, columns, definition.mode)
     window, cap = settings.block_rows, settings.max_record_bytes
     plan, settling = None, None
-    sink = _open_sink(cursor, table, columns, definition, writer) if by_columns else None
+    sink = _open_sink(cursor, table, columns, definition, writer) if by_blocks else None
     if sink is not None:
         violations, inputs = Violations(cursor, table, columns), Inputs(cursor, columns)
-        plan = plan_bulk(table, columns, violations.checks, definition, cap)
+        plan = plan_blocks(table, columns, violations.checks, definition, cap)
         if plan is not None:
             settling = Settling(cursor, plan, sink, inputs, violations, judge, savepoint)
     return Ways(

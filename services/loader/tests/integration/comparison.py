@@ -17,12 +17,12 @@ from libs.common.catalog import read_table
 from libs.common.datasets import DatasetDefinition
 from libs.common.header import match_header, read_header
 from services.loader.chunk import Outcome
-from services.loader.session import fix_meaning
+from services.loader.judging.verdicts import is_row_error
+from services.loader.postgres.session import fix_meaning
 from services.loader.tests.integration.cases import Case
 from services.loader.tests.integration.conftest import LoadBench
 from services.loader.tests.integration.generators import CAP, Trial
 from services.loader.tests.integration.oracle import Refusal, Verdict, judge_file
-from services.loader.verdicts import is_row_error
 
 Item = TypeVar("Item")
 _SHOWN = 3

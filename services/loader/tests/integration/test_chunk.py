@@ -20,7 +20,7 @@ from libs.common.errors import PublishFault
 from libs.common.header import read_header
 from libs.common.testing.waiting import wait_for
 from services.loader.chunk import ChunkLoader, Outcome
-from services.loader.connections import LoadingConnections
+from services.loader.postgres.connections import LoadingConnections
 from services.loader.tests.integration.conftest import LoadBench
 
 PAIRS = DatasetDefinition(table="feed.t")

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from libs.common.catalog import TargetColumn
 from libs.common.datasets import FileFormat
 from libs.common.lines import find_lines
-from services.loader.encoder import Encoder, Rows
-from services.loader.guesses import suspect
-from services.loader.shapes import find_shape
+from services.loader.encoding.encoder import Encoder, Rows
+from services.loader.encoding.guesses import suspect
+from services.loader.encoding.shapes import find_shape
 from services.loader.tests.integration.conftest import LoadBench
 
 NUMBERS = st.one_of(

@@ -8,9 +8,9 @@ import pytest
 
 from libs.common.datasets import DatasetDefinition
 from libs.common.testing.waiting import wait_for
-from services.loader import connections
 from services.loader.chunk import ChunkLoader, Outcome
-from services.loader.connections import LoadingConnections, Loan
+from services.loader.postgres import connections
+from services.loader.postgres.connections import LoadingConnections, Loan
 from services.loader.tests.integration.conftest import LoadBench
 
 PAIRS = DatasetDefinition(table="feed.t")

@@ -15,8 +15,8 @@ from psycopg2.extensions import cursor as Cursor
 from libs.common.datasets import DatasetDefinition
 from libs.common.testing.waiting import wait_for
 from services.loader import chunk
-from services.loader.lease import Heartbeat
-from services.loader.ledger import ChunkKey, close_chunk
+from services.loader.ledger.chunks import ChunkKey, close_chunk
+from services.loader.ledger.leases import Heartbeat
 from services.loader.tests.integration.conftest import LoadBench
 
 TABLE = "CREATE TABLE feed.t (id int PRIMARY KEY)"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.records import Record
-from services.loader.copytext import encode_record, encode_records
+from services.loader.writing.copytext import encode_record, encode_records
 
 UNESCAPED = {b"\\\\": b"\\", b"\\t": b"\t", b"\\n": b"\n", b"\\r": b"\r"}
 CELLS = st.lists(

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from libs.common.datasets import FileFormat
 from libs.common.frames import Block
 from libs.common.records import RecordSplitter
-from services.loader.bulk import BulkPlan, Prepared
-from services.loader.encoder import HEADER, TRAILER, Encoder
-from services.loader.guesses import Suspicion
-from services.loader.shapes import Comparison, Kind, Limit, Shape
+from services.loader.encoding.blocks import BlockPlan, Prepared
+from services.loader.encoding.encoder import HEADER, TRAILER, Encoder
+from services.loader.encoding.guesses import Suspicion
+from services.loader.encoding.shapes import Comparison, Kind, Limit, Shape
 
 WIDTH, CAP, FIRST_LINE = 3, 30, 7
 PIECES = ["a", "é", " ", ",", ",", ",", '"', '""', '"a"', '"b,c"', '","', "\\.", "\n", "\n", "\r\n"]
@@ -28,10 +28,10 @@ def plan(
     suspicion: Suspicion = NOTHING,
     *,
     has_lines: bool = False,
-) -> BulkPlan:
+) -> BlockPlan:
     """Return how blocks of three columns are encoded."""
     dialect = dialect or FileFormat()
-    return BulkPlan(
+    return BlockPlan(
         dialect,
         Encoder(dialect, list(shapes), suspicion, has_lines=has_lines),
         RecordSplitter(dialect, width=WIDTH, max_record_bytes=CAP),
@@ -227,7 +227,7 @@ def test_some_rows_can_be_picked(texts: list[list[str]]) -> None:
     rows = [[f"{place}{cell}" for cell in row] for place, row in enumerate(texts)]
     encoder = Encoder(FileFormat(), TEXTS, NOTHING, has_lines=False)
     data = "".join(",".join(row) + "\n" for row in rows).encode()
-    wide = BulkPlan(
+    wide = BlockPlan(
         FileFormat(),
         encoder,
         RecordSplitter(FileFormat(), width=WIDTH),

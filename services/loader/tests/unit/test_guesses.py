@@ -3,8 +3,8 @@
 import pytest
 
 from libs.common.catalog import TargetColumn
-from services.loader.guesses import suspect
-from services.loader.shapes import Comparison, Limit
+from services.loader.encoding.guesses import suspect
+from services.loader.encoding.shapes import Comparison, Limit
 
 
 def column(name: str, type_name: str, *, is_not_null: bool = False) -> TargetColumn:

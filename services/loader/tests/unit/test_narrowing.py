@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from libs.common.records import Record
 from libs.common.states import ErrorCode
-from services.loader.narrowing import Narrowing
-from services.loader.session import Savepoint
-from services.loader.verdicts import FailedRow, reject
+from services.loader.judging.narrowing import Narrowing
+from services.loader.judging.verdicts import FailedRow, reject
+from services.loader.postgres.session import Savepoint
 
 
 class Refused(psycopg2.DataError):

@@ -3,8 +3,8 @@
 import pytest
 
 from libs.common.states import ErrorCode
-from services.loader.verdicts import FailedRow
-from services.loader.wording import Wording, describe
+from services.loader.judging.verdicts import FailedRow
+from services.loader.judging.wording import Wording, describe
 
 
 def refusal(message: str) -> FailedRow:

@@ -13,11 +13,10 @@ import numpy.typing as npt
 
 from libs.common.datasets import FileFormat
 from libs.common.lines import Lines, Positions, find_lines
-from services.loader.floats import read_floats
-from services.loader.guesses import Suspicion
-from services.loader.inputs import Doubt
-from services.loader.shapes import SIZE, Kind, Shape, as_arrays
-from services.loader.tuples import (
+from services.loader.encoding.floats import read_floats
+from services.loader.encoding.guesses import Suspicion
+from services.loader.encoding.shapes import SIZE, Kind, Shape, as_arrays
+from services.loader.encoding.tuples import (
     CERTAIN,
     DOUBTFUL,
     SUSPECTED,
@@ -27,7 +26,8 @@ from services.loader.tuples import (
     encode_lines,
     pick_tuples,
 )
-from services.loader.words import SLACK, Bytes
+from services.loader.encoding.words import SLACK, Bytes
+from services.loader.judging.inputs import Doubt
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"

@@ -14,8 +14,8 @@ from libs.common.catalog import (
 )
 from libs.common.datasets import DatasetDefinition
 from libs.common.states import LoadMode
-from services.loader.upserting import Upserter
-from services.loader.writing import Appender, Writer
+from services.loader.writing.upserter import Upserter
+from services.loader.writing.writers import Appender, Writer
 
 # Writers and readers go on beside a load; a replace keeps other writers out, never readers.
 _LOCKS = {LoadMode.REPLACE: "SHARE ROW EXCLUSIVE"}

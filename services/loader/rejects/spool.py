@@ -10,9 +10,9 @@ import polars as pl
 from psycopg2.extensions import cursor as Cursor
 
 from libs.common.states import STAGE_OF
-from services.loader.encoder import HEADER, TRAILER
-from services.loader.rows import BIGINT, BYTES, INTEGER, TEXT, UUID_BYTES, encode_tuples
-from services.loader.verdicts import FailedRow
+from services.loader.encoding.encoder import HEADER, TRAILER
+from services.loader.judging.verdicts import FailedRow
+from services.loader.rejects.rows import BIGINT, BYTES, INTEGER, TEXT, UUID_BYTES, encode_tuples
 
 _COPY = (
     "COPY adsp.failed_rows (job_id, chunk_number, line_number, byte_offset, raw,"

@@ -1,4 +1,4 @@
-"""Say how the cells of a column are read by `services.loader.tuples`: the types that need no question to Postgres.
+"""Say how the cells of a column are read by `tuples`: the types that need no question to Postgres.
 
 A value is read here only in spellings that Postgres reads in the same way; all others are doubts, which it is asked.
 """

@@ -1,7 +1,7 @@
 """Settle a prepared block: its certain rows by COPY, the others by set-based questions to Postgres.
 
 It either settles a whole block, except for records that it returns to be judged one by one, or leaves no trace and
-says that it cannot: then the block goes record by record through `services.loader.narrowing`, which can do anything.
+says that it cannot: then the block goes record by record through `narrowing`, which can do anything.
 """
 
 from collections.abc import Sequence
@@ -13,17 +13,17 @@ import psycopg2
 from psycopg2.extensions import cursor as Cursor
 
 from libs.common.records import Record
-from services.loader.bulk import BulkPlan, Prepared
-from services.loader.copytext import encode_records
-from services.loader.encoder import Rows
-from services.loader.inputs import Doubt, Inputs
-from services.loader.judge import Judge
-from services.loader.rejects import FAILED_ROWS
-from services.loader.session import Savepoint
-from services.loader.verdicts import Refusal, is_row_error
-from services.loader.violations import Violation, Violations
-from services.loader.wording import Wording
-from services.loader.writing import Sink, copy_in
+from services.loader.encoding.blocks import BlockPlan, Prepared
+from services.loader.encoding.encoder import Rows
+from services.loader.judging.inputs import Doubt, Inputs
+from services.loader.judging.judge import Judge
+from services.loader.judging.verdicts import Refusal, is_row_error
+from services.loader.judging.violations import Violation, Violations
+from services.loader.judging.wording import Wording
+from services.loader.postgres.session import Savepoint
+from services.loader.rejects.spool import FAILED_ROWS
+from services.loader.writing.copytext import encode_records
+from services.loader.writing.writers import Sink, copy_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Settling:
     def __init__(
         self,
         cursor: Cursor,
-        plan: BulkPlan,
+        plan: BlockPlan,
         sink: Sink,
         inputs: Inputs,
         violations: Violations,

@@ -13,8 +13,8 @@ from psycopg2.extensions import cursor as Cursor
 
 from libs.common.catalog import TargetColumn, TargetTable, UniqueKey
 from libs.common.records import Record
-from services.loader.copytext import encode_record
-from services.loader.writing import RowInsert, column_list, copy_in, unused_name
+from services.loader.writing.copytext import encode_record
+from services.loader.writing.writers import RowInsert, column_list, copy_in, unused_name
 
 STAGING = sql.Identifier("pg_temp", "adsp_staging")
 WRITTEN = sql.Identifier("pg_temp", "adsp_written")

@@ -13,7 +13,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from libs.common.catalog import TargetColumn
 from libs.common.statements import read_statement
-from services.loader.verdicts import Refusal, error_code
+from services.loader.judging.verdicts import Refusal, error_code
 
 Doubt: TypeAlias = tuple[int, int, str]
 """A cell that is no certain value: the line of the block, the column's place in the header, the text."""
@@ -66,7 +66,9 @@ class Inputs:
             "types": [self._types[column] for column, _ in texts],
             "texts": [text for _, text in texts],
         }
-        self._cursor.execute(before + read_statement("services.loader", "inputs"), parameters)
+        self._cursor.execute(
+            before + read_statement("services.loader.judging", "inputs"), parameters
+        )
         return {
             texts[place]: Answer(
                 is_plain=is_plain,

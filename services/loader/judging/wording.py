@@ -7,7 +7,7 @@ they are put together here, every record of that constraint is judged by an INSE
 
 from collections.abc import Sequence
 
-from services.loader.verdicts import FailedRow, Refusal
+from services.loader.judging.verdicts import FailedRow, Refusal
 
 _MOST_BYTES = 64
 """Of a value in an error's detail (ExecBuildSlotValueDescription in src/backend/executor/execMain.c)."""

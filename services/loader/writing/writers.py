@@ -1,6 +1,6 @@
 """Write records into the target table, many at a time or one by itself: the two ways of every load mode.
 
-`Appender` serves append and replace, `services.loader.upserting` has the one for upsert. A writer does not handle
+`Appender` serves append and replace, `upserter` has the one for upsert. A writer does not handle
 errors: the narrowing and the judge do.
 """
 
@@ -14,7 +14,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from libs.common.catalog import TargetColumn, TargetTable
 from libs.common.records import Record
-from services.loader.copytext import encode_records
+from services.loader.writing.copytext import encode_records
 
 _READ_BYTES = 1 << 20
 

@@ -20,8 +20,8 @@ from libs.common.crash_points import is_done_check_off
 from libs.common.errors import LeaseLost
 from libs.common.log import get_logger
 from libs.common.statements import read_statement
-from services.loader.connections import Loan
-from services.loader.ledger import ChunkKey
+from services.loader.ledger.chunks import ChunkKey
+from services.loader.postgres.connections import Loan
 from services.loader.settings import LoaderSettings
 
 log = get_logger(__name__)
@@ -69,8 +69,8 @@ def claim(loan: Loan, job_id: UUID, number: int, settings: LoaderSettings) -> Cl
     # Statements sent at once are one transaction. Undone by a crash of Postgres, the claim has lost its backend too.
     statements = [f"SET LOCAL lock_timeout = '{_CLAIM_WAIT}'", "SET LOCAL synchronous_commit = off"]
     if is_done_check_off():
-        statements.append(read_statement("services.loader", "reopen_chunk"))
-    statements.append(read_statement("services.loader", "claim"))
+        statements.append(read_statement("services.loader.ledger", "reopen_chunk"))
+    statements.append(read_statement("services.loader.ledger", "claim"))
     with loan.connection.cursor() as cursor:
         try:
             cursor.execute(";\n".join(statements), parameters)
@@ -153,7 +153,7 @@ class Heartbeat:
         state = {"bytes_done": self.progress.bytes_done, "rows_read": self.progress.rows_read}
         with connection.cursor() as cursor:
             cursor.execute(
-                read_statement("services.loader", "renew"), {**self._parameters, **state}
+                read_statement("services.loader.ledger", "renew"), {**self._parameters, **state}
             )
             row = cursor.fetchone()
         if row is None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from libs.common.catalog import TargetColumn
-from services.loader.shapes import Comparison, Limit
+from services.loader.encoding.shapes import Comparison, Limit
 
 _COMPARISON = re.compile(
     r"\((?P<column>\w+) (?P<operator>>=|>|<=|<|=|<>)"

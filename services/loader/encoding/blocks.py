@@ -13,12 +13,12 @@ from libs.common.frames import Block
 from libs.common.lines import Lines, find_lines
 from libs.common.records import Record, RecordSplitter
 from libs.common.states import LoadMode
-from services.loader.encoder import Encoded, Encoder, Rows
-from services.loader.guesses import suspect
-from services.loader.inputs import Doubt
-from services.loader.shapes import find_shape
-from services.loader.target import must_go_one_by_one
-from services.loader.verdicts import Refusal
+from services.loader.encoding.encoder import Encoded, Encoder, Rows
+from services.loader.encoding.guesses import suspect
+from services.loader.encoding.shapes import find_shape
+from services.loader.judging.inputs import Doubt
+from services.loader.judging.verdicts import Refusal
+from services.loader.writing.target import must_go_one_by_one
 
 _MOST_DOUBTFUL = 0.5
 """With a greater share of doubtful lines in a block, columns gain nothing."""
@@ -40,7 +40,7 @@ class Prepared:
     unfit: list[Refusal]
 
 
-class BulkPlan:
+class BlockPlan:
     """How the blocks of one load become rows."""
 
     def __init__(
@@ -128,13 +128,13 @@ class BulkPlan:
         ]
 
 
-def plan_bulk(
+def plan_blocks(
     table: TargetTable,
     columns: Sequence[TargetColumn],
     checks: Sequence[str],
     definition: DatasetDefinition,
     max_record_bytes: int,
-) -> BulkPlan | None:
+) -> BlockPlan | None:
     """Return how to load by blocks, or None when target, dialect or types do not allow it."""
     dialect, width = definition.format, len(columns)
     shapes = [find_shape(column, definition.time_zone) for column in columns]
@@ -146,7 +146,7 @@ def plan_bulk(
     ):
         return None
     has_lines = definition.mode is LoadMode.UPSERT
-    return BulkPlan(
+    return BlockPlan(
         dialect,
         Encoder(dialect, known, suspect(columns, checks), has_lines=has_lines),
         RecordSplitter(dialect, width=width, max_record_bytes=max_record_bytes),

@@ -97,7 +97,7 @@ class ChunkEnd:
 def open_chunk(connection: Connection, key: ChunkKey) -> ChunkWork | None:
     """Lock the chunk and return its work, or None when it is not this loader's to do."""
     with connection.cursor(cursor_factory=RealDictCursor) as cursor:
-        cursor.execute(read_statement("services.loader", "open_chunk"), key.parameters)
+        cursor.execute(read_statement("services.loader.ledger", "open_chunk"), key.parameters)
         row: dict[str, Any] | None = cursor.fetchone()
     if row is None or not row["is_ours"]:
         return None
@@ -116,7 +116,7 @@ def open_chunk(connection: Connection, key: ChunkKey) -> ChunkWork | None:
 
 def find_turn(cursor: Cursor, key: ChunkKey) -> Turn:
     """Look at the chunks before this one."""
-    cursor.execute(read_statement("services.loader", "turn"), key.parameters)
+    cursor.execute(read_statement("services.loader.ledger", "turn"), key.parameters)
     row = cursor.fetchone()
     if row is None:
         raise RuntimeError("an aggregate without groups has no row")
@@ -126,7 +126,8 @@ def find_turn(cursor: Cursor, key: ChunkKey) -> Turn:
 def close_chunk(cursor: Cursor, key: ChunkKey, end: ChunkEnd) -> bool:
     """Record the end within the cursor's transaction; return False when the chunk has ended before."""
     cursor.execute(
-        read_statement("services.loader", "close_chunk"), {**key.parameters, **end.parameters}
+        read_statement("services.loader.ledger", "close_chunk"),
+        {**key.parameters, **end.parameters},
     )
     return cursor.rowcount == 1
 
@@ -137,7 +138,7 @@ def requeue_chunk(cursor: Cursor, key: ChunkKey, wait_seconds: float | None) -> 
     Returns False when it is not this loader's any more.
     """
     cursor.execute(
-        read_statement("services.loader", "requeue_chunk"),
+        read_statement("services.loader.ledger", "requeue_chunk"),
         {**key.parameters, "wait_seconds": wait_seconds},
     )
     return cursor.rowcount == 1

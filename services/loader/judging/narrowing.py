@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import psycopg2
 
 from libs.common.records import Record
-from services.loader.judge import Judge
-from services.loader.session import Savepoint
-from services.loader.verdicts import FailedRow, is_row_error
-from services.loader.writing import Writer
+from services.loader.judging.judge import Judge
+from services.loader.judging.verdicts import FailedRow, is_row_error
+from services.loader.postgres.session import Savepoint
+from services.loader.writing.writers import Writer
 
 OnProgress = Callable[[int, Sequence[FailedRow]], None]
 

@@ -15,9 +15,9 @@ from libs.common.catalog import TargetColumn, TargetTable
 from libs.common.records import Record
 from libs.common.statements import read_statement
 from libs.common.states import ErrorCode
-from services.loader.session import Savepoint
-from services.loader.verdicts import FailedRow, error_code, is_row_error, reject
-from services.loader.writing import Writer
+from services.loader.judging.verdicts import FailedRow, error_code, is_row_error, reject
+from services.loader.postgres.session import Savepoint
+from services.loader.writing.writers import Writer
 
 
 class Judge:
@@ -97,7 +97,7 @@ class Judge:
         }
         try:
             with self._savepoint as before:
-                blame = read_statement("services.loader", "blame")
+                blame = read_statement("services.loader.judging", "blame")
                 self._cursor.execute(before + blame, parameters)
                 row = self._cursor.fetchone()
         except psycopg2.DataError:

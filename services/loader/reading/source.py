@@ -7,7 +7,7 @@ from libs.common.errors import SourceError
 from libs.common.frames import Block, Framer
 from libs.common.header import Header, read_header
 from libs.common.sources import SourceLimits, SourceStream, identity, open_source
-from services.loader.ledger import ChunkWork
+from services.loader.ledger.chunks import ChunkWork
 from services.loader.settings import LoaderSettings
 
 

@@ -6,9 +6,9 @@ of the value, and the value. The words of eight bytes are looked at as a whole w
 
 import numpy as np
 
-from services.loader.compiled import inlined
-from services.loader.shapes import MOST_DIGITS
-from services.loader.words import (
+from services.loader.encoding.compiled import inlined
+from services.loader.encoding.shapes import MOST_DIGITS
+from services.loader.encoding.words import (
     Bytes,
     Number,
     bits_of_double,

@@ -2,7 +2,7 @@
 
 The rows are copied into a temporary table of the target's types, where the catalog's own expressions are asked in the
 order in which an INSERT tries them: NOT NULL by column, then CHECK by name. What is found is kept back from the COPY;
-`services.loader.wording` says it in Postgres' words.
+`services.loader.judging.wording` says it in Postgres' words.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from libs.common.catalog import TargetColumn, TargetTable
 from libs.common.statements import read_statement
-from services.loader.writing import column_list, copy_in, unused_name
+from services.loader.writing.writers import column_list, copy_in, unused_name
 
 _BLOCK = sql.Identifier("pg_temp", "adsp_block")
 
@@ -111,7 +111,7 @@ class Violations:
     def _read_checks(self) -> list[tuple[str, bool]]:
         """Return the CHECK expressions, and whether each needs only columns of the header."""
         self._cursor.execute(
-            read_statement("services.loader", "checks"),
+            read_statement("services.loader.judging", "checks"),
             {"table": self._table.oid, "columns": [column.name for column in self._columns]},
         )
         return list(self._cursor.fetchall())

@@ -13,10 +13,10 @@ from psycopg2.extensions import cursor as Cursor
 from libs.common.catalog import TargetColumn, TargetTable, UniqueKey
 from libs.common.records import Record
 from libs.common.statements import read_statement
-from services.loader.copytext import encode_record
-from services.loader.upserting import Upserter, changed_columns, changes, name_list
-from services.loader.verdicts import is_row_error
-from services.loader.writing import column_list, unused_name
+from services.loader.judging.verdicts import is_row_error
+from services.loader.writing.copytext import encode_record
+from services.loader.writing.upserter import Upserter, changed_columns, changes, name_list
+from services.loader.writing.writers import column_list, unused_name
 
 STAGED = sql.Identifier("pg_temp", "adsp_staged")
 _SORT_MEMORY = "64MB"
@@ -130,7 +130,7 @@ class Staging:
 def may_stage(cursor: Cursor, table: TargetTable, key: UniqueKey) -> bool:
     """Tell whether an upsert of this table may put rows together before it writes them."""
     parameters = {"table": table.oid, "key": list(key.columns)}
-    cursor.execute(read_statement("services.loader", "staging_rules"), parameters)
+    cursor.execute(read_statement("services.loader.writing", "staging_rules"), parameters)
     row = cursor.fetchone()
     return bool(row and row[0])
 

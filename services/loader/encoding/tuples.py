@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from services.loader.cells import (
+from services.loader.encoding.cells import (
     count_decimals,
     find,
     put_hex,
@@ -23,8 +23,8 @@ from services.loader.cells import (
     read_time,
     repeated,
 )
-from services.loader.compiled import compiled, inlined
-from services.loader.shapes import (
+from services.loader.encoding.compiled import compiled, inlined
+from services.loader.encoding.shapes import (
     FIRST_LIMIT,
     KIND,
     LIMITS,
@@ -36,7 +36,7 @@ from services.loader.shapes import (
     Comparison,
     Kind,
 )
-from services.loader.words import Bytes, Number, Numbers, copy64, put16, put32, put64
+from services.loader.encoding.words import Bytes, Number, Numbers, copy64, put16, put32, put64
 
 CERTAIN, SUSPECTED, DOUBTFUL = 0, -1, -2
 """What became of a line; a positive number is the count of cells of a line that has too few or too many."""
@@ -63,7 +63,7 @@ class Text(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """The columns' properties and limits (`services.loader.shapes.as_arrays`)."""
+    """The columns' properties and limits (`services.loader.encoding.shapes.as_arrays`)."""
 
     shapes: Numbers
     limits: Numbers

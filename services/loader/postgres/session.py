@@ -38,7 +38,9 @@ def connect(
 def fix_meaning(connection: Connection, time_zone: str) -> None:
     """Fix the session settings of a load, in a transaction of its own so that no rollback undoes them."""
     with connection, connection.cursor() as cursor:
-        cursor.execute(read_statement("services.loader", "session"), {"time_zone": time_zone})
+        cursor.execute(
+            read_statement("services.loader.postgres", "session"), {"time_zone": time_zone}
+        )
 
 
 class Savepoint:
