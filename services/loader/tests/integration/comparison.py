@@ -194,7 +194,10 @@ def goes_side_by_side(bench: LoadBench, case: Case, definition: DatasetDefinitio
 
 
 def load_side_by_side(bench: LoadBench, job_id: UUID, numbers: list[int], **settings: int) -> None:
-    """Load chunks in their order, two at a time until one gives way, the rest one after the other."""
+    """Load chunks in their order, two at a time until one comes back, the rest one after the other.
+
+    One gives way to another, or is to be tried again: two that write each other's keys end in a deadlock.
+    """
     left = deque(numbers)
     given_back: list[int] = []
 
@@ -202,7 +205,8 @@ def load_side_by_side(bench: LoadBench, job_id: UUID, numbers: list[int], **sett
         with closing(bench.loader(**settings)) as loader:
             while left and not given_back:
                 number = left.popleft()
-                if loader.load_chunk(job_id, number) is Outcome.GAVE_WAY:
+                outcome = loader.load_chunk(job_id, number)
+                if outcome in {Outcome.GAVE_WAY, Outcome.POSTPONED}:
                     given_back.append(number)
 
     with ThreadPoolExecutor(2) as pool:
