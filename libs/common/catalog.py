@@ -74,7 +74,9 @@ class TargetTable:
     is_partitioned: bool
     tables_changed_by_deletes: tuple[str, ...]
     has_unique_index: bool
+    has_several_unique_indexes: bool
     references_itself: bool
+    has_foreign_keys: bool
     has_user_triggers: bool
     calls_user_functions: bool
 
@@ -110,10 +112,12 @@ class TargetTable:
     def may_load_side_by_side(self, given: Sequence[TargetColumn]) -> bool:
         """Tell whether parts of a file may be written at the same time as long as they are committed in their order.
 
-        Then unique indexes refuse what they would refuse of one part after the other. Triggers, sequences and what
-        reads the table itself may see the difference.
+        Then the unique index refuses what it would refuse of one part after the other. Triggers, sequences and what
+        reads the table itself may see the difference. Foreign keys and further unique indexes may refuse a record too
+        early: that its key is taken, by a part that is not written yet, would be its first fault.
         """
-        return not (self.depends_on_own_rows or self.numbers_rows(given))
+        has_second_fault = self.has_foreign_keys or self.has_several_unique_indexes
+        return not (has_second_fault or self.depends_on_own_rows or self.numbers_rows(given))
 
     def find_column(self, name: str) -> TargetColumn | None:
         """Return the column called `name`."""
@@ -152,7 +156,9 @@ def read_table(connection: Connection, name: str) -> TargetTable:
         is_partitioned=found["kind"] == "p",
         tables_changed_by_deletes=tuple(found["tables_changed_by_deletes"]),
         has_unique_index=found["has_unique_index"],
+        has_several_unique_indexes=found["has_several_unique_indexes"],
         references_itself=found["references_itself"],
+        has_foreign_keys=found["has_foreign_keys"],
         has_user_triggers=found["has_user_triggers"],
         calls_user_functions=found["calls_user_functions"],
     )

@@ -82,7 +82,9 @@ def find_lines(data: bytes, dialect: FileFormat) -> Lines | None:
 
 
 def count_ends(data: bytes, dialect: FileFormat) -> int | None:
-    """Return the number of line ends, or None when not each line is certainly one record."""
+    """Return the number of line ends if records certainly end there and nowhere else, or None."""
+    if b"\r" not in data and dialect.quote.encode() not in data:
+        return int(np.count_nonzero(np.frombuffer(data, np.uint8) == _LF))
     lines = find_lines(data, dialect)
     return None if lines is None else lines.ends
 

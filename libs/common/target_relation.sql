@@ -37,10 +37,20 @@ SELECT
         WHERE i.indisunique OR i.indisexclusion
     ) AS has_unique_index,
     EXISTS (
+        SELECT FROM pg_catalog.pg_index AS i JOIN parts ON parts.oid = i.indrelid
+        WHERE i.indisunique OR i.indisexclusion
+        GROUP BY i.indrelid
+        HAVING count(*) > 1
+    ) AS has_several_unique_indexes,
+    EXISTS (
         SELECT FROM pg_catalog.pg_constraint AS k
         WHERE k.contype = 'f'
             AND k.conrelid IN (SELECT oid FROM parts) AND k.confrelid IN (SELECT oid FROM parts)
     ) AS references_itself,
+    EXISTS (
+        SELECT FROM pg_catalog.pg_constraint AS k
+        WHERE k.contype = 'f' AND k.conrelid IN (SELECT oid FROM parts)
+    ) AS has_foreign_keys,
     EXISTS (
         SELECT FROM pg_catalog.pg_trigger AS t JOIN parts ON parts.oid = t.tgrelid
         WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')

@@ -15,16 +15,19 @@ from libs.common.records import Record
 from libs.common.statements import read_statement
 from services.loader.judging.verdicts import is_row_error
 from services.loader.writing.copytext import encode_record
+from services.loader.writing.superseded import SupersededRows
 from services.loader.writing.upserter import Upserter, changed_columns, changes, name_list
 from services.loader.writing.writers import column_list, unused_name
 
+_NO_ANSWER = {"21000", "42501", "42883"}
+"""A row to be written twice; a table that must not be read, or values without an equality, in a question about it."""
 STAGED = sql.Identifier("pg_temp", "adsp_staged")
 _SORT_MEMORY = "64MB"
 """For the search for repeated keys; what needs more goes to temporary files of the server."""
 
 
 class StagedRowsRefused(Exception):
-    """A constraint refuses some of the staged rows: only record by record can it be told which."""
+    """A constraint refuses some of the staged rows, or may: only record by record can it be told which."""
 
 
 class Staging:
@@ -54,6 +57,7 @@ class Staging:
         self.copy = (
             sql.SQL("COPY {} ({}, {}) FROM STDIN").format(STAGED, names, self._line)
         ).as_string(cursor)
+        self._superseded = SupersededRows(cursor, table, columns, STAGED)
         self._insert, self._on_conflict = _upsert(table, columns, key)
         self._order = sql.Composed([sql.SQL(" AS staged")])
         self._place = sql.Composed([self._line])
@@ -81,10 +85,14 @@ class Staging:
         self._cursor.execute(f"{before}SET LOCAL work_mem = '{_SORT_MEMORY}'")
         try:
             keys = self._count_keys(note=not is_last or self._upserter.has_written)
-            rows = self._newest() if keys < self.waiting else sql.Composed([STAGED])
+            rows = sql.Composed([STAGED])
+            if keys < self.waiting:
+                if not self._superseded.are_sound():
+                    raise StagedRowsRefused
+                rows = self._newest()
             self._cursor.execute(self._insert + rows + self._order + self._on_conflict)
         except psycopg2.Error as exc:
-            if not is_row_error(exc.pgcode) and exc.pgcode != "21000":
+            if not is_row_error(exc.pgcode) and exc.pgcode not in _NO_ANSWER:
                 raise
             raise StagedRowsRefused from exc
         self._upserter.rows_superseded += self.waiting - keys

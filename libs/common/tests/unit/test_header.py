@@ -40,7 +40,9 @@ TABLE = TargetTable(
     is_partitioned=False,
     tables_changed_by_deletes=(),
     has_unique_index=False,
+    has_several_unique_indexes=False,
     references_itself=False,
+    has_foreign_keys=False,
     has_user_triggers=False,
     calls_user_functions=False,
 )

@@ -490,6 +490,21 @@ CASES = [
         FOREIGN,
     ),
     Case(
+        "foreign keys to nowhere of records that later ones supersede",
+        b"id,v,parent\n1,a,9\n1,b,1\n2,c,2\n2,d,\n3,e,2\n3,f,9\n",
+        FOREIGN,
+    ),
+    Case(
+        "foreign keys of records that later ones supersede",
+        b"id,v,parent\n1,a,2\n1,b,1\n2,c,2\n2,d,\n",
+        FOREIGN,
+    ),
+    Case(
+        "an index that refuses a record that a later one supersedes",
+        b"id,v\n1,0\n1,2\n2,3\n",
+        "CREATE TABLE feed.{t} (id int PRIMARY KEY, v int); CREATE INDEX ON feed.{t} ((6 / v))",
+    ),
+    Case(
         "deferred constraints are checked at once",
         b"id,v,w\n1,1,1\n2,9,2\n3,1,1\n4,2,4\n",
         DEFERRED,
