@@ -12,7 +12,7 @@ from libs.common.frames import (
     Framer,
     count_breaks,
 )
-from libs.common.lines import count_ends
+from libs.common.scanning.lines import count_ends
 from libs.common.utf16 import ENCODINGS as WIDE_ENCODINGS
 from libs.common.utf16 import Ruler, with_byte_order
 

@@ -10,8 +10,8 @@ from libs.common import faults
 from libs.common.catalog import TargetColumn, TargetTable
 from libs.common.datasets import DatasetDefinition, FileFormat
 from libs.common.frames import Block
-from libs.common.lines import Lines, find_lines
 from libs.common.records import Record, RecordSplitter
+from libs.common.scanning.lines import Lines, find_lines
 from libs.common.states import LoadMode
 from services.loader.encoding.encoder import Encoded, Encoder, Rows
 from services.loader.encoding.guesses import suspect

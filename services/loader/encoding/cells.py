@@ -6,47 +6,27 @@ of the value, and the value. The words of eight bytes are looked at as a whole w
 
 import numpy as np
 
-from services.loader.encoding.compiled import inlined
-from services.loader.encoding.shapes import MOST_DIGITS
-from services.loader.encoding.words import (
+from libs.common.scanning.compiled import inlined
+from libs.common.scanning.words import (
     Bytes,
     Number,
     bits_of_double,
     bits_of_single,
+    find,
     load64,
-    low_zeros,
     put16,
     put32,
+    repeated,
 )
+from services.loader.encoding.shapes import MOST_DIGITS
 
 U = np.uint64
 DAY, SECOND = 86_400_000_000, 1_000_000
 """In microseconds."""
 
 _LARGEST = 2**63 - 1
-_EACH = U(0x0101010101010101)
-_HIGH = U(0x8080808080808080)
 _POWERS = np.array([10**k for k in range(MOST_DIGITS + 1)], np.int64)
 _MINUS, _PLUS, _POINT, _SPACE, _T, _Z, _COLON, _ZERO = (ord(c) for c in "-+. TZ:0")
-
-
-@inlined
-def repeated(byte: Number) -> Number:
-    """Return a word of eight equal bytes."""
-    return _EACH * U(byte)
-
-
-@inlined
-def find(text: Bytes, begin: Number, end: Number, bytes8: Number) -> Number:
-    """Return where the first of a `repeated` byte stands, or `end`."""
-    while begin < end:
-        other = load64(text, begin) ^ bytes8
-        found = (other - _EACH) & ~other & _HIGH
-        if found != U(0):
-            place = begin + (low_zeros(found) >> 3)
-            return min(end, place)
-        begin += 8
-    return end
 
 
 @inlined
@@ -235,7 +215,7 @@ def _spelt(word: str) -> np.uint64:
 _TRUE, _YES, _ON = _spelt("true"), _spelt("yes"), _spelt("on")
 _FALSE, _NO, _OFF = _spelt("false"), _spelt("no"), _spelt("off")
 _T1, _Y1, _F1, _N1 = _spelt("t"), _spelt("y"), _spelt("f"), _spelt("n")
-_SMALL = _EACH * U(0x20)
+_SMALL = U(0x2020202020202020)
 
 
 @inlined

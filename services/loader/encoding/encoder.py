@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from libs.common.datasets import FileFormat
-from libs.common.lines import Lines, Positions, find_lines
+from libs.common.scanning.lines import Lines, Positions, find_lines, with_slack
+from libs.common.scanning.words import SLACK, Bytes
 from services.loader.encoding.floats import read_floats
 from services.loader.encoding.guesses import Suspicion
 from services.loader.encoding.shapes import SIZE, Kind, Shape, as_arrays
@@ -26,7 +27,6 @@ from services.loader.encoding.tuples import (
     encode_lines,
     pick_tuples,
 )
-from services.loader.encoding.words import SLACK, Bytes
 from services.loader.judging.inputs import Doubt
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -101,9 +101,9 @@ class Encoder:
         data = self._as_utf8(lines.data)
         if data is None:
             return None
-        starts = lines.starts if data is lines.data else _starts(data, lines)
-        count = len(lines)
-        text = _with_slack(data)
+        is_same, count = data is lines.data, len(lines)
+        text = lines.text if is_same else with_slack(data)
+        starts = lines.starts if is_same else _starts(data, lines)
         found = Found(
             np.empty(len(HEADER) + count * self._most + len(text) + SLACK, np.uint8),
             np.empty(count + 1, np.int64),
@@ -188,13 +188,6 @@ class Encoder:
             found.verdicts[cells[doubtful, 0]] = DOUBTFUL
             doubts += [(int(cells[row, 0]), column, texts[row]) for row in doubtful]
         return doubts
-
-
-def _with_slack(data: bytes) -> Bytes:
-    """Return bytes with a few behind them that may be read."""
-    text = np.zeros(len(data) + SLACK, np.uint8)
-    text[: len(data)] = np.frombuffer(data, np.uint8)
-    return text
 
 
 def _starts(data: bytes, lines: Lines) -> Positions:

@@ -1,16 +1,28 @@
 """Write the lines of a block as tuples of a binary COPY, in one pass over their bytes; compiled.
 
-Every line must certainly be one record (`libs.common.lines`). The protocol is that of PostgreSQL's documentation of
-COPY: a count of fields, then for each its length (-1: NULL) and its bytes, as the types' ``send`` functions write them.
+Every line must certainly be one record (`libs.common.scanning.lines`). The protocol is that of PostgreSQL's
+documentation of COPY: a count of fields, then for each its length (-1: NULL) and its bytes, as the types' ``send``
+functions write them.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
+from libs.common.scanning.compiled import compiled, inlined
+from libs.common.scanning.words import (
+    Bytes,
+    Number,
+    Numbers,
+    copy64,
+    find,
+    put16,
+    put32,
+    put64,
+    repeated,
+)
 from services.loader.encoding.cells import (
     count_decimals,
-    find,
     put_hex,
     put_numeric,
     put_uuid,
@@ -21,9 +33,7 @@ from services.loader.encoding.cells import (
     read_moment,
     read_numeric,
     read_time,
-    repeated,
 )
-from services.loader.encoding.compiled import compiled, inlined
 from services.loader.encoding.shapes import (
     FIRST_LIMIT,
     KIND,
@@ -36,7 +46,6 @@ from services.loader.encoding.shapes import (
     Comparison,
     Kind,
 )
-from services.loader.encoding.words import Bytes, Number, Numbers, copy64, put16, put32, put64
 
 CERTAIN, SUSPECTED, DOUBTFUL = 0, -1, -2
 """What became of a line; a positive number is the count of cells of a line that has too few or too many."""

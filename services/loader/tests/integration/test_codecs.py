@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from libs.common.catalog import TargetColumn
 from libs.common.datasets import FileFormat
-from libs.common.lines import find_lines
+from libs.common.scanning.lines import find_lines
 from services.loader.encoding.encoder import Encoder, Rows
 from services.loader.encoding.guesses import suspect
 from services.loader.encoding.shapes import find_shape

@@ -13,6 +13,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from libs.common.scanning.compiled import inlined
+
 SLACK = 8
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 Numbers: TypeAlias = npt.NDArray[np.int64]
@@ -107,3 +109,42 @@ def bits_of_single(_typing: Any, _value: Any) -> _Typed:
         return builder.zext(builder.bitcast(values[0], ir.IntType(32)), ir.IntType(64))
 
     return types.int64(types.float32), generate
+
+
+_EACH = np.uint64(0x0101010101010101)
+_HIGH = np.uint64(0x8080808080808080)
+
+
+@inlined
+def repeated(byte: Number) -> Number:
+    """Return a word of eight equal bytes."""
+    return _EACH * np.uint64(byte)
+
+
+@inlined
+def find(text: Bytes, begin: Number, end: Number, bytes8: Number) -> Number:
+    """Return where the first of a `repeated` byte stands, or `end`."""
+    while begin < end:
+        other = load64(text, begin) ^ bytes8
+        found = (other - _EACH) & ~other & _HIGH
+        if found != np.uint64(0):
+            place = begin + (low_zeros(found) >> 3)
+            return min(end, place)
+        begin += 8
+    return end
+
+
+@inlined
+def find_below_or_equal_to(
+    text: Bytes, begin: Number, end: Number, bound8: Number, bytes8: Number
+) -> Number:
+    """Return where the first byte below one `repeated` byte (at most 128) or equal to another stands, or `end`."""
+    while begin < end:
+        word = load64(text, begin)
+        other = word ^ bytes8
+        found = (((word - bound8) & ~word) | ((other - _EACH) & ~other)) & _HIGH
+        if found != np.uint64(0):
+            place = begin + (low_zeros(found) >> 3)
+            return min(end, place)
+        begin += 8
+    return end

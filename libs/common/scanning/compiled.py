@@ -19,9 +19,6 @@ from numba.core import config
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_SOURCES = ("compiled", "words", "shapes", "cells", "tuples")
-"""The modules whose functions are compiled: what one calls of another becomes a part of it."""
-
 
 class ByContent:
     """Tell Numba where compiled functions are kept (its interface for locators of caches)."""
@@ -32,9 +29,9 @@ class ByContent:
         self._path = path
 
     @classmethod
-    def from_function(cls, function: Callable[..., Any], _file: str) -> Self:
-        """Return where a function is kept."""
-        return cls(function.__code__.co_firstlineno, _folder())
+    def from_function(cls, function: Callable[..., Any], file: str) -> Self:
+        """Return where a function of a file is kept."""
+        return cls(function.__code__.co_firstlineno, _folder(Path(file).parent))
 
     def get_cache_path(self) -> str:
         """Return the folder."""
@@ -53,10 +50,14 @@ class ByContent:
 
 
 @cache
-def _folder() -> Path:
-    """Return the folder for the present state of the sources; one of this process alone where none can be kept."""
+def _folder(place: Path) -> Path:
+    """Return where to keep what the functions of a folder are compiled to: they call those beside them, and those here.
+
+    It is a folder of this process alone where nothing can be kept.
+    """
     here = Path(__file__).parent
-    sources = b"".join((here / f"{name}.py").read_bytes() for name in _SOURCES)
+    files = sorted({*here.glob("*.py"), *place.glob("*.py")}, key=lambda file: file.name)
+    sources = b"".join(file.read_bytes() for file in files)
     kept = os.environ.get("NUMBA_CACHE_DIR")
     below = Path(kept) if kept else Path.home() / ".cache" / "adsp"
     folder = below / f"compiled-{sha256(sources).hexdigest()[:16]}"
