@@ -20,6 +20,7 @@ from libs.common.scanning.words import (
     Bytes,
     Number,
     Numbers,
+    count_equal,
     find_below_or_equal_to,
     repeated,
 )
@@ -37,12 +38,10 @@ _FIRST_PLAIN = 14
 class Lines:
     """The lines of a block: line `i` (from 0) is `data[starts[i]:starts[i + 1] - ending]`.
 
-    `ending` is the length of a line end, 1 or 2 bytes; a last line without one counts as if it had it. `text` holds the
-    same bytes for compiled functions.
+    `ending` is the length of a line end, 1 or 2 bytes; a last line without one counts as if it had it.
     """
 
     data: bytes
-    text: Bytes
     starts: Positions
     ending: int
 
@@ -74,10 +73,10 @@ def find_lines(data: bytes, dialect: FileFormat) -> Lines | None:
     """Return the lines of whole records, or None when not each line is certainly one."""
     if not data:
         return None
-    text = with_slack(data)
-    starts = np.empty(len(data) // 2 + 2, np.int64)
-    count, ending = mark_lines(text, len(data), ord(dialect.delimiter), ord(dialect.quote), starts)
-    return Lines(data, text, starts[: count + 1], ending) if count > 0 else None
+    text, size = with_slack(data), len(data)
+    starts = np.empty(count_bytes(text, _LF) + 2, np.int64)
+    count, ending = mark_lines(text, size, ord(dialect.delimiter), ord(dialect.quote), starts)
+    return Lines(data, starts[: count + 1], ending) if count > 0 else None
 
 
 def with_slack(data: bytes) -> Bytes:
@@ -134,6 +133,12 @@ def _find_end(text: Bytes, begin: Number, size: Number, delimiter: Number, quote
         if place != after and text[after] != delimiter:
             return _UNCERTAIN
     return _UNCERTAIN if place < size and text[place] == 0 else place
+
+
+@compiled
+def count_bytes(text: Bytes, byte: Number) -> Number:
+    """Count a byte in a text that ends with `SLACK` others."""
+    return count_equal(text, len(text) - SLACK, repeated(byte))
 
 
 @compiled

@@ -148,3 +148,14 @@ def find_below_or_equal_to(
             return min(end, place)
         begin += 8
     return end
+
+
+@inlined
+def count_equal(text: Bytes, end: Number, bytes8: Number) -> Number:
+    """Count a `repeated` byte before `end`, where others follow."""
+    count = 0
+    for begin in range(0, end, 8):
+        other = load64(text, begin) ^ bytes8
+        differs = (((other & ~_HIGH) + ~_HIGH) | other) & _HIGH
+        count += np.int64((((differs ^ _HIGH) >> np.uint64(7)) * _EACH) >> np.uint64(56))
+    return count

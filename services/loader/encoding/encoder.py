@@ -7,6 +7,7 @@ lines ──tuples──► rows: certain, or suspected of breaking a constraint
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,9 +39,9 @@ _NO_PLACE = -1
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows as tuples: row `i` is ``tuples[begins[i]:ends[i]]`` and stands on line `lines[i]` of the block (from 0)."""
+    """Rows of a COPY: row `i` is ``copied[begins[i]:ends[i]]`` and stands on line `lines[i]` of the block (from 0)."""
 
-    tuples: Bytes
+    copied: bytes
     begins: Positions
     ends: Positions
     lines: Positions
@@ -53,13 +54,27 @@ class Rows:
         """Return the chosen rows."""
         if chosen.all():
             return self
-        return Rows(self.tuples, self.begins[chosen], self.ends[chosen], self.lines[chosen])
+        return Rows(self.copied, self.begins[chosen], self.ends[chosen], self.lines[chosen])
 
     def without(self, left_out: Sequence[int]) -> "Rows":
         """Return the rows without some of them (from 0)."""
         chosen = np.ones(len(self), np.bool_)
         chosen[list(left_out)] = False
         return self.keep(chosen)
+
+
+class Room:
+    """An array that is used again and again; it grows as needed."""
+
+    def __init__(self, dtype: type[np.generic]) -> None:
+        """Hold nothing yet."""
+        self._array: npt.NDArray[Any] = np.empty(0, dtype)
+
+    def take(self, size: int) -> npt.NDArray[Any]:
+        """Return room for so many items, with anything in it."""
+        if len(self._array) < size:
+            self._array = np.empty(size + size // 4, self._array.dtype)
+        return self._array[:size]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +106,9 @@ class Encoder:
         self._floats = sum(shape.kind is Kind.FLOAT for shape in shapes)
         self.has_lines = has_lines
         self.guesses_all = suspicion.is_complete
+        # Fresh memory for each block would have to be cleared by the kernel every time.
+        self._tuples, self._doubts = Room(np.uint8), Room(np.int64)
+        self._late = Room(np.int64)
         self._most = 2 + _LINE_NUMBER_BYTES + sum(shape.width for shape in shapes)
 
     def encode(self, lines: Lines, first_line: int) -> Encoded | None:
@@ -101,15 +119,15 @@ class Encoder:
         data = self._as_utf8(lines.data)
         if data is None:
             return None
-        is_same, count = data is lines.data, len(lines)
-        text = lines.text if is_same else with_slack(data)
-        starts = lines.starts if is_same else _starts(data, lines)
+        count, text = len(lines), with_slack(data)
+        starts = lines.starts if data is lines.data else _starts(data, lines)
+        begins, verdicts = np.empty(count + 1, np.int64), np.empty(count, np.int64)
         found = Found(
-            np.empty(len(HEADER) + count * self._most + len(text) + SLACK, np.uint8),
-            np.empty(count + 1, np.int64),
-            np.empty(count, np.int64),
-            np.empty((2 * count + self.width, 4), np.int64),
-            np.empty((count * self._floats, 5), np.int64),
+            self._tuples.take(len(HEADER) + count * self._most + len(text) + SLACK),
+            begins,
+            verdicts,
+            self._doubts.take(4 * (2 * count + self.width)).reshape(-1, 4),
+            self._late.take(5 * count * self._floats).reshape(-1, 5),
         )
         end, doubtful, late = encode_lines(
             Text(text, starts, lines.ending, self._delimiter, ord(self._quote), self._null),
@@ -120,11 +138,11 @@ class Encoder:
         )
         if doubtful < 0:
             return None
-        cells = self._doubts(text, found.doubts[:doubtful])
+        cells = self._texts(text, found.doubts[:doubtful])
         if late:
             cells += self._read_floats(text, found, late)
-        verdicts, begins = found.verdicts, found.begins
-        rows = Rows(found.tuples[: end + SLACK], begins[:-1], begins[1:], np.arange(count))
+        copied = b"".join((HEADER, found.tuples[len(HEADER) : end].data, TRAILER))
+        rows = Rows(copied, begins[:-1], begins[1:], np.arange(count))
         unfit = np.flatnonzero(verdicts > CERTAIN)
         return Encoded(
             rows.keep(verdicts == CERTAIN),
@@ -145,12 +163,11 @@ class Encoder:
     def _copy(self, rows: Rows, cut: int) -> bytes:
         """Return rows with header and trailer, without their last `cut` bytes each."""
         size = int((rows.ends - rows.begins).sum()) - cut * len(rows)
-        if not cut and len(rows) and size == rows.ends[-1] - rows.begins[0]:
-            return b"".join((HEADER, rows.tuples[rows.begins[0] : rows.ends[-1]].data, TRAILER))
-        out = np.empty(size + SLACK, np.uint8)
-        fields = self.width + (self.has_lines and not cut)
-        end = pick_tuples(rows.tuples, rows.begins, rows.ends, cut, fields, out)
-        return b"".join((HEADER, out[:end].data, TRAILER))
+        if len(HEADER) + size + len(TRAILER) == len(rows.copied):
+            return rows.copied
+        out, fields = np.empty(size, np.uint8), self.width + (self.has_lines and not cut)
+        pick_tuples(np.frombuffer(rows.copied, np.uint8), rows.begins, rows.ends, cut, fields, out)
+        return b"".join((HEADER, out.data, TRAILER))
 
     def _as_utf8(self, data: bytes) -> bytes | None:
         """Return the text in UTF-8, or None when some of it is not in the file's encoding."""
@@ -162,7 +179,7 @@ class Encoder:
             return None
         return data if self._dialect.encoding == "utf-8" else text.encode()
 
-    def _doubts(self, text: Bytes, places: npt.NDArray[np.int64]) -> list[Doubt]:
+    def _texts(self, text: Bytes, places: npt.NDArray[np.int64]) -> list[Doubt]:
         """Return cells with their texts, as they are without quotes."""
         return [
             (line, column, self._text(text, begin, end))
