@@ -16,11 +16,11 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Connection,
     Date,
     DateTime,
     Enum,
     ForeignKey,
-    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -31,6 +31,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    event,
     func,
     text,
 )
@@ -296,17 +297,14 @@ class ChunkLease(Base):
 
 
 class FailedRow(Base):
-    """A rejected record with its place, its bytes and the reason."""
+    """A rejected record with its place, its bytes and the reason.
+
+    No foreign key looks at each of them; the trigger of migration 0008 deletes those of chunks that are deleted.
+    """
 
     __tablename__ = "failed_rows"
     __table_args__ = (
-        ForeignKeyConstraint(
-            ["job_id", "chunk_number"],
-            [f"{SCHEMA}.chunks.job_id", f"{SCHEMA}.chunks.number"],
-            ondelete="CASCADE",
-        ),
         UniqueConstraint("job_id", "byte_offset", name="uq_failed_rows_job_id_byte_offset"),
-        Index("ix_failed_rows_job_id_chunk_number", "job_id", "chunk_number"),
     )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
@@ -324,6 +322,28 @@ class FailedRow(Base):
     column_name: Mapped[str | None]
     sqlstate: Mapped[str | None]
     message: Mapped[str]
+
+
+_DELETE_FAILED_ROWS = """
+CREATE FUNCTION adsp.delete_failed_rows() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    DELETE FROM adsp.failed_rows AS f USING gone
+    WHERE f.job_id = gone.job_id AND f.chunk_number = gone.number;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER delete_failed_rows AFTER DELETE ON adsp.chunks
+REFERENCING OLD TABLE AS gone
+FOR EACH STATEMENT EXECUTE FUNCTION adsp.delete_failed_rows()
+"""
+
+
+@event.listens_for(Base.metadata, "after_create")
+def _make_trigger(_tables: MetaData, connection: Connection, **_options: object) -> None:
+    """Make what tables do not declare."""
+    connection.execute(text(_DELETE_FAILED_ROWS))
 
 
 class Event(Base):

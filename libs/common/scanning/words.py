@@ -153,7 +153,7 @@ def find_below_or_equal_to(
 @inlined
 def count_equal(text: Bytes, end: Number, bytes8: Number) -> Number:
     """Count a `repeated` byte before `end`, where others follow."""
-    count = 0
+    count = np.int64(0)
     for begin in range(0, end, 8):
         other = load64(text, begin) ^ bytes8
         differs = (((other & ~_HIGH) + ~_HIGH) | other) & _HIGH

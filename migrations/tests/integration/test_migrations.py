@@ -16,6 +16,18 @@ from libs.common.testing.databases import ScratchDatabase
 from migrations.runner import downgrade, upgrade
 
 NAMES = ("adsp_test_migrated", "adsp_test_modelled")
+_JOB_WITH_FAILED_ROWS = """
+WITH job AS (
+    INSERT INTO adsp.jobs (id, dataset, definition, data_date, source, trigger, state)
+    VALUES (:job, 'd', '{}', '2026-01-02', 's', 'api', 'running')
+), chunk AS (
+    INSERT INTO adsp.chunks (job_id, number, byte_start, first_line) VALUES (:job, 0, 0, 1), (:job, 1, 9, 2)
+)
+INSERT INTO adsp.failed_rows
+    (job_id, chunk_number, line_number, byte_offset, raw, stage, error_code, message)
+SELECT :job, number, number + 2, 9 * number, 'x', 'parse', 'missing-cell', 'm'
+FROM generate_series(0, 1) AS number
+"""
 
 
 @pytest.fixture
@@ -91,3 +103,26 @@ def test_every_migration_can_be_taken_back_and_applied_again(
     engine.dispose()
     assert at_base == _schema_of(empty)
     assert _schema_of(migrated) == at_head
+
+
+def test_the_failed_rows_of_a_deleted_job_go_with_its_chunks(
+    two_databases: tuple[ScratchDatabase, ScratchDatabase],
+) -> None:
+    """What a foreign key did before, the trigger does, and only that."""
+    migrated, _ = two_databases
+    upgrade(migrated.url_for("owner"))
+    engine = create_engine(migrated.url_for("owner"))
+    cut, gone = (f"00000000-0000-7000-8000-00000000000{number}" for number in (1, 2))
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO adsp.datasets (name, definition) VALUES ('d', '{}')"))
+        for job in (cut, gone):
+            connection.execute(text(_JOB_WITH_FAILED_ROWS), {"job": job})
+        connection.execute(
+            text("DELETE FROM adsp.chunks WHERE job_id = :job AND number = 0"), {"job": cut}
+        )
+        connection.execute(text("DELETE FROM adsp.jobs WHERE id = :job"), {"job": gone})
+        left = connection.execute(text("SELECT job_id::text, chunk_number FROM adsp.failed_rows"))
+        rows = [tuple(row) for row in left]
+    engine.dispose()
+
+    assert rows == [(cut, 1)]
