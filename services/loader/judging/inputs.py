@@ -7,6 +7,8 @@ whose length or precision does not fit.
 
 import re
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
 from psycopg2.extensions import cursor as Cursor
@@ -58,25 +60,24 @@ class Inputs:
             settled.append(Refusal(line, code, name, answer.sqlstate, answer.message))
         return settled, undecided
 
-    def _ask(self, texts: Sequence[tuple[int, str]], before: str) -> dict[tuple[int, str], Answer]:
-        """Return the answers for texts of columns, those that are refused."""
-        parameters = {
-            "places": list(range(len(texts))),
-            "plain_types": [self._plain_types[column] for column, _ in texts],
-            "types": [self._types[column] for column, _ in texts],
-            "texts": [text for _, text in texts],
-        }
-        self._cursor.execute(
-            before + read_statement("services.loader.judging", "inputs"), parameters
-        )
-        return {
-            texts[place]: Answer(
-                is_plain=is_plain,
-                sqlstate=sqlstate,
-                message=f"{message}: {detail}" if detail else message,
+    def _ask(self, cells: Sequence[tuple[int, str]], before: str) -> dict[tuple[int, str], Answer]:
+        """Return the answers for columns and texts, in the columns' order, those that are refused."""
+        found: dict[tuple[int, str], Answer] = {}
+        for column, group in groupby(cells, itemgetter(0)):
+            texts = [text for _, text in group]
+            self._cursor.execute(
+                before + read_statement("services.loader.judging", "inputs"),
+                {
+                    "plain_type": self._plain_types[column],
+                    "type": self._types[column],
+                    "texts": texts,
+                },
             )
-            for place, is_plain, sqlstate, message, detail in self._cursor.fetchall()
-        }
+            before = ""
+            for place, is_plain, sqlstate, message, detail in self._cursor.fetchall():
+                said = f"{message}: {detail}" if detail else message
+                found[column, texts[place]] = Answer(is_plain, sqlstate, said)
+        return found
 
 
 def _without_limit(type_name: str) -> str:

@@ -1,12 +1,12 @@
--- Read texts as types do, first without length or precision, and tell the errors.
+-- Read texts as a type does, first without length or precision, and tell the errors. The types are constants: Postgres
+-- looks up a type's name once a statement then, not once a text.
 SELECT
-    given.place,
+    given.place - 1,
     plain.message IS NOT NULL AS is_plain,
     coalesce(plain.sql_error_code, limited.sql_error_code) AS sqlstate,
     coalesce(plain.message, limited.message) AS message,
     CASE WHEN plain.message IS NULL THEN limited.detail ELSE plain.detail END AS detail
-FROM unnest(%(places)s::int [], %(plain_types)s::text [], %(types)s::text [], %(texts)s::text [])
-AS given (place, plain_type, type, text),
-    pg_input_error_info(given.text, given.plain_type) AS plain,
-    pg_input_error_info(given.text, given.type) AS limited
+FROM unnest(%(texts)s::text []) WITH ORDINALITY AS given (text, place),
+    pg_input_error_info(given.text, %(plain_type)s) AS plain,
+    pg_input_error_info(given.text, %(type)s) AS limited
 WHERE limited.message IS NOT NULL
