@@ -23,6 +23,8 @@ from tools.bootstrap.locations import ROOT, STATE
 from tools.checks import Check, run_checks
 
 REPORTS = STATE / "dist" / "test" / "reports"
+_COMPILE = "from services.loader.encoding.encoder import warm_up; warm_up()"
+"""Once, before many tests at a time would each find nothing and do it."""
 _RESULT_LINE = re.compile(r"^(\x1b\[\d+m)*[✓✕] ")
 
 
@@ -48,6 +50,8 @@ def run_everything(
     _say("Starting the test stack (PostgreSQL, RabbitMQ, Valkey) …", start)
     try:
         with shared_stack():
+            _say("Compiling what the loader needs to machine code …", start)
+            subprocess.run([sys.executable, "-c", _COMPILE], cwd=ROOT, check=True)
             _say("Running all tests: pants test ::", start)
             status, results = _run_tests([*pants, "test", "::"], variables)
     except StackError as error:

@@ -7,7 +7,6 @@ from libs.common.messaging.celery_app import make_celery
 from libs.common.messaging.heartbeat import beat_into
 from libs.common.messaging.names import WORKER_QUEUES
 from libs.common.messaging.process import run_worker
-from libs.common.scanning.lines import warm_up
 from services.worker.ledger.collector import LedgerCollector
 from services.worker.ledger.readings import make_reader
 from services.worker.settings import WorkerSettings
@@ -18,7 +17,6 @@ def main() -> None:
     """Read the settings and consume the worker's queues until SIGTERM."""
     settings = WorkerSettings.read()
     configure_logging(settings, "worker")
-    warm_up()
     celery = make_celery(settings, "worker")
     register_tasks(celery, settings)
     beat_into(celery, settings)
