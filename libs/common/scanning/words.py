@@ -122,19 +122,6 @@ def repeated(byte: Number) -> Number:
 
 
 @inlined
-def find(text: Bytes, begin: Number, end: Number, bytes8: Number) -> Number:
-    """Return where the first of a `repeated` byte stands, or `end`."""
-    while begin < end:
-        other = load64(text, begin) ^ bytes8
-        found = (other - _EACH) & ~other & _HIGH
-        if found != np.uint64(0):
-            place = begin + (low_zeros(found) >> 3)
-            return min(end, place)
-        begin += 8
-    return end
-
-
-@inlined
 def find_below_or_equal_to(
     text: Bytes, begin: Number, end: Number, bound8: Number, bytes8: Number
 ) -> Number:
@@ -148,6 +135,12 @@ def find_below_or_equal_to(
             return min(end, place)
         begin += 8
     return end
+
+
+@inlined
+def find(text: Bytes, begin: Number, end: Number, bytes8: Number) -> Number:
+    """Return where the first of a `repeated` byte stands, or `end`."""
+    return find_below_or_equal_to(text, begin, end, np.uint64(0), bytes8)
 
 
 @inlined

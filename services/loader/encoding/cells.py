@@ -25,7 +25,7 @@ DAY, SECOND = 86_400_000_000, 1_000_000
 """In microseconds."""
 
 _LARGEST = 2**63 - 1
-_POWERS = np.array([10**k for k in range(MOST_DIGITS + 1)], np.int64)
+POWERS = np.array([10**k for k in range(MOST_DIGITS + 1)], np.int64)
 _MINUS, _PLUS, _POINT, _SPACE, _T, _Z, _COLON, _ZERO = (ord(c) for c in "-+. TZ:0")
 
 
@@ -52,7 +52,7 @@ def _digits(text: Bytes, begin: Number, count: Number) -> Number:
         part = _few_digits(load64(text, begin), some)
         if part < 0:
             return -1
-        value = value * _POWERS[some] + part
+        value = value * POWERS[some] + part
         begin += some
         count -= some
     return value
@@ -98,7 +98,7 @@ def read_numeric(text: Bytes, begin: Number, end: Number, scale: Number) -> tupl
     below = _digits(text, point + 1, taken) if taken else 0
     if value < 0 or below < 0:
         return False, 0
-    value = value * _POWERS[scale] + below * _POWERS[scale - taken]
+    value = value * POWERS[scale] + below * POWERS[scale - taken]
     for place in range(point + 1 + taken, end):
         digit = np.int64(text[place]) - _ZERO
         if digit < 0 or digit > 9:
@@ -122,9 +122,9 @@ def put_numeric(out: Bytes, at: Number, value: Number, scale: Number) -> Number:
     """
     size = U(-value if value < 0 else value)
     behind = (scale + 3) >> 2
-    unit = U(_POWERS[scale])
+    unit = U(POWERS[scale])
     whole = size // unit
-    below = (size - whole * unit) * U(_POWERS[(behind << 2) - scale])
+    below = (size - whole * unit) * U(POWERS[(behind << 2) - scale])
     while behind > 0 and below % U(10_000) == U(0):
         below //= U(10_000)
         behind -= 1
@@ -319,7 +319,7 @@ def _read_fraction(text: Bytes, begin: Number, end: Number) -> tuple[Number, Num
     count = place - begin - 1
     if count < 1 or count > 6:
         return -1, place
-    return _digits(text, begin + 1, count) * _POWERS[6 - count], place
+    return _digits(text, begin + 1, count) * POWERS[6 - count], place
 
 
 @inlined

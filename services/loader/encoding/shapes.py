@@ -43,7 +43,7 @@ class Comparison(IntEnum):
 
 
 KIND, SIZE, SCALE, REQUIRED, FIRST_LIMIT, LIMITS = range(6)
-"""The places of a column's properties in its row of `Table.shapes`."""
+"""The places of a column's properties in its row of what `as_arrays` returns."""
 MOST_DIGITS = 18
 """So many decimal digits fit into 64 bits."""
 MOST_DECIMALS = 16
@@ -61,7 +61,7 @@ class Shape:
     @property
     def width(self) -> int:
         """Return the most bytes that a field takes beside those of the cell's text."""
-        return 4 + max(40 if self.kind is Kind.NUMERIC else 16, 1)
+        return 4 + (40 if self.kind is Kind.NUMERIC else 16)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,6 @@ functions write them.
 
 from typing import NamedTuple
 
-import numpy as np
-
 from libs.common.scanning.compiled import compiled, inlined
 from libs.common.scanning.words import (
     Bytes,
@@ -22,6 +20,7 @@ from libs.common.scanning.words import (
     repeated,
 )
 from services.loader.encoding.cells import (
+    POWERS,
     count_decimals,
     put_hex,
     put_numeric,
@@ -39,7 +38,6 @@ from services.loader.encoding.shapes import (
     KIND,
     LIMITS,
     MOST_DECIMALS,
-    MOST_DIGITS,
     REQUIRED,
     SCALE,
     SIZE,
@@ -55,7 +53,6 @@ _DOCUMENT, _INTEGER, _NUMERIC = int(Kind.DOCUMENT), int(Kind.INTEGER), int(Kind.
 _DATE, _TIME, _MOMENT = int(Kind.DATE), int(Kind.TIME), int(Kind.MOMENT)
 _UUID, _BYTES, _FLOAT = int(Kind.UUID), int(Kind.BYTES), int(Kind.FLOAT)
 _AT_LEAST, _ABOVE, _AT_MOST, _BELOW, _EQUAL, _DIFFERENT = (int(how) for how in Comparison)
-_POWERS = np.array([10**k for k in range(MOST_DIGITS + 1)], np.int64)
 _DOUBT, _LATE = -1, -2
 """What became of a cell, where it is not the end of its field."""
 
@@ -211,7 +208,7 @@ def _read_decimal(
         if scale > MOST_DECIMALS:
             return False, 0, 0
     is_certain, value = read_numeric(text, cell.begin, cell.end, scale)
-    return is_certain and -_POWERS[most] < value < _POWERS[most], value, scale
+    return is_certain and -POWERS[most] < value < POWERS[most], value, scale
 
 
 @inlined
