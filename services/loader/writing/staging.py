@@ -15,7 +15,7 @@ from libs.common.records import Record
 from libs.common.statements import read_statement
 from services.loader.judging.verdicts import is_row_error
 from services.loader.writing.copytext import encode_record
-from services.loader.writing.superseded import SupersededRows
+from services.loader.writing.superseded import are_sound
 from services.loader.writing.upserter import Upserter, changed_columns, changes, name_list
 from services.loader.writing.writers import column_list, unused_name
 
@@ -57,7 +57,7 @@ class Staging:
         self.copy = (
             sql.SQL("COPY {} ({}, {}) FROM STDIN").format(STAGED, names, self._line)
         ).as_string(cursor)
-        self._superseded = SupersededRows(cursor, table, columns, STAGED)
+        self._table, self._columns = table, columns
         self._insert, self._on_conflict = _upsert(table, columns, key)
         self._order = sql.Composed([sql.SQL(" AS staged")])
         self._place = sql.Composed([self._line])
@@ -87,7 +87,7 @@ class Staging:
             keys = self._count_keys(note=not is_last or self._upserter.has_written)
             rows = sql.Composed([STAGED])
             if keys < self.waiting:
-                if not self._superseded.are_sound():
+                if not are_sound(self._cursor, self._table, self._columns, STAGED):
                     raise StagedRowsRefused
                 rows = self._newest()
             self._cursor.execute(self._insert + rows + self._order + self._on_conflict)

@@ -14,41 +14,24 @@ from libs.common.catalog import TargetColumn, TargetTable
 from libs.common.statements import read_statement
 
 
-class SupersededRows:
-    """The question of one target."""
-
-    def __init__(
-        self,
-        cursor: Cursor,
-        table: TargetTable,
-        columns: Sequence[TargetColumn],
-        staged: sql.Identifier,
-    ) -> None:
-        """Read the catalog; `staged` is where the records are."""
-        self._cursor = cursor
-        names = [column.name for column in columns]
-        parameters = {"table": table.oid, "columns": names}
-        cursor.execute(read_statement("services.loader.writing", "superseded_rules"), parameters)
-        row = cursor.fetchone()
-        self._is_unknown = row is None or bool(row[0])
-        cursor.execute(read_statement("services.loader.writing", "foreign_keys"), parameters)
-        keys = cursor.fetchall()
-        self._is_unknown |= any(
-            not is_simple or not set(names).issuperset(own) for _, _, _, own, is_simple in keys
-        )
-        self._questions = [
-            _dangling(staged, sql.Identifier(schema, relation), theirs, own)
-            for schema, relation, theirs, own, _ in keys
-        ]
-
-    def are_sound(self) -> bool:
-        """Tell whether all staged rows certainly would have been taken; raises psycopg2.Error where it cannot ask."""
-        return not self._is_unknown and not any(map(self._finds, self._questions))
-
-    def _finds(self, question: sql.Composed) -> bool:
-        """Return whether there is a row."""
-        self._cursor.execute(question)
-        return self._cursor.fetchone() is not None
+def are_sound(
+    cursor: Cursor, table: TargetTable, columns: Sequence[TargetColumn], staged: sql.Identifier
+) -> bool:
+    """Tell whether all staged rows certainly would have been taken; raises psycopg2.Error where it cannot ask."""
+    names = [column.name for column in columns]
+    parameters = {"table": table.oid, "columns": names}
+    cursor.execute(read_statement("services.loader.writing", "superseded_rules"), parameters)
+    row = cursor.fetchone()
+    if row is None or row[0]:
+        return False
+    cursor.execute(read_statement("services.loader.writing", "foreign_keys"), parameters)
+    for schema, relation, theirs, own, is_simple in cursor.fetchall():
+        if not is_simple or not set(names).issuperset(own):
+            return False
+        cursor.execute(_dangling(staged, sql.Identifier(schema, relation), theirs, own))
+        if cursor.fetchone() is not None:
+            return False
+    return True
 
 
 def _dangling(
