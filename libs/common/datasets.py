@@ -35,12 +35,19 @@ def _known_time_zone(name: str) -> str:
 
 
 def _valid_cron(expression: str) -> str:
+    """Accept five fields that have a due time; CronSim would take a sixth one, for seconds, in front."""
     try:
-        CronSim(expression, datetime.now(UTC))
+        if len(expression.split()) != 5:
+            raise CronSimError("Wrong number of fields")
+        due_at = next(CronSim(expression, datetime.now(UTC)), None)
     except CronSimError as exc:
         raise ValueError(
             f"cannot read the cron expression {expression!r} ({exc}); five fields, e.g. '30 2 * * *'"
         ) from exc
+    if due_at is None:
+        raise ValueError(
+            f"the cron expression {expression!r} is due on no day of the next 50 years; e.g. '30 2 * * *'"
+        )
     return expression
 
 
@@ -126,8 +133,8 @@ class Schedule(_Strict):
             just_after = until.astimezone(zone).replace(second=0, microsecond=0) + timedelta(
                 minutes=1
             )
-            newest = next(CronSim(self.cron, just_after, reverse=True)).astimezone(UTC)
-            return [newest] if after < newest <= until else []
+            newest = next(CronSim(self.cron, just_after, reverse=True), None)
+            return [newest.astimezone(UTC)] if newest and after < newest <= until else []
         moments = (moment.astimezone(UTC) for moment in CronSim(self.cron, after.astimezone(zone)))
         return list(islice(takewhile(lambda moment: moment <= until, moments), 1_000))
 

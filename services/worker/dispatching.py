@@ -1,7 +1,7 @@
 """Make the jobs that are due: what is due is decided in the database, the scheduler only ticks.
 
 Two ticks at once, a late tick or a repeated one make the same jobs: a dataset's row is locked while its due
-times are worked off, and a due time makes one job under a unique key.
+times are worked off, and a due time makes one job under a unique key. What is wrong with one dataset stops no other.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ def dispatch_due(worker: Worker, now: datetime | None = None) -> int:
     moment = now or datetime.now(UTC)
     with worker.sessions() as session:
         names = list(session.scalars(select(Dataset.name).where(Dataset.last_due_at.is_not(None))))
-    made = [job_id for name in names for job_id in _dispatch(worker, name, moment)]
+    made = [job_id for name in names for job_id in _dispatch_or_tell(worker, name, moment)]
     for job_id in made:
         if not send_plan(worker, job_id, None):
             break  # the broker is away: the sweeper sends the rest
@@ -54,6 +54,15 @@ def send_plan(worker: Worker, job_id: UUID, request_id: str | None) -> bool:
     with worker.sessions.begin() as session:
         mark_published(session, job_id)
     return True
+
+
+def _dispatch_or_tell(worker: Worker, name: str, now: datetime) -> list[UUID]:
+    """Make one dataset's due jobs; tell of whatever is wrong with it: the next tick tries again."""
+    try:
+        return _dispatch(worker, name, now)
+    except Exception as exc:
+        log.exception("dispatch_failed", dataset=name, error=str(exc))
+        return []
 
 
 def _dispatch(worker: Worker, name: str, now: datetime) -> list[UUID]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
+from pydantic import ValidationError
 
 from libs.common.datasets import Schedule
 from libs.common.states import END_STATES, LIVE_STATES, ChunkState, ErrorCode, JobState, Trigger
@@ -138,7 +139,7 @@ def _datasets(names: list[str], readings: Readings) -> Iterator[Metric]:
         )
     yield _gauge(
         "adsp_dataset_expected_interval_seconds",
-        "Longest pause between due times in the coming week; 0: no schedule.",
+        "Longest pause between due times in the coming week; 0: no valid schedule.",
         ("dataset",),
         product(names),
         {(dataset,): _longest_pause(row) for dataset, row in rows.items()},
@@ -211,7 +212,10 @@ def _unix(moment: datetime | None) -> float:
 def _longest_pause(row: Row) -> float:
     if row["schedule"] is None:
         return 0.0
-    schedule = Schedule.model_validate(row["schedule"])
+    try:
+        schedule = Schedule.model_validate(row["schedule"])
+    except ValidationError:
+        return 0.0  # stored before the rule that refuses it: nothing is due by it
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return _pause_from(schedule, today).total_seconds()
 

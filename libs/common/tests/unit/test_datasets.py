@@ -105,3 +105,31 @@ def test_the_latest_due_time_is_the_last_of_all(cron: str, zone: str, start: dat
     latest = Schedule(cron=cron, time_zone=zone).due_times(start, until)
 
     assert latest == everything[-1:]
+
+
+@pytest.mark.parametrize(
+    ("cron", "message"),
+    [
+        ("*/10 * * * * *", "five fields"),
+        ("* * * *", "five fields"),
+        ("", "five fields"),
+        ("0 0 30 2 *", "five fields"),
+        ("0 0 */10 2 1#5", "due on no day"),
+    ],
+)
+def test_a_cron_that_nothing_can_be_due_by_is_refused(cron: str, message: str) -> None:
+    """Seconds are no part of a cron expression here: the scheduler ticks once a minute."""
+    with pytest.raises(ValidationError) as refusal:
+        Schedule(cron=cron)
+
+    assert message in str(refusal.value)
+
+
+@pytest.mark.parametrize("catch_up", list(CatchUp))
+def test_a_schedule_that_is_never_due_has_no_due_times(catch_up: CatchUp) -> None:
+    """One may be stored that was accepted before."""
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    schedule = Schedule.model_construct(cron="0 0 */10 2 1#5", time_zone="UTC", catch_up=catch_up)
+
+    assert schedule.due_times(now - timedelta(days=800), now) == []
+    assert schedule.longest_pause(now) == timedelta()

@@ -4,7 +4,9 @@ import threading
 from datetime import UTC, date, datetime
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+from structlog.testing import capture_logs
 
 from libs.common.db.models import Dataset, Job
 from libs.common.states import JobState, Trigger
@@ -107,8 +109,35 @@ def test_a_job_is_made_also_when_the_broker_is_away(bench: Bench) -> None:
     assert job.next_attempt_at <= datetime.now(UTC)
 
 
-@pytest.mark.parametrize("cron", ["61 * * * *", "not a cron", "* * * *"])
+@pytest.mark.parametrize("cron", ["61 * * * *", "not a cron", "* * * *", "*/10 * * * * *"])
 def test_a_cron_that_means_nothing_is_refused(bench: Bench, cron: str) -> None:
     """With a message that shows a good one."""
     with pytest.raises(ValueError, match="30 2"):
         bench.put_dataset(last_due_at=MONDAY, schedule={"cron": cron})
+
+
+def test_a_dataset_that_cannot_be_dispatched_stops_no_other(bench: Bench) -> None:
+    """Its definition may be older than the rule that refuses it today."""
+    for name in ("before", "broken", "later"):
+        bench.put_dataset(name, MONDAY, schedule=DAILY, source=f"{name}.csv")
+    with bench.worker.sessions.begin() as session:
+        broken = select(Dataset).where(Dataset.name == "broken")
+        definition = session.scalars(broken).one().definition
+    schedule = DAILY | {"cron": "0 0 */10 2 1#5"}
+    with Session(bench.owner) as session, session.begin():
+        session.execute(
+            update(Dataset)
+            .where(Dataset.name == "broken")
+            .values(definition=definition | {"schedule": schedule})
+        )
+
+    with capture_logs() as lines:
+        made = [
+            dispatch_due(bench.worker, datetime(2026, 3, day, 12, tzinfo=UTC)) for day in (24, 25)
+        ]
+
+    assert made == [2, 2]
+    assert {job.dataset for job in _jobs(bench)} == {"before", "later"}
+    failures = [line for line in lines if line["event"] == "dispatch_failed"]
+    assert [line["dataset"] for line in failures] == ["broken", "broken"]
+    assert all("due on no day" in line["error"] for line in failures)

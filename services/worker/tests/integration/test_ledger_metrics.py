@@ -277,6 +277,23 @@ def test_the_expected_interval_is_the_longest_pause_of_the_schedule(bench: Bench
     assert scrape.value("dataset_created_timestamp_seconds", dataset="manual") > AT.timestamp()
 
 
+def test_a_schedule_that_is_refused_today_takes_no_metric_away(
+    bench: Bench, execute: Execute
+) -> None:
+    """Its dataset is older than the rule."""
+    bench.put_dataset("workdays", AT, schedule={"cron": "30 2 * * 1-5"})
+    bench.put_dataset("seconds", AT, schedule={"cron": "30 2 * * *"})
+    execute(
+        "UPDATE adsp.datasets SET definition ="
+        """ jsonb_set(definition, '{schedule,cron}', '"*/10 * * * * *"') WHERE name = 'seconds'"""
+    )
+
+    scrape = Scrape(bench)
+
+    assert scrape.value("dataset_expected_interval_seconds", dataset="workdays") > 0
+    assert scrape.value("dataset_expected_interval_seconds", dataset="seconds") == 0
+
+
 def test_a_ledger_that_is_away_is_told_and_harms_nothing(bench: Bench) -> None:
     bench.put_dataset()
     nowhere = bench.worker.settings.model_copy(
