@@ -95,7 +95,7 @@ def _old_uploads(area: Path, cutoff: datetime) -> Iterator[Path]:
             made = made_at(UUID(entry.name))
         except ValueError:
             continue
-        if made < cutoff and entry.is_dir() and not entry.is_symlink():
+        if made < cutoff and not entry.is_symlink() and entry.is_dir():
             yield entry
 
 
@@ -109,10 +109,10 @@ def _needed(worker: Worker, folders: list[str], cutoff: datetime) -> set[str]:
 
 
 def _is_removed(folder: Path) -> bool:
-    """Remove a folder whose file is whole; tell of one that cannot be removed, and go on."""
-    if any(path.name.startswith(".") for path in folder.iterdir()):
-        return False
+    """Remove a folder whose file is whole; tell of one that cannot be listed or removed, and go on."""
     try:
+        if any(path.name.startswith(".") for path in folder.iterdir()):
+            return False
         shutil.rmtree(folder)
     except OSError as exc:
         log.warning("upload_not_removed", folder=folder.name, error=str(exc))

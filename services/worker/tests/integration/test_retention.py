@@ -1,7 +1,7 @@
 """What served its purpose is removed after its time, and what a job still needs is not."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -142,6 +142,28 @@ def test_a_file_that_cannot_be_removed_keeps_no_other(
     assert [line["folder"] for line in logs if line["event"] == "upload_not_removed"] == [
         stubborn.name
     ]
+
+
+def test_a_folder_that_cannot_be_listed_keeps_no_other(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A double, for the same reason; all but one are refused, since folders come in no order."""
+    folders = [_upload(bench, LONG_AGO) for _ in range(5)]
+    readable = folders[2]
+    list_folder = Path.iterdir
+
+    def refuse(folder: Path) -> Iterator[Path]:
+        if folder in folders and folder != readable:
+            raise PermissionError(13, "Permission denied", str(folder))
+        return list_folder(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with capture_logs() as logs:
+        removed = retain(bench.worker)
+
+    assert removed.uploads == 1
+    assert [folder.exists() for folder in folders] == [True, True, False, True, True]
+    assert len([line for line in logs if line["event"] == "upload_not_removed"]) == 4
 
 
 def test_events_go_a_while_after_they_were_published(bench: Bench, execute: Execute) -> None:
