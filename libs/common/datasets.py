@@ -68,13 +68,24 @@ def _readable(name: str) -> str:
     return codec.name
 
 
+@cache
 def _is_single_byte_superset(name: str) -> bool:
-    """Tell whether each byte is one character by itself and the first 128 are ASCII."""
+    """Tell whether each byte is one character wherever it stands, and ASCII is the first 128 and no other byte.
+
+    Lines, cells and quotes are found by their bytes, so a byte must not depend on those beside it.
+    """
+    each = [bytes([byte]) for byte in range(256)]
     try:
-        ascii_is_itself = bytes(range(128)).decode(name) == bytes(range(128)).decode("ascii")
-        upper_half = bytes(range(128, 256)).decode(name, "replace")
-        escape = b"\x1b$B!!".decode(name, "replace")
-        return ascii_is_itself and len(upper_half) == 128 and len(escape) == 5
+        letters = [byte.decode(name, "replace") for byte in each]
+        return (
+            letters[:128] == [chr(byte) for byte in range(128)]
+            and all(len(letter) == 1 and not letter.isascii() for letter in letters[128:])
+            and all(
+                # Each byte before and behind each other one.
+                byte.join(each).decode(name, "replace") == letter.join(letters)
+                for byte, letter in zip(each, letters, strict=True)
+            )
+        )
     except (UnicodeError, LookupError):
         return False
 
