@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 from libs.common.boundaries import Boundary
 from libs.common.db.models import Chunk, Job
 from libs.common.db.session import commit_without_waiting
-from libs.common.errors import PublishFault
+from libs.common.errors import BadInput, PublishFault
 from libs.common.lifecycle import RESEND_AFTER
 from libs.common.log import get_logger
 from libs.common.statements import read_statement
-from libs.common.states import ChunkState, JobState
+from libs.common.states import ChunkState, JobState, LoadMode
 from services.worker.wiring import Worker
 
 log = get_logger(__name__)
@@ -27,6 +27,9 @@ IS_UNDER_WAY = (Chunk.state == ChunkState.RUNNING) | (
     (Chunk.state == ChunkState.QUEUED) & Chunk.next_attempt_at.is_not(None)
 )
 """Of a chunk: a loader is at it, or its message is on the way."""
+
+_WHAT_IS_LOADED = ("table", "columns", "format", "mode", "atomic", "time_zone")
+"""The options of a dataset that must be equal where a job goes on with what another one has begun."""
 
 _PATIENCE = {"resend_after": RESEND_AFTER, "longest_patience": LONGEST_PATIENCE}
 
@@ -52,15 +55,16 @@ def write_chunks(session: Session, job: Job, boundaries: list[Boundary]) -> list
     return list(due)
 
 
-def find_unfinished_twin(session: Session, job: Job) -> UUID | None:
-    """Return the latest failed or cancelled job that has loaded rows of this job's content.
+def find_unfinished(session: Session, job: Job) -> Job | None:
+    """Return the latest failed or cancelled job that has loaded rows of this content, which `job` would load again.
 
-    One that has loaded none is no reason not to begin anew, perhaps with a corrected format.
+    One that has loaded none is no reason not to begin anew, perhaps with a corrected format; nor is any for a job
+    that sets the table's state.
     """
-    if job.force or job.parsed_definition().atomic:
+    if job.force or job.parsed_definition().mode is not LoadMode.APPEND:
         return None
     return session.scalar(
-        select(Job.id)
+        select(Job)
         .join(Chunk, Chunk.job_id == Job.id)
         .where(
             Job.dataset == job.dataset,
@@ -75,12 +79,24 @@ def find_unfinished_twin(session: Session, job: Job) -> UUID | None:
     )
 
 
-def take_over_chunks(session: Session, job: Job, earlier_id: UUID) -> None:
-    """Go on where an earlier job of the same content ended: its done chunks count as this job's."""
-    parameters = {"job_id": job.id, "earlier_id": earlier_id}
+def take_over_chunks(session: Session, job: Job, earlier: Job) -> None:
+    """Go on where an earlier job of the same content ended: its done chunks and their failed rows become this job's.
+
+    Raises `BadInput` when the two would not load the same (decision 11).
+    """
+    now, then = (each.parsed_definition().model_dump() for each in (job, earlier))
+    changed = [name for name in _WHAT_IS_LOADED if now[name] != then[name]]
+    if changed:
+        raise BadInput(
+            "resume-refused",
+            f"job {earlier.id} has loaded a part of this file into {then['table']} and did not end; the dataset has "
+            f"changed since ({', '.join(changed)}), so going on would load rows twice or into two places: undo that "
+            "change with PUT and trigger again to load the rest, or delete those rows and trigger with force",
+        )
+    parameters = {"job_id": job.id, "earlier_id": earlier.id}
     for name in ("take_over", "take_over_failed_rows"):
         session.execute(text(read_statement("services.worker", name)), parameters)
-    log.info("chunks_taken_over", job_id=str(job.id), earlier_job_id=str(earlier_id))
+    log.info("chunks_taken_over", job_id=str(job.id), earlier_job_id=str(earlier.id))
 
 
 def release_chunks(session: Session, job: Job) -> list[int]:

@@ -19,10 +19,10 @@ from libs.common.lifecycle import JobError, lock_job, record_end
 from libs.common.log import get_logger
 from libs.common.messaging.timing import STAGES, StageOfJob
 from libs.common.replays import fingerprint_of_replay
-from libs.common.states import LOADED_STATES, JobState, Trigger
+from libs.common.states import LOADED_STATES, JobState, LoadMode, Trigger
 from services.worker.advisory import let_go, take_turns, try_to_hold
 from services.worker.chunking import (
-    find_unfinished_twin,
+    find_unfinished,
     release_chunks,
     send_chunks,
     take_over_chunks,
@@ -40,11 +40,30 @@ SENT_WHOLE = {Trigger.UPLOAD, Trigger.REPLAY}
 PLAN_OVERDUE = timedelta(minutes=5)
 """A plan that has not written its chunks after this time is begun again."""
 
-_TWINS = select(Job).where(
+_SAME_CONTENT = select(Job).where(
     Job.dataset == bindparam("dataset"),
     Job.fingerprint == bindparam("content"),
     Job.id != bindparam("own_id"),
     Job.state.in_([*LOADED_STATES, JobState.RUNNING]),
+)
+_LOADING = select(Job).where(
+    Job.dataset == bindparam("dataset"),
+    Job.id != bindparam("own_id"),
+    Job.finished_at.is_(None),
+    Job.state == JobState.RUNNING,
+    Job.fingerprint.is_not(None),
+)
+_LAST_CHANGE = (
+    select(Job)
+    .where(
+        Job.dataset == bindparam("dataset"),
+        Job.finished_at.is_not(None),
+        Job.state.in_(LOADED_STATES),
+        Job.definition["table"].astext == bindparam("table"),
+        (Job.rows_loaded > 0) | (Job.definition["mode"].astext == LoadMode.REPLACE.value),
+    )
+    .order_by(Job.finished_at.desc())
+    .limit(1)
 )
 
 
@@ -133,8 +152,10 @@ def _claim_content(worker: Worker, job_id: UUID, content: str) -> bool:
         job = lock_job(session, job_id)
         if job is None or job.state is not JobState.RUNNING:
             return False
-        take_turns(session, f"adsp.content:{job.dataset}:{content}")
-        twin = None if job.force else _find_twin(session, job, content)
+        sets_state = _sets_state(job)
+        take_turns(session, f"adsp.content:{job.dataset}:{'' if sets_state else content}")
+        find = _find_state if sets_state else _find_twin
+        twin = find(session, job, content)
         if twin is None:
             # Undone by a crash of Postgres, so is the plan that follows.
             commit_without_waiting(session)
@@ -154,12 +175,33 @@ def _claim_content(worker: Worker, job_id: UUID, content: str) -> bool:
     return False
 
 
+def _sets_state(job: Job) -> bool:
+    """Return whether the job's content becomes the table's state, so that an earlier content may come back."""
+    mode = job.parsed_definition().mode
+    return mode is not LoadMode.APPEND and job.replay_of is None
+
+
 def _find_twin(session: Session, job: Job, content: str) -> Job | None:
     """Return the job that has loaded this content, or else the one that is loading it now."""
+    if job.force:
+        return None
     twins = session.scalars(
-        _TWINS, {"dataset": job.dataset, "content": content, "own_id": job.id}
+        _SAME_CONTENT, {"dataset": job.dataset, "content": content, "own_id": job.id}
     ).all()
     return min(twins, key=lambda twin: (twin.state not in LOADED_STATES, twin.id), default=None)
+
+
+def _find_state(session: Session, job: Job, content: str) -> Job | None:
+    """Return the job that the table's state comes from if it is this content, or the one that is changing it now."""
+    own = {"dataset": job.dataset, "own_id": job.id}
+    loading = session.scalars(_LOADING, own).first()
+    if loading is not None or job.force:
+        return loading
+    definition = job.parsed_definition()
+    last = session.scalar(_LAST_CHANGE, {"dataset": job.dataset, "table": definition.table})
+    if last is None or last.fingerprint != content:
+        return None
+    return last if last.parsed_definition().mode is definition.mode else None
 
 
 def _write_plan(session: Session, job_id: UUID, inspected: Inspected) -> list[int] | None:
@@ -176,7 +218,7 @@ def _write_plan(session: Session, job_id: UUID, inspected: Inspected) -> list[in
     job.definition = {**job.definition, "format": dialect}
     job.chunks_at_once = inspected.chunks_at_once
     job.next_attempt_at = None
-    earlier = find_unfinished_twin(session, job)
+    earlier = find_unfinished(session, job)
     if earlier is None:
         numbers = write_chunks(session, job, inspected.boundaries)
     else:

@@ -1,8 +1,20 @@
--- Make the queued jobs of an ended job's content due.
+-- Make the queued jobs of an ended job's content due, and the next job that waits to set the state of the dataset's table.
 UPDATE adsp.jobs AS waiting SET next_attempt_at = now() + :resend_after
 FROM adsp.jobs AS ended
 WHERE ended.id = :job_id AND ended.finished_at IS NOT NULL
-    AND waiting.dataset = ended.dataset AND waiting.fingerprint = ended.fingerprint
+    AND waiting.dataset = ended.dataset
     -- The index of unfinished jobs is told by their missing end.
     AND waiting.state = 'queued' AND waiting.finished_at IS NULL
+    AND (
+        waiting.fingerprint = ended.fingerprint
+        OR waiting.id = (
+            SELECT next.id
+            FROM adsp.jobs AS next
+            WHERE next.dataset = ended.dataset AND next.fingerprint IS NOT NULL
+                AND next.state = 'queued' AND next.finished_at IS NULL
+                AND next.definition ->> 'mode' <> 'append'
+            ORDER BY next.data_date, next.id
+            LIMIT 1
+        )
+    )
 RETURNING waiting.id, waiting.request_id

@@ -138,13 +138,32 @@ class Job(Base):
             postgresql_where=text("trigger = 'schedule' AND state IN ('queued', 'running')"),
         ),
         Index(
-            "uq_jobs_content_once",
+            "uq_jobs_appended_once",
             "dataset",
             "fingerprint",
             unique=True,
             postgresql_where=text(
-                "state IN ('running', 'succeeded', 'completed_with_rejects') AND NOT force"
+                "state IN ('running', 'succeeded', 'completed_with_rejects') AND NOT force "
+                "AND (definition ->> 'mode' = 'append' OR replay_of IS NOT NULL)"
             ),
+        ),
+        Index(
+            "uq_jobs_content_running",
+            "dataset",
+            "fingerprint",
+            unique=True,
+            postgresql_where=text("state = 'running' AND NOT force"),
+        ),
+        Index(
+            "ix_jobs_dataset_fingerprint",
+            "dataset",
+            "fingerprint",
+            postgresql_where=text("fingerprint IS NOT NULL"),
+        ),
+        Index(
+            "ix_jobs_duplicate_of",
+            "duplicate_of",
+            postgresql_where=text("duplicate_of IS NOT NULL"),
         ),
         Index(
             "ix_jobs_unfinished", "next_attempt_at", postgresql_where=text("finished_at IS NULL")

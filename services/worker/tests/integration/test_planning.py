@@ -5,12 +5,13 @@ import os
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
-from libs.common.db.models import Chunk, Job
+from libs.common.datasets import DatasetDefinition
+from libs.common.db.models import Chunk, FailedRow, Job
 from libs.common.lifecycle import record_end
 from libs.common.sources import SourceIdentity, fingerprint
-from libs.common.states import ChunkState, JobState, Trigger
+from libs.common.states import ChunkState, ErrorCode, JobState, LoadMode, Stage, Trigger
 from services.worker.finishing import finish
 from services.worker.inspection import Inspected, Inspector
 from services.worker.planning import plan
@@ -187,10 +188,31 @@ def _growing(path: Path) -> object:
     return fingerprint_while_written
 
 
-def _load(bench: Bench, job: Job) -> None:
-    """Pretend that a loader has done the job's chunks."""
+def _load(bench: Bench, job: Job, rows: int = 1) -> None:
+    """Pretend that a loader has done the job's chunks, each with so many rows."""
     with bench.worker.sessions.begin() as session:
-        session.execute(update(Chunk).where(Chunk.job_id == job.id).values(state=ChunkState.DONE))
+        session.execute(
+            update(Chunk)
+            .where(Chunk.job_id == job.id)
+            .values(state=ChunkState.DONE, rows_read=rows, rows_loaded=rows)
+        )
+    finish(bench.worker, job.id)
+
+
+def _stop_half_way(bench: Bench, job: Job) -> None:
+    """Pretend that a loader has done the job's first chunk and failed in the others."""
+    with bench.worker.sessions.begin() as session:
+        of_job = Chunk.job_id == job.id
+        session.execute(
+            update(Chunk)
+            .where(of_job, Chunk.number == 0)
+            .values(state=ChunkState.DONE, rows_read=4, rows_loaded=4)
+        )
+        session.execute(
+            update(Chunk)
+            .where(of_job, Chunk.number > 0)
+            .values(state=ChunkState.FAILED, error_code="load-fault", error_message="disk full")
+        )
     finish(bench.worker, job.id)
 
 
@@ -211,6 +233,61 @@ def test_the_same_content_under_another_name_is_a_duplicate(bench: Bench) -> Non
     assert plan(bench.worker, forced.id) == "running"
 
     assert bench.job(second).duplicate_of == first.id
+
+
+@pytest.mark.parametrize("mode", [LoadMode.REPLACE, LoadMode.UPSERT])
+def test_a_state_that_comes_back_is_loaded_again(bench: Bench, mode: LoadMode) -> None:
+    """Contents A, B, A are three loads; only the content of the last change is a duplicate."""
+    bench.put_dataset(mode=mode, key=["sku"] if mode is LoadMode.UPSERT else [])
+    for rows, name in ((3, "a.csv"), (5, "b.csv")):
+        bench.write_rows(rows, name)
+    states = []
+    for name in ("a.csv", "b.csv", "b.csv", "a.csv", "a.csv"):
+        job = bench.make_job(source=name)
+        states.append(plan(bench.worker, job.id))
+        if states[-1] == "running":
+            _load(bench, job)
+
+    assert states == ["running", "running", "duplicate", "running", "duplicate"]
+
+
+def test_an_empty_snapshot_comes_back(bench: Bench) -> None:
+    """Two snapshots of a header alone with rows between them are two changes of the table."""
+    bench.put_dataset(mode=LoadMode.REPLACE)
+    bench.write_rows(0, "empty.csv")
+    bench.write_rows(2, "full.csv")
+    states = []
+    for name in ("empty.csv", "full.csv", "empty.csv", "empty.csv"):
+        job = bench.make_job(source=name)
+        states.append(plan(bench.worker, job.id))
+        if states[-1] == "running":
+            _load(bench, job, rows=0 if name == "empty.csv" else 1)
+
+    assert states == ["running", "running", "running", "duplicate"]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_state_is_set_by_one_job_at_a_time(bench: Bench, force: bool) -> None:  # noqa: FBT001
+    """The next one waits for the end of the first, and is due then."""
+    bench.put_dataset(mode=LoadMode.REPLACE)
+    bench.set(twin_wait_seconds=3600)
+    for rows, name in ((3, "a.csv"), (5, "b.csv")):
+        bench.write_rows(rows, name)
+    first, second = (
+        bench.make_job(source="a.csv"),
+        bench.make_job(source="b.csv", force=force),
+    )
+    plan(bench.worker, first.id)
+
+    assert plan(bench.worker, second.id) == "queued"
+    waits_until = bench.job(second).next_attempt_at
+    _load(bench, first)
+
+    woken_at = bench.job(second).next_attempt_at
+    assert waits_until is not None
+    assert woken_at is not None
+    assert woken_at < waits_until
+    assert plan(bench.worker, second.id) == "running"
 
 
 def test_a_twin_waits_while_the_same_content_is_loaded(bench: Bench) -> None:
@@ -251,19 +328,7 @@ def test_a_failed_job_that_is_not_atomic_is_gone_on_with(bench: Bench) -> None:
     bench.write_rows(20)
     first = bench.make_job()
     plan(bench.worker, first.id)
-    with bench.worker.sessions.begin() as session:
-        of_first = Chunk.job_id == first.id
-        session.execute(
-            update(Chunk)
-            .where(of_first, Chunk.number == 0)
-            .values(state=ChunkState.DONE, rows_read=4, rows_loaded=4)
-        )
-        session.execute(
-            update(Chunk)
-            .where(of_first, Chunk.number > 0)
-            .values(state=ChunkState.FAILED, error_code="load-fault", error_message="disk full")
-        )
-    finish(bench.worker, first.id)
+    _stop_half_way(bench, first)
     second = bench.make_job()
 
     plan(bench.worker, second.id)
@@ -273,6 +338,77 @@ def test_a_failed_job_that_is_not_atomic_is_gone_on_with(bench: Bench) -> None:
     assert [c.state for c in after] == [ChunkState.DONE] + [ChunkState.QUEUED] * (len(before) - 1)
     assert after[0].rows_loaded == 4
     assert [c.number for c in after if c.published_at] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"atomic": True},
+        {"table": "public.other_items"},
+        {"columns": {"sku": "sku"}},
+        {"format": {"null": "-"}},
+        {"time_zone": "Europe/Vienna"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_job_is_gone_on_with_only_under_an_equal_definition(
+    bench: Bench, change: dict[str, object]
+) -> None:
+    """What would load done chunks again, or the rest into another place, fails and says what to do."""
+    bench.put_dataset(atomic=False)
+    bench.set(chunk_bytes=50)
+    bench.write_rows(20)
+    with bench.owner.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TABLE IF NOT EXISTS public.other_items (LIKE public.items INCLUDING ALL)"
+        )
+        connection.exec_driver_sql("GRANT ALL ON public.other_items TO adsp_loader, adsp_worker")
+    first = bench.make_job()
+    plan(bench.worker, first.id)
+    _stop_half_way(bench, first)
+    definition = DatasetDefinition.model_validate(first.definition | change)
+    second, forced = (
+        bench.make_job(definition=definition),
+        bench.make_job(definition=definition, force=True),
+    )
+
+    assert plan(bench.worker, second.id) == "failed"
+    assert plan(bench.worker, forced.id) == "running"
+
+    ended = bench.job(second)
+    assert ended.error_code == "resume-refused"
+    assert next(iter(change)) in (ended.error_message or "")
+    assert bench.chunks(second) == []
+
+
+def test_failed_rows_of_chunks_that_are_taken_over_move(bench: Bench) -> None:
+    """A failed row belongs to one job, or it would be replayed from both."""
+    bench.put_dataset(atomic=False)
+    bench.set(chunk_bytes=50)
+    bench.write_rows(20)
+    first = bench.make_job()
+    plan(bench.worker, first.id)
+    with bench.worker.sessions.begin() as session:
+        for chunk in (0, 1):
+            session.add(
+                FailedRow(
+                    job_id=first.id,
+                    chunk_number=chunk,
+                    line_number=2,
+                    byte_offset=chunk,
+                    raw=b"x",
+                    stage=Stage.PARSE,
+                    error_code=ErrorCode.MISSING_CELL,
+                    message="a cell is missing",
+                )
+            )
+    _stop_half_way(bench, first)
+    second = bench.make_job()
+    plan(bench.worker, second.id)
+
+    with bench.worker.sessions() as session:
+        owners = session.execute(select(FailedRow.chunk_number, FailedRow.job_id)).all()
+    assert {row.chunk_number: row.job_id for row in owners} == {0: second.id, 1: first.id}
 
 
 def test_a_failed_job_that_has_loaded_nothing_is_begun_anew(bench: Bench) -> None:
