@@ -30,6 +30,9 @@ log = get_logger(__name__)
 
 LOST_LOADER = "load-fault"
 
+BACKEND_END_WAIT = 1000
+"""Milliseconds for a backend to end; the chunk of one that takes longer is freed by a later sweep."""
+
 
 class Swept(NamedTuple):
     """How much of each kind one sweep handled."""
@@ -140,10 +143,19 @@ def _free_expired_chunks(worker: Worker, limit: int) -> int:
     for row in rows:
         with worker.sessions.begin() as session:
             if row.backend_pid is not None:
-                session.execute(select(func.pg_terminate_backend(row.backend_pid, 5000)))
-                ACTIONS.add(1, Action.BACKEND_TERMINATED)
+                _end_backend(session, row.job_id, row.number, row.holder)
             freed += _free(session, worker, row.job_id, row.number, row.holder)
     return freed
+
+
+def _end_backend(session: Session, job_id: UUID, number: int, holder: str) -> None:
+    """End the backend of a lease, unless the lease was renewed since the sweep read its list."""
+    lease = {"job_id": job_id, "number": number, "holder": holder}
+    ended = session.execute(
+        text(read_statement("services.worker", "end_backend")),
+        {**lease, "wait_milliseconds": BACKEND_END_WAIT},
+    ).all()
+    ACTIONS.add(len(ended), Action.BACKEND_TERMINATED)
 
 
 def _free(session: Session, worker: Worker, job_id: UUID, number: int, holder: str | None) -> int:

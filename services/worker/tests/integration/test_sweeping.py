@@ -4,11 +4,14 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import pika
 import psycopg2
+import pytest
 from sqlalchemy import update
+from sqlalchemy.orm import Session
 from structlog.testing import capture_logs
 
 from libs.common.db.models import Chunk, ChunkLease, Job
@@ -17,10 +20,12 @@ from libs.common.messaging.queues import dead_letter_queue
 from libs.common.states import ChunkState, JobState
 from libs.common.testing.databases import ScratchDatabase
 from libs.common.testing.waiting import wait_for
+from services.worker import sweeping
 from services.worker.finishing import finish
 from services.worker.planning import plan
 from services.worker.sweeping import sweep
 from services.worker.tests.conftest import Bench
+from services.worker.wiring import Worker
 
 PAST = datetime(2026, 1, 1, tzinfo=UTC)
 PATIENCE = 30
@@ -171,6 +176,51 @@ def test_a_lease_that_is_renewed_is_left_alone(bench: Bench) -> None:
 
     assert sweep(bench.worker).expired == 0
 
+    assert not loader_is_cut_off(loader)
+
+
+def test_a_lease_that_is_renewed_while_the_sweep_is_busy_is_left_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backend that does not answer holds up the sweep; the next lease of its list may be fresh by then."""
+    jobs = [_planned(bench), _other_planned(bench)]
+    loaders = [psycopg2.connect(bench.loader_dsn) for _ in jobs]
+    for job, loader in zip(jobs, loaders, strict=True):
+        _change_chunk(bench, job, state=ChunkState.RUNNING, attempt=1, next_attempt_at=None)
+        _lease(bench, job, loader, PAST)
+    free = sweeping._free
+
+    def free_and_renew(session: Session, worker: Worker, job_id: UUID, *lease: Any) -> int:
+        if job_id == jobs[0].id:
+            renewed = datetime.now(UTC) + timedelta(minutes=1)
+            with bench.worker.sessions.begin() as other:
+                other.execute(
+                    update(ChunkLease)
+                    .where(ChunkLease.job_id == jobs[1].id)
+                    .values(expires_at=renewed)
+                )
+        return free(session, worker, job_id, *lease)
+
+    monkeypatch.setattr(sweeping, "_free", free_and_renew)
+
+    assert sweep(bench.worker).expired == 1
+
+    assert [loader_is_cut_off(loader) for loader in loaders] == [True, False]
+    assert bench.chunks(jobs[1])[0].state is ChunkState.RUNNING
+
+
+def test_a_backend_is_not_ended_while_its_lease_is_being_renewed(bench: Bench) -> None:
+    """The renewal is not visible before it is committed, but the lock on its row is."""
+    job = _planned(bench)
+    _change_chunk(bench, job, state=ChunkState.RUNNING, attempt=1, next_attempt_at=None)
+    loader = psycopg2.connect(bench.loader_dsn)
+    _lease(bench, job, loader, PAST)
+    with closing(psycopg2.connect(bench.loader_dsn)) as heartbeat, heartbeat.cursor() as cursor:
+        cursor.execute("UPDATE adsp.chunk_leases SET expires_at = now() + interval '1 minute'")
+        expired = sweep(bench.worker).expired
+        heartbeat.commit()
+
+    assert expired == 0
     assert not loader_is_cut_off(loader)
 
 
