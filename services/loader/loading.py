@@ -10,7 +10,7 @@ too much of it is refused, `LeaseLost` or `LoadCancelled` when it has to stop, a
 faults of the system.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import polars as pl
 from psycopg2.extensions import connection as Connection
@@ -129,11 +129,11 @@ class Load:
         settled = ways.settling.settle(prepared) if ways.settling else None
         if settled is None:
             return False
-        through = len(prepared.lines) - len(settled.left)
-        self._rows_accepted += through - settled.refused.height
+        through, refused = len(prepared.lines) - len(settled.left), settled.refused
+        self._rows_accepted += through - refused.height
         self._heartbeat.progress.rows_read += through
-        self._stop_if_too_many(settled.refused)
-        self._load_records(settled.left, ways.judging, settled.refused)
+        self._stop_if_too_many(refused.height, lambda: refused)
+        self._load_records(settled.left, ways.judging, refused)
         return True
 
     def _load_records(
@@ -151,11 +151,16 @@ class Load:
         ]
         before = self._heartbeat.progress.rows_read
         known = [] if refused is None else [refused]
+        count_known = len(failed) + sum(rows.height for rows in known)
 
         def on_progress(position: int, more: Sequence[FailedRow]) -> None:
+            """Only count: it is told after each record when all of them are refused."""
             self._heartbeat.progress.rows_read = before + position
             self._heartbeat.check()
-            self._stop_if_too_many(*known, by_columns([*failed, *more]))
+            self._stop_if_too_many(
+                count_known + len(more),
+                lambda: _in_file_order(*known, by_columns([*failed, *more])),
+            )
 
         if block:
             on_progress(0, [])
@@ -164,12 +169,11 @@ class Load:
         self._rows_accepted += len(block) - len(failed)
         self._heartbeat.progress.rows_read = before + len(block)
 
-    def _stop_if_too_many(self, *refused: pl.DataFrame) -> None:
+    def _stop_if_too_many(self, more: int, refused: Callable[[], pl.DataFrame]) -> None:
         """Keep these failed rows and raise when they and those before exceed the absolute threshold."""
         most = self._definition.max_rejected_rows
-        more = sum(rows.height for rows in refused)
         if most is not None and self._rejects.count + more > most:
-            self._rejects.add(_in_file_order(*refused))
+            self._rejects.add(refused())
             raise self._too_many_rejects()
 
     def _check_ratio(self) -> None:

@@ -61,7 +61,8 @@ class Narrowing:
         position, limit = 0, self._window
         while position < len(records):
             end = min(position + limit, suspects[-1] if suspects else len(records))
-            block = self._fitting(records[position:end])
+            # A copy of all that is left for each single record would cost the square of their number.
+            block = self._fitting(records[position : position + 1 if self._one_by_one else end])
             if end == position:
                 block = records[position : position + 1]
                 refused += filter(None, [self._judge.judge(block[0])])
@@ -89,7 +90,7 @@ class Narrowing:
 
     def _fitting(self, block: Sequence[Record]) -> Sequence[Record]:
         """Return as many of the records as one statement may write."""
-        return block[:1] if self._one_by_one else block[: self._writer.fit(block)]
+        return block if self._one_by_one else block[: self._writer.fit(block)]
 
     def _try_write(self, block: Sequence[Record]) -> "_Broken | None":
         """Write a block; on an error of some row undo it and return where to look, else None."""

@@ -2,13 +2,14 @@
 
 import gzip
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from io import BytesIO
 from typing import Any
 from uuid import UUID
 
+import polars as pl
 import psycopg2
 import pytest
 import zstandard
@@ -19,8 +20,11 @@ from libs.common.datasets import DatasetDefinition
 from libs.common.errors import PublishFault
 from libs.common.header import read_header
 from libs.common.testing.waiting import wait_for
+from services.loader import loading
 from services.loader.chunk import ChunkLoader, Outcome
+from services.loader.judging.verdicts import FailedRow
 from services.loader.postgres.connections import LoadingConnections
+from services.loader.rejects.spool import by_columns
 from services.loader.tests.integration.conftest import LoadBench
 
 PAIRS = DatasetDefinition(table="feed.t")
@@ -144,6 +148,30 @@ def test_too_many_rejects_stop_the_load_and_keep_the_failed_rows(bench: LoadBenc
     assert chunk["rows_read"] == chunk["rows_rejected"] == len(bench.failed_rows(job_id))
     assert 10 < chunk["rows_rejected"] < 100
     assert rows(bench) == []
+
+
+@pytest.mark.parametrize("changes", [{}, {"max_rejected_rows": 9000}])
+def test_each_refused_row_is_put_into_a_frame_once(
+    bench: LoadBench, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    """A frame of all refusals so far after each of them costs the square of their number."""
+    bench.execute(TABLE)
+    bench.execute("INSERT INTO feed.t SELECT n, 'there' FROM generate_series(1, 8000) AS n")
+    heights: list[int] = []
+
+    def counted(rows: Sequence[FailedRow]) -> pl.DataFrame:
+        frame = by_columns(rows)
+        heights.append(frame.height)
+        return frame
+
+    monkeypatch.setattr(loading, "by_columns", counted)
+    data = b"id,v\n" + b"".join(b"%d,new\n" % n for n in range(1, 8001))
+    job_id = bench.load(data, pairs(**changes))
+
+    chunk = bench.chunk(job_id)
+    assert (chunk["state"], chunk["rows_rejected"]) == ("done", 8000)
+    assert {row[3] for row in bench.failed_rows(job_id)} == {"unique"}
+    assert sum(heights) == 8000
 
 
 @pytest.mark.parametrize(("ratio", "state"), [(0.33, "failed"), (0.34, "done")])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import psycopg2
 import pytest
@@ -101,3 +102,25 @@ def test_the_cost_is_a_small_multiple_of_the_records(every: int, *, with_hints: 
     narrow([n % every == 0 for n in range(10_000)], table)
 
     assert table.sent < 60_000
+
+
+def test_one_by_one_the_records_are_not_copied_at_each_step() -> None:
+    class Counted(list[Record]):
+        copied = 0
+
+        def __getitem__(self, place: Any) -> Any:
+            found = super().__getitem__(place)
+            Counted.copied += len(found)
+            return found
+
+    table = Table(with_hints=False)
+    narrowing = Narrowing(
+        table,  # type: ignore[arg-type]
+        table,  # type: ignore[arg-type]
+        Savepoint(None),  # type: ignore[arg-type]
+        2000,
+        one_by_one=True,
+    )
+    narrowing.load(Counted(records_of([False] * 2000)), lambda *_: None)
+
+    assert Counted.copied == 2000
