@@ -211,7 +211,10 @@ def _send_lost_finishes(worker: Worker, limit: int) -> int:
         jobs = session.execute(
             select(Job.id, Job.request_id)
             .where(
-                Job.state == JobState.RUNNING, has_chunks, ~under_way | has_failed | is_cancelled
+                Job.finished_at.is_(None),  # what the index of unfinished jobs is told by
+                Job.state == JobState.RUNNING,
+                has_chunks,
+                ~under_way | has_failed | is_cancelled,
             )
             .order_by(Job.id)
             .limit(limit)

@@ -1,6 +1,7 @@
 """The sweep brings back jobs, chunks, finishes and events that got lost, and buries dead letters."""
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ from uuid import UUID, uuid4
 import pika
 import psycopg2
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 from sqlalchemy.orm import Session
 from structlog.testing import capture_logs
 
@@ -371,3 +372,46 @@ def test_a_cancel_whose_message_was_lost_is_told_again(bench: Bench) -> None:
 
     assert sweep(bench.worker).finishes == 1
     assert finish(bench.worker, job.id) == "cancelled"
+
+
+ENDED = 20_000
+
+
+def _add_ended_jobs(bench: Bench) -> None:
+    """Copy a job and its chunk very often, as ended ones, and let Postgres know how many there are."""
+    ended = """'finished_at', now(), 'created_at', now()"""
+    with bench.owner.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO adsp.jobs SELECT copy.* FROM adsp.jobs AS j,"
+            f" generate_series(1, {ENDED}) AS n, jsonb_populate_record(j, jsonb_build_object('id',"
+            f" md5(n::text)::uuid, 'state', 'succeeded', 'fingerprint', NULL, {ended})) AS copy"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO adsp.chunks SELECT copy.* FROM adsp.jobs AS j, adsp.chunks AS c,"
+            " jsonb_populate_record(c, jsonb_build_object('job_id', j.id, 'state', 'done',"
+            " 'finished_at', now())) AS copy WHERE j.finished_at IS NOT NULL"
+        )
+        connection.exec_driver_sql("ANALYZE adsp.jobs, adsp.chunks")
+
+
+def test_a_sweep_reads_no_ended_job(bench: Bench) -> None:
+    """Else each sweep would take longer for every job there ever was."""
+    _planned(bench)
+    _add_ended_jobs(bench)
+    plans: dict[str, str] = {}
+
+    def explain(
+        connection: Any, cursor: Any, statement: str, parameters: Any, *_context: Any
+    ) -> None:
+        if statement.lstrip().startswith(("SELECT", "UPDATE", "--")) and "adsp." in statement:
+            with connection.connection.cursor() as other:
+                other.execute(f"EXPLAIN\n{statement}", parameters)
+                plans[statement] = "\n".join(line for (line,) in other.fetchall())
+
+    event.listen(bench.worker.engine, "before_cursor_execute", explain)
+    sweep(bench.worker)
+
+    assert any("expires_at" in statement for statement in plans)
+    assert any("cancel_requested_at" in statement for statement in plans)
+    slow = [plan for plan in plans.values() if re.search(r"Seq Scan on (jobs|chunks)", plan)]
+    assert slow == []
