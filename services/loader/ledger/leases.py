@@ -14,6 +14,7 @@ from time import monotonic
 from uuid import UUID
 
 import psycopg2
+from psycopg2.errors import LockNotAvailable, QueryCanceled
 from psycopg2.extensions import connection as Connection
 
 from libs.common.crash_points import is_done_check_off
@@ -28,6 +29,11 @@ log = get_logger(__name__)
 
 _CLAIM_WAIT = "5s"
 _HELD_BY_A_LOAD = "55P03"
+_LONGEST_BEAT = 5.0
+"""Seconds that a renewal may wait for a lock, at most; a sixth of the lease when that is less."""
+_SHORTEST_BEAT = 0.5
+_LONGEST_STOP = 1.0
+"""Seconds that the end of a load waits for a beat under way."""
 
 
 class LoadCancelled(Exception):
@@ -103,6 +109,8 @@ class Heartbeat:
         self._settings = settings
         self._verdict: Exception | None = None
         self._stopped = threading.Event()
+        self._interrupting = threading.Lock()
+        self._may_interrupt = True
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
@@ -110,10 +118,17 @@ class Heartbeat:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let the heart stop; afterwards nothing interrupts the load any more."""
+        """Let the heart stop; afterwards nothing interrupts the load any more.
+
+        A beat may wait for a lock behind DDL that waits for this load to end: it is not waited for, Postgres ends it.
+        """
         self._stopped.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_LONGEST_STOP)
+        if self._thread.is_alive():
+            log.warning("heartbeat_left_behind")
+            with self._interrupting:
+                self._may_interrupt = False
 
     def check(self) -> None:
         """Raise `LeaseLost` or `LoadCancelled` when the load must stop."""
@@ -126,21 +141,33 @@ class Heartbeat:
         renewed = monotonic()
         try:
             while not self._stopped.wait(self._settings.heartbeat_seconds):
+                verdict: Exception | None = None
                 try:
                     connection = connection or self._open()
-                    self._verdict = self._beat(connection)
+                    verdict = self._beat(connection)
+                    renewed = monotonic()
+                except (LockNotAvailable, QueryCanceled) as exc:
+                    # Somebody has locked the ledger. That does not lose the lease: only its row tells that.
+                    log.warning("heartbeat_timed_out", error=str(exc).strip())
                     renewed = monotonic()
                 except psycopg2.Error as exc:
                     log.warning("heartbeat_failed", error=str(exc).strip())
                     _close(connection)
                     connection = None
                     if monotonic() - renewed > self._settings.lease_seconds:
-                        self._verdict = LeaseLost("the lease could not be renewed in time")
-                if self._verdict is not None:
-                    self._loading.cancel()
+                        verdict = LeaseLost("the lease could not be renewed in time")
+                if verdict is not None:
+                    self._interrupt(verdict)
                     return
         finally:
             _close(connection)
+
+    def _interrupt(self, verdict: Exception) -> None:
+        """Stop the load, unless it has stopped listening."""
+        with self._interrupting:
+            if self._may_interrupt:
+                self._verdict = verdict
+                self._loading.cancel()
 
     def _open(self) -> Connection:
         """Connect so that each beat is its own transaction: a loader frozen in one must not keep the lease locked."""
@@ -151,10 +178,15 @@ class Heartbeat:
     def _beat(self, connection: Connection) -> Exception | None:
         """Renew the lease once; return the reason to stop, if there is one."""
         state = {"bytes_done": self.progress.bytes_done, "rows_read": self.progress.rows_read}
+        longest = min(_LONGEST_BEAT, max(_SHORTEST_BEAT, self._settings.lease_seconds / 6))
+        # Statements sent at once are one transaction; its limits end with it.
+        statements = [
+            f"SET LOCAL lock_timeout = '{longest * 1000:.0f}ms'",
+            f"SET LOCAL statement_timeout = '{longest * 2000:.0f}ms'",
+            read_statement("services.loader.ledger", "renew"),
+        ]
         with connection.cursor() as cursor:
-            cursor.execute(
-                read_statement("services.loader.ledger", "renew"), {**self._parameters, **state}
-            )
+            cursor.execute(";\n".join(statements), {**self._parameters, **state})
             row = cursor.fetchone()
         if row is None:
             return LeaseLost("another loader or the sweeper has taken the chunk's lease")
