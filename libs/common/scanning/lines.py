@@ -98,10 +98,16 @@ def warm_up() -> None:
 
 
 @inlined
-def _find_special(text: Bytes, place: Number, size: Number, quotes: Number) -> Number:
-    """Return where the next quote, line end or NUL is, or `size`."""
+def _find_special(text: Bytes, place: Number, size: Number, quote: Number) -> Number:
+    """Return where the next quote, line end or NUL is, or `size`; the quote may be a control character too."""
+    quotes = repeated(quote)
     place = find_below_or_equal_to(text, place, size, repeated(_FIRST_PLAIN), quotes)
-    while place < size and _LF != text[place] != _CR and 0 < text[place] < _FIRST_PLAIN:
+    while (
+        place < size
+        and _LF != text[place] != _CR
+        and text[place] != quote
+        and 0 < text[place] < _FIRST_PLAIN
+    ):
         place = find_below_or_equal_to(text, place + 1, size, repeated(_FIRST_PLAIN), quotes)
     return place
 
@@ -109,27 +115,25 @@ def _find_special(text: Bytes, place: Number, size: Number, quotes: Number) -> N
 @inlined
 def _skip_quoted(text: Bytes, opening: Number, size: Number, quote: Number) -> Number:
     """Return what follows a quoted cell that begins here, or -1 where it does not end on its line."""
-    quotes = repeated(quote)
-    place = _find_special(text, opening + 1, size, quotes)
+    place = _find_special(text, opening + 1, size, quote)
     while place < size and text[place] == quote:
         if place + 1 >= size or text[place + 1] != quote:
             return place + 1
-        place = _find_special(text, place + 2, size, quotes)
+        place = _find_special(text, place + 2, size, quote)
     return _UNCERTAIN
 
 
 @inlined
 def _find_end(text: Bytes, begin: Number, size: Number, delimiter: Number, quote: Number) -> Number:
     """Return where the line that begins here ends, or -1 when it is not certainly a record."""
-    quotes = repeated(quote)
-    place = _find_special(text, begin, size, quotes)
+    place = _find_special(text, begin, size, quote)
     while place < size and text[place] == quote:
         if place > begin and text[place - 1] != delimiter:
             return _UNCERTAIN
         after = _skip_quoted(text, place, size, quote)
         if after < 0:
             return _UNCERTAIN
-        place = _find_special(text, after, size, quotes)
+        place = _find_special(text, after, size, quote)
         if place != after and text[after] != delimiter:
             return _UNCERTAIN
     return _UNCERTAIN if place < size and text[place] == 0 else place

@@ -3,7 +3,7 @@
 from io import BytesIO
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.common.datasets import FileFormat
@@ -32,9 +32,9 @@ PIECES = [
 FILES = st.lists(st.sampled_from(PIECES), max_size=40).map(lambda pieces: "".join(pieces).encode())
 
 
-@given(FILES)
-def test_each_line_found_is_one_sound_record(data: bytes) -> None:
-    lines = find_lines(data, DIALECT)
+def assert_records(data: bytes, dialect: FileFormat) -> None:
+    """Fail unless each line that is found is a sound record of the splitter."""
+    lines = find_lines(data, dialect)
     if lines is None:
         return
 
@@ -45,10 +45,41 @@ def test_each_line_found_is_one_sound_record(data: bytes) -> None:
     ] == texts
     assert lines.ends == data.count(b"\n")
     assert lines.longest == max(map(len, texts))
-    records = [record for block in split(BytesIO(data), DIALECT) for record in block]
+    records = [record for block in split(BytesIO(data), dialect) for record in block]
     assert [(record.byte_offset, record.raw, record.fault) for record in records] == [
         (begin, text, None) for begin, text in zip(begins, texts, strict=True)
     ]
+
+
+@given(FILES)
+def test_each_line_found_is_one_sound_record(data: bytes) -> None:
+    assert_records(data, DIALECT)
+
+
+ASCII = [chr(code) for code in range(1, 128) if chr(code) not in "\r\n"]
+DIALECTS = st.permutations(ASCII).map(lambda order: FileFormat(quote=order[0], delimiter=order[1]))
+CONTROLS = [FileFormat(quote=quote, delimiter=";") for quote in "\x01\b\t\x0b\x0c\x0e"]
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(CONTROLS) | DIALECTS, FILES)
+def test_lines_of_any_quote_and_delimiter_are_those_of_the_splitter(
+    dialect: FileFormat, data: bytes
+) -> None:
+    signs = bytes.maketrans(b'",', f"{dialect.quote}{dialect.delimiter}".encode())
+
+    assert_records(data.translate(signs), dialect)
+
+
+@pytest.mark.parametrize("quote", ASCII)
+def test_each_character_quotes_beside_each_delimiter(quote: str) -> None:
+    for delimiter in ASCII:
+        if delimiter == quote:
+            continue
+        dialect = FileFormat(quote=quote, delimiter=delimiter)
+        for text in ['a,"b\nc"\nd,e\n', '"a,""b"",",c\n,""\n', 'a,b"c\nd,e\n', '"a"b,c\n']:
+            signs = str.maketrans({",": delimiter, '"': quote})
+            assert_records(text.translate(signs).encode(), dialect)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from libs.common.datasets import FileFormat
 from libs.common.frames import Block
 from libs.common.records import RecordSplitter
+from libs.common.testing.reference_splitter import reference_split
 from services.loader.encoding.blocks import BlockPlan, Prepared
 from services.loader.encoding.encoder import HEADER, TRAILER, Encoder
 from services.loader.encoding.guesses import Suspicion
@@ -128,6 +129,23 @@ def test_another_delimiter_and_quote_are_read_too() -> None:
 
     assert prepared is not None
     assert cells_by_line(prepared) == [["a", "b|'c", "d"]]
+
+
+@pytest.mark.parametrize("quote", [chr(code) for code in range(1, 128) if code not in (10, 13)])
+def test_cells_of_any_quote_and_delimiter_are_those_of_the_reference(quote: str) -> None:
+    for code in range(1, 128):
+        if chr(code) in f"{quote}\r\n":
+            continue
+        dialect = FileFormat(quote=quote, delimiter=chr(code))
+        signs = str.maketrans({",": chr(code), '"': quote})
+        for text in ['Ä,"Ö,""Ü""",\n,"",É\nÀ,È\n', 'Ä,"Ö\nÜ",É\n', 'Ä,Ö"Ü,É\n']:
+            data = text.translate(signs).encode()
+            prepared = read(data, dialect)
+            expected = reference_split(data, dialect, width=WIDTH, cap=CAP)
+            if prepared is not None:
+                assert cells_by_line(prepared) == [record.cells for record in expected]
+            else:
+                assert text.startswith(('Ä,"Ö\n', 'Ä,Ö"'))
 
 
 @pytest.mark.parametrize(
