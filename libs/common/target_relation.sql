@@ -1,5 +1,5 @@
 -- Describe one relation as a target of loads; the partitions of a partitioned table count as parts of it.
-WITH target AS (
+WITH RECURSIVE target AS (
     SELECT c.oid, c.relkind, c.relrowsecurity, n.oid AS namespace
     FROM pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -10,16 +10,42 @@ parts AS (
     UNION
     SELECT tree.relid FROM target, pg_catalog.pg_partition_tree(target.oid) AS tree
 ),
--- What is evaluated for each row: defaults, checks, and the checks and defaults of domains.
+-- The types of the columns with what they are made of: domains' bases, elements, ranges' subtypes, attributes.
+-- Multiranges stand in pg_range beside their range.
+types AS (
+    SELECT a.atttypid AS oid
+    FROM pg_catalog.pg_attribute AS a JOIN parts ON parts.oid = a.attrelid
+    WHERE a.attnum > 0 AND NOT a.attisdropped
+    UNION
+    SELECT inner_type.oid
+    FROM types
+    JOIN pg_catalog.pg_type AS t ON t.oid = types.oid
+    CROSS JOIN LATERAL (
+        SELECT t.typbasetype AS oid
+        UNION ALL
+        SELECT t.typelem
+        UNION ALL
+        SELECT r.rngsubtype
+        FROM pg_catalog.pg_range AS r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)
+        UNION ALL
+        SELECT a.atttypid
+        FROM pg_catalog.pg_attribute AS a
+        WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+    ) AS inner_type
+    WHERE inner_type.oid <> 0
+),
+-- What is evaluated for each row: defaults, checks, and the checks and defaults of the columns' domains.
 expressions AS (
     SELECT 'pg_attrdef'::regclass AS classid, d.oid
     FROM pg_catalog.pg_attrdef AS d JOIN parts ON parts.oid = d.adrelid
     UNION ALL
     SELECT 'pg_constraint'::regclass, k.oid
     FROM pg_catalog.pg_constraint AS k
-    WHERE k.contypid <> 0 OR k.conrelid IN (SELECT oid FROM parts)
+    WHERE k.contypid IN (SELECT oid FROM types) OR k.conrelid IN (SELECT oid FROM parts)
     UNION ALL
-    SELECT 'pg_type'::regclass, t.oid FROM pg_catalog.pg_type AS t WHERE t.typtype = 'd'
+    SELECT 'pg_type'::regclass, t.oid
+    FROM pg_catalog.pg_type AS t JOIN types ON types.oid = t.oid
+    WHERE t.typtype = 'd'
 )
 SELECT
     target.oid,

@@ -240,3 +240,33 @@ def test_the_sample_table_can_be_loaded_in_every_mode(connection: Connection) ->
     for mode in LoadMode:
         key = ["sku"] if mode is LoadMode.UPSERT else []
         assert check_target(connection, "public.items", mode=mode, key=key).relation == "items"
+
+
+@pytest.mark.parametrize(
+    ("column_type", "calls"),
+    [
+        ("text", False),
+        ("shop.plain", False),
+        ("shop.email", True),
+        ("shop.email[]", True),
+        ("shop.nested", True),
+        ("shop.pair", True),
+        ("shop.pair[]", True),
+        ("shop.span", True),
+    ],
+)
+def test_only_domains_of_its_columns_make_a_table_call_functions(
+    connection: Connection, column_type: str, *, calls: bool
+) -> None:
+    table = make(
+        connection,
+        "CREATE FUNCTION shop.is_email(text) RETURNS boolean LANGUAGE sql AS 'SELECT true';"
+        "CREATE DOMAIN shop.plain AS text CHECK (VALUE <> '');"
+        "CREATE DOMAIN shop.email AS text CHECK (shop.is_email(VALUE));"
+        "CREATE DOMAIN shop.nested AS shop.email;"
+        "CREATE TYPE shop.pair AS (a int, b shop.nested);"
+        "CREATE TYPE shop.span AS RANGE (subtype = shop.email);"
+        f"CREATE TABLE shop.t (id int, v {column_type})",
+    )
+
+    assert table.calls_user_functions is calls
