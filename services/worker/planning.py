@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import bindparam, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from libs.common.db.models import Chunk, Job
@@ -76,9 +77,14 @@ def plan(worker: Worker, job_id: UUID) -> str:
             with STAGES.time(StageOfJob.PLAN):
                 numbers = _plan_source(bound, job)
         except SourceUnsettled as exc:
-            return _wait_for_source(bound, job, exc)
+            return _plan_later(bound, job, JobError(exc.code, exc.message))
         except BadInput as exc:
             return _fail(bound, job_id, JobError(exc.code, exc.message))
+        except Exception as exc:
+            if isinstance(exc, DBAPIError) and exc.connection_invalidated:
+                raise  # nothing can be written now; the sweeper sends the job again
+            log.exception("plan_attempt_failed", job_id=str(job_id), attempt=job.attempt)
+            return _plan_later(bound, job, _plan_fault(exc, job.attempt))
         if numbers is None:
             return _state_of(bound, job_id)
         send_chunks(bound, job_id, numbers, job.request_id)
@@ -234,10 +240,10 @@ def _write_plan(session: Session, job_id: UUID, inspected: Inspected) -> list[in
     return numbers
 
 
-def _wait_for_source(worker: Worker, job: Job, reason: SourceUnsettled) -> str:
-    """Look at the source again later, or fail the job when it never settles."""
+def _plan_later(worker: Worker, job: Job, reason: JobError) -> str:
+    """Begin the plan again after a while, or fail the job when it was begun often enough."""
     if job.attempt >= worker.settings.plan_max_attempts:
-        return _fail(worker, job.id, JobError(reason.code, reason.message))
+        return _fail(worker, job.id, reason)
     wait = worker.settings.plan_retry_seconds * 2 ** (job.attempt - 1)
     with worker.sessions.begin() as session:
         locked = lock_job(session, job.id)
@@ -245,8 +251,24 @@ def _wait_for_source(worker: Worker, job: Job, reason: SourceUnsettled) -> str:
             locked.state = JobState.QUEUED
             locked.fingerprint = None
             locked.next_attempt_at = datetime.now(UTC) + _seconds(wait)
-    log.info("source_unsettled", job_id=str(job.id), attempt=job.attempt, wait_seconds=wait)
+    log.info(
+        "plan_postponed",
+        job_id=str(job.id),
+        code=reason.code,
+        attempt=job.attempt,
+        wait_seconds=wait,
+    )
     return JobState.QUEUED
+
+
+def _plan_fault(exc: Exception, attempt: int) -> JobError:
+    """Word the error of a plan that ended in what nobody expects of a source, in at most 2,000 characters."""
+    text = f"{type(exc).__name__}: {exc}"[:1_800]
+    return JobError(
+        "plan-fault",
+        f"planning was begun {attempt} times and failed the last time with {text}; "
+        "see the worker's log, then trigger the job again",
+    )
 
 
 def _fail(worker: Worker, job_id: UUID, error: JobError) -> str:

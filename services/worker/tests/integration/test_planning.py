@@ -1,5 +1,6 @@
 """Planning writes chunks for a source that can be loaded and a clear error for one that cannot."""
 
+import errno
 import gzip
 import os
 from pathlib import Path
@@ -434,6 +435,53 @@ def test_a_failed_job_that_has_loaded_nothing_is_begun_anew(bench: Bench) -> Non
     plan(bench.worker, second.id)
 
     assert [chunk.state for chunk in bench.chunks(second)] == [ChunkState.QUEUED]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [OSError(errno.EIO, "Input/output error"), StopIteration(), ValueError("x" * 4_000)],
+    ids=lambda fault: type(fault).__name__,
+)
+def test_a_plan_that_always_breaks_is_begun_so_often_and_no_more(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    """The reason stands in the job; a file that cannot be read is not looked at for ever."""
+    bench.put_dataset()
+    bench.write_rows(1)
+    bench.set(plan_max_attempts=3)
+    job = bench.make_job()
+
+    def break_down(*_given: object) -> str:
+        raise fault
+
+    monkeypatch.setattr(Inspector, "identify", break_down)
+
+    states = [plan(bench.worker, job.id) for _ in range(3)]
+
+    ended = bench.job(job)
+    assert states == ["queued", "queued", "failed"]
+    assert (ended.error_code, ended.attempt) == ("plan-fault", 3)
+    assert type(fault).__name__ in (ended.error_message or "")
+    assert len(ended.error_message or "") <= 2_000
+
+
+def test_a_definition_that_cannot_be_read_any_more_fails_its_job(bench: Bench) -> None:
+    """It may name what this version, or this machine, does not know."""
+    bench.put_dataset()
+    bench.write_rows(1)
+    bench.set(plan_max_attempts=2)
+    job = bench.make_job()
+    with bench.worker.sessions.begin() as session:
+        session.execute(
+            update(Job)
+            .where(Job.id == job.id)
+            .values(definition=job.definition | {"time_zone": "Mars/Phobos"})
+        )
+
+    states = [plan(bench.worker, job.id) for _ in range(2)]
+
+    assert states == ["queued", "failed"]
+    assert bench.job(job).error_code == "plan-fault"
 
 
 def test_an_upload_is_complete_and_does_not_wait_to_settle(bench: Bench) -> None:
