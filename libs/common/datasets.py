@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from libs.common.states import CatchUp, LoadMode
+from libs.common.states import CatchUp, LoadMode, OutOfOrder
 from libs.common.utf16 import ENCODINGS as WIDE_ENCODINGS
 
 DATASET_NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
@@ -189,6 +189,10 @@ class DatasetDefinition(_Strict):
     )
     key: list[str] = Field(
         default_factory=list, description="Columns that identify a row, for upsert."
+    )
+    out_of_order: OutOfOrder = Field(
+        OutOfOrder.REFUSE,
+        description="Of replace and upsert: a delivery older than the newest loaded one ends `outdated`, or is loaded.",
     )
     time_zone: TimeZone = Field("UTC", description="Zone of timestamps that name none.")
     schedule: Schedule | None = None

@@ -2,8 +2,8 @@
 
     queued ──plan──► running ──finish──► succeeded | completed_with_rejects | failed
        ▲                │
-       └─ unsettled, ───┘        any live state ──► cancelled | failed;  queued | running ──► duplicate
-          waits for its twin
+       └─ unsettled, ───┘        any live state ──► cancelled | failed;  running ──► duplicate | outdated
+          waits its turn
 
 A job's row is its outbox entry as well: a row that is `queued` and due is sent again by the sweeper until a
 worker has planned it. An end state and its event are written in one transaction.
@@ -204,6 +204,7 @@ def record_end(
     counts: Counts | None = None,
     error: JobError | None = None,
     duplicate_of: UUID | None = None,
+    outdated_by: UUID | None = None,
 ) -> None:
     """End a locked live job: its state, counts and event become part of the caller's transaction.
 
@@ -222,6 +223,7 @@ def record_end(
     job.error_code = error.code if error else None
     job.error_message = error.message if error else None
     job.duplicate_of = duplicate_of
+    job.outdated_by = outdated_by
     job.finished_at = datetime.now(UTC)
     job.next_attempt_at = None
     session.add(Event(job_id=job.id, type=f"job.{state.value}", payload=_event_payload(job)))
@@ -252,6 +254,7 @@ def _event_payload(job: Job) -> dict[str, object]:
         "rows_rejected": job.rows_rejected,
         "rows_superseded": job.rows_superseded,
         "duplicate_of": str(job.duplicate_of) if job.duplicate_of else None,
+        "outdated_by": str(job.outdated_by) if job.outdated_by else None,
         "error": {"code": job.error_code, "message": job.error_message} if job.error_code else None,
         "created_at": job.created_at.isoformat(),
         "finished_at": job.finished_at.isoformat() if job.finished_at else None,

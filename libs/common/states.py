@@ -13,6 +13,7 @@ class JobState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     DUPLICATE = "duplicate"
+    OUTDATED = "outdated"
 
 
 LIVE_STATES = frozenset({JobState.QUEUED, JobState.RUNNING})
@@ -52,6 +53,13 @@ class LoadMode(StrEnum):
     APPEND = "append"
     UPSERT = "upsert"
     REPLACE = "replace"
+
+
+class OutOfOrder(StrEnum):
+    """What becomes of a delivery that is older than what the table holds: it ends `outdated`, or is loaded."""
+
+    REFUSE = "refuse"
+    LOAD = "load"
 
 
 class CatchUp(StrEnum):

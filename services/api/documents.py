@@ -92,6 +92,9 @@ class JobDocument(BaseModel):
     attempt: int = Field(description="Times that planning was begun.")
     error: JobErrorDocument | None
     duplicate_of: UUID | None = Field(description="The job that has loaded the same content.")
+    outdated_by: UUID | None = Field(
+        description="The job of the newer delivery that the table holds (replace, upsert)."
+    )
     owner: str | None = Field(
         description="Owner of the API key that made it; null: the schedule, or an api without keys."
     )

@@ -165,6 +165,8 @@ def _nothing_to_replay(job: Job) -> Conflict:
         return Conflict("no-failed-rows", f"every row of job {job.id} is loaded: nothing is left")
     if job.state is JobState.DUPLICATE:
         cure = f"its content was loaded by job {job.duplicate_of}; replay that one"
+    elif job.state is JobState.OUTDATED:
+        cure = f"the table holds a newer delivery, of job {job.outdated_by}; load its source with force to go back"
     else:
         cure = "none of its rows was loaded; mend the cause and load its source again"
     return Conflict("no-failed-rows", f"job {job.id} has ended as {job.state.value}: {cure}")

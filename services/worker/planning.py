@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -20,8 +20,8 @@ from libs.common.lifecycle import JobError, lock_job, record_end
 from libs.common.log import get_logger
 from libs.common.messaging.timing import STAGES, StageOfJob
 from libs.common.replays import fingerprint_of_replay
-from libs.common.states import LOADED_STATES, JobState, LoadMode, Trigger
-from services.worker.advisory import let_go, take_turns, try_to_hold
+from libs.common.states import JobState, Trigger
+from services.worker.advisory import let_go, try_to_hold
 from services.worker.chunking import (
     find_unfinished,
     release_chunks,
@@ -29,6 +29,7 @@ from services.worker.chunking import (
     take_over_chunks,
     write_chunks,
 )
+from services.worker.claiming import claim_content
 from services.worker.finishing import after_end
 from services.worker.inspection import Inspected, Inspector
 from services.worker.wiring import Worker
@@ -40,32 +41,6 @@ SENT_WHOLE = {Trigger.UPLOAD, Trigger.REPLAY}
 
 PLAN_OVERDUE = timedelta(minutes=5)
 """A plan that has not written its chunks after this time is begun again."""
-
-_SAME_CONTENT = select(Job).where(
-    Job.dataset == bindparam("dataset"),
-    Job.fingerprint == bindparam("content"),
-    Job.id != bindparam("own_id"),
-    Job.state.in_([*LOADED_STATES, JobState.RUNNING]),
-)
-_LOADING = select(Job).where(
-    Job.dataset == bindparam("dataset"),
-    Job.id != bindparam("own_id"),
-    Job.finished_at.is_(None),
-    Job.state == JobState.RUNNING,
-    Job.fingerprint.is_not(None),
-)
-_LAST_CHANGE = (
-    select(Job)
-    .where(
-        Job.dataset == bindparam("dataset"),
-        Job.finished_at.is_not(None),
-        Job.state.in_(LOADED_STATES),
-        Job.definition["table"].astext == bindparam("table"),
-        (Job.rows_loaded > 0) | (Job.definition["mode"].astext == LoadMode.REPLACE.value),
-    )
-    .order_by(Job.finished_at.desc())
-    .limit(1)
-)
 
 
 def plan(worker: Worker, job_id: UUID) -> str:
@@ -144,70 +119,12 @@ def _plan_source(worker: Worker, job: Job) -> list[int] | None:
     content = inspector.identify(path, seen)
     if job.replay_of is not None:
         content = fingerprint_of_replay(content, job.replay_of)
-    if not _claim_content(worker, job.id, content):
+    if not claim_content(worker, job.id, content):
         return None
     with worker.sessions.begin() as session:
         connection = session.connection().connection.driver_connection
         inspected = inspector.inspect(connection, path, seen, content)
         return _write_plan(session, job.id, inspected)
-
-
-def _claim_content(worker: Worker, job_id: UUID, content: str) -> bool:
-    """Note the job's fingerprint if its content is new; else make it a duplicate or let it wait."""
-    with worker.sessions.begin() as session:
-        job = lock_job(session, job_id)
-        if job is None or job.state is not JobState.RUNNING:
-            return False
-        sets_state = _sets_state(job)
-        take_turns(session, f"adsp.content:{job.dataset}:{'' if sets_state else content}")
-        find = _find_state if sets_state else _find_twin
-        twin = find(session, job, content)
-        if twin is None:
-            # Undone by a crash of Postgres, so is the plan that follows.
-            commit_without_waiting(session)
-            job.fingerprint = content
-            return True
-        if twin.state in LOADED_STATES:
-            record_end(session, job, JobState.DUPLICATE, duplicate_of=twin.id)
-            log.info("job_is_duplicate", job_id=str(job_id), duplicate_of=str(twin.id))
-        else:
-            job.state = JobState.QUEUED
-            job.attempt -= 1  # waiting for a twin is not an attempt that went wrong
-            job.next_attempt_at = datetime.now(UTC) + _seconds(worker.settings.twin_wait_seconds)
-            log.info("job_waits_for_twin", job_id=str(job_id), twin=str(twin.id))
-        # Only now: while it runs, the same content under two jobs violates a unique index.
-        job.fingerprint = content
-    after_end(worker, job_id)
-    return False
-
-
-def _sets_state(job: Job) -> bool:
-    """Return whether the job's content becomes the table's state, so that an earlier content may come back."""
-    mode = job.parsed_definition().mode
-    return mode is not LoadMode.APPEND and job.replay_of is None
-
-
-def _find_twin(session: Session, job: Job, content: str) -> Job | None:
-    """Return the job that has loaded this content, or else the one that is loading it now."""
-    if job.force:
-        return None
-    twins = session.scalars(
-        _SAME_CONTENT, {"dataset": job.dataset, "content": content, "own_id": job.id}
-    ).all()
-    return min(twins, key=lambda twin: (twin.state not in LOADED_STATES, twin.id), default=None)
-
-
-def _find_state(session: Session, job: Job, content: str) -> Job | None:
-    """Return the job that the table's state comes from if it is this content, or the one that is changing it now."""
-    own = {"dataset": job.dataset, "own_id": job.id}
-    loading = session.scalars(_LOADING, own).first()
-    if loading is not None or job.force:
-        return loading
-    definition = job.parsed_definition()
-    last = session.scalar(_LAST_CHANGE, {"dataset": job.dataset, "table": definition.table})
-    if last is None or last.fingerprint != content:
-        return None
-    return last if last.parsed_definition().mode is definition.mode else None
 
 
 def _write_plan(session: Session, job_id: UUID, inspected: Inspected) -> list[int] | None:

@@ -12,7 +12,7 @@ WHERE ended.id = :job_id AND ended.finished_at IS NOT NULL
             FROM adsp.jobs AS next
             WHERE next.dataset = ended.dataset AND next.fingerprint IS NOT NULL
                 AND next.state = 'queued' AND next.finished_at IS NULL
-                AND next.definition ->> 'mode' <> 'append'
+                AND (next.definition ->> 'mode' <> 'append' OR next.replay_of IS NOT NULL)
             ORDER BY next.data_date, next.id
             LIMIT 1
         )

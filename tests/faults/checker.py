@@ -57,7 +57,7 @@ def run_episode(machine: Machine, seed: int, rows: int = _USUAL_ROWS) -> Episode
     submissions = Submissions()
     injection = Injection(machine)
     with ThreadPoolExecutor(len(feeds)) as pool:
-        clients = submit_all(machine.system, feeds, submissions, pool)
+        clients = submit_all(machine.system, feeds, submissions, pool, rng)
         try:
             injection.run(choose_faults(rng))
         finally:

@@ -7,13 +7,14 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
 
 from tests.endtoend.system import System
 from tests.faults.contents import Content, write_content
-from tools.client import Client, RefusedRequest, is_over
+from tools.client import Client, RefusedRequest
 
 PATIENCE = 60.0
 """Seconds that a client keeps trying."""
@@ -22,12 +23,26 @@ _ANSWER_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Feed:
-    """A dataset of one episode: how it loads, and what is sent to it, in order."""
+    """A dataset of one episode: how it loads, and the files that are sent to it."""
 
     name: str
     table: str
     definition: dict[str, Any]
     contents: list[Content]
+
+    @property
+    def sets_state(self) -> bool:
+        """Return whether a delivery's place in time decides what becomes of it."""
+        return self.definition["mode"] in {"upsert", "replace"}
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A file as it is sent for a day."""
+
+    content: Content
+    data_date: date
+    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +75,7 @@ def make_feeds(system: System, seed: int, rng: random.Random, scale: int) -> lis
                 rng,
                 rng.choice([1, scale // 10, scale, 3 * scale]),
                 upsert=kind == "upsert",
+                keys=name,
             )
             for number in range(rng.randrange(1, 4))
         ]
@@ -90,33 +106,55 @@ def make_table(system: System, name: str, *, keyed: bool) -> str:
 
 
 def submit_all(
-    system: System, feeds: list[Feed], submissions: Submissions, pool: ThreadPoolExecutor
+    system: System,
+    feeds: list[Feed],
+    submissions: Submissions,
+    pool: ThreadPoolExecutor,
+    rng: random.Random,
 ) -> list[Future[None]]:
     """Have one client for each feed submit its files."""
-    return [pool.submit(_submit_feed, system, feed, submissions) for feed in feeds]
+    return [
+        pool.submit(_submit_feed, system, feed, choose_deliveries(feed, rng), submissions)
+        for feed in feeds
+    ]
 
 
-def _submit_feed(system: System, feed: Feed, submissions: Submissions) -> None:
-    """Send each file, and the first one twice; a file that replaces waits for the one before."""
-    sends = [*feed.contents, feed.contents[0]]
-    if feed.definition["mode"] == "replace":
-        sends = feed.contents
-    for content in sends:
+def choose_deliveries(feed: Feed, rng: random.Random) -> list[Delivery]:
+    """Return each file once and the first one twice; days in any order, some files again, where those matter."""
+    today = datetime.now(UTC).date()
+    if not feed.sets_state:
+        return [Delivery(each, today) for each in [*feed.contents, feed.contents[0]]]
+    sends = [*feed.contents, *rng.choices(feed.contents, k=2)]
+    return [
+        Delivery(each, today - timedelta(days=rng.randrange(3)), force=rng.random() < 0.1)
+        for each in sends
+    ]
+
+
+def _submit_feed(
+    system: System, feed: Feed, deliveries: list[Delivery], submissions: Submissions
+) -> None:
+    """Send the files one after the other, without waiting for what becomes of them."""
+    for delivery in deliveries:
         with Client(f"http://127.0.0.1:{system.port}", timeout=_ANSWER_SECONDS) as client:
-            job_id = _submit(client, feed, content, submissions)
+            job_id = _submit(client, feed, delivery, submissions)
             with submissions.lock:
-                submissions.accepted.append(Accepted(job_id, feed, content))
-            if feed.definition["mode"] == "replace":
-                _wait_over(client, job_id)
+                submissions.accepted.append(Accepted(job_id, feed, delivery.content))
 
 
-def _submit(client: Client, feed: Feed, content: Content, submissions: Submissions) -> str:
+def _submit(client: Client, feed: Feed, delivery: Delivery, submissions: Submissions) -> str:
     """Ask until there is an answer; the key makes one job of all the asking."""
     key = uuid.uuid4().hex
     for attempt in _attempts():
         submissions.repeated += attempt > 0
         try:
-            job = client.submit(dataset=feed.name, source=content.path.name, idempotency_key=key)
+            job = client.submit(
+                dataset=feed.name,
+                source=delivery.content.path.name,
+                data_date=delivery.data_date.isoformat(),
+                force=delivery.force,
+                idempotency_key=key,
+            )
         except httpx.TransportError:
             continue
         except RefusedRequest as exc:
@@ -125,15 +163,6 @@ def _submit(client: Client, feed: Feed, content: Content, submissions: Submissio
             continue
         return str(job["id"])
     raise AssertionError(f"no answer for {feed.name} within {PATIENCE} s")
-
-
-def _wait_over(client: Client, job_id: str) -> None:
-    for _ in _attempts():
-        try:
-            if is_over(client.job(job_id)):
-                return
-        except (httpx.TransportError, RefusedRequest):
-            continue
 
 
 def _attempts() -> Iterator[int]:

@@ -27,12 +27,15 @@ class Content:
         return self.rows.total(), len(self.failed), self.superseded
 
 
-def write_content(path: Path, rng: random.Random, rows: int, *, upsert: bool = False) -> Content:
-    """Write a file of `rows` records under its final name at once; keys are the file's own.
+def write_content(
+    path: Path, rng: random.Random, rows: int, *, upsert: bool = False, keys: str | None = None
+) -> Content:
+    """Write a file of `rows` records under its final name at once; its keys are its own.
 
-    About one in 50 is bad. With `upsert` some keys come again, and the last record of a key wins.
+    About one in 50 is bad. With `upsert` some keys come again, and the last record of a key wins; `keys` is what
+    keys begin with that other files have as well.
     """
-    stem = f"{path.stem}-{rng.randrange(1 << 32):08x}"
+    stem = keys if upsert and keys else f"{path.stem}-{rng.randrange(1 << 32):08x}"
     loaded: dict[str, Row] = {}
     failed: dict[int, str] = {}
     superseded = 0

@@ -8,10 +8,11 @@ from typing import Any
 
 import psycopg2
 
-from libs.common.states import LOADED_STATES
+from libs.common.states import LOADED_STATES, JobState
 from tests.endtoend.system import System
 from tests.faults.clients import Accepted, Feed
-from tests.faults.contents import Content, Row
+from tests.faults.contents import Row
+from tests.faults.deliveries import Ended, expected_rows, find_disorder
 
 
 @dataclass
@@ -49,19 +50,21 @@ def judge(system: System, accepted: Iterable[Accepted]) -> Verdict:
         by_feed[each.feed.name].append(each)
     with closing(psycopg2.connect(system.database.dsn_for("owner"))) as connection:
         for jobs in by_feed.values():
-            _judge_rows(connection, jobs[0].feed, [job.content for job in jobs], verdict)
-            _judge_jobs(connection, jobs, verdict)
+            feed = jobs[0].feed
+            ended = [_judge_job(connection, job, verdict) for job in jobs]
+            if feed.sets_state:
+                rows = Counter(expected_rows(feed.definition["mode"], ended).values())
+                verdict.faults += find_disorder(feed.definition["mode"], ended)
+            else:
+                contents = {job.content.path: job.content.rows for job in jobs}
+                rows = sum(contents.values(), Counter[Row]())
+                _judge_once(ended, verdict)
+            _judge_rows(connection, feed, rows, verdict)
     return verdict
 
 
-def _judge_rows(connection: Any, feed: Feed, contents: list[Content], verdict: Verdict) -> None:
+def _judge_rows(connection: Any, feed: Feed, expected: Counter[Row], verdict: Verdict) -> None:
     """Count rows that are missing, there too often, or not of this feed's files."""
-    distinct = list({content.path: content for content in contents}.values())
-    if feed.definition["mode"] == "replace":
-        distinct = distinct[-1:]
-    expected: Counter[Row] = Counter()
-    for content in distinct:
-        expected += content.rows
     found = Counter(
         (sku, name, str(price), quantity)
         for sku, name, price, quantity in _query(
@@ -76,28 +79,35 @@ def _judge_rows(connection: Any, feed: Feed, contents: list[Content], verdict: V
             verdict.unexpected += count
 
 
-def _judge_jobs(connection: Any, jobs: list[Accepted], verdict: Verdict) -> None:
-    """See that each content was loaded by one job, whose counts and failed rows are exact."""
-    loaders: dict[str, list[str]] = defaultdict(list)
-    for each in jobs:
-        [(state, error, *counts)] = _query(
-            connection,
-            "SELECT state, error_message, rows_loaded, rows_rejected, rows_superseded"
-            " FROM adsp.jobs WHERE id = %s",
-            each.job_id,
-        )
-        name = f"{each.feed.name} {each.content.path.name} job {each.job_id}"
-        if state in LOADED_STATES:
+def _judge_job(connection: Any, job: Accepted, verdict: Verdict) -> Ended:
+    """See that the counts and failed rows of a job are exact; return how it ended."""
+    [(state, error, data_date, force, finished_at, *counts)] = _query(
+        connection,
+        "SELECT state, error_message, data_date, force, finished_at,"
+        " rows_loaded, rows_rejected, rows_superseded FROM adsp.jobs WHERE id = %s",
+        job.job_id,
+    )
+    name = f"{job.feed.name} {job.content.path.name} job {job.job_id}"
+    if state in LOADED_STATES:
+        if tuple(counts) != job.content.counts:
+            verdict.faults.append(f"{name}: counts {counts}, expected {job.content.counts}")
+        _judge_failed_rows(connection, job, name, verdict)
+    elif state not in {JobState.DUPLICATE, JobState.OUTDATED}:
+        verdict.faults.append(f"{name}: ended as {state}: {error}")
+    return Ended(job.job_id, job.content, data_date, force, state, finished_at)
+
+
+def _judge_once(ended: list[Ended], verdict: Verdict) -> None:
+    """See that each content was loaded by one job."""
+    loaders: dict[str, list[str]] = {each.content.path.name: [] for each in ended}
+    for each in ended:
+        if each.state in LOADED_STATES:
             loaders[each.content.path.name].append(each.job_id)
-            if tuple(counts) != each.content.counts:
-                verdict.faults.append(f"{name}: counts {counts}, expected {each.content.counts}")
-            _judge_failed_rows(connection, each, name, verdict)
-        elif state != "duplicate":
-            verdict.faults.append(f"{name}: ended as {state}: {error}")
-    for each in jobs:
-        if len(loaders[each.content.path.name]) != 1:
-            ids = loaders[each.content.path.name]
-            verdict.faults.append(f"{each.content.path.name} was loaded by {len(ids)} jobs: {ids}")
+        elif each.state == JobState.OUTDATED:
+            verdict.faults.append(f"{each.content.path.name} has no order, but ended {each.state}")
+    for name, ids in loaders.items():
+        if len(ids) != 1:
+            verdict.faults.append(f"{name} was loaded by {len(ids)} jobs: {ids}")
 
 
 def _judge_failed_rows(connection: Any, job: Accepted, name: str, verdict: Verdict) -> None:

@@ -123,6 +123,9 @@ class Job(Base):
             "(state = 'duplicate') = (duplicate_of IS NOT NULL)", name="duplicate_names_original"
         ),
         CheckConstraint(
+            "(state = 'outdated') = (outdated_by IS NOT NULL)", name="outdated_names_newer"
+        ),
+        CheckConstraint(
             "(trigger = 'schedule') = (due_at IS NOT NULL)", name="schedule_has_due_time"
         ),
         CheckConstraint(
@@ -166,6 +169,17 @@ class Job(Base):
             postgresql_where=text("duplicate_of IS NOT NULL"),
         ),
         Index(
+            "ix_jobs_outdated_by",
+            "outdated_by",
+            postgresql_where=text("outdated_by IS NOT NULL"),
+        ),
+        Index(
+            "ix_jobs_delivered",
+            "dataset",
+            "data_date",
+            postgresql_where=text("state IN ('succeeded', 'completed_with_rejects', 'duplicate')"),
+        ),
+        Index(
             "ix_jobs_unfinished", "next_attempt_at", postgresql_where=text("finished_at IS NULL")
         ),
         Index("ix_jobs_dataset_id", "dataset", "id"),
@@ -202,6 +216,9 @@ class Job(Base):
     )
     replay_of: Mapped[UUID | None] = mapped_column(ForeignKey(f"{SCHEMA}.jobs.id"))
     duplicate_of: Mapped[UUID | None] = mapped_column(ForeignKey(f"{SCHEMA}.jobs.id"))
+    outdated_by: Mapped[UUID | None] = mapped_column(
+        ForeignKey(f"{SCHEMA}.jobs.id"), comment="The newer delivery that the table holds."
+    )
 
     source_path: Mapped[str | None] = mapped_column(comment="Resolved path, set by plan.")
     source_mtime_ns: Mapped[int | None] = mapped_column(comment="Modification time at plan, ns.")

@@ -102,7 +102,11 @@ def _dashboard(job: JobDocument, url: str | None) -> Html | None:
 
 def _relatives(job: JobDocument, replays: Sequence[JobDocument]) -> Html:
     """Link the jobs that this one has to do with."""
-    named = [("duplicate of", job.duplicate_of), ("replay of", job.replay_of)]
+    named = [
+        ("duplicate of", job.duplicate_of),
+        ("outdated by", job.outdated_by),
+        ("replay of", job.replay_of),
+    ]
     named += [(f"replayed ({replay.state.value}) by", replay.id) for replay in replays]
     return joined(*(element("p", text, " ", _job_link(other)) for text, other in named if other))
 

@@ -28,6 +28,7 @@ def test_a_dataset_is_made_and_shown_with_its_defaults(client: httpx.Client) -> 
         "key": [],
         "time_zone": "UTC",
         "schedule": None,
+        "out_of_order": "refuse",
         "max_rejected_rows": None,
         "max_rejected_ratio": None,
     }  # fmt: skip

@@ -3,6 +3,7 @@
 import errno
 import gzip
 import os
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -289,6 +290,133 @@ def test_a_state_is_set_by_one_job_at_a_time(bench: Bench, force: bool) -> None:
     assert woken_at is not None
     assert woken_at < waits_until
     assert plan(bench.worker, second.id) == "running"
+
+
+@pytest.mark.parametrize("mode", [LoadMode.REPLACE, LoadMode.UPSERT])
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, "outdated"),
+        ({"force": True}, "running"),
+        ({"out_of_order": "load"}, "running"),
+    ],
+    ids=["refused", "forced", "allowed"],
+)
+def test_an_older_delivery_does_not_overwrite_a_newer_one(
+    bench: Bench, mode: LoadMode, changes: dict[str, object], expected: str
+) -> None:
+    """Promise 6; the job names the newer one."""
+    key = ["sku"] if mode is LoadMode.UPSERT else []
+    order = changes.get("out_of_order", "refuse")
+    bench.put_dataset(mode=mode, key=key, out_of_order=order)
+    bench.write_rows(3, "newer.csv")
+    bench.write_rows(5, "older.csv")
+    newer = bench.make_job(source="newer.csv", data_date=date(2026, 1, 2))
+    plan(bench.worker, newer.id)
+    _load(bench, newer)
+    older = bench.make_job(
+        source="older.csv", data_date=date(2026, 1, 1), force=changes.get("force", False)
+    )
+
+    assert plan(bench.worker, older.id) == expected
+
+    named = newer.id if expected == "outdated" else None
+    assert bench.job(older).outdated_by == named
+
+
+def test_a_duplicate_is_the_delivery_of_its_day(bench: Bench) -> None:
+    """The same snapshot on the next day leaves nothing for a late one of the day before to change."""
+    bench.put_dataset(mode=LoadMode.REPLACE)
+    bench.write_rows(3, "same.csv")
+    bench.write_rows(5, "late.csv")
+    states = []
+    for name, day in (("same.csv", 1), ("same.csv", 3), ("late.csv", 2)):
+        job = bench.make_job(source=name, data_date=date(2026, 1, day))
+        states.append(plan(bench.worker, job.id))
+        if states[-1] == "running":
+            _load(bench, job)
+
+    assert states == ["running", "duplicate", "outdated"]
+
+
+def test_deliveries_are_loaded_by_their_dates(bench: Bench) -> None:
+    """Whatever is planned first: each waits for the earlier ones, and an ended one wakes the next."""
+    bench.put_dataset(mode=LoadMode.UPSERT, key=["sku"])
+    days = [3, 1, 2]
+    jobs = {}
+    for day in days:
+        bench.write_rows(day, f"{day}.csv")
+        jobs[day] = bench.make_job(source=f"{day}.csv", data_date=date(2026, 1, day))
+
+    loaded = []
+    for _ in range(len(days)):
+        states = {day: plan(bench.worker, jobs[day].id) for day in days if day not in loaded}
+        running = [day for day, state in states.items() if state == "running"]
+        assert {state for day, state in states.items() if day not in running} <= {"queued"}
+        assert len(running) == 1
+        _load(bench, jobs[running[0]])
+        loaded += running
+
+    assert loaded == [1, 2, 3]
+
+
+def test_appends_have_no_order(bench: Bench) -> None:
+    """They are loaded at once, in any order."""
+    bench.put_dataset()
+    for day in (2, 1):
+        bench.write_rows(day, f"{day}.csv")
+        job = bench.make_job(source=f"{day}.csv", data_date=date(2026, 1, day))
+
+        assert plan(bench.worker, job.id) == "running"
+
+
+@pytest.mark.parametrize(("followed", "expected"), [(False, "running"), (True, "outdated")])
+def test_a_replay_belongs_to_its_delivery(
+    bench: Bench,
+    followed: bool,  # noqa: FBT001
+    expected: str,
+) -> None:
+    """Failed rows of a snapshot that was replaced since do not come into the new one."""
+    bench.put_dataset(mode=LoadMode.REPLACE)
+    for rows, name in ((3, "first.csv"), (5, "second.csv"), (1, "corrected.csv")):
+        bench.write_rows(rows, name)
+    first = bench.make_job(source="first.csv")
+    plan(bench.worker, first.id)
+    _load(bench, first)
+    if followed:
+        second = bench.make_job(source="second.csv")
+        plan(bench.worker, second.id)
+        _load(bench, second)
+    replay = bench.make_job(
+        source="corrected.csv",
+        trigger=Trigger.REPLAY,
+        replay_of=first.id,
+        definition=first.parsed_definition().model_copy(update={"mode": LoadMode.APPEND}),
+    )
+
+    assert plan(bench.worker, replay.id) == expected
+
+
+def test_a_corrected_snapshot_is_not_loaded_over_by_its_own_source(bench: Bench) -> None:
+    """A replay is a part of its delivery, so the same source is a duplicate still."""
+    bench.put_dataset(mode=LoadMode.REPLACE)
+    bench.write_rows(3)
+    bench.write_rows(1, "corrected.csv")
+    first = bench.make_job()
+    plan(bench.worker, first.id)
+    _load(bench, first)
+    replay = bench.make_job(
+        source="corrected.csv",
+        trigger=Trigger.REPLAY,
+        replay_of=first.id,
+        definition=first.parsed_definition().model_copy(update={"mode": LoadMode.APPEND}),
+    )
+    plan(bench.worker, replay.id)
+    _load(bench, replay)
+    again = bench.make_job()
+
+    assert plan(bench.worker, again.id) == "duplicate"
+    assert bench.job(again).duplicate_of == first.id
 
 
 def test_a_twin_waits_while_the_same_content_is_loaded(bench: Bench) -> None:

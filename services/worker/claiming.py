@@ -1,0 +1,170 @@
+"""Claim a job's content: decide whether the job loads now, waits, or ends as a duplicate or outdated.
+
+    append            content once per dataset, in any order
+    replace, upsert   one job at a time, by (data_date, creation); never behind a newer delivery; only the content
+                      of the last change is a duplicate
+    replays           content once; in the order of the delivery whose rows they load again
+
+See docs/decisions/0006 and 0036.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import bindparam, select, tuple_
+from sqlalchemy.orm import Session
+
+from libs.common.datasets import DatasetDefinition
+from libs.common.db.models import Job
+from libs.common.db.session import commit_without_waiting
+from libs.common.lifecycle import lock_job, record_end
+from libs.common.log import get_logger
+from libs.common.states import LOADED_STATES, JobState, LoadMode, OutOfOrder
+from services.worker.advisory import take_turns
+from services.worker.finishing import after_end
+from services.worker.wiring import Worker
+
+log = get_logger(__name__)
+
+
+class Obstacle(NamedTuple):
+    """Why a job may not load now: the state that it moves to (`queued`: it waits), and the job that is the reason."""
+
+    state: JobState
+    reason: Job
+
+
+_OTHERS = select(Job).where(Job.dataset == bindparam("dataset"), Job.id != bindparam("own_id"))
+_SAME_CONTENT = _OTHERS.where(
+    Job.fingerprint == bindparam("content"), Job.state.in_([*LOADED_STATES, JobState.RUNNING])
+)
+_LOADING = _OTHERS.where(
+    Job.finished_at.is_(None), Job.state == JobState.RUNNING, Job.fingerprint.is_not(None)
+)
+_EARLIER = _OTHERS.where(
+    Job.finished_at.is_(None),
+    tuple_(Job.data_date, Job.id) < tuple_(bindparam("data_date"), bindparam("own_id")),
+)
+_DELIVERIES = _OTHERS.where(
+    Job.definition["table"].astext == bindparam("table"),
+    Job.definition["mode"].astext != LoadMode.APPEND.value,
+    Job.replay_of.is_(None),
+)
+_NEWER = (
+    _DELIVERIES.where(
+        Job.state.in_([*LOADED_STATES, JobState.DUPLICATE]),
+        Job.data_date > bindparam("data_date"),
+    )
+    .order_by(Job.data_date.desc())
+    .limit(1)
+)
+_LAST_CHANGE = (
+    _DELIVERIES.where(
+        Job.finished_at.is_not(None),
+        Job.state.in_(LOADED_STATES),
+        (Job.rows_loaded > 0) | (Job.definition["mode"].astext == LoadMode.REPLACE.value),
+    )
+    .order_by(Job.finished_at.desc())
+    .limit(1)
+)
+
+
+def claim_content(worker: Worker, job_id: UUID, content: str) -> bool:
+    """Note the fingerprint of a running job and return True when it may load; else end it or let it wait."""
+    with worker.sessions.begin() as session:
+        job = lock_job(session, job_id)
+        if job is None or job.state is not JobState.RUNNING:
+            return False
+        definition = job.parsed_definition()
+        delivery = _find_delivery(session, job)
+        is_ordered = delivery.parsed_definition().mode is not LoadMode.APPEND
+        take_turns(session, f"adsp.content:{job.dataset}:{'' if is_ordered else content}")
+        obstacle = _find_turn(session, job) if is_ordered else None
+        if obstacle is None and not job.force:
+            if is_ordered and definition.out_of_order is OutOfOrder.REFUSE:
+                obstacle = _find_newer(session, job, delivery)
+            obstacle = obstacle or _find_duplicate(session, job, definition, content)
+        if obstacle is None:
+            # Undone by a crash of Postgres, so is the plan that follows.
+            commit_without_waiting(session)
+            job.fingerprint = content
+            return True
+        _give_way(session, worker, job, obstacle)
+        # Only now: while it runs, the same content under two jobs violates a unique index.
+        job.fingerprint = content
+    after_end(worker, job_id)
+    return False
+
+
+def _find_delivery(session: Session, job: Job) -> Job:
+    """Return the job that delivered the rows first: of a replay, the one whose failed rows it loads again."""
+    while job.replay_of is not None:
+        job = session.get_one(Job, job.replay_of)
+    return job
+
+
+def _own(job: Job) -> dict[str, object]:
+    """Return the parameters that tell a job from the others of its dataset."""
+    return {"dataset": job.dataset, "own_id": job.id}
+
+
+def _find_turn(session: Session, job: Job) -> Obstacle | None:
+    """Return the job of the dataset that is loading now or goes first, for which this one waits."""
+    loading = session.scalars(_LOADING.limit(1), _own(job)).first()
+    earlier = (
+        loading
+        or session.scalars(_EARLIER.limit(1), {**_own(job), "data_date": job.data_date}).first()
+    )
+    return None if earlier is None else Obstacle(JobState.QUEUED, earlier)
+
+
+def _find_newer(session: Session, job: Job, delivery: Job) -> Obstacle | None:
+    """Return the newer delivery that the table holds: a later data date, or what has replaced a replay's rows."""
+    table = job.parsed_definition().table
+    newer = session.scalar(_NEWER, {**_own(job), "table": table, "data_date": job.data_date})
+    is_replay_of_replace = (
+        job.replay_of is not None and delivery.parsed_definition().mode is LoadMode.REPLACE
+    )
+    if newer is None and is_replay_of_replace:
+        last = session.scalar(_LAST_CHANGE, {**_own(job), "table": table})
+        newer = last if last is not None and last.id != delivery.id else None
+    return None if newer is None else Obstacle(JobState.OUTDATED, newer)
+
+
+def _find_duplicate(
+    session: Session, job: Job, definition: DatasetDefinition, content: str
+) -> Obstacle | None:
+    """Return the job that has put this content where it belongs, or is about to."""
+    if definition.mode is LoadMode.APPEND or job.replay_of is not None:
+        same = session.scalars(_SAME_CONTENT, {**_own(job), "content": content}).all()
+        found = min(
+            same, key=lambda other: (other.state not in LOADED_STATES, other.id), default=None
+        )
+    else:
+        found = session.scalar(_LAST_CHANGE, {**_own(job), "table": definition.table})
+        if found is not None and (
+            found.fingerprint != content or found.parsed_definition().mode is not definition.mode
+        ):
+            found = None
+    if found is None:
+        return None
+    is_loaded = found.state in LOADED_STATES
+    return Obstacle(JobState.DUPLICATE if is_loaded else JobState.QUEUED, found)
+
+
+def _give_way(session: Session, worker: Worker, job: Job, obstacle: Obstacle) -> None:
+    """Let the job wait, or end it, for the obstacle's reason."""
+    reason = obstacle.reason.id
+    if obstacle.state is JobState.QUEUED:
+        job.state = JobState.QUEUED
+        job.attempt -= 1  # waiting for another job is not an attempt that went wrong
+        wait = timedelta(seconds=worker.settings.twin_wait_seconds)
+        job.next_attempt_at = datetime.now(UTC) + wait
+        log.info("job_waits_for_job", job_id=str(job.id), other_job_id=str(reason))
+    elif obstacle.state is JobState.DUPLICATE:
+        record_end(session, job, JobState.DUPLICATE, duplicate_of=reason)
+        log.info("job_is_duplicate", job_id=str(job.id), duplicate_of=str(reason))
+    else:
+        record_end(session, job, JobState.OUTDATED, outdated_by=reason)
+        log.info("job_is_outdated", job_id=str(job.id), outdated_by=str(reason))

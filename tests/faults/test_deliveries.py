@@ -1,0 +1,75 @@
+"""The checker notices each way in which deliveries may be loaded wrongly."""
+
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.faults.contents import Content
+from tests.faults.deliveries import Ended, expected_rows, find_disorder
+
+_START = datetime(2026, 1, 10, tzinfo=UTC)
+
+
+def _content(name: str, *keys: str) -> Content:
+    return Content(Path(name), Counter((key, name, "1.25", 1) for key in keys), {}, 0)
+
+
+_CONTENTS = {"a": _content("a", "x", "y"), "b": _content("b", "y", "z"), "empty": _content("empty")}
+
+
+def _ended(*ends: tuple[str, int, str]) -> list[Ended]:
+    """Make jobs that end one after the other: content, day and state, of which `forced` is a load by force."""
+    return [
+        Ended(
+            job_id=str(number),
+            content=_CONTENTS[name],
+            data_date=date(2026, 1, day),
+            force=state == "forced",
+            state="succeeded" if state == "forced" else state,
+            finished_at=_START + timedelta(seconds=number),
+        )
+        for number, (name, day, state) in enumerate(ends)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ends", "wrong"),
+    [
+        ([("a", 1, "succeeded"), ("b", 2, "succeeded"), ("a", 3, "succeeded")], []),
+        ([("a", 1, "succeeded"), ("a", 2, "duplicate"), ("b", 1, "outdated")], []),
+        ([("b", 2, "succeeded"), ("a", 1, "forced"), ("a", 2, "duplicate")], []),
+        ([("b", 2, "succeeded"), ("a", 1, "completed_with_rejects")], ["1"]),
+        ([("a", 1, "succeeded"), ("a", 1, "succeeded")], ["1"]),
+        ([("a", 1, "succeeded"), ("b", 2, "succeeded"), ("a", 2, "duplicate")], ["2"]),
+        ([("a", 1, "succeeded"), ("b", 1, "outdated")], ["1"]),
+        ([("a", 1, "duplicate")], ["0"]),
+        ([("a", 1, "failed")], ["0"]),
+    ],
+)
+def test_each_end_is_right_or_reported(ends: list[tuple[str, int, str]], wrong: list[str]) -> None:
+    found = find_disorder("replace", _ended(*ends))
+
+    assert [text.split("job ")[1].split(")")[0] for text in found] == wrong
+
+
+def test_an_upsert_of_nothing_changes_nothing() -> None:
+    ends = _ended(("a", 1, "succeeded"), ("empty", 2, "succeeded"), ("a", 3, "duplicate"))
+
+    assert find_disorder("upsert", ends) == []
+    assert find_disorder("replace", ends) != []
+
+
+def test_the_rows_are_those_of_the_loads_in_order() -> None:
+    ends = _ended(("a", 1, "succeeded"), ("a", 2, "duplicate"), ("b", 3, "succeeded"))
+
+    assert {key: row[1] for key, row in expected_rows("replace", ends).items()} == {
+        "y": "b",
+        "z": "b",
+    }
+    assert {key: row[1] for key, row in expected_rows("upsert", ends).items()} == {
+        "x": "a",
+        "y": "b",
+        "z": "b",
+    }
