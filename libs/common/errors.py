@@ -15,6 +15,21 @@ Bad input becomes a value at the edge (a problem+json answer, a job's ``error``)
 an exception. Messages say what is wrong and how to mend it.
 """
 
+MESSAGE_LIMIT = 2_000
+"""Characters of a message: it may repeat what a user has given, of any size (rule 12)."""
+
+_KEPT_END = 500
+
+
+def cut_message(message: str) -> str:
+    """Return the message in at most `MESSAGE_LIMIT` characters: of a longer one start and end, where its cure is."""
+    if len(message) <= MESSAGE_LIMIT:
+        return message
+    start = message[: MESSAGE_LIMIT - _KEPT_END - 100]
+    end = message[-_KEPT_END:]
+    left_out = len(message) - len(start) - len(end)
+    return f"{start} … ({left_out:,} characters left out) … {end}"
+
 
 class AdspError(Exception):
     """Root of every error that ADSP raises on purpose."""
@@ -24,13 +39,13 @@ class BadInput(AdspError):
     """Something given to ADSP cannot be accepted.
 
     `code` is the stable kebab-case name used as problem type and as a failed job's error code;
-    `message` says what is wrong and names the cure.
+    `message` says what is wrong and names the cure; it is cut.
     """
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
         self.code = code
-        self.message = message
+        self.message = cut_message(message)
+        super().__init__(self.message)
 
 
 class NotFound(BadInput):

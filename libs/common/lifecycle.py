@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from libs.common.datasets import DatasetDefinition
 from libs.common.db.models import Chunk, Dataset, Event, FailedRow, Job
 from libs.common.db.session import commit_without_waiting
-from libs.common.errors import BadInput, NotFound
+from libs.common.errors import BadInput, NotFound, cut_message
 from libs.common.states import END_STATES, ChunkState, ErrorCode, JobState, Trigger
 
 RESEND_AFTER = timedelta(seconds=60)
@@ -221,7 +221,7 @@ def record_end(
     job.rejected_by_code = {code.value: count for code, count in reasons.items()}
     job.state = state
     job.error_code = error.code if error else None
-    job.error_message = error.message if error else None
+    job.error_message = cut_message(error.message) if error else None
     job.duplicate_of = duplicate_of
     job.outdated_by = outdated_by
     job.finished_at = datetime.now(UTC)

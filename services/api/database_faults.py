@@ -28,6 +28,10 @@ _CURES: dict[str, tuple[str, str]] = {
         "database-busy",
         "another session has locked what this request needs, for longer than a request waits; try again shortly",
     ),
+    "57014": (
+        "database-slow",
+        "Postgres needs longer for this than a request waits; ask for less, or try again when less is going on",
+    ),
     "25006": (
         "database-read-only",
         "Postgres takes no changes (a standby?); point ADSP_DATABASE_URL at the primary",

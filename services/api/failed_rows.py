@@ -16,7 +16,7 @@ from services.api.callers import Caller, Reader
 from services.api.documents import FailedRowDocument
 from services.api.export import ExportResponse, export_rows, read_source_header, require_header
 from services.api.pages import Page, PageQuery, read_token, write_token
-from services.api.row_pages import pages_of
+from services.api.row_pages import pages_of, read_page
 from services.api.source_form import source_blocks
 from services.api.wiring import Wired, Wiring
 
@@ -71,15 +71,14 @@ def page_of_failed_rows(
     """Return a page of a job's failed rows in the order of the file."""
     scope = ("failed-rows", job_id, asked.error_code)
     query = _of_job(job_id, asked.error_code).order_by(FailedRow.byte_offset)
-    query = query.limit(asked.page_size + 1)
     after = read_token(asked.page_token, int, *scope)
     if after is not None:
         query = query.where(FailedRow.byte_offset > after)
     with wiring.sessions() as session:
         encoding = caller.find_job(session, job_id).parsed_definition().format.encoding
-        rows = list(session.scalars(query))
-    shown = rows[: asked.page_size]
-    token = write_token(shown[-1].byte_offset, *scope) if len(rows) > len(shown) else None
+        rows, has_more = read_page(session, query, asked.page_size)
+    shown = [row[0] for row in rows]
+    token = write_token(shown[-1].byte_offset, *scope) if has_more else None
     return Page(items=[FailedRowDocument.of(row, encoding) for row in shown], next_page_token=token)
 
 

@@ -38,7 +38,11 @@ class Wiring:
     def from_settings(cls, settings: ApiSettings) -> Self:
         """Make the dependencies of an api process."""
         engine = make_engine(
-            settings, f"adsp-{SERVICE}", lock_timeout=settings.database_lock_timeout
+            settings,
+            f"adsp-{SERVICE}",
+            lock_timeout=settings.database_lock_timeout,
+            # Whoever asks is answered 503 a little later, so nobody would wait for the statement any more.
+            statement_timeout=0.9 * settings.database_answer_timeout,
         )
         celery = make_celery(settings, SERVICE)
         return cls(

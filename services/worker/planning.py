@@ -179,8 +179,8 @@ def _plan_later(worker: Worker, job: Job, reason: JobError) -> str:
 
 
 def _plan_fault(exc: Exception, attempt: int) -> JobError:
-    """Word the error of a plan that ended in what nobody expects of a source, in at most 2,000 characters."""
-    text = f"{type(exc).__name__}: {exc}"[:1_800]
+    """Word the error of a plan that ended in what nobody expects of a source."""
+    text = f"{type(exc).__name__}: {exc}"
     return JobError(
         "plan-fault",
         f"planning was begun {attempt} times and failed the last time with {text}; "

@@ -13,11 +13,16 @@ _DO_NOT_WAIT = text("SET LOCAL synchronous_commit TO off")
 
 
 def make_engine(
-    settings: DatabaseSettings, application_name: str, *, lock_timeout: float = 0
+    settings: DatabaseSettings,
+    application_name: str,
+    *,
+    lock_timeout: float = 0,
+    statement_timeout: float = 0,
 ) -> Engine:
     """Make the process's engine; `application_name` shows in pg_stat_activity.
 
-    No statement waits longer than `lock_timeout` seconds for what another session has locked; 0: without a bound.
+    No statement waits longer than `lock_timeout` seconds for what another session has locked, or runs longer than
+    `statement_timeout` seconds; 0: without a bound.
     Connections are checked before use, so that a restarted Postgres costs no request.
     """
     return create_engine(
@@ -29,7 +34,8 @@ def make_engine(
         connect_args={
             "connect_timeout": settings.database_connect_timeout,
             "application_name": application_name,
-            "options": f"-c timezone=UTC -c lock_timeout={int(lock_timeout * 1000)}",
+            "options": f"-c timezone=UTC -c lock_timeout={int(lock_timeout * 1000)}"
+            f" -c statement_timeout={int(statement_timeout * 1000)}",
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,

@@ -9,6 +9,7 @@ from uuid import UUID
 import polars as pl
 from psycopg2.extensions import cursor as Cursor
 
+from libs.common.errors import MESSAGE_LIMIT, cut_message
 from libs.common.states import STAGE_OF
 from services.loader.encoding.encoder import HEADER, TRAILER
 from services.loader.judging.verdicts import FailedRow
@@ -72,11 +73,14 @@ class RejectSpool:
         self._file.close()
 
     def add(self, rows: pl.DataFrame) -> None:
-        """Add failed rows by column; NUL cannot be stored in a message."""
+        """Add failed rows by column; a message is cut, and cannot be stored with a NUL."""
         if rows.is_empty():
             return
         stage = pl.col("error_code").replace_strict(STAGE_OF, return_dtype=pl.String)
         message = pl.col("message").str.replace_all("\0", "", literal=True)
+        # Postgres repeats a value of any size in its messages.
+        if rows["message"].str.len_bytes().max() > MESSAGE_LIMIT:  # type: ignore[operator]
+            message = message.map_elements(cut_message, return_dtype=pl.String)
         complete = rows.select(
             *self._place,
             "line_number",

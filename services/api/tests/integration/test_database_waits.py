@@ -9,11 +9,13 @@ import psycopg2
 import pytest
 from psycopg2 import extensions
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from libs.common.db.session import make_engine
 from libs.common.testing.databases import ScratchDatabase
 from services.api.database_waits import bound_waits
 from services.api.tests.integration.api_bench import SettingsWith, silent_server
+from services.api.wiring import Wiring
 
 BOUND = 1.0
 
@@ -52,6 +54,19 @@ def test_long_answers_that_keep_coming_are_read(database: ScratchDatabase) -> No
         rest = cursor.fetchmany(60)
 
     assert [len(value) for (value,) in first + rest] == [100_000] * 100
+
+
+def test_a_statement_that_takes_too_long_is_ended_by_postgres(settings_with: SettingsWith) -> None:
+    """Given up by the api alone, it would go on in Postgres and take the cores from all others."""
+    wiring = Wiring.from_settings(settings_with(database_answer_timeout=BOUND))
+    with closing(wiring), wiring.engine.connect() as connection:
+        start = time.monotonic()
+        with pytest.raises(OperationalError, match="statement timeout"):
+            connection.execute(text("SELECT count(*) FROM generate_series(1, 1000000000)"))
+        connection.rollback()
+
+        assert time.monotonic() - start < 3 * BOUND
+        assert connection.scalar(text("SELECT 1")) == 1
 
 
 def test_the_pool_replaces_a_connection_that_was_given_up(settings_with: SettingsWith) -> None:

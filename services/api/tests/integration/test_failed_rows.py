@@ -192,6 +192,34 @@ def test_an_export_of_many_rows_is_whole_and_streamed(
     assert [line.partition(",")[0] for line in lines[1:]] == [str(n) for n in range(1, 20001)]
 
 
+@pytest.mark.parametrize("page_size", [1, 50, 500])
+def test_pages_of_large_rows_are_bounded_in_bytes(
+    client: httpx.Client, ledger: Ledger, planned: str, page_size: int
+) -> None:
+    """A page of the largest rows would fill the memory of an api; all of them come, on more pages."""
+    ledger.execute(
+        "INSERT INTO adsp.failed_rows (job_id, chunk_number, byte_offset, raw, line_number, stage,"
+        " error_code, message) SELECT %s, 0, n, repeat('x', 400000)::bytea, n, 'parse',"
+        " 'extra-cell', 'm' FROM generate_series(1, 12) AS n",
+        planned,
+    )
+    path = f"/v1/jobs/{planned}/failed-rows"
+    query = {"page_size": str(page_size)}
+    lines: list[int] = []
+    sizes: list[int] = []
+    while len(sizes) < 20:
+        answer = client.get(path, params=query)
+        page = answer.json()
+        sizes.append(len(answer.content))
+        lines += [row["line_number"] for row in page["items"]]
+        if page["next_page_token"] is None:
+            break
+        query["page_token"] = page["next_page_token"]
+
+    assert lines == list(range(1, 13))
+    assert max(sizes) < 1_100_000
+
+
 def test_clients_that_read_slowly_or_leave_hold_no_connection(
     settings_with: SettingsWith, client: httpx.Client, ledger: Ledger, planned: str
 ) -> None:

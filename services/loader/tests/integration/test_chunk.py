@@ -18,7 +18,7 @@ from psycopg2.extensions import connection as Connection
 
 from libs.common.boundaries import find_boundaries
 from libs.common.datasets import DatasetDefinition
-from libs.common.errors import PublishFault
+from libs.common.errors import MESSAGE_LIMIT, PublishFault
 from libs.common.header import read_header
 from libs.common.testing.waiting import wait_for
 from services.loader import loading
@@ -211,6 +211,26 @@ def test_each_refused_row_is_put_into_a_frame_once(
     assert (chunk["state"], chunk["rows_rejected"]) == ("done", 8000)
     assert {row[3] for row in bench.failed_rows(job_id)} == {"unique"}
     assert sum(heights) == 8000
+
+
+@pytest.mark.parametrize("delimiter", [",", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
+def test_a_message_that_repeats_a_large_value_is_cut(
+    bench: LoadBench, encoding: str, delimiter: str
+) -> None:
+    """Postgres repeats the value: 200 MB of messages came from a file of 195 kB (rule 12)."""
+    bench.execute(TABLE)
+    value = "x" * 500_000
+    data = f"id{delimiter}v\n{value}{delimiter}a\n1{delimiter}b\n".encode(encoding)
+    job_id = bench.load(data, pairs(format={"encoding": encoding, "delimiter": delimiter}))
+
+    sizes = bench.execute(
+        "SELECT length(raw), length(message) FROM adsp.failed_rows WHERE job_id = %s", str(job_id)
+    )
+    assert rows(bench) == [(1, "b")]
+    [(raw, message)] = sizes
+    assert raw == len(f"{value}{delimiter}a".encode(encoding))
+    assert message <= MESSAGE_LIMIT
 
 
 @pytest.mark.parametrize(("ratio", "state"), [(0.33, "failed"), (0.34, "done")])
