@@ -2,6 +2,7 @@
 
     Authorization: Bearer KEY │ X-API-Key: KEY │ GET with Basic, password KEY ──► caller on the request's state
     no key, a wrong or a revoked one ──► 401         too many requests of this key or address ──► 429
+    without keys: another site's page ──► 403
 
 A browser sends no headers of its own, so that pages are read with HTTP Basic: any user name, the key as
 password. It is taken for reading alone, since a browser sends it along with another site's forms too.
@@ -24,6 +25,7 @@ from libs.common.api_keys import ApiKey
 from services.api.callers import ANYONE, KEY_HEADER, Caller
 from services.api.database_faults import answer_database_error
 from services.api.keys import recognise
+from services.api.origins import foreign_origin
 from services.api.problems import problem_response
 from services.api.wiring import Wiring
 
@@ -63,6 +65,8 @@ class Authentication:
         """Return the caller, or the answer for one who may not pass; probes pass uncounted."""
         if request.scope["path"] in OPEN_PATHS:
             return ANYONE
+        if not self._is_on and (reason := foreign_origin(request.method, request.headers)):
+            return problem_response(request.scope["path"], 403, "origin-not-allowed", reason)
         sent = key_in(request.headers, allows_basic=request.method in _SAFE_METHODS)
         try:
             caller, seconds = await run_in_threadpool(self._recognise, request, sent)

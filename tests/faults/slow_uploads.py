@@ -21,7 +21,7 @@ _PAUSE = 0.1
 _DROP = b"x" * 512
 """What a client sends at a time: five times as much as would be given up."""
 _HEAD = (
-    "POST /v1/datasets/{}/uploads HTTP/1.1\r\nHost: api\r\n"
+    "POST /v1/datasets/{}/uploads HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     "Content-Type: text/csv\r\nContent-Length: 1000000000\r\n\r\n"
 )
 

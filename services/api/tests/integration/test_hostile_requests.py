@@ -36,6 +36,43 @@ def test_a_forged_page_token_beyond_every_file_finds_nothing(
     assert answer.json() == {"items": [], "next_page_token": None}
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://elsewhere.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Host": "rebound.example"},
+        {"Host": "rebound.example:8000"},
+        {"Host": "127.0.0.1.elsewhere.example"},
+        {"Host": "[::1"},
+    ],
+)
+def test_without_keys_pages_of_other_sites_start_nothing(
+    client: httpx.Client, items: Path, ledger: Ledger, headers: dict[str, str]
+) -> None:
+    body = {"dataset": "items", "source": items.name}
+    answer = client.post("/v1/jobs", json=body, headers=headers)
+
+    assert problem_of(answer)[:2] == (403, "origin-not-allowed")
+    assert ledger.value("SELECT count(*) FROM adsp.jobs") == 0
+
+
+def test_without_keys_the_apis_own_page_and_programs_are_answered(
+    client: httpx.Client, items: Path
+) -> None:
+    body = {"dataset": "items", "source": items.name}
+    host = client.base_url.netloc.decode()
+    own = {"Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
+    answers = [client.post("/v1/jobs", json=body, headers=headers) for headers in ({}, own)]
+    foreign_read = client.get("/v1/jobs", headers={"Host": "rebound.example"})
+
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert foreign_read.status_code == 403
+
+
 def test_a_body_full_of_errors_gets_an_answer_of_a_sane_size(client: httpx.Client) -> None:
     answer = client.post("/v1/jobs", json={f"field{n}": n for n in range(20_000)})
 

@@ -42,7 +42,7 @@ def _slow_upload(port: int) -> Iterator[socket.socket]:
 def _head(length: int) -> bytes:
     """Return the beginning of a request that announces a file of so many bytes."""
     return (
-        b"POST /v1/datasets/items/uploads HTTP/1.1\r\nHost: api\r\n"
+        b"POST /v1/datasets/items/uploads HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         b"Content-Length: %d\r\nContent-Type: text/csv\r\n\r\n" % length
     )
 

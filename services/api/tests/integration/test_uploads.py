@@ -85,7 +85,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(
     client: httpx.Client, uploads: Path, ledger: Ledger
 ) -> None:
     with socket.create_connection((client.base_url.host, client.base_url.port or 0)) as raw:
-        head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n"
+        head = f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5000000\r\n\r\n"
         raw.sendall(head.encode() + b"x" * 2_000_000)
         wait_for(lambda: _files(uploads), 10, "the upload has begun")
     wait_for(lambda: not list(uploads.iterdir()), 10, "the upload area is empty")
