@@ -17,7 +17,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from libs.common.crash_points import CrashPoint, crash_point
-from libs.common.errors import BadInput, LeaseLost, PublishFault
+from libs.common.errors import BadInput, LeaseLost, PublishFault, cut_message
 from libs.common.log import get_logger
 from libs.common.states import ChunkState
 from services.loader.judging.verdicts import is_transient
@@ -120,7 +120,11 @@ class ChunkLoader:
                 except BadInput as exc:
                     kept = rejects if exc.code != "source-changing" else None
                     return self._fail(key, exc.code, exc.message, kept)
-                except (psycopg2.Error, OSError) as exc:
+                except (LoadCancelled, GaveWay, LeaseLost):
+                    raise
+                except Exception as exc:
+                    if not isinstance(exc, psycopg2.Error | OSError):
+                        log.exception("chunk_attempt_failed", **key.fields)
                     return self._give_back(key, claimed.attempt, exc)
         except LoadCancelled:
             self._requeue(key, None)
@@ -190,7 +194,10 @@ class ChunkLoader:
         """Record that the chunk cannot be loaded, with the failed rows found so far."""
         count = rejects.count if rejects else 0
         end = ChunkEnd(
-            ChunkState.FAILED, rows_rejected=count, error_code=code, error_message=message
+            ChunkState.FAILED,
+            rows_rejected=count,
+            error_code=code,
+            error_message=cut_message(message),
         )
         with closing(self._connect()) as side, side, side.cursor() as cursor:
             # First, while nothing is locked: no timeout ends a COPY whose client has been frozen.
@@ -204,7 +211,8 @@ class ChunkLoader:
 
     def _give_back(self, key: ChunkKey, attempt: int, error: Exception) -> Outcome:
         """Have the sweeper send the chunk again later, or fail it when that cannot help."""
-        reason = str(error).strip()
+        expected = isinstance(error, psycopg2.Error | OSError)
+        reason = str(error).strip() if expected else f"{type(error).__name__}: {error}"
         sqlstate = getattr(error, "pgcode", None)
         if not is_transient(sqlstate):
             return self._fail(key, _fault_code(sqlstate), f"{reason} (SQLSTATE {sqlstate})", None)

@@ -353,6 +353,28 @@ def test_a_lost_backend_postpones_the_chunk_until_its_attempts_are_used_up(
     assert bench.announced == [job_id]
 
 
+def test_a_fault_that_nobody_expects_is_an_attempt_and_on_record(
+    bench: LoadBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was an attempt only once its lease had expired, and its reason stood nowhere (rule 12)."""
+    bench.execute(TABLE)
+    job_id = bench.add_job(DATA, PAIRS)
+
+    def break_down(_load: loading.Load) -> None:
+        raise TypeError("x" * 5_000)
+
+    monkeypatch.setattr(loading.Load, "run", break_down)
+
+    seen = [bench.loader(max_attempts=2).load_chunk(job_id, 0) for _ in range(2)]
+
+    chunk = bench.chunk(job_id)
+    assert seen == [Outcome.POSTPONED, Outcome.FAILED]
+    assert (chunk["state"], chunk["error_code"], chunk["attempt"]) == ("failed", "load-fault", 2)
+    assert "TypeError: xxx" in chunk["error_message"]
+    assert len(chunk["error_message"]) <= MESSAGE_LIMIT
+    assert bench.execute("SELECT FROM adsp.chunk_leases") == []
+
+
 def test_a_fault_that_no_attempt_can_mend_fails_the_chunk_at_once(bench: LoadBench) -> None:
     bench.execute("CREATE SEQUENCE feed.s; REVOKE ALL ON SEQUENCE feed.s FROM adsp_loader")
     bench.execute("CREATE TABLE feed.t (id int, v text DEFAULT nextval('feed.s'))")
