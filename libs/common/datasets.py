@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from libs.common.arrival import Arrival
 from libs.common.states import CatchUp, LoadMode, OutOfOrder
 from libs.common.utf16 import ENCODINGS as WIDE_ENCODINGS
 
@@ -196,6 +197,25 @@ class DatasetDefinition(_Strict):
     )
     time_zone: TimeZone = Field("UTC", description="Zone of timestamps that name none.")
     schedule: Schedule | None = None
+    arrival: Arrival | None = Field(
+        None,
+        description="How long a job waits for a source that is not there; null: it fails at once.",
+    )
+    settle: float | None = Field(
+        None,
+        gt=0,
+        le=86_400,
+        strict=True,
+        description="Seconds for which the source must have been seen unchanged; null: the worker's own rule.",
+    )
+    done_file: str | None = Field(
+        None,
+        min_length=1,
+        max_length=4096,
+        pattern=r"^[^\x00]*$",
+        description="Path of a file that says that the source is whole, e.g. '{source}.done'; may hold {data_date}"
+        " and {source} (the source's path). `settle` is not looked at then.",
+    )
     max_rejected_rows: int | None = Field(
         None, ge=0, strict=True, description="More failed rows fail the job."
     )
@@ -213,6 +233,8 @@ class DatasetDefinition(_Strict):
             raise ValueError("a schedule needs a 'source' to load from")
         if self.source is not None and re.sub(r"\{data_date\}", "", self.source).count("{"):
             raise ValueError("the only placeholder in 'source' is {data_date}")
+        if re.sub(r"\{(data_date|source)\}", "", self.done_file or "").count("{"):
+            raise ValueError("the only placeholders in 'done_file' are {data_date} and {source}")
         return self
 
     def exceeds_thresholds(self, rows_read: int, rows_rejected: int) -> bool:

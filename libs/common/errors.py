@@ -6,6 +6,7 @@
     │   ├── Conflict        the request contradicts what is already recorded
     │   └── SourceError     the source cannot be loaded as it is
     │       ├── SourceUnsettled  the source is still being written; try again later
+    │       │   └── SourceSettling  it has not been seen unchanged for long enough
     │       └── HeaderError      the header does not fit the target table
     └── SystemFault         ADSP or a server it needs is at fault; retried from the ledger
         ├── PublishFault    RabbitMQ did not confirm a message in time
@@ -62,6 +63,18 @@ class SourceError(BadInput):
 
 class SourceUnsettled(SourceError):
     """The source changed while it was read: it is probably still being written."""
+
+
+class SourceSettling(SourceUnsettled):
+    """The source has not been seen unchanged for as long as its dataset asks for.
+
+    `wait_seconds` is how long until it can have settled; `has_changed` tells that an earlier look saw it otherwise.
+    """
+
+    def __init__(self, message: str, *, wait_seconds: float, has_changed: bool) -> None:
+        super().__init__("source-changing", message)
+        self.wait_seconds = wait_seconds
+        self.has_changed = has_changed
 
 
 class HeaderError(SourceError):

@@ -1,9 +1,9 @@
 """Move a job through its states; the only module that makes a job or ends one.
 
     queued ──plan──► running ──finish──► succeeded | completed_with_rejects | failed
-       ▲                │
-       └─ unsettled, ───┘        any live state ──► cancelled | failed;  running ──► duplicate | outdated
-          waits its turn
+       ▲              │ ▲ │
+       └─ unsettled, ─┘ │ └──► waiting: the source is not there ──poll──► running, as long as `arrival` says
+          waits its turn└──────────┘   any live state ──► cancelled | failed;  running ──► duplicate | outdated
 
 A job's row is its outbox entry as well: a row that is `queued` and due is sent again by the sweeper until a
 worker has planned it. An end state and its event are written in one transaction.
@@ -23,6 +23,9 @@ from libs.common.db.models import Chunk, Dataset, Event, FailedRow, Job
 from libs.common.db.session import commit_without_waiting
 from libs.common.errors import BadInput, NotFound, cut_message
 from libs.common.states import END_STATES, ChunkState, ErrorCode, JobState, Trigger
+
+SENT_WHOLE = frozenset({Trigger.UPLOAD, Trigger.REPLAY})
+"""Their sources are files of the api, which are there as a whole or not at all."""
 
 RESEND_AFTER = timedelta(seconds=60)
 """How long a published message may go unheard before the sweeper sends it again."""
@@ -134,6 +137,16 @@ def expand_source(definition: DatasetDefinition, data_date: date) -> str:
     return definition.source.replace("{data_date}", data_date.isoformat())
 
 
+def arrival_deadline(
+    definition: DatasetDefinition, trigger: Trigger, start: datetime
+) -> datetime | None:
+    """Return until when a job that is due or was made at `start` waits for its source; None: not at all."""
+    if definition.arrival is None or trigger in SENT_WHOLE:
+        return None
+    zone = definition.schedule.time_zone if definition.schedule else definition.time_zone
+    return definition.arrival.deadline(start, ZoneInfo(zone))
+
+
 def create_job(session: Session, request: JobRequest) -> Job:
     """Add a queued job to the session and flush it; the caller commits, then publishes.
 
@@ -230,6 +243,27 @@ def record_end(
     session.flush()
 
 
+def record_wait(session: Session, job: Job, *, until: datetime, next_attempt_at: datetime) -> bool:
+    """Let a locked running job wait for its source; return True when it begins to, which makes an event.
+
+    Looking for the source is no attempt that went wrong.
+    """
+    if job.state is not JobState.RUNNING:
+        raise ValueError(f"job {job.id} cannot move from {job.state} to waiting")
+    is_first = job.waiting_since is None
+    job.state = JobState.WAITING
+    job.waiting_since = job.waiting_since or datetime.now(UTC)
+    job.started_at = None
+    job.attempt -= 1
+    job.fingerprint = None
+    job.next_attempt_at = next_attempt_at
+    if is_first:
+        payload = _event_payload(job) | {"waits_until": until.isoformat()}
+        session.add(Event(job_id=job.id, type="job.late", payload=payload))
+    session.flush()
+    return is_first
+
+
 def count_failed_rows(session: Session, job_id: UUID) -> dict[ErrorCode, int]:
     """Count the job's failed rows by reason, going through all of them."""
     rows = session.execute(
@@ -241,7 +275,7 @@ def count_failed_rows(session: Session, job_id: UUID) -> dict[ErrorCode, int]:
 
 
 def _event_payload(job: Job) -> dict[str, object]:
-    """Describe a job's end to those who listen on the events exchange."""
+    """Describe a job to those who listen on the events exchange."""
     return {
         "job_id": str(job.id),
         "dataset": job.dataset,

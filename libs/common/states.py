@@ -7,6 +7,7 @@ class JobState(StrEnum):
     """The states of a job; see `libs.common.lifecycle` for the moves between them."""
 
     QUEUED = "queued"
+    WAITING = "waiting"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     COMPLETED_WITH_REJECTS = "completed_with_rejects"
@@ -16,7 +17,7 @@ class JobState(StrEnum):
     OUTDATED = "outdated"
 
 
-LIVE_STATES = frozenset({JobState.QUEUED, JobState.RUNNING})
+LIVE_STATES = frozenset({JobState.QUEUED, JobState.WAITING, JobState.RUNNING})
 LOADED_STATES = frozenset({JobState.SUCCEEDED, JobState.COMPLETED_WITH_REJECTS})
 END_STATES = frozenset(JobState) - LIVE_STATES
 

@@ -89,6 +89,9 @@ class JobDocument(BaseModel):
     cancel_requested_at: datetime | None = Field(
         description="When it was asked to stop; a running job is `cancelled` soon after."
     )
+    waiting_since: datetime | None = Field(
+        description="When it began to wait for its source (`arrival`); kept once that has come."
+    )
     attempt: int = Field(description="Times that planning was begun.")
     error: JobErrorDocument | None
     duplicate_of: UUID | None = Field(description="The job that has loaded the same content.")

@@ -7,15 +7,17 @@ sweeper sends what the ledger says is queued.
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from libs.common.crash_points import CrashPoint, crash_point
 from libs.common.db.models import Job
-from libs.common.errors import PublishFault
+from libs.common.errors import PublishFault, SourceError
 from libs.common.lifecycle import (
     JobRequest,
+    arrival_deadline,
     create_job,
     find_job,
     mark_publish_failed,
@@ -75,11 +77,22 @@ def _record(
     if earlier is not None:
         return Submission(find_job(session, earlier), is_replay=True)
     job = create_job(session, request)
-    resolve_source(job.source, wiring.settings.roots())
+    _check_source(wiring, job)
     if keyed:
         remember(session, keyed, job.id)
         session.flush()
     return Submission(job, is_replay=False)
+
+
+def _check_source(wiring: Wiring, job: Job) -> None:
+    """Raise `BadInput` for a source that cannot be loaded; one that is not there may still come."""
+    try:
+        resolve_source(job.source, wiring.settings.roots())
+    except SourceError as exc:
+        deadline = arrival_deadline(job.parsed_definition(), job.trigger, job.created_at)
+        may_come = deadline is not None and deadline > datetime.now(UTC)
+        if exc.code != "source-missing" or not may_come:
+            raise
 
 
 def _commit(session: Session) -> None:

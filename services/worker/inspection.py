@@ -1,9 +1,11 @@
 """Inspect a source before anything is loaded: is it there, complete, well-headed, and what is in it."""
 
+import glob
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,14 @@ class Inspected:
     chunks_at_once: int | None
 
 
+def refuse_empty(path: Path, seen: SourceIdentity) -> None:
+    """Raise `SourceError` for a file without a byte."""
+    if seen.size == 0:
+        raise SourceError(
+            "source-empty", f"{path} is empty; a file without records needs a header at least"
+        )
+
+
 class Inspector:
     """Looks at one source of one dataset."""
 
@@ -59,15 +69,33 @@ class Inspector:
 
         Raises `SourceError`, or `SourceUnsettled` when the file changed while it was watched.
         """
-        path = resolve_source(source, self._settings.roots())
-        seen = identity(path)
-        if seen.size == 0:
-            raise SourceError(
-                "source-empty", f"{path} is empty; a file without records needs a header at least"
-            )
+        path, seen = self.find(source)
         if not is_complete:
             self._settle(path, seen)
+        refuse_empty(path, seen)
         return path, seen
+
+    def find(self, source: str) -> tuple[Path, SourceIdentity]:
+        """Find the file, whatever is in it, or raise `SourceError`."""
+        path = resolve_source(source, self._settings.roots())
+        return path, identity(path)
+
+    def require_done_file(self, source: str, data_date: date) -> None:
+        """Raise `SourceError` unless the source is there and the file that says that it is whole."""
+        path, _ = self.find(source)
+        pattern = (self._definition.done_file or "").replace("{data_date}", data_date.isoformat())
+        done_file = pattern.replace("{source}", glob.escape(str(path)))
+        plain = pattern.replace("{source}", str(path))
+        try:
+            resolve_source(done_file, self._settings.roots())
+        except SourceError as exc:
+            if exc.code != "source-missing":
+                raise SourceError(exc.code, f"'done_file' of {path}: {exc.message}") from exc
+            message = (
+                f"{path} is there, but not its 'done_file' {plain!r}, which says that it is whole; "
+                "put that below an allowed folder too, or correct 'done_file'"
+            )
+            raise SourceError(exc.code, message) from exc
 
     def identify(self, path: Path, seen: SourceIdentity) -> str:
         """Return the fingerprint of the file that was located; raises `SourceUnsettled`.

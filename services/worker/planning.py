@@ -15,13 +15,14 @@ from sqlalchemy.orm import Session
 
 from libs.common.db.models import Chunk, Job
 from libs.common.db.session import commit_without_waiting
-from libs.common.errors import BadInput, SourceUnsettled
+from libs.common.errors import BadInput, SourceSettling, SourceUnsettled
 from libs.common.lifecycle import JobError, lock_job, record_end
 from libs.common.log import get_logger
 from libs.common.messaging.timing import STAGES, StageOfJob
 from libs.common.replays import fingerprint_of_replay
-from libs.common.states import JobState, Trigger
+from libs.common.states import JobState
 from services.worker.advisory import let_go, try_to_hold
+from services.worker.arrival import describe_failure, find_whole, is_awaited, wait_for_source
 from services.worker.chunking import (
     find_unfinished,
     release_chunks,
@@ -36,9 +37,6 @@ from services.worker.wiring import Worker
 
 log = get_logger(__name__)
 
-SENT_WHOLE = {Trigger.UPLOAD, Trigger.REPLAY}
-"""Their sources are files of the api, which are there as a whole or not at all."""
-
 PLAN_OVERDUE = timedelta(minutes=5)
 """A plan that has not written its chunks after this time is begun again."""
 
@@ -51,10 +49,8 @@ def plan(worker: Worker, job_id: UUID) -> str:
         try:
             with STAGES.time(StageOfJob.PLAN):
                 numbers = _plan_source(bound, job)
-        except SourceUnsettled as exc:
-            return _plan_later(bound, job, JobError(exc.code, exc.message))
         except BadInput as exc:
-            return _fail(bound, job_id, JobError(exc.code, exc.message))
+            return _wait_or_fail(bound, job, exc)
         except Exception as exc:
             if isinstance(exc, DBAPIError) and exc.connection_invalidated:
                 raise  # nothing can be written now; the sweeper sends the job again
@@ -95,8 +91,9 @@ def _begin(session: Session, job_id: UUID) -> Job | None:
     job.state = JobState.RUNNING
     if job.started_at is None:
         job.started_at = datetime.now(UTC)
-        waited = job.started_at - job.created_at
-        STAGES.add(max(0.0, waited.total_seconds()), StageOfJob.WAIT)
+        if job.waiting_since is None:
+            waited = job.started_at - job.created_at
+            STAGES.add(max(0.0, waited.total_seconds()), StageOfJob.WAIT)
     job.attempt += 1
     job.fingerprint = None
     job.next_attempt_at = datetime.now(UTC) + PLAN_OVERDUE
@@ -104,7 +101,7 @@ def _begin(session: Session, job_id: UUID) -> Job | None:
 
 
 def _needs_plan(session: Session, job: Job) -> bool:
-    if job.state is JobState.QUEUED:
+    if job.state in {JobState.QUEUED, JobState.WAITING}:
         return True
     if job.state is not JobState.RUNNING:
         return False
@@ -115,7 +112,7 @@ def _needs_plan(session: Session, job: Job) -> bool:
 def _plan_source(worker: Worker, job: Job) -> list[int] | None:
     """Look at the source and write the plan; return the chunks to send, None when there are none."""
     inspector = Inspector(worker.settings, job.parsed_definition())
-    path, seen = inspector.locate(job.source, is_complete=job.trigger in SENT_WHOLE)
+    path, seen = find_whole(worker, inspector, job)
     content = inspector.identify(path, seen)
     if job.replay_of is not None:
         content = fingerprint_of_replay(content, job.replay_of)
@@ -157,15 +154,43 @@ def _write_plan(session: Session, job_id: UUID, inspected: Inspected) -> list[in
     return numbers
 
 
-def _plan_later(worker: Worker, job: Job, reason: JobError) -> str:
+def _wait_or_fail(worker: Worker, job: Job, exc: BadInput) -> str:
+    """Let the job wait for a source that may still come or become whole; else fail it."""
+    if isinstance(exc, SourceUnsettled):
+        return _wait_until_whole(worker, job, exc)
+    if wait_for_source(worker, job, exc):
+        return _state_of(worker, job.id)
+    return _fail(worker, job.id, describe_failure(job, exc))
+
+
+def _wait_until_whole(worker: Worker, job: Job, exc: SourceUnsettled) -> str:
+    """Plan the job again when its source can be whole; to see it change counts unless it may still arrive."""
+    reason = JobError(exc.code, exc.message)
+    counts, wait = not is_awaited(job), worker.settings.plan_retry_seconds
+    if isinstance(exc, SourceSettling):
+        counts, wait = counts and exc.has_changed, exc.wait_seconds
+    return _plan_later(worker, job, reason, counts=counts, wait_seconds=wait)
+
+
+def _plan_later(
+    worker: Worker,
+    job: Job,
+    reason: JobError,
+    *,
+    counts: bool = True,
+    wait_seconds: float = 0.0,
+) -> str:
     """Begin the plan again after a while, or fail the job when it was begun often enough."""
-    if job.attempt >= worker.settings.plan_max_attempts:
+    if counts and job.attempt >= worker.settings.plan_max_attempts:
         return _fail(worker, job.id, reason)
-    wait = worker.settings.plan_retry_seconds * 2 ** (job.attempt - 1)
+    wait = wait_seconds
+    if counts:
+        wait = max(wait, worker.settings.plan_retry_seconds * 2 ** (job.attempt - 1))
     with worker.sessions.begin() as session:
         locked = lock_job(session, job.id)
         if locked is not None and locked.state is JobState.RUNNING:
             locked.state = JobState.QUEUED
+            locked.attempt -= 0 if counts else 1
             locked.fingerprint = None
             locked.next_attempt_at = datetime.now(UTC) + _seconds(wait)
     log.info(

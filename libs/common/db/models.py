@@ -105,7 +105,7 @@ class Job(Base):
     __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012 - SQLAlchemy's own name and form
     __table_args__ = (
         CheckConstraint(
-            "state IN ('queued', 'running') OR "
+            "state IN ('queued', 'waiting', 'running') OR "
             "rows_read = rows_loaded + rows_rejected + rows_superseded",
             name="accounted",
         ),
@@ -115,7 +115,8 @@ class Job(Base):
             name="counts_not_negative",
         ),
         CheckConstraint(
-            "(state IN ('queued', 'running')) = (finished_at IS NULL)", name="finished_has_time"
+            "(state IN ('queued', 'waiting', 'running')) = (finished_at IS NULL)",
+            name="finished_has_time",
         ),
         CheckConstraint("(state = 'failed') = (error_code IS NOT NULL)", name="failed_has_error"),
         CheckConstraint("(error_code IS NULL) = (error_message IS NULL)", name="error_has_message"),
@@ -124,6 +125,9 @@ class Job(Base):
         ),
         CheckConstraint(
             "(state = 'outdated') = (outdated_by IS NOT NULL)", name="outdated_names_newer"
+        ),
+        CheckConstraint(
+            "state <> 'waiting' OR waiting_since IS NOT NULL", name="waiting_has_start"
         ),
         CheckConstraint(
             "(trigger = 'schedule') = (due_at IS NOT NULL)", name="schedule_has_due_time"
@@ -138,7 +142,9 @@ class Job(Base):
             "data_date",
             "source",
             unique=True,
-            postgresql_where=text("trigger = 'schedule' AND state IN ('queued', 'running')"),
+            postgresql_where=text(
+                "trigger = 'schedule' AND state IN ('queued', 'waiting', 'running')"
+            ),
         ),
         Index(
             "uq_jobs_appended_once",
@@ -249,6 +255,13 @@ class Job(Base):
     next_attempt_at: Mapped[datetime | None] = mapped_column(
         server_default=func.now(),
         comment="The sweeper sends plan again after this time; NULL: never.",
+    )
+    waiting_since: Mapped[datetime | None] = mapped_column(
+        comment="When it began to wait for its source; kept once that has come."
+    )
+    seen_identity: Mapped[dict[str, Any] | None] = mapped_column(
+        JSONB(none_as_null=True),
+        comment="The source as it was first seen unchanged, and when; of a dataset with settle.",
     )
     cancel_requested_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -111,6 +111,17 @@ def _in_progress(names: list[str], readings: Readings) -> Iterator[Metric]:
         },
     )
     yield _gauge(
+        "adsp_waiting_job_oldest_start_timestamp_seconds",
+        "Since when the job waits that has waited for its source the longest, Unix time; 0: none waits.",
+        ("dataset",),
+        product(names),
+        {
+            (row["dataset"],): _unix(row["waiting_since"])
+            for row in live
+            if row["state"] == JobState.WAITING
+        },
+    )
+    yield _gauge(
         "adsp_chunks_in_progress",
         "Chunks that wait for a loader or are being loaded.",
         ("state",),

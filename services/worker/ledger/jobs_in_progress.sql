@@ -4,7 +4,8 @@ SELECT
     j.dataset,
     j.state,
     count(*) AS jobs,
-    min(sign.at) AS oldest_sign_at
+    min(sign.at) AS oldest_sign_at,
+    min(j.waiting_since) AS waiting_since
 FROM adsp.jobs AS j
 CROSS JOIN LATERAL (
     SELECT greatest(
