@@ -17,12 +17,14 @@ def _cancel(client: httpx.Client, job: str) -> httpx.Response:
     return client.post(f"/v1/jobs/{job}/cancel")
 
 
-@pytest.mark.parametrize("state", ["queued", "running"])
+@pytest.mark.parametrize("state", ["queued", "waiting", "running"])
 def test_a_job_without_a_plan_is_cancelled_at_once(
     client: httpx.Client, job: str, ledger: Ledger, state: str
 ) -> None:
     """Also while a worker looks at its source: what it finds out is for a job that has ended."""
-    ledger.execute("UPDATE adsp.jobs SET state = %s, started_at = now()", state)
+    ledger.execute(
+        "UPDATE adsp.jobs SET state = %s, started_at = now(), waiting_since = now()", state
+    )
     answer = _cancel(client, job)
     ended = answer.json()
 

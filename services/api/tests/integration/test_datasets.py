@@ -28,6 +28,9 @@ def test_a_dataset_is_made_and_shown_with_its_defaults(client: httpx.Client) -> 
         "key": [],
         "time_zone": "UTC",
         "schedule": None,
+        "arrival": None,
+        "settle": None,
+        "done_file": None,
         "out_of_order": "refuse",
         "max_rejected_rows": None,
         "max_rejected_ratio": None,
@@ -42,6 +45,9 @@ def test_what_is_shown_can_be_put_again(client: httpx.Client) -> None:
         "mode": "upsert",
         "key": ["sku"],
         "schedule": NIGHTLY,
+        "arrival": {"until": "06:00", "poll": "PT2M"},
+        "settle": 30,
+        "done_file": "{source}.done",
         "max_rejected_ratio": 0.5,
     }
     shown = client.put("/v1/datasets/items", json=full).raise_for_status().json()
@@ -153,6 +159,12 @@ def test_a_table_that_the_loader_may_not_fill_is_refused_with_the_grant(
         ({"max_rejected_rows": -1}, "body.max_rejected_rows"),
         ({"max_rejected_rows": "3"}, "body.max_rejected_rows"),
         ({"atomic": "yes"}, "body.atomic"),
+        ({"arrival": {}}, "body.arrival"),
+        ({"arrival": {"wait": "8d"}}, "body.arrival.wait"),
+        ({"arrival": {"wait": "2h", "poll": "1s"}}, "body.arrival.poll"),
+        ({"arrival": {"until": "25:00"}}, "body.arrival.until"),
+        ({"settle": 0}, "body.settle"),
+        ({"done_file": "{day}.done"}, "body"),
     ],
 )
 def test_a_definition_that_makes_no_sense_is_refused(

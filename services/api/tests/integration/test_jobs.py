@@ -15,7 +15,7 @@ JOB_FIELDS = {
     "id", "dataset", "data_date", "source", "state", "trigger", "rows_read", "rows_loaded",
     "rows_rejected", "rows_superseded", "bytes_total", "bytes_done", "created_at", "started_at",
     "finished_at", "attempt", "error", "duplicate_of", "replay_of", "force",
-    "cancel_requested_at", "owner", "outdated_by",
+    "cancel_requested_at", "owner", "outdated_by", "waiting_since",
 }  # fmt: skip
 UNKNOWN = "01a20bb0-ed59-716e-a450-60748f27550b"
 
@@ -131,6 +131,27 @@ def test_a_source_that_cannot_be_loaded_makes_no_job(
     assert (status, given_code) == (422, code)
     assert cure in detail
     assert client.get("/v1/jobs").json()["items"] == []
+
+
+def test_a_source_that_may_still_arrive_makes_a_job(client: httpx.Client) -> None:
+    """With `arrival`, a file that is not there is no error yet; a wrong path still is."""
+    body = {**ITEMS, "arrival": {"wait": "2h"}}
+    client.put("/v1/datasets/items", json=body).raise_for_status()
+
+    answer = client.post("/v1/jobs", json={"dataset": "items", "source": "missing.csv"})
+    outside = client.post("/v1/jobs", json={"dataset": "items", "source": "/etc/passwd"})
+
+    assert (answer.status_code, answer.json()["state"]) == (202, "queued")
+    assert problem_of(outside)[:2] == (422, "source-not-allowed")
+
+
+def test_a_source_that_is_missing_after_its_time_makes_no_job(client: httpx.Client) -> None:
+    body = {**ITEMS, "arrival": {"until": "00:00"}}
+    client.put("/v1/datasets/items", json=body).raise_for_status()
+
+    answer = client.post("/v1/jobs", json={"dataset": "items", "source": "missing.csv"})
+
+    assert problem_of(answer)[:2] == (422, "source-missing")
 
 
 def test_a_pattern_that_means_one_file_is_accepted(client: httpx.Client, items: Path) -> None:

@@ -174,7 +174,7 @@ def test_the_sweep_sends_a_waiting_job_when_its_poll_is_due(bench: Bench) -> Non
 
 @pytest.mark.parametrize("mode", [{"mode": "replace"}, {"mode": "upsert", "key": ["sku"]}])
 def test_a_later_delivery_waits_for_an_earlier_one_that_is_waiting(
-    bench: Bench, mode: dict[str, object]
+    bench: Bench, mode: dict[str, Any]
 ) -> None:
     bench.put_dataset(source="items-{data_date}.csv", arrival=TWO_HOURS, **mode)
     first = bench.make_job(data_date=date(2026, 1, 1))

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
-from libs.common.states import END_STATES, ErrorCode, JobState, Trigger
+from libs.common.states import END_STATES, LIVE_STATES, ErrorCode, JobState, Trigger
 from libs.common.testing.databases import ScratchDatabase
 from services.worker.finishing import finish
 from services.worker.ledger.collector import LedgerCollector
@@ -91,7 +91,7 @@ def test_every_series_of_a_dataset_exists_before_its_first_job(bench: Bench) -> 
     assert len(scrape.labels_of("jobs_total")) == 2 * len(combinations)
     assert len(scrape.labels_of("failed_rows_total")) == 2 * len(ErrorCode)
     assert len(scrape.labels_of("records_total")) == 2 * 4
-    assert len(scrape.labels_of("jobs_in_progress")) == 2 * 2
+    assert len(scrape.labels_of("jobs_in_progress")) == 2 * len(LIVE_STATES)
     assert all(
         value == 0
         for (name, _), value in scrape.values.items()
@@ -217,6 +217,22 @@ def test_a_job_is_shown_on_its_way_from_the_outbox_to_its_end(bench: Bench) -> N
     started_at = bench.job(job).started_at
     assert started_at is not None
     assert sign == pytest.approx(started_at.timestamp(), abs=5)
+
+
+def test_a_job_that_waits_for_its_source_is_shown_with_the_time_since(bench: Bench) -> None:
+    bench.put_dataset(arrival={"wait": "2h"})
+    job = bench.make_job()
+    before = Scrape(bench)
+
+    plan(bench.worker, job.id)
+
+    waiting, since = Scrape(bench), bench.job(job).waiting_since
+    assert since is not None
+    name = "waiting_job_oldest_start_timestamp_seconds"
+    assert before.value(name, dataset="items") == 0
+    assert waiting.value(name, dataset="items") == pytest.approx(since.timestamp())
+    assert waiting.value("jobs_in_progress", dataset="items", state="waiting") == 1
+    assert waiting.value("jobs_in_progress", dataset="items", state="queued") == 0
 
 
 def test_a_lease_that_is_kept_up_is_a_sign_of_progress(bench: Bench, execute: Execute) -> None:
