@@ -1,12 +1,15 @@
 """Move a job through its states; the only module that makes a job or ends one.
 
     queued ──plan──► running ──finish──► succeeded | completed_with_rejects | failed
-       ▲              │ ▲ │
-       └─ unsettled, ─┘ │ └──► waiting: the source is not there ──poll──► running, as long as `arrival` says
-          waits its turn└──────────┘   any live state ──► cancelled | failed;  running ──► duplicate | outdated
+       ▲              │   ▲
+       └─ unsettled, ─┤   └─ sent again by the sweeper ─┐
+          waits its   └──► waiting ─────────────────────┘
+          turn             its source is not there (`arrival`)
 
-A job's row is its outbox entry as well: a row that is `queued` and due is sent again by the sweeper until a
-worker has planned it. An end state and its event are written in one transaction.
+    any live state ──► cancelled | failed;  running ──► duplicate | outdated
+
+A job's row is its outbox entry as well: a row that is `queued` or `waiting` and due is sent again by the
+sweeper until a worker has planned it. An end state and its event are written in one transaction.
 """
 
 from collections.abc import Mapping
@@ -15,7 +18,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, case, func, select, update
 from sqlalchemy.orm import Session
 
 from libs.common.datasets import DatasetDefinition
@@ -44,7 +47,11 @@ _LOCK_JOB = (
 )
 _STILL_QUEUED = update(Job).where(Job.id == bindparam("the_job"), Job.state == JobState.QUEUED)
 _MARK_PUBLISHED = _STILL_QUEUED.values(
-    published_at=func.now(), next_attempt_at=func.now() + _PATIENCE
+    published_at=func.now(),
+    # A plan that was quicker than this note may have said when its source can have settled.
+    next_attempt_at=case(
+        (Job.seen_identity.is_(None), func.now() + _PATIENCE), else_=Job.next_attempt_at
+    ),
 ).execution_options(synchronize_session=False)
 _COUNTS_BY_STATE = (
     select(

@@ -396,7 +396,7 @@ def _make_trigger(_tables: MetaData, connection: Connection, **_options: object)
 
 
 class Event(Base):
-    """An event that waits to be published: the outbox row of a job's end."""
+    """An event that waits to be published: the outbox row of a job's end, or of its being late."""
 
     __tablename__ = "events"
     __table_args__ = (

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select, update
 
 from libs.common.db.models import Event, Job
+from libs.common.lifecycle import mark_published
 from libs.common.states import JobState, Trigger
 from services.worker.dispatching import dispatch_due
 from services.worker.planning import plan
@@ -143,6 +144,19 @@ def test_an_empty_file_is_waited_for_as_a_missing_one(bench: Bench) -> None:
     assert plan(bench.worker, job.id) == "running"
 
 
+def test_an_empty_file_that_is_being_filled_is_looked_at_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also without `arrival`: a young file is given the time to settle before it is judged."""
+    bench.put_dataset()
+    bench.set(source_settle_seconds=60)
+    bench.write("")
+    job = bench.make_job()
+    monkeypatch.setattr("services.worker.inspection.time.sleep", lambda _: bench.write_rows(1))
+
+    assert plan(bench.worker, job.id) == "queued"
+
+
 def test_a_wrong_source_is_not_waited_for(bench: Bench) -> None:
     bench.put_dataset(arrival=TWO_HOURS)
     (bench.folder / "items.csv").mkdir()
@@ -265,6 +279,23 @@ def test_looking_before_the_source_can_have_settled_uses_no_attempts(bench: Benc
 
     assert [plan(bench.worker, job.id) for _ in range(looks)] == ["queued"] * looks
     assert bench.job(job).attempt == 0
+
+
+def test_a_note_of_the_publish_that_comes_late_keeps_the_time_of_the_next_look(
+    bench: Bench,
+) -> None:
+    """A plan may be quicker than whoever sent it."""
+    bench.put_dataset(settle=5)
+    bench.write_rows(3)
+    job = bench.make_job()
+    plan(bench.worker, job.id)
+    next_look = bench.job(job).next_attempt_at
+
+    with bench.worker.sessions.begin() as session:
+        mark_published(session, job.id)
+
+    assert bench.job(job).next_attempt_at == next_look
+    assert bench.job(job).published_at is not None
 
 
 def test_a_source_that_never_settles_fails_the_job_and_says_what_to_do(bench: Bench) -> None:
