@@ -126,3 +126,29 @@ def test_the_failed_rows_of_a_deleted_job_go_with_its_chunks(
     engine.dispose()
 
     assert rows == [(cut, 1)]
+
+
+def test_a_waiting_job_is_queued_when_the_state_is_taken_back(
+    two_databases: tuple[ScratchDatabase, ScratchDatabase],
+) -> None:
+    """An older worker then looks for its source, and ends it one way or the other."""
+    migrated, _ = two_databases
+    url = migrated.url_for("owner")
+    upgrade(url)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO adsp.datasets (name, definition) VALUES ('d', '{}')"))
+        connection.execute(
+            text(
+                "INSERT INTO adsp.jobs "
+                "(id, dataset, definition, data_date, source, trigger, state, waiting_since) "
+                "VALUES (gen_random_uuid(), 'd', '{}', '2026-01-02', 's', 'api', 'waiting', now())"
+            )
+        )
+
+    downgrade(url, "0010")
+
+    with engine.begin() as connection:
+        states = connection.execute(text("SELECT state FROM adsp.jobs")).scalars().all()
+    engine.dispose()
+    assert states == ["queued"]
