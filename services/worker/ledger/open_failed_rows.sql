@@ -1,17 +1,49 @@
--- Count the failed rows of ended jobs that no replay has taken up, and since when the oldest stand there.
+-- Count the failed rows that a replay could still load, and since when the oldest stand there. Closed are those that a
+-- replay has taken up, that another job of the same content has taken over, and that a later snapshot has replaced; of a
+-- failed or cancelled job only the chunks that are done count, for nothing else of it is loaded.
 SELECT
     j.dataset,
-    sum(j.rows_rejected)::bigint AS failed_rows,
+    sum(open.failed_rows)::bigint AS failed_rows,
     min(j.finished_at) AS oldest_at
 FROM adsp.jobs AS j
+CROSS JOIN LATERAL (
+    SELECT
+        CASE j.state
+            WHEN 'completed_with_rejects' THEN j.rows_rejected
+            ELSE (
+                SELECT sum(c.rows_rejected)::bigint
+                FROM adsp.chunks AS c
+                WHERE c.job_id = j.id AND c.state = 'done'
+            )
+        END AS failed_rows
+) AS open
 WHERE
     j.finished_at IS NOT NULL
     AND j.rows_rejected > 0
+    AND open.failed_rows > 0
     AND NOT EXISTS (
         SELECT 1
         FROM adsp.jobs AS replay
         WHERE
             replay.replay_of = j.id
             AND replay.state IN ('succeeded', 'completed_with_rejects')
+    )
+    AND NOT EXISTS (
+        SELECT 1
+        FROM adsp.jobs AS snapshot
+        WHERE
+            snapshot.dataset = j.dataset
+            AND snapshot.finished_at > j.finished_at
+            AND snapshot.state IN ('succeeded', 'completed_with_rejects')
+            AND snapshot.definition ->> 'mode' = 'replace'
+    )
+    AND (
+        j.state = 'completed_with_rejects'
+        OR NOT EXISTS (
+            SELECT 1
+            FROM adsp.jobs AS later
+            INNER JOIN adsp.chunks AS c ON later.id = c.job_id
+            WHERE later.dataset = j.dataset AND later.fingerprint = j.fingerprint AND later.id > j.id
+        )
     )
 GROUP BY j.dataset

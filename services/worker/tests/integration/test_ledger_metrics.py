@@ -183,6 +183,69 @@ def test_failed_rows_are_open_until_a_replay_has_loaded(bench: Bench, execute: E
     assert after.value("oldest_open_failed_row_timestamp_seconds", dataset="items") == 0
 
 
+def test_failed_rows_of_a_job_that_loaded_nothing_are_not_open(
+    bench: Bench, execute: Execute
+) -> None:
+    """They cannot be replayed; the corrected source loads them, under other content."""
+    bench.put_dataset()
+    insert_job(
+        execute,
+        state="failed",
+        error_code="too-many-rejects",
+        error_message="20 of 100",
+        rows_read=20,
+        rows_rejected=20,
+    )
+
+    assert Scrape(bench).value("open_failed_rows", dataset="items") == 0
+
+
+def test_failed_rows_of_a_snapshot_are_closed_by_the_next_one(
+    bench: Bench, execute: Execute
+) -> None:
+    bench.put_dataset()
+    snapshot = {"definition": json.dumps({"table": "public.items", "mode": "replace"})}
+    rejects = {"rows_read": 5, "rows_loaded": 3, "rows_rejected": 2}
+    insert_job(execute, state="completed_with_rejects", **rejects, **snapshot)
+    before = Scrape(bench)
+    insert_job(execute, finished_at=AT + timedelta(days=1), **snapshot)
+
+    after = Scrape(bench)
+
+    assert before.value("open_failed_rows", dataset="items") == 2
+    assert after.value("open_failed_rows", dataset="items") == 0
+
+
+def test_failed_rows_that_another_job_takes_over_are_open_once(
+    bench: Bench, execute: Execute
+) -> None:
+    bench.put_dataset(atomic=False)
+    bench.set(chunk_bytes=50)
+    bench.write_rows(20)
+    first = bench.make_job()
+    plan(bench.worker, first.id)
+    execute(
+        "UPDATE adsp.chunks SET state = 'done', finished_at = now(), rows_read = 4, rows_loaded = 1,"
+        " rows_rejected = 3 WHERE number = 0"
+    )
+    execute(
+        "UPDATE adsp.chunks SET state = 'failed', finished_at = now(), error_code = 'load-fault',"
+        " error_message = 'disk full' WHERE number > 0"
+    )
+    finish(bench.worker, first.id)
+    stopped = Scrape(bench)
+    second = bench.make_job()
+    plan(bench.worker, second.id)
+    execute(
+        "UPDATE adsp.chunks SET state = 'done', finished_at = now() WHERE job_id = %s",
+        [str(second.id)],
+    )
+    finish(bench.worker, second.id)
+
+    assert stopped.value("open_failed_rows", dataset="items") == 3
+    assert Scrape(bench).value("open_failed_rows", dataset="items") == 3
+
+
 def test_a_replay_is_neither_the_last_job_nor_new_data(bench: Bench, execute: Execute) -> None:
     bench.put_dataset()
     insert_job(execute, rows_read=9, rows_loaded=9)
