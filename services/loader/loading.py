@@ -13,9 +13,11 @@ faults of the system.
 from collections.abc import Callable, Generator, Iterator, Sequence
 
 import polars as pl
+from psycopg2.errors import SequenceGeneratorLimitExceeded
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from libs.common.catalog import TargetColumn, TargetTable
 from libs.common.crash_points import CrashPoint, crash_point
 from libs.common.errors import BadInput
 from libs.common.frames import Block
@@ -26,6 +28,7 @@ from libs.common.records import Record
 from libs.common.states import ChunkState
 from services.loader.encoding.blocks import BlockPlan, Prepared
 from services.loader.judging.narrowing import Narrowing
+from services.loader.judging.sequences import sequence_exhausted
 from services.loader.judging.verdicts import FailedRow, reject
 from services.loader.ledger.chunks import ChunkEnd, ChunkWork
 from services.loader.ledger.leases import Heartbeat
@@ -76,15 +79,10 @@ class Load:
             )
             cursor.execute("SAVEPOINT adsp_load")
             try:
-                ways = open_ways(cursor, table, columns, self._definition, self._settings)
-                self._load(header, ways)
-            except StagedRowsRefused:
-                log.info("load_started_over", table=table.name)
-                self._forget(cursor)
-                ways = open_ways(
-                    cursor, table, columns, self._definition, self._settings, by_blocks=False
-                )
-                self._load(header, ways)
+                ways = self._load_table(cursor, table, columns, header)
+            except SequenceGeneratorLimitExceeded as exc:
+                cursor.execute("ROLLBACK TO SAVEPOINT adsp_load")
+                raise sequence_exhausted(cursor, table, exc) from exc
         self._source.check_unchanged()
         self._check_ratio()
         superseded = ways.writer.rows_superseded
@@ -95,6 +93,26 @@ class Load:
             rows_superseded=superseded,
             bytes_done=self._source.bytes_done,
         )
+
+    def _load_table(
+        self,
+        cursor: Cursor,
+        table: TargetTable,
+        columns: Sequence[TargetColumn],
+        header: Header,
+    ) -> Ways:
+        """Write every record by blocks, or by records where those turn out not to do; return how."""
+        ways = open_ways(cursor, table, columns, self._definition, self._settings)
+        try:
+            self._load(header, ways)
+        except StagedRowsRefused:
+            log.info("load_started_over", table=table.name)
+            self._forget(cursor)
+            ways = open_ways(
+                cursor, table, columns, self._definition, self._settings, by_blocks=False
+            )
+            self._load(header, ways)
+        return ways
 
     def _load(self, header: Header, ways: Ways) -> None:
         """Write every record one way or another."""

@@ -15,7 +15,13 @@ from libs.common.catalog import TargetColumn, TargetTable
 from libs.common.records import Record
 from libs.common.statements import read_statement
 from libs.common.states import ErrorCode
-from services.loader.judging.verdicts import FailedRow, error_code, is_row_error, reject
+from services.loader.judging.verdicts import (
+    FailedRow,
+    error_code,
+    is_row_error,
+    may_be_row_error,
+    reject,
+)
 from services.loader.postgres.session import Savepoint
 from services.loader.writing.writers import Writer
 
@@ -56,7 +62,7 @@ class Judge:
             with self._savepoint as before:
                 written = self._writer.write_one(record, before)
         except psycopg2.Error as exc:
-            if exc.pgcode is None or not is_row_error(exc.pgcode):
+            if exc.pgcode is None or not self._is_own_error(record, exc.pgcode, exc.diag):
                 raise
             return self._refusal(record, exc.pgcode, exc.diag)
         if written:
@@ -64,6 +70,21 @@ class Judge:
         return reject(
             record, ErrorCode.SUPPRESSED, f"a trigger of {self._table.name} dropped the row"
         )
+
+    def _is_own_error(self, record: Record, sqlstate: str, diagnostics: Diagnostics) -> bool:
+        """Return whether the error is the record's own.
+
+        Of a class that is not a row's by itself it is if it stands at the literal of a cell: there Postgres calls
+        nothing but the input function of the column's type.
+        """
+        if is_row_error(sqlstate):
+            return True
+        return may_be_row_error(sqlstate) and self._cell_at(record, diagnostics) is not None
+
+    def _cell_at(self, record: Record, diagnostics: Diagnostics) -> int | None:
+        """Return the cell that Postgres names as the error's place."""
+        place = diagnostics.statement_position
+        return self._writer.find_cell(record, int(place)) if place else None
 
     def _refusal(self, record: Record, sqlstate: str, diagnostics: Diagnostics) -> FailedRow:
         """Make the failed row from Postgres' own words."""
@@ -82,7 +103,7 @@ class Judge:
         if diagnostics.constraint_name:
             return self._table.constraint_columns.get(diagnostics.constraint_name)
         if diagnostics.statement_position:
-            cell = self._writer.find_cell(record, int(diagnostics.statement_position))
+            cell = self._cell_at(record, diagnostics)
             return None if cell is None else self._columns[cell].name
         return self._try_cells(record, sqlstate, message) if sqlstate[:2] == "22" else None
 

@@ -14,7 +14,7 @@ import psycopg2
 
 from libs.common.records import Record
 from services.loader.judging.judge import Judge
-from services.loader.judging.verdicts import FailedRow, is_row_error
+from services.loader.judging.verdicts import FailedRow, may_be_row_error
 from services.loader.postgres.session import Savepoint
 from services.loader.writing.writers import Writer
 
@@ -22,7 +22,6 @@ OnProgress = Callable[[int, Sequence[FailedRow]], None]
 
 _SINGLY = 4
 """So few records are inserted one by one: an attempt with COPY would not be cheaper."""
-_KEY_TWICE_IN_STATEMENT = "21000"
 _COPY_LINE = re.compile(r"^COPY .*?, line (\d+)", re.MULTILINE)
 
 
@@ -101,7 +100,8 @@ class Narrowing:
         except RowsWithheld:
             return _Broken(None)
         except psycopg2.Error as exc:
-            if not is_row_error(exc.pgcode) and exc.pgcode != _KEY_TWICE_IN_STATEMENT:
+            # What is no row's error after all, the judge raises again; a key that stands twice (21000) is one.
+            if not may_be_row_error(exc.pgcode):
                 raise
             return _Broken(_hint(exc, len(block)))
         self._grow(len(block))

@@ -1,7 +1,9 @@
 """Say what an answer of Postgres means: a failed row, or a fault of the job.
 
-The table of SQLSTATEs is the whole rule. A row's own errors are of class 22 and 23 or a trigger's RAISE; limits
-that only a row's size or depth can break (54000, 54001) belong to it too. Anything else is a fault of the job.
+A row's own errors are of class 22 and 23 or a trigger's RAISE; limits that only a row's size or depth can break
+(54000, 54001) belong to it too. The input functions of some types use other classes (42601 of tsvector, 42704 of
+regtype): such an error is the row's own if Postgres names a cell as its place, which only the judge can tell.
+Anything else is a fault of the job, as is a sequence that has no number left (2200H): no row could do better.
 """
 
 from dataclasses import dataclass
@@ -24,12 +26,24 @@ _ERROR_CODES = {
 }
 _ROW_CLASSES = frozenset({"22", "23"})
 _ROW_STATES = frozenset({"P0001", "54000", "54001"})
+_SEQUENCE_EXHAUSTED = "2200H"
+_INTERNAL_ERROR = "XX000"
+"""What an input function says that names no SQLSTATE of its own, as some of extensions do."""
 _TRANSIENT_CLASSES = frozenset({"08", "25", "40", "53", "55", "57", "58", "XX"})
 
 
 def is_row_error(sqlstate: str | None) -> bool:
-    """Tell whether Postgres refused the row itself."""
-    return sqlstate is not None and (sqlstate[:2] in _ROW_CLASSES or sqlstate in _ROW_STATES)
+    """Return whether Postgres certainly refused the row itself."""
+    if sqlstate is None or sqlstate == _SEQUENCE_EXHAUSTED:
+        return False
+    return sqlstate[:2] in _ROW_CLASSES or sqlstate in _ROW_STATES
+
+
+def may_be_row_error(sqlstate: str | None) -> bool:
+    """Return whether Postgres may have refused the row itself: another class may come from a type's input function."""
+    if is_row_error(sqlstate) or sqlstate == _INTERNAL_ERROR:
+        return True
+    return sqlstate != _SEQUENCE_EXHAUSTED and not is_transient(sqlstate)
 
 
 def is_transient(sqlstate: str | None) -> bool:
@@ -38,8 +52,12 @@ def is_transient(sqlstate: str | None) -> bool:
 
 
 def error_code(sqlstate: str) -> ErrorCode:
-    """Return the error code of a failed row for a SQLSTATE of a row's own error."""
-    return _ERROR_CODES.get(sqlstate, ErrorCode.OTHER)
+    """Return the error code of a failed row for a SQLSTATE of a row's own error.
+
+    Of the classes that are no row's by themselves only an input function's error gets here.
+    """
+    other = ErrorCode.OTHER if is_row_error(sqlstate) else ErrorCode.TYPE_ERROR
+    return _ERROR_CODES.get(sqlstate, other)
 
 
 @dataclass(frozen=True, slots=True)

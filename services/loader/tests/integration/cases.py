@@ -387,6 +387,18 @@ CASES = [
     one("money", "money", b"$1.50", b"1e2", b"x", b"-1"),
     one("xml or not", "text", b"<a/>", b"&"),
     one("points and boxes", "point", b'"(1,2)"', b'"1,2"', b"1"),
+    one("texts to search", "tsvector", b"fat cat", b"'open", b"a:1", b"a:0", b"''"),
+    one("searches", "tsquery", b"fat & cat", b"fat &", b"'open", b"(a", b"!a", b""),
+    one("paths", "jsonpath", b"$.a", b"$.[", b"$", b"x y", b'"$.a ? (@ > 1)"', b"strict"),
+    one("names of types", "regtype", b"int4", b"no_such_type", b"text[]", b"int4 [ (", b"a.b.c.d"),
+    one("names of tables", "regclass", b"pg_class", b"nope", b"no.pe", b"adsp.jobs", b"1"),
+    one("names of schemas", "regnamespace", b"pg_catalog", b"nope", b"a.b"),
+    Case(
+        "several types that answer with class 42",
+        b"id,words,wanted,path,kin\n1,a,b,$,text\n2,'a,'b,$,text\n3,a,b,[,nope\nx,'a,b,$,text\n4,a,b,$,nope",
+        "CREATE TABLE feed.{t} (id int PRIMARY KEY, words tsvector, wanted tsquery NOT NULL, path jsonpath,"
+        " kin regtype)",
+    ),
     one("names", "name", b"a" * 70, b"b"),
     one("a single character", '"char"', b"a", b"ab", b"\\101"),
     Case("enums", b"id,v\n1,ok\n2,OK\n3,\n4,sad\n", ENUM),

@@ -36,6 +36,7 @@ MARKS = {
     name: "\ufeff".encode(ORDERED.get(name, name))
     for name in ("utf-8", "utf-16", "utf-16-le", "utf-16-be")
 }
+ROW_STATES = {"P0001", "54000", "54001"}
 CONVERSIONS = {"type-error", "out-of-range", "value-too-long"}
 
 
@@ -122,24 +123,24 @@ class _Judge:
         error = self._try(self._statement, [tuple(record.cells)])
         if error is not None:
             state, said = error.pgcode or "", error.diag
-            code = CODES.get(state, "other")
+            column = self._blame(record, error)
+            if not _is_row_state(state) and column is None:
+                raise error
+            code = CODES.get(state, "other" if _is_row_state(state) else "type-error")
             stage = "convert" if code in CONVERSIONS else "constraint"
             message = ": ".join(filter(None, (said.message_primary, said.message_detail)))
-            return Refusal(*place, stage, code, state, message, self._blame(record, error)), None
+            return Refusal(*place, stage, code, state, message, column), None
         if cursor.rowcount == 0:
             return Refusal(*place, "constraint", "suppressed", None, None, None), None
         return None, cursor.fetchone() if cursor.description else None
 
     def _try(self, statement: str, parameters: list[object]) -> psycopg2.Error | None:
-        """Run a statement under a savepoint; return the error that concerns the row, if there is one."""
+        """Run a statement under a savepoint; return its error, if there is one."""
         self._cursor.execute("SAVEPOINT one")
         try:
             self._cursor.execute(statement, parameters)
         except psycopg2.Error as exc:
             self._cursor.execute("ROLLBACK TO SAVEPOINT one")
-            state = exc.pgcode or ""
-            if state[:2] not in {"22", "23"} and state not in {"P0001", "54000", "54001"}:
-                raise
             return exc
         return None
 
@@ -149,7 +150,7 @@ class _Judge:
             return error.diag.column_name
         if error.diag.constraint_name:
             return self._column_of(error.diag.constraint_name)
-        if (error.pgcode or "")[:2] != "22":
+        if (error.pgcode or "")[:2] == "23" or error.pgcode in ROW_STATES:
             return None
         for name, cell in zip(self._columns, record.cells or (), strict=True):
             insert = sql.SQL("INSERT INTO bare ({}) VALUES (%s)").format(sql.Identifier(name))
@@ -173,6 +174,11 @@ class _Judge:
         )
         row = self._cursor.fetchone()
         return row[0] if row else None
+
+
+def _is_row_state(state: str) -> bool:
+    """Return whether an error of this SQLSTATE is a row's by itself; 2200H is that of a sequence at its end."""
+    return (state[:2] in {"22", "23"} and state != "2200H") or state in ROW_STATES
 
 
 def _statement(cursor: Cursor, table: str, columns: Sequence[str], key: Sequence[str]) -> str:
