@@ -10,7 +10,6 @@ from libs.common.frames import (
     Block,
     ByteStream,
     Framer,
-    count_breaks,
 )
 from libs.common.scanning.lines import count_ends
 from libs.common.utf16 import ENCODINGS as WIDE_ENCODINGS
@@ -33,12 +32,13 @@ def find_boundaries(
     first_offset: int = 0,
     max_record_bytes: int = MAX_RECORD_BYTES,
     block_bytes: int = BLOCK_BYTES,
+    cr_ends_records: bool = False,
 ) -> list[Boundary]:
     """List where chunks of about `chunk_bytes` begin, the first at `first_offset`.
 
-    Pass the header's `byte_end` and `next_line` with the stream standing there. Records are only framed, not
-    split; each boundary but the first is where a record (or a blank line) begins, so a chunk is never empty
-    of bytes.
+    Pass the header's `byte_end`, `next_line` and `cr_ends_records` with the stream standing there. Records are only
+    framed, not split; each boundary but the first is where a record (or a blank line) begins, so a chunk is never
+    empty of bytes.
     """
     boundaries = [Boundary(first_offset, first_line)]
     is_wide = dialect.encoding in WIDE_ENCODINGS
@@ -52,6 +52,7 @@ def find_boundaries(
         max_record_bytes,
         block_bytes,
         None if is_wide else lambda data: count_ends(data, dialect),
+        cr_ends_records,
     )
     for block in framer.blocks():
         while (wanted := boundaries[-1].byte_offset + chunk_bytes) < block.byte_end:
@@ -75,7 +76,7 @@ def _first_start(block: Block, offset: int) -> Boundary | None:
         start = next((frame.start for frame in block.frames if frame.start >= wanted), 0)
     if not 0 < start < len(block.data):
         return None
-    line = block.line_number + count_breaks(block.data[:start])
+    line = block.line_number + block.count_breaks(0, start)
     return Boundary(block.byte_offset + start, line)
 
 
@@ -85,7 +86,7 @@ def _first_wide_start(block: Block, offset: int, encoding: str) -> Boundary | No
         return Boundary(block.byte_offset, block.line_number)
     ruler, line, before = Ruler(block.data, 0, block.byte_offset, encoding), block.line_number, 0
     for start in _starts(block):
-        line += count_breaks(block.data[before:start])
+        line += block.count_breaks(before, start)
         before, place = start, ruler.place(start)
         if place >= offset:
             return Boundary(place, line)

@@ -27,6 +27,13 @@ def damage(code: ErrorCode, start: int, after: int, max_record_bytes: int) -> Fa
             "a quote may never close, or max_record_bytes is too small",
             (start, after),
         )
+    if code is ErrorCode.BARE_CARRIAGE_RETURN:
+        return Fault(
+            code,
+            "the record (bytes {0} to {1}) has a carriage return outside quotes that ends no line: the "
+            "header's line ends with LF, so the others must; take the return out or quote its cell",
+            (start, after),
+        )
     return Fault(
         code,
         "the record (bytes {0} to {1}) has a quote inside an unquoted cell, text after a "

@@ -2,8 +2,10 @@
 
     bytes ──frames──► blocks of frames ──records──► cells ──loader──► Postgres
 
-A record ends at LF, CRLF or a lone CR outside quotes; a blank line is no record. Damage stays local:
+A record ends at LF or CRLF outside quotes, in a file whose header ends with a lone CR also at CR; a blank line is no
+record. Physical lines end at the same bytes, inside quotes too. Damage stays local:
 
+- a lone CR outside quotes, where it ends no record, ends its record at that line's end;
 - a quote inside an unquoted cell, or text after a closing quote, ends its record at that line's end;
 - a record longer than the cap ends at the first line end at or after the cap, quoted or not;
 - a quote that never closes takes the rest of the file, up to that cap.
@@ -26,8 +28,9 @@ from libs.common.utf16 import Ruler, Utf8Reader
 BLOCK_BYTES = 1 << 20
 MAX_RECORD_BYTES = 1 << 20
 
-_BREAK = re.compile(rb"\r\n|\n|\r")
-_CR, _LF = 13, 10
+_BREAKS = {False: re.compile(rb"\r?\n"), True: re.compile(rb"\r\n|\n|\r")}
+"""The line ends, where a lone CR is none and where it is one."""
+_CR = 13
 
 
 class ByteStream(Protocol):
@@ -63,6 +66,11 @@ class Block:
     frames: list[Frame] | None
     byte_end: int
     next_line: int
+    cr_ends_lines: bool = False
+
+    def count_breaks(self, start: int, end: int) -> int:
+        """Count the line ends in a part of `data`."""
+        return count_breaks(self.data[start:end], cr_ends_lines=self.cr_ends_lines)
 
     def place(self, position: int, wide: str | None) -> int:
         """Return the offset of a position in `data`; `wide` is the file's encoding if that is UTF-16."""
@@ -71,10 +79,10 @@ class Block:
         return Ruler(self.data, 0, self.byte_offset, wide).place(position)
 
 
-def count_breaks(data: bytes) -> int:
-    """Count the line ends in `data`: LF, CRLF and lone CR are one each."""
-    returns = data.count(b"\r") - data.count(b"\r\n") if b"\r" in data else 0
-    return data.count(b"\n") + returns
+def count_breaks(data: bytes, *, cr_ends_lines: bool) -> int:
+    """Count the line ends in `data`: LF and CRLF are one each, a lone CR too where it ends lines."""
+    has_lone = cr_ends_lines and b"\r" in data
+    return data.count(b"\n") + (data.count(b"\r") - data.count(b"\r\n") if has_lone else 0)
 
 
 def cell_pattern(dialect: FileFormat) -> bytes:
@@ -95,6 +103,7 @@ class Framer:
     """Cut a stream into blocks of frames.
 
     `count_ends` may tell quickly how many line ends some bytes have if each line, quotes and all, is one sound record.
+    `cr_ends_records` says that a lone CR ends records and lines too: see `Header`.
     """
 
     stream: ByteStream
@@ -105,10 +114,12 @@ class Framer:
     max_record_bytes: int = MAX_RECORD_BYTES
     block_bytes: int = BLOCK_BYTES
     count_ends: Callable[[bytes], int | None] | None = None
+    cr_ends_records: bool = False
     _quote: bytes = field(init=False)
     _delimiter: int = field(init=False)
     _body: re.Pattern[bytes] = field(init=False)
     _line: re.Pattern[bytes] = field(init=False)
+    _break: re.Pattern[bytes] = field(init=False)
     _wide: Utf8Reader | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -117,7 +128,9 @@ class Framer:
         self._delimiter = ord(self.dialect.delimiter)
         self._body = _body_pattern(self.dialect)
         # A sound record whose line end is certain, the common case; `_frame` looks at all others.
-        self._line = re.compile(self._body.pattern + b"(\n|\r\n|\r(?=.))", re.DOTALL)
+        ends = b"(\n|\r\n|\r(?=.))" if self.cr_ends_records else b"(\n|\r\n)"
+        self._line = re.compile(self._body.pattern + ends, re.DOTALL)
+        self._break = _BREAKS[self.cr_ends_records]
         self._wide = None
         if self.dialect.encoding in WIDE_ENCODINGS:
             self._wide = Utf8Reader(
@@ -166,7 +179,11 @@ class Framer:
             frames = self._frames(buffer, at_end=at_end)
             data = buffer[: frames[-1].after if frames else 0]
         start, end = self._place(offset), self._place(offset + len(data))
-        return Block(start, line, data, frames, end, line + (ends or count_breaks(data)))
+        next_line = line + (ends or self._count_breaks(data))
+        return Block(start, line, data, frames, end, next_line, self.cr_ends_records)
+
+    def _count_breaks(self, data: bytes) -> int:
+        return count_breaks(data, cr_ends_lines=self.cr_ends_records)
 
     def _need_frames(self, buffer: bytes, *, at_end: bool) -> bool:
         """Tell whether a record may end elsewhere than at an LF: there are quotes or lone returns."""
@@ -196,18 +213,30 @@ class Framer:
         """Frame the record at `start`, or return None when its end is not in the buffer yet."""
         match = self._body.match(buffer, start)
         end, fault = match.end() if match else start, None
-        if end < len(buffer) and buffer[end] not in (_CR, _LF):
-            fault = ErrorCode.MALFORMED_QUOTE
-            opens = end == start or buffer[end - 1] == self._delimiter
-            never_closed = opens and buffer[end] == self._quote[0]
-            end = len(buffer) if never_closed else _next_break(buffer, end)
+        if end < len(buffer) and not self._break.match(buffer, end):
+            end, fault = self._end_damage(buffer, start, end)
         if end - start > self.max_record_bytes:
             fault = ErrorCode.LINE_TOO_LONG
-            end = _next_break(buffer, start + self.max_record_bytes)
-        after = _after_break(buffer, end)
+            end = self._next_break(buffer, start + self.max_record_bytes)
+        found = self._break.match(buffer, end)
+        after = found.end() if found else end
         if not at_end and (end == len(buffer) or (after == len(buffer) and buffer[-1] == _CR)):
             return None  # the next byte may belong to it: a quote, a delimiter, the LF of a CRLF
         return Frame(start, end, after, fault)
+
+    def _end_damage(self, buffer: bytes, start: int, place: int) -> tuple[int, ErrorCode]:
+        """Return where the record at `start` ends whose cells break off at `place`, and why they do."""
+        if buffer[place] == _CR:
+            return self._next_break(buffer, place), ErrorCode.BARE_CARRIAGE_RETURN
+        opens = place == start or buffer[place - 1] == self._delimiter
+        never_closed = opens and buffer[place] == self._quote[0]
+        end = len(buffer) if never_closed else self._next_break(buffer, place)
+        return end, ErrorCode.MALFORMED_QUOTE
+
+    def _next_break(self, buffer: bytes, position: int) -> int:
+        """Return where the next line end begins, or the buffer's length."""
+        found = self._break.search(buffer, position)
+        return found.start() if found else len(buffer)
 
     def _overlong(self, rest: bytes, offset: int, line: int) -> tuple[Block, int, bytes, bool]:
         """Make a block of the record at the start of `rest`, whose end is past the cap and the buffer.
@@ -219,7 +248,7 @@ class Framer:
         cap = self.max_record_bytes
         head, tail, skipped, at_end = rest[:cap], rest[cap:], cap, False
         while True:
-            found = _BREAK.search(tail)
+            found = self._break.search(tail)
             if found and (at_end or found.group() != b"\r" or found.end() < len(tail)):
                 break
             keep = tail[found.start() :] if found else b""
@@ -231,21 +260,10 @@ class Framer:
             at_end, tail = not more, keep + more
         end = skipped + (found.start() if found else 0)
         after = skipped + (found.end() if found else 0)
-        straddles = found is not None and end == cap and head.endswith(b"\r")
-        lines = count_breaks(head) + (found is not None)
+        straddles = self.cr_ends_records and end == cap and head.endswith(b"\r")
+        lines = self._count_breaks(head) + (found is not None)
         lines -= straddles and found is not None and found.group() == b"\n"
         frame = Frame(0, cap, after, ErrorCode.LINE_TOO_LONG)
-        block = Block(begin, line, head, [frame], self._place(offset + after), line + lines)
+        place = self._place(offset + after)
+        block = Block(begin, line, head, [frame], place, line + lines, self.cr_ends_records)
         return block, offset + after, tail[found.end() :] if found else b"", at_end
-
-
-def _next_break(buffer: bytes, position: int) -> int:
-    """Return where the next line end begins, or the buffer's length."""
-    found = _BREAK.search(buffer, position)
-    return found.start() if found else len(buffer)
-
-
-def _after_break(buffer: bytes, position: int) -> int:
-    """Return the position behind the line end at `position`, if there is one."""
-    found = _BREAK.match(buffer, position)
-    return found.end() if found else position

@@ -23,12 +23,16 @@ _BLOCK_BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The names in the first record, where the record after it begins, and the encoding with its byte order."""
+    """The names in the first record, where the record after it begins, and the encoding with its byte order.
+
+    `cr_ends_records`: its line ends with a lone CR, so that others may. Else a lone CR outside quotes is damage.
+    """
 
     cells: tuple[str, ...]
     byte_end: int
     next_line: int
     encoding: str = "utf-8"
+    cr_ends_records: bool = False
 
 
 class _Rejoined:
@@ -65,6 +69,7 @@ def read_header(
         first_offset=skipped,
         max_record_bytes=max_record_bytes,
         block_bytes=_BLOCK_BYTES,
+        cr_ends_records=True,  # it is the header that tells
     )
     # No name is ever NULL: a cell cannot hold the NUL that stands for it here.
     splitter = RecordSplitter(
@@ -73,8 +78,8 @@ def read_header(
     for block in framer.blocks():
         first = splitter.split_first(block)
         if first is not None:
-            record, byte_end, next_line = first
-            return Header(_names(record), byte_end, next_line, dialect.encoding)
+            record, byte_end, next_line, ends_with_cr = first
+            return Header(_names(record), byte_end, next_line, dialect.encoding, ends_with_cr)
     raise SourceError(
         "source-empty", "the source holds no header and no record; send the whole file"
     )

@@ -2,7 +2,8 @@
 
 Stands between `frames` (where a record ends) and the loader (what Postgres says to it). A record that is not
 well-formed comes out with a fault instead of cells; when several apply, the first of this list is named:
-`line-too-long`, `malformed-quote`, `encoding-error`, then `missing-cell` or `extra-cell`.
+`line-too-long`, `malformed-quote` or `bare-carriage-return` (what stands first), `encoding-error`, then
+`missing-cell` or `extra-cell`.
 
 UTF-16 comes as UTF-8 here; its records get the places and the bytes that they have in the file in the end.
 """
@@ -15,10 +16,8 @@ from libs.common import faults
 from libs.common.datasets import FileFormat
 from libs.common.faults import Fault
 from libs.common.frames import (
-    BLOCK_BYTES,
     MAX_RECORD_BYTES,
     Block,
-    ByteStream,
     Frame,
     Framer,
     cell_pattern,
@@ -43,6 +42,15 @@ class Record(NamedTuple):
     raw: bytes
     cells: Cells
     fault: Fault | None = None
+
+
+class First(NamedTuple):
+    """The first record of a file, the offset and the line of what stands after it, and whether a lone CR ends it."""
+
+    record: Record
+    byte_end: int
+    next_line: int
+    ends_with_cr: bool
 
 
 class RecordSplitter:
@@ -80,16 +88,23 @@ class RecordSplitter:
             records = self._split_frames(block, is_sound=is_sound)
         return records if self._wide is None else _as_stored(records, block, self._wide)
 
-    def split_first(self, block: Block) -> tuple[Record, int, int] | None:
-        """Return a block's first record with the offset and the line of what stands after it."""
-        data, line = block.data, block.line_number
+    def split_first(self, block: Block) -> First | None:
+        """Return a block's first record with what it tells of those after it."""
+        data, first_line = block.data, block.line_number
         for frame in block.frames if block.frames is not None else _line_frames(data):
-            offset = block.byte_offset + frame.start
-            next_line = line + count_breaks(data[frame.start : frame.after])
-            if frame.start < frame.end:
-                record = self._record(frame, data[frame.start : frame.end], line, offset)
-                return record, block.place(frame.after, self._wide), next_line
-            line = next_line
+            start, end, after, _ = frame
+            if start < end:
+                ends_with_cr = data[end:after] == b"\r"
+                before, up_to = (
+                    count_breaks(data[:place], cr_ends_lines=ends_with_cr)
+                    for place in (start, after)
+                )
+                record = self._record(
+                    frame, data[start:end], first_line + before, block.byte_offset + start
+                )
+                return First(
+                    record, block.place(after, self._wide), first_line + up_to, ends_with_cr
+                )
         return None
 
     def _is_sound(self, data: bytes) -> bool:
@@ -142,7 +157,7 @@ class RecordSplitter:
                     records.append(self._record(frame, raw, line, offset))
             line += 1 if after > end else 0
             if b"\n" in raw or b"\r" in raw:
-                line += count_breaks(data[start:after]) - (after > end)
+                line += block.count_breaks(start, after) - (after > end)
         return records
 
     def _record(self, frame: Frame, raw: bytes, line: int, offset: int) -> Record:
@@ -227,25 +242,9 @@ def _line_frames(data: bytes) -> Iterator[Frame]:
         start = line_end + 1
 
 
-def split(
-    stream: ByteStream,
-    dialect: FileFormat,
-    *,
-    width: int | None = None,
-    first_line: int = 1,
-    first_offset: int = 0,
-    end_offset: int | None = None,
-    max_record_bytes: int = MAX_RECORD_BYTES,
-    block_bytes: int = BLOCK_BYTES,
-) -> Iterator[list[Record]]:
-    """Yield the records of a stream in file order, a list for each block read.
-
-    The stream stands at `first_offset`, where line `first_line` begins; records are read up to `end_offset`.
-    """
-    framer = Framer(
-        stream, dialect, first_line, first_offset, end_offset, max_record_bytes, block_bytes
-    )
-    splitter = RecordSplitter(dialect, width=width, max_record_bytes=max_record_bytes)
+def split(framer: Framer, *, width: int | None = None) -> Iterator[list[Record]]:
+    """Yield the records of a stream in file order, a list for each block read."""
+    splitter = RecordSplitter(framer.dialect, width=width, max_record_bytes=framer.max_record_bytes)
     for block in framer.blocks():
         records = splitter.split(block)
         if records:

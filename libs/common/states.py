@@ -84,6 +84,7 @@ class ErrorCode(StrEnum):
     MISSING_CELL = "missing-cell"
     EXTRA_CELL = "extra-cell"
     MALFORMED_QUOTE = "malformed-quote"
+    BARE_CARRIAGE_RETURN = "bare-carriage-return"
     ENCODING_ERROR = "encoding-error"
     LINE_TOO_LONG = "line-too-long"
     TYPE_ERROR = "type-error"
@@ -102,6 +103,7 @@ STAGE_OF: dict[ErrorCode, Stage] = {
     ErrorCode.MISSING_CELL: Stage.PARSE,
     ErrorCode.EXTRA_CELL: Stage.PARSE,
     ErrorCode.MALFORMED_QUOTE: Stage.PARSE,
+    ErrorCode.BARE_CARRIAGE_RETURN: Stage.PARSE,
     ErrorCode.ENCODING_ERROR: Stage.PARSE,
     ErrorCode.LINE_TOO_LONG: Stage.PARSE,
     ErrorCode.TYPE_ERROR: Stage.CONVERT,

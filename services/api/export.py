@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from libs.common.datasets import FileFormat
 from libs.common.db.models import FailedRow, Job
 from libs.common.errors import Conflict, SourceError
+from libs.common.frames import Framer
 from libs.common.header import read_header
 from libs.common.records import split
 from libs.common.sources import SourceLimits, identity, open_source, resolve_source
@@ -103,7 +104,7 @@ def cells_of(
     """
     records = [
         record
-        for block in split(io.BytesIO(raw), dialect, max_record_bytes=max_record_bytes)
+        for block in split(Framer(io.BytesIO(raw), dialect, max_record_bytes=max_record_bytes))
         for record in block
     ]
     is_sound = len(records) == 1 and records[0].fault is None

@@ -23,9 +23,11 @@ def source_blocks(
 ) -> Generator[bytes]:
     """Yield the file of these records in blocks, reading them as they are asked for."""
     gathered = bytearray(write_header(header, dialect))
-    line_end = _LINE_END.encode(with_byte_order(dialect.encoding, b""))
+    encoding = with_byte_order(dialect.encoding, b"")
+    line_end, return_ = _LINE_END.encode(encoding), "\r".encode(encoding)
     for raw in raws:
-        gathered += raw + line_end
+        # A return that ends the record would be part of the line end, were that an LF alone.
+        gathered += raw + (return_ if raw.endswith(return_) else b"") + line_end
         if len(gathered) >= _BLOCK_BYTES:
             yield bytes(gathered)
             gathered.clear()

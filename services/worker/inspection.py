@@ -168,5 +168,6 @@ class Inspector:
                 self._settings.chunk_bytes,
                 first_line=header.next_line,
                 first_offset=header.byte_end,
+                cr_ends_records=header.cr_ends_records,
                 max_record_bytes=self._settings.max_record_bytes,
             )

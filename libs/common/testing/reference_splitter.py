@@ -25,10 +25,17 @@ class ReferenceRecord:
 
 
 def reference_split(
-    data: bytes, dialect: FileFormat, *, width: int | None, cap: int, first_line: int = 1
+    data: bytes,
+    dialect: FileFormat,
+    *,
+    width: int | None,
+    cap: int,
+    first_line: int = 1,
+    cr_ends_records: bool = False,
 ) -> list[ReferenceRecord]:
     """Return the records of `data`, which holds no byte order mark.
 
+    `cr_ends_records`: the file's header ends with a lone CR.
     UTF-16 is read two bytes at a time; the cap counts what a record would be in UTF-8.
     """
     file = Stored(data, dialect.encoding)
@@ -37,14 +44,14 @@ def reference_split(
     position, line = 0, first_line
     while position < len(units):
         start, start_line = position, line
-        end, cells, damaged = _scan(file, start, dialect)
-        code = ErrorCode.MALFORMED_QUOTE if damaged else None
+        end, cells, code = _scan(file, start, dialect, cr=cr_ends_records)
         capped = end
         if file.measure(start, end) > cap:
             capped = file.reach(start, cap)
-            end, code = _line_end(units, file.pass_by(start, cap)), ErrorCode.LINE_TOO_LONG
+            beyond = file.pass_by(start, cap)
+            end, code = _line_end(units, beyond, cr=cr_ends_records), ErrorCode.LINE_TOO_LONG
         position = _behind_line_end(units, end)
-        line += _count_line_ends(units[start:position])
+        line += _count_line_ends(units[start:position], cr=cr_ends_records)
         if end > start:
             raw = file.cut(start, capped)
             place = min(start * file.unit, len(data))
@@ -101,9 +108,9 @@ class Stored:
 
 
 def _scan(
-    file: Stored, start: int, dialect: FileFormat
-) -> tuple[int, list[tuple[bytes, bool]], bool]:
-    """Return where the record ends, its cells as (bytes, was quoted), and whether it is damaged."""
+    file: Stored, start: int, dialect: FileFormat, *, cr: bool
+) -> tuple[int, list[tuple[bytes, bool]], ErrorCode | None]:
+    """Return where the record ends, its cells as (bytes, was quoted), and how it is damaged."""
     quote, delimiter = ord(dialect.quote), ord(dialect.delimiter)
     cells: list[tuple[bytes, bool]] = []
     data, cell, state = file.units, bytearray(), "cell-start"
@@ -118,21 +125,23 @@ def _scan(
                 position += 1
             else:
                 state = "closed"
-        elif byte in (CR, LF):
+        elif _is_line_end(data, position, cr=cr):
             break
+        elif byte == CR:
+            return _line_end(data, position, cr=cr), [], ErrorCode.BARE_CARRIAGE_RETURN
         elif byte == delimiter:
             cells.append((bytes(cell), state == "closed"))
             cell, state = bytearray(), "cell-start"
         elif byte == quote and state == "cell-start":
             state = "quoted"
         elif byte == quote or state == "closed":
-            return _line_end(data, position), [], True
+            return _line_end(data, position, cr=cr), [], ErrorCode.MALFORMED_QUOTE
         else:
             cell += file.cut(position, position + 1)
             state = "plain"
         position += 1
     cells.append((bytes(cell), state == "closed"))
-    return position, cells, state == "quoted"
+    return position, cells, ErrorCode.MALFORMED_QUOTE if state == "quoted" else None
 
 
 def _judge(
@@ -165,9 +174,16 @@ def _judge(
     return ReferenceRecord(line, offset, raw, values, None)
 
 
-def _line_end(data: Sequence[int], position: int) -> int:
+def _is_line_end(data: Sequence[int], position: int, *, cr: bool) -> bool:
+    """Return whether LF or CRLF begins here, or CR where that ends lines."""
+    if data[position] == CR:
+        return cr or list(data[position + 1 : position + 2]) == [LF]
+    return data[position] == LF
+
+
+def _line_end(data: Sequence[int], position: int, *, cr: bool) -> int:
     """Return where the next line end at or after `position` begins, or the end of the data."""
-    while position < len(data) and data[position] not in (CR, LF):
+    while position < len(data) and not _is_line_end(data, position, cr=cr):
         position += 1
     return position
 
@@ -179,11 +195,11 @@ def _behind_line_end(data: Sequence[int], position: int) -> int:
     return min(position + 1, len(data))
 
 
-def _count_line_ends(data: Sequence[int]) -> int:
-    """Count LF, CRLF and CR, each as one."""
+def _count_line_ends(data: Sequence[int], *, cr: bool) -> int:
+    """Count LF and CRLF, each as one, and CR where it ends lines."""
     count, position = 0, 0
     while position < len(data):
-        if data[position] in (CR, LF):
+        if _is_line_end(data, position, cr=cr):
             count += 1
             position = _behind_line_end(data, position)
         else:

@@ -152,3 +152,34 @@ def test_a_waiting_job_is_queued_when_the_state_is_taken_back(
         states = connection.execute(text("SELECT state FROM adsp.jobs")).scalars().all()
     engine.dispose()
     assert states == ["queued"]
+
+
+def test_without_migration_0012_a_bare_carriage_return_counts_as_a_malformed_quote(
+    two_databases: tuple[ScratchDatabase, ScratchDatabase],
+) -> None:
+    migrated, _ = two_databases
+    upgrade(migrated.url_for("owner"))
+    engine = create_engine(migrated.url_for("owner"))
+    job = "00000000-0000-7000-8000-000000000001"
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO adsp.datasets (name, definition) VALUES ('d', '{}')"))
+        connection.execute(text(_JOB_WITH_FAILED_ROWS), {"job": job})
+        connection.execute(
+            text(
+                "UPDATE adsp.failed_rows SET error_code = 'bare-carriage-return' WHERE line_number = 2;"
+                ' UPDATE adsp.jobs SET rejected_by_code = \'{"bare-carriage-return"\\: 2, "unique"\\: 1}\''
+            )
+        )
+
+    downgrade(migrated.url_for("owner"), "0011")
+
+    with engine.begin() as connection:
+        codes = connection.scalars(
+            text("SELECT error_code FROM adsp.failed_rows ORDER BY line_number")
+        )
+        counts = connection.scalar(text("SELECT rejected_by_code FROM adsp.jobs"))
+        assert (list(codes), counts) == (
+            ["malformed-quote", "missing-cell"],
+            {"malformed-quote": 2, "unique": 1},
+        )
+    engine.dispose()

@@ -60,6 +60,7 @@ class ChunkSource:
                 self._settings.max_record_bytes,
                 self._settings.block_bytes,
                 count_ends,
+                header.cr_ends_records,
             )
             for block in framer.blocks():
                 yield block, stream.position - origin

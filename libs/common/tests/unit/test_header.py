@@ -54,7 +54,16 @@ TABLE = TargetTable(
         pytest.param(b"a,b\n1,2\n", FileFormat(), Header(("a", "b"), 4, 2), id="plain"),
         pytest.param(b"a,b", FileFormat(), Header(("a", "b"), 3, 1), id="no-line-end"),
         pytest.param(b"a,b\r\n1", FileFormat(), Header(("a", "b"), 5, 2), id="crlf"),
-        pytest.param(b"a,b\r1", FileFormat(), Header(("a", "b"), 4, 2), id="cr"),
+        pytest.param(
+            b"a,b\r1", FileFormat(), Header(("a", "b"), 4, 2, cr_ends_records=True), id="cr"
+        ),
+        pytest.param(b'"a\rx",b\n1', FileFormat(), Header(("a\rx", "b"), 8, 2), id="cr-in-quotes"),
+        pytest.param(
+            "a\r1".encode("utf-16-le"),
+            FileFormat(encoding="utf-16-le"),
+            Header(("a",), 4, 2, "utf-16-le", cr_ends_records=True),
+            id="cr-of-utf-16",
+        ),
         pytest.param(
             b"\n\r\na,b\n", FileFormat(), Header(("a", "b"), 7, 4), id="blank-lines-first"
         ),

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.common.datasets import FileFormat
+from libs.common.frames import Framer
 from libs.common.records import split
 from libs.common.scanning.lines import find_lines
 
@@ -45,7 +46,7 @@ def assert_records(data: bytes, dialect: FileFormat) -> None:
     ] == texts
     assert lines.ends == data.count(b"\n")
     assert lines.longest == max(map(len, texts))
-    records = [record for block in split(BytesIO(data), dialect) for record in block]
+    records = [record for block in split(Framer(BytesIO(data), dialect)) for record in block]
     assert [(record.byte_offset, record.raw, record.fault) for record in records] == [
         (begin, text, None) for begin, text in zip(begins, texts, strict=True)
     ]

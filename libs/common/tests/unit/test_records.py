@@ -2,6 +2,7 @@
 
 import io
 import tracemalloc
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from libs.common.boundaries import find_boundaries
 from libs.common.datasets import FileFormat
+from libs.common.frames import Framer
 from libs.common.records import Record, split
 from libs.common.states import ErrorCode
 from libs.common.testing.reference_splitter import ReferenceRecord, reference_split
@@ -70,6 +72,7 @@ WIDE_FILES = st.builds(
     st.sampled_from([b"", b"", b"\n", b"\xd8"]),
 )
 FILES = BYTES | WIDE_FILES
+BARE_RETURN = ErrorCode.BARE_CARRIAGE_RETURN
 
 
 class Trickle:
@@ -90,9 +93,12 @@ def as_reference(record: Record) -> ReferenceRecord:
     return ReferenceRecord(record.line_number, record.byte_offset, record.raw, cells, code)
 
 
-def split_all(data: bytes, dialect: FileFormat, **options: int | None) -> list[Record]:
-    """Split `data` in one go."""
-    return [r for block in split(io.BytesIO(data), dialect, **options) for r in block]  # type: ignore[arg-type]
+def split_all(
+    data: bytes, dialect: FileFormat, *, width: int | None = None, **options: Any
+) -> list[Record]:
+    """Split `data` in one go, framed with these options."""
+    framer = Framer(io.BytesIO(data), dialect, **options)
+    return [r for block in split(framer, width=width) for r in block]
 
 
 @settings(max_examples=600)
@@ -103,40 +109,104 @@ def split_all(data: bytes, dialect: FileFormat, **options: int | None) -> list[R
     step=st.sampled_from([1, 3, 1 << 20]),
     cap=st.sampled_from([4, 9, 1 << 20]),
     width=st.sampled_from([None, 2, 3]),
+    cr=st.booleans(),
 )
-@example(b'"' + b"x" * 8 + b"\r\n1,2\n", DIALECTS[0], 1, 1, 9, 2)
-@example(b'"' + b"x" * 7 + b"\r" + b"\n1,2\n", DIALECTS[0], 1, 1, 9, 2)
-@example(b"x" * 9 + b"\r", DIALECTS[0], 2, 1, 9, 2)
+@example(
+    data=b'"' + b"x" * 8 + b"\r\n1,2\n",
+    dialect=DIALECTS[0],
+    block_bytes=1,
+    step=1,
+    cap=9,
+    width=2,
+    cr=True,
+)
+@example(
+    data=b'"' + b"x" * 7 + b"\r" + b"\n1,2\n",
+    dialect=DIALECTS[0],
+    block_bytes=1,
+    step=1,
+    cap=9,
+    width=2,
+    cr=True,
+)
+@example(data=b"x" * 9 + b"\r", dialect=DIALECTS[0], block_bytes=2, step=1, cap=9, width=2, cr=True)
+@example(
+    data=b'"' + b"x" * 8 + b"\r\n1,2\n",
+    dialect=DIALECTS[0],
+    block_bytes=1,
+    step=1,
+    cap=9,
+    width=2,
+    cr=False,
+)
+@example(
+    data=b'"' + b"x" * 7 + b"\r" + b"\n1,2\n",
+    dialect=DIALECTS[0],
+    block_bytes=1,
+    step=1,
+    cap=9,
+    width=2,
+    cr=False,
+)
+@example(
+    data=b"x" * 9 + b"\r", dialect=DIALECTS[0], block_bytes=2, step=1, cap=9, width=2, cr=False
+)
+@example(
+    data=b"x" * 8 + b"\r\r\n1,2\n",
+    dialect=DIALECTS[0],
+    block_bytes=2,
+    step=1,
+    cap=9,
+    width=2,
+    cr=False,
+)
 def test_agrees_with_the_reference_for_every_block_size(
-    data: bytes, dialect: FileFormat, block_bytes: int, step: int, cap: int, width: int | None
+    data: bytes,
+    dialect: FileFormat,
+    block_bytes: int,
+    step: int,
+    cap: int,
+    width: int | None,
+    *,
+    cr: bool,
 ) -> None:
-    blocks = split(
+    framer = Framer(
         Trickle(data, step),
         dialect,
-        width=width,
         max_record_bytes=cap,
         block_bytes=block_bytes,
+        cr_ends_records=cr,
     )
 
-    records = [record for block in blocks for record in block]
+    records = [record for block in split(framer, width=width) for record in block]
 
     assert [as_reference(r) for r in records] == reference_split(
-        data, dialect, width=width, cap=cap
+        data, dialect, width=width, cap=cap, cr_ends_records=cr
     )
 
 
 @settings(max_examples=200)
-@given(data=FILES, dialect=st.sampled_from(DIALECTS), cap=st.sampled_from([4, 1 << 20]))
+@given(
+    data=FILES,
+    dialect=st.sampled_from(DIALECTS),
+    cap=st.sampled_from([4, 1 << 20]),
+    cr=st.booleans(),
+)
 def test_a_file_cut_at_any_record_splits_into_the_same_records_and_messages(
-    data: bytes, dialect: FileFormat, cap: int
+    data: bytes, dialect: FileFormat, cap: int, *, cr: bool
 ) -> None:
-    whole = split_all(data, dialect, max_record_bytes=cap)
+    whole = split_all(data, dialect, max_record_bytes=cap, cr_ends_records=cr)
 
     for cut in whole:
         start, line = cut.byte_offset, cut.line_number
-        head = split_all(data, dialect, max_record_bytes=cap, end_offset=start)
+        head = split_all(data, dialect, max_record_bytes=cap, end_offset=start, cr_ends_records=cr)
         tail = split_all(
-            data[start:], dialect, max_record_bytes=cap, first_offset=start, first_line=line
+            data[start:],
+            dialect,
+            max_record_bytes=cap,
+            first_offset=start,
+            first_line=line,
+            cr_ends_records=cr,
         )
         assert head + tail == whole
 
@@ -148,12 +218,18 @@ def test_a_file_cut_at_any_record_splits_into_the_same_records_and_messages(
     chunk_bytes=st.integers(1, 60),
     block_bytes=st.sampled_from([1, 3, 16, 1 << 20]),
     cap=st.sampled_from([4, 1 << 20]),
+    cr=st.booleans(),
 )
 def test_boundaries_cut_a_file_into_chunks_that_hold_every_record_once(
-    data: bytes, dialect: FileFormat, chunk_bytes: int, block_bytes: int, cap: int
+    data: bytes, dialect: FileFormat, chunk_bytes: int, block_bytes: int, cap: int, *, cr: bool
 ) -> None:
     boundaries = find_boundaries(
-        io.BytesIO(data), dialect, chunk_bytes, max_record_bytes=cap, block_bytes=block_bytes
+        io.BytesIO(data),
+        dialect,
+        chunk_bytes,
+        max_record_bytes=cap,
+        block_bytes=block_bytes,
+        cr_ends_records=cr,
     )
 
     ends = [*(b.byte_offset for b in boundaries[1:]), None]
@@ -165,10 +241,12 @@ def test_boundaries_cut_a_file_into_chunks_that_hold_every_record_once(
             first_offset=b.byte_offset,
             first_line=b.line_number,
             end_offset=end,
+            cr_ends_records=cr,
         )
         for b, end in zip(boundaries, ends, strict=True)
     ]
-    assert [r for chunk in chunks for r in chunk] == split_all(data, dialect, max_record_bytes=cap)
+    whole = split_all(data, dialect, max_record_bytes=cap, cr_ends_records=cr)
+    assert [r for chunk in chunks for r in chunk] == whole
     assert all(b.byte_offset < len(data) for b in boundaries[1:])
 
 
@@ -178,8 +256,14 @@ def test_boundaries_cut_a_file_into_chunks_that_hold_every_record_once(
         pytest.param(b"a,b\n", [[b"a", b"b"]], id="plain"),
         pytest.param(b'a,\n"",""\n', [[b"a", None], [b"", b""]], id="null-and-empty"),
         pytest.param(b'"a\nb",c\r\nd,e', [[b"a\nb", b"c"], [b"d", b"e"]], id="newline-in-quotes"),
-        pytest.param(b"a,b\rc,d\r", [[b"a", b"b"], [b"c", b"d"]], id="lone-cr"),
-        pytest.param(b"\n\r\n\ra,b\n\n", [[b"a", b"b"]], id="blank-lines"),
+        pytest.param(b"a,b\rc\nd,e\r\n", [BARE_RETURN, [b"d", b"e"]], id="lone-cr"),
+        pytest.param(b"a\r,b\r\nd,e\n", [BARE_RETURN, [b"d", b"e"]], id="lone-cr-ends-a-cell"),
+        pytest.param(b"a,b\r\r\nd,e\n", [BARE_RETURN, [b"d", b"e"]], id="lone-cr-before-crlf"),
+        pytest.param(b'a,"b"\r\r\nd,e\n', [BARE_RETURN, [b"d", b"e"]], id="lone-cr-after-quote"),
+        pytest.param(b'a\r"b\nd,e\n', [BARE_RETURN, [b"d", b"e"]], id="lone-cr-before-quote"),
+        pytest.param(b'a"\rb\nd,e\n', [ErrorCode.MALFORMED_QUOTE, [b"d", b"e"]], id="quote-first"),
+        pytest.param(b'a,"b\rc"\nd,e\r', [[b"a", b"b\rc"], BARE_RETURN], id="lone-cr-in-quotes"),
+        pytest.param(b"\n\r\n\na,b\n\n", [[b"a", b"b"]], id="blank-lines"),
         pytest.param(b' "a",b\nc,d\n', [ErrorCode.MALFORMED_QUOTE, [b"c", b"d"]], id="space-quote"),
         pytest.param(b'"a"x,b\nc,d\n', [ErrorCode.MALFORMED_QUOTE, [b"c", b"d"]], id="text-after"),
         pytest.param(b'a,"b\nc,d\n', [ErrorCode.MALFORMED_QUOTE], id="never-closed"),
@@ -192,6 +276,37 @@ def test_examples_by_hand(data: bytes, expected: list[object]) -> None:
     records = split_all(data, FileFormat(), width=2)
 
     assert [r.fault.code if r.fault else r.cells for r in records] == expected
+
+
+def test_where_the_header_ends_with_a_lone_cr_each_line_end_ends_a_record() -> None:
+    data = b"a,b\rc,d\n\r\ne,f\r\r\n\rg,h\r"
+
+    records = split_all(data, FileFormat(), width=2, cr_ends_records=True)
+
+    assert [(r.line_number, *r.cells) for r in records] == [
+        (1, b"a", b"b"),
+        (2, b"c", b"d"),
+        (4, b"e", b"f"),
+        (7, b"g", b"h"),
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16-le", "utf-16-be"])
+def test_a_bare_return_keeps_all_its_bytes_and_is_no_line_end(encoding: str) -> None:
+    lines = ["1,a\rb", "2,ok", '3,"x\ry"', "4,c\r\rd"]
+    data = "\n".join(lines).encode(encoding)
+
+    records = split_all(data, FileFormat(encoding=encoding), width=2)
+
+    assert [(r.line_number, r.raw) for r in records] == [
+        (number, line.encode(encoding)) for number, line in enumerate(lines, 1)
+    ]
+    assert [r.fault and r.fault.code for r in records] == [BARE_RETURN, None, None, BARE_RETURN]
+    start, end = records[3].byte_offset, len(data)
+    assert records[3].fault is not None
+    assert (
+        f"(bytes {start} to {end}) has a carriage return outside quotes" in records[3].fault.message
+    )
 
 
 def test_a_quote_that_never_closes_in_a_long_file_fails_one_record_and_the_rest_loads() -> None:
@@ -224,7 +339,7 @@ def test_an_endless_record_is_skipped_in_bounded_memory(encoding: str, size: int
     dialect = FileFormat(encoding=encoding)
     tracemalloc.start()
     try:
-        [[record]] = split(stream, dialect, max_record_bytes=1 << 16, block_bytes=1 << 16)
+        [[record]] = split(Framer(stream, dialect, max_record_bytes=1 << 16, block_bytes=1 << 16))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -281,11 +396,18 @@ def test_half_a_unit_at_the_end_fails_the_last_record() -> None:
     block_bytes=st.sampled_from([1, 3, 16, 1 << 20]),
     step=st.sampled_from([1, 3, 1 << 20]),
     cap=st.sampled_from([4, 9, 1 << 20]),
+    cr=st.booleans(),
 )
 def test_utf_16_agrees_with_the_reference(
-    data: bytes, dialect: FileFormat, block_bytes: int, step: int, cap: int
+    data: bytes, dialect: FileFormat, block_bytes: int, step: int, cap: int, *, cr: bool
 ) -> None:
-    blocks = split(Trickle(data, step), dialect, max_record_bytes=cap, block_bytes=block_bytes)
+    framer = Framer(
+        Trickle(data, step),
+        dialect,
+        max_record_bytes=cap,
+        block_bytes=block_bytes,
+        cr_ends_records=cr,
+    )
 
-    found = [as_reference(record) for block in blocks for record in block]
-    assert found == reference_split(data, dialect, width=None, cap=cap)
+    found = [as_reference(record) for block in split(framer) for record in block]
+    assert found == reference_split(data, dialect, width=None, cap=cap, cr_ends_records=cr)

@@ -7,8 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.datasets import FileFormat
+from libs.common.frames import Framer
 from libs.common.header import read_header
-from services.api.source_form import write_header
+from libs.common.records import split
+from libs.common.states import ErrorCode
+from libs.common.utf16 import with_byte_order
+from services.api.source_form import source_blocks, write_header
 
 DIALECTS = [
     FileFormat(),
@@ -29,6 +33,27 @@ def test_a_header_comes_back(dialect: FileFormat, cells: list[str]) -> None:
     written = write_header(cells, dialect)
 
     assert read_header(io.BytesIO(written), dialect).cells == tuple(cells)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_record_that_ends_with_a_bare_return_is_refused_again(dialect: FileFormat) -> None:
+    """Were its return part of the line end, the replay would load what was refused."""
+    encoding = with_byte_order(dialect.encoding, b"")
+    raws = [text.encode(encoding) for text in ("1\r", "2", "3\rx")]
+    written = b"".join(source_blocks(raws, ["id"], dialect))
+    header = read_header(io.BytesIO(written), dialect)
+
+    framer = Framer(
+        io.BytesIO(written[header.byte_end :]), dialect, header.next_line, header.byte_end
+    )
+    records = [record for block in split(framer) for record in block]
+
+    assert [record.raw for record in records] == raws
+    assert [record.fault and record.fault.code for record in records] == [
+        ErrorCode.BARE_CARRIAGE_RETURN,
+        None,
+        ErrorCode.BARE_CARRIAGE_RETURN,
+    ]
 
 
 def test_a_plain_header_stands_as_it_stood() -> None:

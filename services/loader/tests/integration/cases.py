@@ -146,6 +146,31 @@ CASES = [
     pairs("blank lines everywhere", b"\n\n1,a\n\n\r\n2,b\r\r3,c\n\n"),
     pairs("crlf", b"1,a\r\n2,b\r\n"),
     pairs("lf, crlf and cr mixed", b"1,a\n2,b\r\n3,c\r4,d\r\r\n5,e"),
+    pairs(
+        "returns that end no line", b"1,a\rb\n2,ok\n3,c\r\n4,d\r\r\n5\r,e\n\r\n\r\r\n6,ok\n7,f\r"
+    ),
+    pairs(
+        "returns and quotes", b'1,"a\rb"\n2,"c"\r\n3,"d"\re\n4,f\r"g\n5,h"\ri\n6,"j\r\rk"\n7,ok\n'
+    ),
+    Case(
+        "returns that end no line of crlf",
+        b"id,v\r\n1,a\rb\r\n2,ok\r\n3,c\r\r\n4,ok\r\n\r5,d\r\n6,e\r",
+    ),
+    Case(
+        "a header that ends with a lone return", b'id,v\r1,a\r2,b\n3,c\r\n\r4,d\r\r5,"e\nf\rg"\r6,h'
+    ),
+    Case("a quoted return in the header", b'\n"id",v\n1,a\rb\n2,"c\rd"\n3,ok\n'),
+    Case("a returning record beyond the cap", b"id,v\n1,a\r" + b"x" * 5000 + b"\n2,b\n"),
+    Case(
+        "returns that end no line of utf-16",
+        "\ufeffid,v\r\n1,a\rb\r\n2,\u0d0a\r\n3,c\r\r\n4,\u0a0d\r\n5,d\r".encode("utf-16-be"),
+        options=dialect(encoding="utf-16-be"),
+    ),
+    Case(
+        "a header of utf-16 that ends with a lone return",
+        "id,v\r1,a\r2,😀\n3,c\r\n\r4,\u0d0a\r".encode("utf-16-le"),
+        options=dialect(encoding="utf-16-le"),
+    ),
     Case("byte order mark", b"\xef\xbb\xbfid,v\n1,a\n"),
     Case("byte order mark before a quoted header", b'\xef\xbb\xbf"id","v"\n1,a\n'),
     pairs("byte order mark in the middle is data", b"1,\xef\xbb\xbfa\n"),

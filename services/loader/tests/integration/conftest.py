@@ -117,6 +117,7 @@ class LoadBench:
                 first_line=header.next_line,
                 first_offset=header.byte_end,
                 max_record_bytes=max_record_bytes,
+                cr_ends_records=header.cr_ends_records,
             )
         ends = [*(start.byte_offset for start in starts[1:]), None]
         return [(s.byte_offset, end, s.line_number) for s, end in zip(starts, ends, strict=True)]

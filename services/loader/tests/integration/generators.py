@@ -53,6 +53,7 @@ _BROKEN_LINES = (
         "x" * (CAP + 9),
         '"x\ny"z',
     ),
+    *("1,a\rb", "\r", '"x"\r,2', 'a\r"b', '1,"x\ry"', "1,a\r\r"),
     *(" ", "\ufeff", "'", '"""', "1," + '"' + "y\n" * 600 + '"'),
 )
 _BAD_BYTES = (b"\xff", b"1,\xc3", b"1,\xed\xa0\x80,2", b"\xf4\x90\x80\x80", b"\x81\x8d")

@@ -73,8 +73,15 @@ def judge_file(
     nulls_are_equal: bool = False,
 ) -> Verdict:
     """Load a file into a table of schema `feed` record by record; the caller commits."""
-    columns, body, offset, line = _read_header(data, definition, cap)
-    records = reference_split(body, definition.format, width=len(columns), cap=cap, first_line=line)
+    columns, body, offset, line, ends_with_cr = _read_header(data, definition, cap)
+    records = reference_split(
+        body,
+        definition.format,
+        width=len(columns),
+        cap=cap,
+        first_line=line,
+        cr_ends_records=ends_with_cr,
+    )
     verdict, keys = Verdict(), set[tuple[str | None, ...]]()
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -205,20 +212,22 @@ def _statement(cursor: Cursor, table: str, columns: Sequence[str], key: Sequence
 
 def _read_header(
     data: bytes, definition: DatasetDefinition, cap: int
-) -> tuple[list[str], bytes, int, int]:
-    """Return the columns, the bytes after the header, their offset and their first line."""
+) -> tuple[list[str], bytes, int, int, bool]:
+    """Return the columns, the bytes after the header, their offset and first line, and whether it ends with CR."""
     dialect = definition.format
     mark = MARKS.get(dialect.encoding, b"")
     start = len(mark) if data.startswith(mark) else 0
     plain = dialect.model_copy(update={"null": "\0"})
-    header = reference_split(data[start:], plain, width=None, cap=cap)[0]
+    header = reference_split(data[start:], plain, width=None, cap=cap, cr_ends_records=True)[0]
     assert header.cells is not None
     columns = [definition.columns.get(cell or "", cell or "") for cell in header.cells]
     end = start + header.byte_offset + len(header.raw)
     encoding = ORDERED.get(dialect.encoding, dialect.encoding)
     cr, lf = "\r".encode(encoding), "\n".encode(encoding)
     unit = len(lf)
+    ends_with_cr = data[end : end + unit] == cr and data[end + unit : end + 2 * unit] != lf
     end += 2 * unit if data[end : end + 2 * unit] == cr + lf else unit
     head = [data[at : at + unit] for at in range(start, end, unit)]
     crlfs = sum(pair == (cr, lf) for pair in pairwise(head))
-    return columns, data[end:], end, head.count(cr) + head.count(lf) - crlfs + 1
+    lines = head.count(lf) + (head.count(cr) - crlfs if ends_with_cr else 0)
+    return columns, data[end:], end, lines + 1, ends_with_cr
