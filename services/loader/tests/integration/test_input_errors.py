@@ -93,6 +93,16 @@ def test_it_is_so_with_one_such_column_in_blocks_of_many_rows(
     ]
 
 
+def test_it_is_so_with_the_types_of_an_extension(bench: LoadBench) -> None:
+    bench.execute("CREATE EXTENSION ltree SCHEMA feed")
+    bench.execute("CREATE TABLE feed.t (id int PRIMARY KEY, v feed.ltree, q feed.lquery)")
+
+    chunk = load(bench, b"id,v,q\n1,a.b,a.*\n2,a..b,a\n3,a,a{2\n4,c,*.c\n")
+
+    assert chunk["state"] == "done", chunk["error_message"]
+    assert [row[:3] for row in chunk["failed"]] == [(3, "v", "42601"), (4, "q", "42601")]
+
+
 @pytest.mark.parametrize(
     ("body", "state"),
     [

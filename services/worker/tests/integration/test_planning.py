@@ -68,6 +68,26 @@ def test_plan_cuts_a_dataset_that_is_not_atomic_at_records(bench: Bench) -> None
     assert [chunk.number for chunk in chunks if chunk.published_at] == [0, 1]
 
 
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_a_plan_cuts_where_the_header_says_that_records_end(bench: Bench, ending: str) -> None:
+    """A lone return cuts a file of lone returns only, and is no line of any other."""
+    bench.put_dataset(atomic=False)
+    bench.set(chunk_bytes=25)
+    path = bench.write_rows(40)
+    text = path.read_text().replace("SKU-", "\rSKU-" if ending != "\r" else "SKU-")
+    path.write_bytes(text.replace("\n", ending).encode())
+    job = bench.make_job()
+
+    plan(bench.worker, job.id)
+
+    chunks, content = bench.chunks(job), path.read_bytes()
+    starts = [chunk.byte_start for chunk in chunks]
+    assert len(chunks) > 5
+    assert all(content[:start].endswith(ending.encode()) for start in starts)
+    lines = [content[:start].count(ending.encode()) + 1 for start in starts]
+    assert [chunk.first_line for chunk in chunks] == lines
+
+
 def test_the_byte_order_of_utf_16_is_noted_for_those_who_cannot_see_the_mark(bench: Bench) -> None:
     """Chunks begin where a unit does, and the job's own definition names the order."""
     bench.put_dataset(atomic=False, format={"encoding": "utf-16"})
