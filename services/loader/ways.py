@@ -64,7 +64,10 @@ def open_ways(
     plan, settling = None, None
     sink = _open_sink(cursor, table, columns, definition, writer) if by_blocks else None
     if sink is not None:
-        violations, inputs = Violations(cursor, table, columns), Inputs(cursor, columns)
+        violations = Violations(
+            cursor, table, columns, is_unique_asked=not isinstance(writer, Upserter)
+        )
+        inputs = Inputs(cursor, columns)
         plan = plan_blocks(table, columns, violations.checks, definition, cap)
         if plan is not None:
             settling = Settling(cursor, plan, sink, inputs, violations, judge, savepoint)

@@ -1,7 +1,8 @@
-"""Find the rows that a NOT NULL or CHECK constraint refuses, many at a time.
+"""Find the rows that a NOT NULL, CHECK or unique constraint refuses, many at a time.
 
 The rows are copied into a temporary table of the target's types, where the catalog's own expressions are asked in the
-order in which an INSERT tries them: NOT NULL by column, then CHECK by name. What is found is kept back from the COPY;
+order in which an INSERT tries them: NOT NULL by column, then CHECK by name. A row that they let pass is refused by the
+unique key when the target or an earlier row that passes has its key. What is found is kept back from the COPY;
 `services.loader.judging.wording` says it in Postgres' words.
 """
 
@@ -13,28 +14,37 @@ from psycopg2.extensions import cursor as Cursor
 
 from libs.common.catalog import TargetColumn, TargetTable
 from libs.common.statements import read_statement
+from services.loader.judging.unique_key import UniqueKeyCheck
+from services.loader.judging.wording import describe, describe_key
 from services.loader.writing.writers import column_list, copy_in, unused_name
 
-_BLOCK = sql.Identifier("pg_temp", "adsp_block")
+_BLOCK, _ROW = sql.Identifier("pg_temp", "adsp_block"), sql.Identifier("adsp_row")
+_WHICH, _FIRST = sql.Identifier("adsp_constraint"), sql.Identifier("adsp_first")
+_UNIQUE = -1
+"""The number of the unique key among the constraints; an INSERT tries it last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A row (from 0) that is refused, by which constraint, and the row's values as Postgres writes them.
-
-    The values are those of all columns of the table, in their order.
-    """
+    """A row (from 0) that is refused, by which constraint, and the values as its error's detail writes them."""
 
     row: int
     constraint: int
-    values: tuple[str | None, ...]
+    values: str
 
 
 class Violations:
     """The constraints of one target that a row breaks by itself."""
 
-    def __init__(self, cursor: Cursor, table: TargetTable, columns: Sequence[TargetColumn]) -> None:
-        """Read the constraints; make nothing yet."""
+    def __init__(
+        self,
+        cursor: Cursor,
+        table: TargetTable,
+        columns: Sequence[TargetColumn],
+        *,
+        is_unique_asked: bool,
+    ) -> None:
+        """Read the constraints; make nothing yet. Rows of an upsert are not refused for their keys."""
         self._cursor = cursor
         self._table = table
         self._columns = columns
@@ -48,6 +58,11 @@ class Violations:
             and all(column.name in given or _stays_null(column) for column in table.columns)
         )
         """Whether the first constraint found is always the one that an INSERT would name."""
+        self._unique = (
+            UniqueKeyCheck.read(cursor, table, columns)
+            if is_unique_asked and self.are_complete
+            else None
+        )
         self._copy = (
             sql.SQL("COPY {} ({}) FROM STDIN")
             .format(_BLOCK, column_list(columns))
@@ -65,7 +80,13 @@ class Violations:
         copy_in(self._cursor, f"{self._copy} (FORMAT {'binary' if is_binary else 'text'})", rows)
         self._cursor.execute(find)
         self._find = find
-        return [Violation(found[0], found[1], found[2:]) for found in self._cursor.fetchall()]
+        return [self._violation(*found) for found in self._cursor]
+
+    def _violation(self, row: int, constraint: int, *values: str | None) -> Violation:
+        """Make a violation of what was found; `values` are those of all columns of the table, in their order."""
+        if self._unique is None or constraint != _UNIQUE:
+            return Violation(row, constraint, describe(values))
+        return Violation(row, constraint, describe_key(values[at] for at in self._unique.places))
 
     def _prepare(self, before: str) -> sql.Composed:
         """Make the temporary table, which ends with the transaction and numbers its rows; return the question."""
@@ -80,11 +101,21 @@ class Violations:
             sql.SQL("WHEN {} THEN {}").format(refusal, sql.Literal(place))
             for place, refusal in enumerate(self._refusals())
         ]
-        which = sql.SQL("CASE {} END").format(sql.SQL(" ").join(cases)) if cases else sql.NULL
-        return sql.SQL(
-            "SELECT * FROM (SELECT {0}, {1} AS {4}, {2} FROM {3}) AS found"
-            " WHERE {4} IS NOT NULL ORDER BY {0}"
-        ).format(self._order, which, self._values(), _BLOCK, sql.Identifier("adsp_constraint"))
+        which = (
+            sql.SQL("CASE {} END").format(sql.SQL(" ").join(cases))
+            if cases
+            else sql.SQL("NULL::int")
+        )
+        found = sql.SQL("(SELECT *, {} AS {} FROM {}) AS {}").format(which, _WHICH, _BLOCK, _ROW)
+        if self._unique is not None:
+            is_refused = self._unique.condition(_ROW, self._table, self._order, _WHICH)
+            found = sql.SQL(
+                "(SELECT *, CASE WHEN {0} IS NOT NULL THEN {0} WHEN {1} THEN {2} END AS {3} FROM {4}) AS {5}"
+            ).format(_WHICH, is_refused, sql.Literal(_UNIQUE), _FIRST, found, _ROW)
+        first = _WHICH if self._unique is None else _FIRST
+        return sql.SQL("SELECT {0}, {1}, {2} FROM {3} WHERE {1} IS NOT NULL ORDER BY {0}").format(
+            self._order, first, self._values(), found
+        )
 
     def _refusals(self) -> Sequence[sql.Composable]:
         """Return a condition for each constraint."""

@@ -1,11 +1,11 @@
-"""Say of many rows what Postgres says of one: the verdicts of NOT NULL and CHECK.
+"""Say of many rows what Postgres says of one: the verdicts of NOT NULL, CHECK and a unique key.
 
-Its message names constraint and table, its detail the row's values. The words around the values are taken from the
-first refusal of each constraint, which comes from an INSERT of that very record; if the values do not stand in it as
-they are put together here, every record of that constraint is judged by an INSERT of its own.
+Its message names the constraint, its detail the values of the row or of its key. The words around the values are taken
+from the first refusal of each constraint, which comes from an INSERT of that very record; if the values do not stand in
+it as they are put together here, every record of that constraint is judged by an INSERT of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from services.loader.judging.verdicts import FailedRow, Refusal
 
@@ -20,9 +20,9 @@ class Wording:
         """Know none."""
         self._known: dict[int, tuple[str, FailedRow, str] | None] = {}
 
-    def learn(self, constraint: int, values: Sequence[str | None], refusal: FailedRow) -> None:
+    def learn(self, constraint: int, values: str, refusal: FailedRow) -> None:
         """Take the words around the values from a refusal by this constraint."""
-        before, found, after = refusal.message.rpartition(describe(values))
+        before, found, after = refusal.message.rpartition(values)
         self._known.setdefault(constraint, (before, refusal, after) if found else None)
 
     def is_known(self, constraint: int) -> bool:
@@ -33,19 +33,27 @@ class Wording:
         """Tell whether the words were looked for in vain."""
         return constraint in self._known and self._known[constraint] is None
 
-    def word(self, line: int, constraint: int, values: Sequence[str | None]) -> Refusal:
+    def word(self, line: int, constraint: int, values: str) -> Refusal:
         """Return the refusal of a line with these values."""
         known = self._known[constraint]
         if known is None:
             raise KeyError(constraint)
         before, first, after = known
-        message = f"{before}{describe(values)}{after}"
+        message = f"{before}{values}{after}"
         return Refusal(line, first.error_code, first.column_name, first.sqlstate, message)
 
 
 def describe(values: Sequence[str | None]) -> str:
     """Return a row as it stands in the detail of an error."""
     return f"({', '.join(['null' if value is None else _clip(value) for value in values])})"
+
+
+def describe_key(values: Iterable[str | None]) -> str:
+    """Return the values of a key as they stand in the detail of an error, uncut.
+
+    `BuildIndexValueDescription` in src/backend/access/index/genam.c.
+    """
+    return f"=({', '.join(['null' if value is None else value for value in values])})"
 
 
 def _clip(value: str) -> str:

@@ -15,10 +15,12 @@ def refusal(message: str) -> FailedRow:
 def test_the_words_around_the_values_are_said_of_another_row() -> None:
     wording = Wording()
 
-    wording.learn(0, ("1", None), refusal('violates "(1, null)": Failing row contains (1, null).'))
+    wording.learn(
+        0, describe(("1", None)), refusal('violates "(1, null)": Failing row contains (1, null).')
+    )
 
     assert wording.is_known(0)
-    said = wording.word(7, 0, ("2", "x"))
+    said = wording.word(7, 0, describe(("2", "x")))
     assert said.message == 'violates "(1, null)": Failing row contains (2, x).'
     assert (said.line, said.error_code, said.column_name, said.sqlstate) == (
         7,
@@ -32,7 +34,7 @@ def test_a_constraint_whose_message_does_not_hold_the_values_stays_unknown() -> 
     wording = Wording()
     assert not wording.is_unknowable(0)
 
-    wording.learn(0, ("1", "2"), refusal("Failing row contains (1, 2026)."))
+    wording.learn(0, describe(("1", "2")), refusal("Failing row contains (1, 2026)."))
 
     assert wording.is_unknowable(0)
     assert not wording.is_known(0)

@@ -1,0 +1,88 @@
+"""Rows whose key is there already are found by a join, and are those that Postgres refuses one by one."""
+
+from random import Random
+
+import pytest
+
+from libs.common.datasets import DatasetDefinition
+from libs.common.records import Record
+from services.loader.judging.judge import Judge
+from services.loader.judging.verdicts import FailedRow
+from services.loader.tests.integration.cases import Case
+from services.loader.tests.integration.comparison import compare_case
+from services.loader.tests.integration.conftest import LoadBench
+
+TABLES = {
+    "primary key": "CREATE TABLE feed.{t} (a int PRIMARY KEY, b text, v int CHECK (v >= 0))",
+    "two columns": "CREATE TABLE feed.{t} (a int, b text, v int CHECK (v >= 0), PRIMARY KEY (b, a))",
+    "nulls differ": "CREATE TABLE feed.{t} (a int, b text, v int CHECK (v >= 0), UNIQUE (a, b))",
+    "nulls are equal": "CREATE TABLE feed.{t} (a int, b text, v int, UNIQUE NULLS NOT DISTINCT (a, b))",
+    "another column included": "CREATE TABLE feed.{t} (a int, b text, v int, UNIQUE (a) INCLUDE (v))",
+    "numeric": "CREATE TABLE feed.{t} (a numeric UNIQUE, b text, v int NOT NULL)",
+    "char": "CREATE TABLE feed.{t} (a char(4) UNIQUE, b text, v int)",
+    "float8": "CREATE TABLE feed.{t} (a float8 UNIQUE, b text, v int)",
+    "another equality": "CREATE EXTENSION IF NOT EXISTS citext SCHEMA public;"
+    " CREATE TABLE feed.{t} (a int, b public.citext UNIQUE, v int)",
+    "an expression": "CREATE TABLE feed.{t} (a int, b text, v int);"
+    " CREATE UNIQUE INDEX ON feed.{t} (lower(b))",
+    "a part of the rows": "CREATE TABLE feed.{t} (a int, b text, v int);"
+    " CREATE UNIQUE INDEX ON feed.{t} (a) WHERE v > 1",
+    "deferred": "CREATE TABLE feed.{t} (a int UNIQUE DEFERRABLE INITIALLY DEFERRED, b text, v int)",
+    "two keys": "CREATE TABLE feed.{t} (a int UNIQUE, b text UNIQUE, v int)",
+    "a column with a default": "CREATE TABLE feed.{t} (a int UNIQUE, b text, v int, d int DEFAULT 7)",
+    "a key that Postgres computes": "CREATE TABLE feed.{t}"
+    " (a int, b text, v int, g int GENERATED ALWAYS AS (a / 2) STORED UNIQUE)",
+    "a foreign key": "CREATE TABLE feed.{t} (a int UNIQUE, b text, v int REFERENCES feed.{t}_p); ",
+}
+_PARENT = "CREATE TABLE feed.{t}_p (v int PRIMARY KEY); INSERT INTO feed.{t}_p VALUES (0), (1); "
+
+
+def _file(seed: int) -> bytes:
+    """Return a file in which most keys come again, some rows break another constraint, some cells are NULL."""
+    rng = Random(seed)
+    lines = ["a,b,v"]
+    for _ in range(400):
+        a = rng.choice(["", "1", "7", *(str(n) for n in range(20, 40))])
+        b = rng.choice(["", "x", "X", "y", *(f"k{n}" for n in range(20))])
+        lines.append(f"{a},{b},{rng.choice([-1, 0, 1, 1, 2])}")
+    return ("\n".join(lines) + "\n").encode()
+
+
+@pytest.mark.parametrize("block_bytes", [300, 1 << 20])
+@pytest.mark.parametrize("mode", ["append", "replace", "chunks"])
+@pytest.mark.parametrize("name", TABLES)
+def test_what_is_refused_is_what_postgres_refuses(
+    shared_bench: LoadBench, name: str, mode: str, block_bytes: int
+) -> None:
+    table = (_PARENT if "REFERENCES" in TABLES[name] else "") + TABLES[name]
+    before = [
+        f"INSERT INTO feed.{{t}} (a, b, v) VALUES ({n}, 'k{n - 20}', 1)" for n in (20, 25, 33)
+    ]
+    case = Case(name, _file(len(name)), table, key=None, rows_before=before)
+
+    compare_case(shared_bench, case, mode, block_bytes=block_bytes)
+
+
+def test_a_file_that_is_sent_again_is_refused_without_a_question_for_each_row(
+    bench: LoadBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million keys that are all there took hours."""
+    judged: list[Record] = []
+    judge = Judge.judge
+
+    def count(self: Judge, record: Record) -> FailedRow | None:
+        judged.append(record)
+        return judge(self, record)
+
+    monkeypatch.setattr(Judge, "judge", count)
+    bench.execute("CREATE TABLE feed.t (id int PRIMARY KEY, v text)")
+    definition = DatasetDefinition(table="feed.t")
+    first = b"id,v\n" + b"".join(b"%d,a\n" % n for n in range(20_000))
+    bench.load(first, definition)
+
+    again = bench.load(first.replace(b",a", b",b"), definition, block_bytes=64 << 10)
+
+    chunk = bench.chunk(again)
+    assert (chunk["rows_loaded"], chunk["rows_rejected"]) == (0, 20_000)
+    assert len(judged) <= 2
+    assert bench.execute("SELECT count(*), min(v), max(v) FROM feed.t") == [(20_000, "a", "a")]
