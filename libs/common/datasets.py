@@ -9,14 +9,15 @@ import re
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import islice, takewhile
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from libs.common import source_pattern
 from libs.common.arrival import Arrival
-from libs.common.states import CatchUp, LoadMode, OutOfOrder
+from libs.common.states import CatchUp, LoadMode, OutOfOrder, SourceMatch
 from libs.common.utf16 import ENCODINGS as WIDE_ENCODINGS
 
 DATASET_NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
@@ -127,12 +128,21 @@ class FileFormat(_Strict):
         return self
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    """Show no default for a field whose default depends on others."""
+    schema.pop("default", None)
+
+
 class Schedule(_Strict):
     """When a dataset's daily job is due."""
 
     cron: Cron = Field(description="Five-field cron expression, e.g. '30 2 * * *'.")
     time_zone: TimeZone = Field("UTC", description="IANA time zone of the cron expression.")
-    catch_up: CatchUp = Field(CatchUp.LATEST, description="Which missed due times to run.")
+    catch_up: CatchUp = Field(
+        CatchUp.LATEST,
+        description="Which missed due times to run; by default all if the dataset's source holds a date.",
+        json_schema_extra=_without_default,
+    )
 
     def due_times(self, after: datetime, until: datetime) -> list[datetime]:
         """List the due times to run in the half-open interval (after, until], in UTC, oldest first.
@@ -176,7 +186,11 @@ class DatasetDefinition(_Strict):
         None,
         min_length=1,
         max_length=4096,
-        description="Path or glob under an allowed root; may hold {data_date} (YYYY-MM-DD).",
+        description=f"Path or glob under an allowed root; may hold dates: {source_pattern.EXAMPLES}.",
+    )
+    match: SourceMatch = Field(
+        SourceMatch.ONE,
+        description="Which match of a glob is loaded: the only one, or the newest by its time.",
     )
     format: FileFormat = Field(default_factory=FileFormat)
     columns: dict[str, str] = Field(
@@ -223,6 +237,17 @@ class DatasetDefinition(_Strict):
         None, ge=0, le=1, strict=True, description="A larger share of failed rows fails the job."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _default_catch_up(cls, data: Any) -> Any:
+        """Run every missed time where each has a source of its own: `latest` would drop files."""
+        schedule = data.get("schedule") if isinstance(data, dict) else None
+        if not isinstance(schedule, dict) or "catch_up" in schedule:
+            return data
+        source = data.get("source")
+        is_dated = isinstance(source, str) and source_pattern.holds_date(source)
+        return data | {"schedule": schedule | {"catch_up": "all" if is_dated else "latest"}}
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if (self.mode is LoadMode.UPSERT) != bool(self.key):
@@ -231,8 +256,7 @@ class DatasetDefinition(_Strict):
             raise ValueError(f"mode {self.mode.value!r} is always atomic; leave 'atomic' out")
         if self.schedule is not None and self.source is None:
             raise ValueError("a schedule needs a 'source' to load from")
-        if self.source is not None and re.sub(r"\{data_date\}", "", self.source).count("{"):
-            raise ValueError("the only placeholder in 'source' is {data_date}")
+        source_pattern.validate(self.source or "")
         if re.sub(r"\{(data_date|source)\}", "", self.done_file or "").count("{"):
             raise ValueError("the only placeholders in 'done_file' are {data_date} and {source}")
         return self

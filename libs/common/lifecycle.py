@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import bindparam, case, func, select, update
 from sqlalchemy.orm import Session
 
+from libs.common import source_pattern
 from libs.common.datasets import DatasetDefinition
 from libs.common.db.models import Chunk, Dataset, Event, FailedRow, Job
 from libs.common.db.session import commit_without_waiting
@@ -131,7 +132,12 @@ def unknown_job(job_id: UUID) -> NotFound:
 
 def today_for(definition: DatasetDefinition) -> date:
     """Return today's date where the dataset lives: the default data date."""
-    return datetime.now(ZoneInfo(definition.time_zone)).date()
+    return datetime.now(_zone_of(definition)).date()
+
+
+def _zone_of(definition: DatasetDefinition) -> ZoneInfo:
+    """Return the zone of a dataset's days: its schedule's, so that every trigger means the same day."""
+    return ZoneInfo((definition.schedule or definition).time_zone)
 
 
 def expand_source(definition: DatasetDefinition, data_date: date) -> str:
@@ -141,7 +147,12 @@ def expand_source(definition: DatasetDefinition, data_date: date) -> str:
             "source-not-given",
             "this dataset has no source pattern; name a 'source' or send the file to its uploads",
         )
-    return definition.source.replace("{data_date}", data_date.isoformat())
+    try:
+        return source_pattern.expand(definition.source, data_date)
+    except ValueError as exc:
+        raise BadInput(
+            "source-not-given", f"{exc}; name a 'source' or another 'data_date'"
+        ) from exc
 
 
 def arrival_deadline(
@@ -150,8 +161,7 @@ def arrival_deadline(
     """Return until when a job that is due or was made at `start` waits for its source; None: not at all."""
     if definition.arrival is None or trigger in SENT_WHOLE:
         return None
-    zone = definition.schedule.time_zone if definition.schedule else definition.time_zone
-    return definition.arrival.deadline(start, ZoneInfo(zone))
+    return definition.arrival.deadline(start, _zone_of(definition))
 
 
 def create_job(session: Session, request: JobRequest) -> Job:

@@ -7,6 +7,8 @@ from typing import Literal, Self
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from libs.common.source_areas import SourceAreas
+
 SECRETS_DIR_VARIABLE = "ADSP_SECRETS_DIR"
 
 
@@ -70,7 +72,7 @@ class SourceSettings(_AdspSettings):
         default_factory=list, description="Folders that sources may lie in."
     )
     upload_dir: Path = Field(
-        Path("uploads"), description="Folder for uploaded files; a root as well."
+        Path("uploads"), description="Folder for uploaded files; no request can name one."
     )
     source_settle_seconds: float = Field(
         1.0, ge=0, description="A source younger than this is looked at again before it is trusted."
@@ -85,6 +87,8 @@ class SourceSettings(_AdspSettings):
         description="Largest ratio of decompressed to compressed bytes, past the first 64 MB.",
     )
 
-    def roots(self) -> list[Path]:
-        """Return every folder that a source may lie in, the upload area included."""
-        return [*self.source_roots, self.upload_dir]
+    def areas(self, *, is_sent: bool) -> SourceAreas:
+        """Return where the source of a job may lie; `is_sent`: the api has stored it in the upload area itself."""
+        if is_sent:
+            return SourceAreas((*self.source_roots, self.upload_dir))
+        return SourceAreas(tuple(self.source_roots), self.upload_dir)

@@ -21,6 +21,8 @@ from pathlib import Path
 
 from libs.common.decompression import MAGIC_BYTES, detect, make_decoder
 from libs.common.errors import SourceError, SourceUnsettled
+from libs.common.source_areas import SourceAreas
+from libs.common.states import SourceMatch
 from libs.common.streams import SourceLimits, SourceStream
 
 __all__ = [
@@ -51,32 +53,38 @@ class SourceIdentity:
     device: int
 
 
-def resolve_source(pattern_or_path: str, roots: Sequence[Path]) -> Path:
+def resolve_source(
+    pattern_or_path: str,
+    areas: SourceAreas | Sequence[Path],
+    match: SourceMatch = SourceMatch.ONE,
+) -> Path:
     """Return the one regular file that a path or pattern means, with every link followed.
 
-    A relative path is looked for below each root. Raises `SourceError`: source-not-allowed,
+    A relative path is looked for below each root. With `newest` a glob means its newest match, of several
+    as new the last by name. Raises `SourceError`: source-not-allowed,
     source-missing, source-not-regular or source-ambiguous.
     """
     if "\0" in pattern_or_path:
         raise SourceError("source-missing", "a path cannot hold a NUL character; correct 'source'")
-    real_roots = [Path(os.path.realpath(root)) for root in roots]
-    found: set[Path] = set()
+    real = (areas if isinstance(areas, SourceAreas) else SourceAreas(tuple(areas))).resolved()
+    takes_newest = match is SourceMatch.NEWEST and glob.has_magic(pattern_or_path)
+    found: dict[Path, SourceIdentity] = {}
     refused: list[SourceError] = []
-    for candidate in _candidates(pattern_or_path, real_roots):
+    for candidate in _candidates(pattern_or_path, real, None if takes_newest else _MOST_MATCHES):
         try:
-            path = _require_inside(candidate, real_roots)
-            identity(path)
+            path = _require_inside(candidate, real, pattern_or_path)
+            seen = identity(path)
             _refuse_unstorable(path)
-            found.add(path)
+            found[path] = seen
         except SourceError as exc:
             refused.append(exc)
-    if len(found) > 1:
-        raise _ambiguous(pattern_or_path, found)
+    if len(found) > 1 and not takes_newest:
+        raise _ambiguous(pattern_or_path, set(found))
     if found:
-        return found.pop()
+        return max(found, key=lambda path: (found[path].mtime_ns, path.name, str(path)))
     # What was found and refused says more than what was not there.
     telling = [exc for exc in refused if exc.code != "source-missing"]
-    raise telling[0] if telling else _missing(pattern_or_path, real_roots)
+    raise telling[0] if telling else _missing(pattern_or_path, real.roots)
 
 
 def identity(path: Path) -> SourceIdentity:
@@ -123,21 +131,22 @@ def unsettled(path: Path) -> SourceUnsettled:
     )
 
 
-def _candidates(text: str, roots: Sequence[Path]) -> Iterator[Path]:
+def _candidates(text: str, areas: SourceAreas, most: int | None) -> Iterator[Path]:
     """Yield the paths that a source may mean; a file that has the very name comes before a pattern."""
-    bases = [Path("/")] if text.startswith("/") else roots
+    bases = [Path("/")] if text.startswith("/") else areas.roots
     plain = [base / text for base in bases]
     if not glob.has_magic(text) or any(os.path.lexists(path) for path in plain):
         yield from plain
         return
     if ".." in Path(text).parts:
-        raise _not_allowed(text, roots)
+        raise _not_allowed(text, areas.roots)
     for base in bases:
         # Nothing outside the roots is even listed.
-        fixed = _require_inside(base / _fixed_part(text), roots)
+        fixed = _require_inside(base / _fixed_part(text), areas, text)
         matches = glob.iglob(text.lstrip("/"), root_dir=base)  # noqa: PTH207  # patterns as in a shell
         if fixed.is_dir():
-            yield from (base / match for match in islice(matches, _MOST_MATCHES))
+            shown = (base / match for match in matches if not areas.hides(base / match))
+            yield from islice(shown, most)
 
 
 def _fixed_part(pattern: str) -> Path:
@@ -147,11 +156,17 @@ def _fixed_part(pattern: str) -> Path:
     return Path(*parts[:wild])
 
 
-def _require_inside(path: Path, roots: Sequence[Path]) -> Path:
-    """Return the path with its links followed, or raise when that leaves the roots."""
+def _require_inside(path: Path, areas: SourceAreas, text: str) -> Path:
+    """Return the path with its links followed, or raise when that leaves the roots or is hidden."""
     real = Path(os.path.realpath(path))
-    if not any(real.is_relative_to(root) for root in roots):
-        raise _not_allowed(str(path), roots)
+    if areas.hides(real):
+        raise SourceError(
+            "source-not-allowed",
+            f"{text} leads to the upload area, whose files no request can name; send the file to the "
+            "dataset's uploads, or put it below an allowed folder",
+        )
+    if not any(real.is_relative_to(root) for root in areas.roots):
+        raise _not_allowed(str(path), areas.roots)
     return real
 
 
@@ -244,7 +259,9 @@ def _ambiguous(text: str, found: set[Path]) -> SourceError:
     more = f" and {len(found) - len(named)} more" if len(found) > len(named) else ""
     return SourceError(
         "source-ambiguous",
-        f"{text!r} means {len(found)} files ({_listed(named)}{more}); name one of them",
+        f"{text!r} means {len(found)} files ({_listed(named)}{more}); name one of them, "
+        "let the dataset take the newest (match: newest), or name the date in its source "
+        "({data_date}, {data_date:%Y%m%d})",
     )
 
 

@@ -48,6 +48,13 @@ class Trigger(StrEnum):
     REPLAY = "replay"
 
 
+class SourceMatch(StrEnum):
+    """Which match of a source's glob is loaded."""
+
+    ONE = "one"
+    NEWEST = "newest"
+
+
 class LoadMode(StrEnum):
     """What a job does to the target table."""
 

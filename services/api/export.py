@@ -19,6 +19,7 @@ from libs.common.db.models import FailedRow, Job
 from libs.common.errors import Conflict, SourceError
 from libs.common.frames import Framer
 from libs.common.header import read_header
+from libs.common.lifecycle import SENT_WHOLE
 from libs.common.records import split
 from libs.common.sources import SourceLimits, identity, open_source, resolve_source
 from services.api.csv_cells import MEDIA_TYPE, write_line
@@ -46,7 +47,7 @@ def read_source_header(job: Job, settings: ApiSettings) -> tuple[str, ...] | Non
     if job.source_path is None:
         return None
     try:
-        path = resolve_source(job.source_path, settings.roots())
+        path = resolve_source(job.source_path, settings.areas(is_sent=job.trigger in SENT_WHOLE))
         if not _is_unchanged(path, job):
             return None
         dialect = job.parsed_definition().format

@@ -16,6 +16,7 @@ from libs.common.crash_points import CrashPoint, crash_point
 from libs.common.db.models import Job
 from libs.common.errors import PublishFault, SourceError
 from libs.common.lifecycle import (
+    SENT_WHOLE,
     JobRequest,
     arrival_deadline,
     create_job,
@@ -86,10 +87,12 @@ def _record(
 
 def _check_source(wiring: Wiring, job: Job) -> None:
     """Raise `BadInput` for a source that cannot be loaded; one that is not there may still come."""
+    definition = job.parsed_definition()
+    areas = wiring.settings.areas(is_sent=job.trigger in SENT_WHOLE)
     try:
-        resolve_source(job.source, wiring.settings.roots())
+        resolve_source(job.source, areas, definition.match)
     except SourceError as exc:
-        deadline = arrival_deadline(job.parsed_definition(), job.trigger, job.created_at)
+        deadline = arrival_deadline(definition, job.trigger, job.created_at)
         may_come = deadline is not None and deadline > datetime.now(UTC)
         if exc.code != "source-missing" or not may_come:
             raise

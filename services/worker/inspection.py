@@ -58,9 +58,12 @@ def refuse_empty(path: Path, seen: SourceIdentity) -> None:
 class Inspector:
     """Looks at one source of one dataset."""
 
-    def __init__(self, settings: WorkerSettings, definition: DatasetDefinition) -> None:
+    def __init__(
+        self, settings: WorkerSettings, definition: DatasetDefinition, *, is_sent: bool = False
+    ) -> None:
         self._settings = settings
         self._definition = definition
+        self._areas = settings.areas(is_sent=is_sent)
         self._limits = SourceLimits.from_settings(settings)
         self._cutting: Future[tuple[Header, list[Boundary]]] | None = None
 
@@ -77,7 +80,7 @@ class Inspector:
 
     def find(self, source: str) -> tuple[Path, SourceIdentity]:
         """Find the file, whatever is in it, or raise `SourceError`."""
-        path = resolve_source(source, self._settings.roots())
+        path = resolve_source(source, self._areas, self._definition.match)
         return path, identity(path)
 
     def require_done_file(self, source: str, data_date: date) -> None:
@@ -87,7 +90,7 @@ class Inspector:
         done_file = pattern.replace("{source}", glob.escape(str(path)))
         plain = pattern.replace("{source}", str(path))
         try:
-            resolve_source(done_file, self._settings.roots())
+            resolve_source(done_file, self._areas)
         except SourceError as exc:
             if exc.code != "source-missing":
                 raise SourceError(exc.code, f"'done_file' of {path}: {exc.message}") from exc

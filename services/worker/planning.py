@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from libs.common.db.models import Chunk, Job
 from libs.common.db.session import commit_without_waiting
 from libs.common.errors import BadInput, SourceSettling, SourceUnsettled
-from libs.common.lifecycle import JobError, lock_job, record_end
+from libs.common.lifecycle import SENT_WHOLE, JobError, lock_job, record_end
 from libs.common.log import get_logger
 from libs.common.messaging.timing import STAGES, StageOfJob
 from libs.common.replays import fingerprint_of_replay
@@ -111,7 +111,9 @@ def _needs_plan(session: Session, job: Job) -> bool:
 
 def _plan_source(worker: Worker, job: Job) -> list[int] | None:
     """Look at the source and write the plan; return the chunks to send, None when there are none."""
-    inspector = Inspector(worker.settings, job.parsed_definition())
+    inspector = Inspector(
+        worker.settings, job.parsed_definition(), is_sent=job.trigger in SENT_WHOLE
+    )
     path, seen = find_whole(worker, inspector, job)
     content = inspector.identify(path, seen)
     if job.replay_of is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from libs.common.errors import SourceError, SourceUnsettled
+from libs.common.source_areas import SourceAreas
 from libs.common.sources import (
     SourceLimits,
     fingerprint,
@@ -18,6 +19,7 @@ from libs.common.sources import (
     open_source,
     resolve_source,
 )
+from libs.common.states import SourceMatch
 
 LIMITS = SourceLimits(max_bytes=1 << 30, max_ratio=1000)
 BOUND_SECONDS = 5
@@ -353,3 +355,30 @@ def test_file_that_was_replaced_by_one_of_the_same_size_is_unsettled(root: Path)
 
     with pytest.raises(SourceUnsettled):
         fingerprint(path, seen)
+
+
+def test_the_newest_match_is_taken_where_asked_for_and_of_equals_the_last_by_name(
+    tmp_path: Path,
+) -> None:
+    for name, age in (("i-1.csv", 5), ("i-2.csv", 9), ("i-3.csv", 5), ("i-4.csv", 0)):
+        path = tmp_path / name
+        path.mkdir() if age == 0 else path.write_bytes(b"x")
+        os.utime(path, ns=(10**18, 10**18 - age))
+
+    assert resolve_source("i-*.csv", [tmp_path], SourceMatch.NEWEST).name == "i-3.csv"
+    assert "match: newest" in refusal("i-*.csv", tmp_path).message
+
+
+def test_a_glob_does_not_match_into_a_hidden_folder_also_through_a_link(tmp_path: Path) -> None:
+    hidden = tmp_path / "uploads"
+    for folder in (hidden, tmp_path / "in"):
+        folder.mkdir()
+        (folder / "a.csv").write_bytes(b"x")
+    (tmp_path / "link").symlink_to(hidden)
+    areas = SourceAreas((tmp_path,), hidden)
+
+    assert resolve_source("*/a.csv", areas) == tmp_path / "in" / "a.csv"
+    for source in ("uploads/*", "link/*", "link/a.csv", "in/../uploads/a.csv"):
+        with pytest.raises(SourceError) as caught:
+            resolve_source(source, areas)
+        assert caught.value.code == "source-not-allowed"

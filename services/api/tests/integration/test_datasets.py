@@ -19,6 +19,7 @@ def test_a_dataset_is_made_and_shown_with_its_defaults(client: httpx.Client) -> 
         "name": "items",
         "table": "public.items",
         "source": None,
+        "match": "one",
         "format": {
             "delimiter": ",", "quote": '"', "encoding": "utf-8", "null": "", "compression": "auto",
         },

@@ -133,6 +133,26 @@ def test_a_source_that_cannot_be_loaded_makes_no_job(
     assert client.get("/v1/jobs").json()["items"] == []
 
 
+@pytest.mark.parametrize("source", ["{0}/*/*", "{0}/*/secret.csv", "{0}/a/secret.csv", "{0}/a/x"])
+def test_a_request_never_reaches_the_upload_area(
+    client: httpx.Client, items: Path, upload_dir: Path, source: str
+) -> None:
+    """Not by name, not by glob, and neither whether a file is there nor its name is told."""
+    (upload_dir / "a").mkdir()
+    (upload_dir / "a" / "secret.csv").write_text("sku\n")
+    named = source.format(upload_dir)
+
+    for path, force in (("/v1/jobs", True), ("/trigger-job", False)):
+        answer = client.post(path, json={"dataset": "items", "source": named, "force": force})
+        status, code, detail = problem_of(answer)
+
+        assert (status, code) == (422, "source-not-allowed")
+        assert "secret.csv" not in detail.replace(named, "")
+    client.put("/v1/datasets/items", json=ITEMS | {"source": named}).raise_for_status()
+    answer = client.post("/v1/jobs", json={"dataset": "items"})
+    assert problem_of(answer)[:2] == (422, "source-not-allowed")
+
+
 def test_a_source_that_may_still_arrive_makes_a_job(client: httpx.Client) -> None:
     """With `arrival`, a file that is not there is no error yet; a wrong path still is."""
     body = {**ITEMS, "arrival": {"wait": "2h"}}

@@ -24,7 +24,8 @@ def _jobs(bench: Bench) -> list[Job]:
 
 def test_the_latest_missed_time_is_caught_up(bench: Bench) -> None:
     """After a pause of three days one job is made, for the last due time and its local date."""
-    bench.put_dataset(last_due_at=MONDAY, source="items-{data_date}.csv", schedule=DAILY)
+    schedule = DAILY | {"catch_up": "latest"}
+    bench.put_dataset(last_due_at=MONDAY, source="items-{data_date}.csv", schedule=schedule)
 
     assert dispatch_due(bench.worker, datetime(2026, 3, 26, 12, tzinfo=UTC)) == 1
 
@@ -52,6 +53,16 @@ def test_every_missed_time_is_caught_up_on_request_also_across_the_clock_change(
         datetime(2026, 3, 29, 1, 0, tzinfo=UTC),
         datetime(2026, 3, 30, 0, 30, tzinfo=UTC),
     ]
+
+
+def test_a_weekend_without_scheduler_drops_no_dated_file(bench: Bench) -> None:
+    """Where the source holds a date each missed day is run unless `catch_up` says otherwise."""
+    bench.put_dataset(last_due_at=MONDAY, source="i-{data_date:%Y%m%d}.csv", schedule=DAILY)
+
+    dispatch_due(bench.worker, datetime(2026, 3, 25, 12, tzinfo=UTC))
+
+    names = ["i-20260323.csv", "i-20260324.csv", "i-20260325.csv"]
+    assert [job.source for job in _jobs(bench)] == names
 
 
 def test_a_second_tick_makes_nothing(bench: Bench) -> None:
