@@ -13,10 +13,9 @@ from libs.common.statements import read_statement
 
 @dataclass(frozen=True, slots=True)
 class UniqueKeyCheck:
-    """The one unique key of a table, and where its columns stand among the table's."""
+    """The one unique key of a table."""
 
     columns: tuple[str, ...]
-    places: tuple[int, ...]
     nulls_are_equal: bool
 
     @classmethod
@@ -29,9 +28,21 @@ class UniqueKeyCheck:
         found = cursor.fetchone()
         if found is None:
             return None
-        names = [column.name for column in table.columns]
         columns, nulls_are_equal = found
-        return cls(tuple(columns), tuple(names.index(name) for name in columns), nulls_are_equal)
+        return cls(tuple(columns), nulls_are_equal)
+
+    def description(self, row: sql.Composable) -> sql.Composed:
+        """Return the values of the key as they stand in the detail of an error.
+
+        Source: `BuildIndexValueDescription` in src/backend/access/index/genam.c.
+        """
+        values = sql.SQL(" || ', ' || ").join(
+            sql.SQL("CASE WHEN {0}.{1} IS NULL THEN 'null' ELSE concat({0}.{1}) END").format(
+                row, sql.Identifier(name)
+            )
+            for name in self.columns
+        )
+        return sql.SQL("'=(' || {} || ')'").format(values)
 
     def condition(
         self,

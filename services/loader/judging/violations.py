@@ -15,7 +15,7 @@ from psycopg2.extensions import cursor as Cursor
 from libs.common.catalog import TargetColumn, TargetTable
 from libs.common.statements import read_statement
 from services.loader.judging.unique_key import UniqueKeyCheck
-from services.loader.judging.wording import describe, describe_key
+from services.loader.judging.wording import describe
 from services.loader.writing.writers import column_list, copy_in, unused_name
 
 _BLOCK, _ROW = sql.Identifier("pg_temp", "adsp_block"), sql.Identifier("adsp_row")
@@ -80,13 +80,10 @@ class Violations:
         copy_in(self._cursor, f"{self._copy} (FORMAT {'binary' if is_binary else 'text'})", rows)
         self._cursor.execute(find)
         self._find = find
-        return [self._violation(*found) for found in self._cursor]
-
-    def _violation(self, row: int, constraint: int, *values: str | None) -> Violation:
-        """Make a violation of what was found; `values` are those of all columns of the table, in their order."""
-        if self._unique is None or constraint != _UNIQUE:
-            return Violation(row, constraint, describe(values))
-        return Violation(row, constraint, describe_key(values[at] for at in self._unique.places))
+        return [
+            Violation(row, which, describe(values) if key is None else key)
+            for row, which, key, *values in self._cursor
+        ]
 
     def _prepare(self, before: str) -> sql.Composed:
         """Make the temporary table, which ends with the transaction and numbers its rows; return the question."""
@@ -112,10 +109,15 @@ class Violations:
             found = sql.SQL(
                 "(SELECT *, CASE WHEN {0} IS NOT NULL THEN {0} WHEN {1} THEN {2} END AS {3} FROM {4}) AS {5}"
             ).format(_WHICH, is_refused, sql.Literal(_UNIQUE), _FIRST, found, _ROW)
-        first = _WHICH if self._unique is None else _FIRST
-        return sql.SQL("SELECT {0}, {1}, {2} FROM {3} WHERE {1} IS NOT NULL ORDER BY {0}").format(
-            self._order, first, self._values(), found
+        first, key = (
+            (_WHICH, sql.SQL("NULL::text"))
+            if self._unique is None
+            else (_FIRST, self._unique.description(_ROW))
         )
+        return sql.SQL(
+            "SELECT {0}, {1}, CASE WHEN {1} = {2} THEN {3} END, {4}"
+            " FROM {5} WHERE {1} IS NOT NULL ORDER BY {0}"
+        ).format(self._order, first, sql.Literal(_UNIQUE), key, self._values(first), found)
 
     def _refusals(self) -> Sequence[sql.Composable]:
         """Return a condition for each constraint."""
@@ -127,12 +129,15 @@ class Violations:
             if column.name in given
         ] + [sql.SQL("NOT ({})").format(sql.SQL(expression)) for expression in self.checks]
 
-    def _values(self) -> sql.Composed:
-        """Return the columns of the table as text; concat writes a value as its type's output function does."""
+    def _values(self, which: sql.Composable) -> sql.Composed:
+        """Return the columns of the table as text; concat writes a value as its type's output function does.
+
+        The error of a unique key does not show them.
+        """
         given = {column.name for column in self._columns}
         return sql.SQL(", ").join(
-            sql.SQL("CASE WHEN {0} IS NOT NULL THEN concat({0}) END").format(
-                sql.Identifier(column.name)
+            sql.SQL("CASE WHEN {0} IS NOT NULL AND {1} >= 0 THEN concat({0}) END").format(
+                sql.Identifier(column.name), which
             )
             if column.name in given
             else sql.NULL

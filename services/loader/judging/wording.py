@@ -5,7 +5,7 @@ from the first refusal of each constraint, which comes from an INSERT of that ve
 it as they are put together here, every record of that constraint is judged by an INSERT of its own.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from services.loader.judging.verdicts import FailedRow, Refusal
 
@@ -46,14 +46,6 @@ class Wording:
 def describe(values: Sequence[str | None]) -> str:
     """Return a row as it stands in the detail of an error."""
     return f"({', '.join(['null' if value is None else _clip(value) for value in values])})"
-
-
-def describe_key(values: Iterable[str | None]) -> str:
-    """Return the values of a key as they stand in the detail of an error, uncut.
-
-    `BuildIndexValueDescription` in src/backend/access/index/genam.c.
-    """
-    return f"=({', '.join(['null' if value is None else value for value in values])})"
 
 
 def _clip(value: str) -> str:
