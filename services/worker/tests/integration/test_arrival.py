@@ -49,7 +49,7 @@ def test_a_job_waits_for_a_file_that_comes_late_and_loads_it(bench: Bench) -> No
         key=["sku"],
         schedule=NIGHTLY,
         arrival={"wait": "7d"},
-        last_due_at=before - timedelta(days=1),
+        last_due_at=before - timedelta(hours=1),
     )
     dispatch_due(bench.worker, before + timedelta(minutes=2))
     with bench.worker.sessions() as session:
