@@ -9,6 +9,7 @@ from celery import Celery
 
 from libs.common.messaging.consumers import DirectConsumer
 from libs.common.messaging.names import JOBS_QUEUE, ROUTES
+from libs.common.messaging.pool import POOL
 from libs.common.messaging.queues import plain_queues, work_queues
 from libs.common.messaging.results import BACKEND
 from libs.common.settings import MessagingSettings
@@ -49,6 +50,7 @@ def _common(settings: MessagingSettings) -> dict[str, Any]:
         "worker_enable_remote_control": False,  # one queue and one consumer less per process
         "worker_hijack_root_logger": False,  # structlog owns the log
         "worker_redirect_stdouts": False,
+        "worker_pool": POOL,  # SIGTERM must not make messages of running tasks come again
         "worker_consumer": f"{DirectConsumer.__module__}:{DirectConsumer.__qualname__}",
         "result_backend": f"{BACKEND}+{settings.redis_url}",
         "result_expires": settings.result_expires,

@@ -52,7 +52,6 @@ def run_worker(
         [
             "--quiet",  # no banner between the log's lines
             "worker",
-            "--pool=prefork",
             f"--concurrency={concurrency}",
             f"--queues={','.join(queues)}",
             f"--hostname={service}-{os.getpid()}@{socket.gethostname()}",

@@ -131,6 +131,11 @@ def is_alive(pid: int) -> bool:
     return status.rpartition(")")[2].split()[0] != "Z"
 
 
+def is_idle(pid: int) -> bool:
+    """Tell whether a process sleeps."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
 def dead_letter(take: Take) -> Mail:
     """Wait for a dead letter and take it."""
     mail = wait_for(lambda: take(DEAD_LETTER_QUEUE), 20, "dead letter")
@@ -227,6 +232,31 @@ def test_sigterm_lets_the_running_task_end(
 
     assert (probe.folder / f"{job_id}.ended").exists()
     assert take(JOBS_QUEUE) is None
+
+
+def test_sigterm_waits_for_a_task_whose_child_has_not_told_of_its_begin(
+    start_probe: Callable[..., Probe],
+    send: Callable[..., UUID],
+    own_vhost: ScratchVhost,
+    take: Take,
+) -> None:
+    """A stopped child stands for one that is slow to tell; what it runs is acknowledged and ends the worker."""
+    probe = start_probe().wait_until_ready()
+    child = probe.wait_for_run(send())
+    wait_for(
+        lambda: " succeeded in " in probe.log.read_text() and is_idle(child), 10, "end of the task"
+    )
+
+    os.kill(child, signal.SIGSTOP)
+    job_id = send()
+    wait_for(lambda: f"[{job_id}] received" in probe.log.read_text(), 10, "delivery")
+    probe.process.terminate()
+    wait_for(lambda: "pool_draining" in probe.log.read_text(), 20, "begin of the shutdown")
+    os.kill(child, signal.SIGCONT)
+    probe.process.wait(20)
+
+    # SIGTERM may come before the child is given the task: then the message must still be there.
+    assert len(probe.runs(job_id)) == (take(JOBS_QUEUE) is None)
 
 
 def test_message_that_kills_its_worker_each_time_becomes_a_dead_letter(
