@@ -5,7 +5,6 @@ made under, so that a later change does not alter a load that is under way.
 """
 
 import codecs
-import re
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import islice, takewhile
@@ -227,8 +226,8 @@ class DatasetDefinition(_Strict):
         min_length=1,
         max_length=4096,
         pattern=r"^[^\x00]*$",
-        description="Path of a file that says that the source is whole, e.g. '{source}.done'; may hold {data_date}"
-        " and {source} (the source's path). `settle` is not looked at then.",
+        description="Path of a file that says that the source is whole, e.g. '{source}.done'; may hold dates as"
+        " 'source' does and {source} (the source's path). `settle` is not looked at then.",
     )
     max_rejected_rows: int | None = Field(
         None, ge=0, strict=True, description="More failed rows fail the job."
@@ -257,8 +256,7 @@ class DatasetDefinition(_Strict):
         if self.schedule is not None and self.source is None:
             raise ValueError("a schedule needs a 'source' to load from")
         source_pattern.validate(self.source or "")
-        if re.sub(r"\{(data_date|source)\}", "", self.done_file or "").count("{"):
-            raise ValueError("the only placeholders in 'done_file' are {data_date} and {source}")
+        source_pattern.validate((self.done_file or "").replace("{source}", ""), "done_file")
         return self
 
     def exceeds_thresholds(self, rows_read: int, rows_rejected: int) -> bool:

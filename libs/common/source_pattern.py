@@ -49,14 +49,14 @@ _PLACEHOLDER = re.compile(r"\{data_date(?:([+-][0-9]{1,4})([dwm]))?(?::([^{}]*))
 _DIRECTIVE = re.compile(r"%(.?)", re.DOTALL)
 
 
-def validate(pattern: str) -> str:
-    """Return the pattern, or raise ValueError for anything in braces that is no date."""
+def validate(pattern: str, option: str = "source") -> str:
+    """Return the pattern of an option, or raise ValueError for anything in braces that is no date."""
     if "{{" in pattern or "}}" in pattern:
-        raise ValueError(f"'{{{{' is not supported in 'source'; write a date as {EXAMPLES}")
+        raise ValueError(f"'{{{{' is not supported in {option!r}; write a date as {EXAMPLES}")
     for braces in _BRACES.findall(pattern):
-        _check(braces)
+        _check(braces, option)
     if "{" in _BRACES.sub("", pattern):
-        raise ValueError(f"a '{{' in 'source' is not closed; write a date as {EXAMPLES}")
+        raise ValueError(f"a '{{' in {option!r} is not closed; write a date as {EXAMPLES}")
     return pattern
 
 
@@ -70,10 +70,10 @@ def expand(pattern: str, data_date: date) -> str:
     return _PLACEHOLDER.sub(lambda match: _write(match, data_date), pattern)
 
 
-def _check(braces: str) -> None:
+def _check(braces: str, option: str) -> None:
     match = _PLACEHOLDER.fullmatch(braces)
     if match is None:
-        raise ValueError(f"cannot read {braces!r} in 'source'; write a date as {EXAMPLES}")
+        raise ValueError(f"cannot read {braces!r} in {option!r}; write a date as {EXAMPLES}")
     if match[3] is None:
         return
     letters = _DIRECTIVE.findall(match[3])

@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from libs.common import source_pattern
 from libs.common.boundaries import Boundary, find_boundaries
 from libs.common.catalog import TargetColumn, TargetTable, check_target
 from libs.common.datasets import DatasetDefinition
@@ -86,7 +87,7 @@ class Inspector:
     def require_done_file(self, source: str, data_date: date) -> None:
         """Raise `SourceError` unless the source is there and the file that says that it is whole."""
         path, _ = self.find(source)
-        pattern = (self._definition.done_file or "").replace("{data_date}", data_date.isoformat())
+        pattern = source_pattern.expand(self._definition.done_file or "", data_date)
         done_file = pattern.replace("{source}", glob.escape(str(path)))
         plain = pattern.replace("{source}", str(path))
         try:

@@ -347,6 +347,7 @@ def test_an_upload_need_not_settle(bench: Bench) -> None:
     [
         ("{source}.done", "items-[1].csv.done"),
         ("done/{data_date}.ok", "done/2026-01-02.ok"),
+        ("done/{data_date-1d:%Y%m%d}.ok", "done/20260101.ok"),
     ],
 )
 def test_a_source_is_there_only_with_its_done_file(bench: Bench, done_file: str, name: str) -> None:
