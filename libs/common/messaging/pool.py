@@ -7,7 +7,6 @@ to take note of the end.
 
 from typing import Any
 
-from celery.concurrency.asynpool import AsynPool
 from celery.concurrency.prefork import (  # type: ignore[attr-defined]  # RUN is unknown to celery-types
     RUN,
     TaskPool,
@@ -18,7 +17,7 @@ from libs.common.log import get_logger
 log = get_logger(__name__)
 
 
-class _Children(AsynPool):
+class _Children(TaskPool.Pool):  # type: ignore[misc,valid-type]  # a variable in celery-types
     """Celery's child processes and what they are told to do."""
 
     _state: int
