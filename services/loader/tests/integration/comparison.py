@@ -17,7 +17,7 @@ from libs.common.catalog import read_table
 from libs.common.datasets import DatasetDefinition
 from libs.common.header import match_header, read_header
 from services.loader.chunk import Outcome
-from services.loader.judging.verdicts import is_row_error
+from services.loader.judging.verdicts import may_be_row_error
 from services.loader.postgres.session import fix_meaning
 from services.loader.tests.integration.cases import Case
 from services.loader.tests.integration.conftest import LoadBench
@@ -65,7 +65,7 @@ def make_tables(bench: LoadBench, case: Case) -> None:
             try:
                 bench.execute(statement.replace("{t}", name))
             except psycopg2.DatabaseError as exc:
-                if not is_row_error(exc.pgcode):
+                if not may_be_row_error(exc.pgcode):
                     raise
 
 
