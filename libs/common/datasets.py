@@ -189,7 +189,8 @@ class DatasetDefinition(_Strict):
     )
     match: SourceMatch = Field(
         SourceMatch.ONE,
-        description="Which match of a glob is loaded: the only one, or the newest by its time.",
+        description="Which matches of a glob are loaded: the only one, the newest by its time, or all of them as one"
+        " delivery; `all` leaves out files that an earlier job loaded, unless mode is replace.",
     )
     format: FileFormat = Field(default_factory=FileFormat)
     columns: dict[str, str] = Field(
@@ -253,6 +254,8 @@ class DatasetDefinition(_Strict):
             raise ValueError("mode 'upsert' needs a 'key'; the other modes take none")
         if not self.atomic and self.mode is not LoadMode.APPEND:
             raise ValueError(f"mode {self.mode.value!r} is always atomic; leave 'atomic' out")
+        if not self.atomic and self.match is SourceMatch.ALL:
+            raise ValueError("match 'all' loads its files together; leave 'atomic' out")
         if self.schedule is not None and self.source is None:
             raise ValueError("a schedule needs a 'source' to load from")
         source_pattern.validate(self.source or "")

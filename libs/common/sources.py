@@ -33,7 +33,11 @@ __all__ = [
     "identity",
     "open_source",
     "resolve_source",
+    "resolve_sources",
 ]
+
+MOST_FILES = 1_000
+"""A job loads at most so many files."""
 
 _MOST_MATCHES = 10_000
 _NAMED_MATCHES = 3
@@ -64,13 +68,43 @@ def resolve_source(
     as new the last by name. Raises `SourceError`: source-not-allowed,
     source-missing, source-not-regular or source-ambiguous.
     """
+    takes_newest = match is SourceMatch.NEWEST and glob.has_magic(pattern_or_path)
+    found = _find(pattern_or_path, areas, None if takes_newest else _MOST_MATCHES)
+    if len(found) > 1 and not takes_newest:
+        raise _ambiguous(pattern_or_path, set(found))
+    return max(found, key=lambda path: (found[path].mtime_ns, path.name, str(path)))
+
+
+def resolve_sources(
+    pattern_or_path: str, areas: SourceAreas | Sequence[Path], match: SourceMatch
+) -> dict[Path, SourceIdentity]:
+    """Return the files that a path or pattern means, by path: with `all` every match, else one.
+
+    Raises `SourceError` as `resolve_source` does, and source-ambiguous for more than 1,000 matches.
+    """
+    if match is not SourceMatch.ALL:
+        path = resolve_source(pattern_or_path, areas, match)
+        return {path: identity(path)}
+    found = _find(pattern_or_path, areas, None)
+    if len(found) > MOST_FILES:
+        raise SourceError(
+            "source-ambiguous",
+            f"{pattern_or_path!r} means {len(found)} files; one job loads at most {MOST_FILES}: move away what is "
+            "loaded, or name the date in the dataset's source ({data_date}, {data_date:%Y%m%d})",
+        )
+    return {path: found[path] for path in sorted(found)}
+
+
+def _find(
+    pattern_or_path: str, areas: SourceAreas | Sequence[Path], most: int | None
+) -> dict[Path, SourceIdentity]:
+    """Return all regular files that a path or pattern means, one at least, or raise `SourceError`."""
     if "\0" in pattern_or_path:
         raise SourceError("source-missing", "a path cannot hold a NUL character; correct 'source'")
     real = (areas if isinstance(areas, SourceAreas) else SourceAreas(tuple(areas))).resolved()
-    takes_newest = match is SourceMatch.NEWEST and glob.has_magic(pattern_or_path)
     found: dict[Path, SourceIdentity] = {}
     refused: list[SourceError] = []
-    for candidate in _candidates(pattern_or_path, real, None if takes_newest else _MOST_MATCHES):
+    for candidate in _candidates(pattern_or_path, real, most):
         try:
             path = _require_inside(candidate, real, pattern_or_path)
             seen = identity(path)
@@ -78,10 +112,8 @@ def resolve_source(
             found[path] = seen
         except SourceError as exc:
             refused.append(exc)
-    if len(found) > 1 and not takes_newest:
-        raise _ambiguous(pattern_or_path, set(found))
     if found:
-        return max(found, key=lambda path: (found[path].mtime_ns, path.name, str(path)))
+        return found
     # What was found and refused says more than what was not there.
     telling = [exc for exc in refused if exc.code != "source-missing"]
     raise telling[0] if telling else _missing(pattern_or_path, real.roots)
@@ -260,7 +292,7 @@ def _ambiguous(text: str, found: set[Path]) -> SourceError:
     return SourceError(
         "source-ambiguous",
         f"{text!r} means {len(found)} files ({_listed(named)}{more}); name one of them, "
-        "let the dataset take the newest (match: newest), or name the date in its source "
+        "let the dataset take the newest or all of them (match: newest, match: all), or name the date in its source "
         "({data_date}, {data_date:%Y%m%d})",
     )
 

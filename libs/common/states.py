@@ -49,10 +49,11 @@ class Trigger(StrEnum):
 
 
 class SourceMatch(StrEnum):
-    """Which match of a source's glob is loaded."""
+    """Which matches of a source's glob are loaded."""
 
     ONE = "one"
     NEWEST = "newest"
+    ALL = "all"
 
 
 class LoadMode(StrEnum):

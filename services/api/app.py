@@ -13,6 +13,7 @@ from services.api import (
     datasets,
     failed_rows,
     health,
+    job_files,
     jobs,
     replays,
     tasks,
@@ -88,7 +89,7 @@ def create_app(settings: ApiSettings) -> Api:
     app.add_middleware(Authentication, wiring=wiring)
     app.add_middleware(RequestLog, metrics=wiring.metrics)
     app.include_router(health.router)
-    for noun in (jobs, cancelling, failed_rows, replays, datasets, uploads, tasks):
+    for noun in (jobs, job_files, cancelling, failed_rows, replays, datasets, uploads, tasks):
         app.include_router(noun.router, responses=REFUSALS)
     app.include_router(web.router)
     _expect_requests(app, wiring.metrics)

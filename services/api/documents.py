@@ -2,6 +2,7 @@
 
 import base64
 import re
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -10,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
 from libs.common.datasets import DATASET_NAME_PATTERN, DatasetDefinition
 from libs.common.db.models import Dataset, FailedRow, Job
+from libs.common.places import from_place
 from libs.common.states import ErrorCode, JobState, Stage, Trigger
 from libs.common.utf16 import ENCODINGS as WIDE_ENCODINGS
 from libs.common.utf16 import with_byte_order
@@ -80,7 +82,7 @@ class JobDocument(BaseModel):
     )
     rows_loaded: int
     rows_rejected: int = Field(description="Failed rows: GET /v1/jobs/{id}/failed-rows.")
-    rows_superseded: int = Field(description="Earlier records of a key in the same file (upsert).")
+    rows_superseded: int = Field(description="Earlier records of a key in the same job (upsert).")
     bytes_total: int | None = Field(description="Size of the source as stored; null until planned.")
     bytes_done: int = Field(description="Of bytes_total, how many have been read.")
     created_at: datetime
@@ -113,12 +115,21 @@ class JobDocument(BaseModel):
         return cls(error=error, **{name: getattr(job, name) for name in names})
 
 
+def place_of(row: FailedRow, paths: Sequence[str]) -> tuple[str, int, int]:
+    """Return where a failed row stands: its file, and its line number and byte offset in that."""
+    if len(paths) == 1:
+        return paths[0], row.line_number, row.byte_offset
+    number, byte_offset = from_place(row.byte_offset)
+    return paths[number], from_place(row.line_number)[1], byte_offset
+
+
 class FailedRowDocument(BaseModel):
     """A rejected record with its place, its text and the reason."""
 
     id: int
+    file: str = Field(description="Path of the file that it stands in.")
     line_number: int = Field(description="Physical line it starts on, from 1.")
-    byte_offset: int = Field(description="Of its first byte in the decompressed source.")
+    byte_offset: int = Field(description="Of its first byte in the decompressed file.")
     raw: str = Field(
         description="Its text; bytes that are not UTF-8 (in a UTF-16 source: not UTF-16) are shown as \\xNN."
     )
@@ -134,13 +145,15 @@ class FailedRowDocument(BaseModel):
     message: str
 
     @classmethod
-    def of(cls, row: FailedRow, encoding: str) -> Self:
-        """Show a failed row of a source in this encoding."""
+    def of(cls, row: FailedRow, encoding: str, paths: Sequence[str]) -> Self:
+        """Show a failed row of a source in this encoding, of which these are the files, by number."""
         raw, raw_base64 = render_raw(row.raw, encoding)
+        file, line_number, byte_offset = place_of(row, paths)
         return cls(
             id=row.id,
-            line_number=row.line_number,
-            byte_offset=row.byte_offset,
+            file=file,
+            line_number=line_number,
+            byte_offset=byte_offset,
             raw=raw,
             raw_base64=raw_base64,
             stage=row.stage,

@@ -23,7 +23,7 @@ from libs.common.lifecycle import SENT_WHOLE
 from libs.common.records import split
 from libs.common.sources import SourceLimits, identity, open_source, resolve_source
 from services.api.csv_cells import MEDIA_TYPE, write_line
-from services.api.documents import render_raw
+from services.api.documents import place_of, render_raw
 from services.api.row_pages import pages_of
 from services.api.settings import ApiSettings
 
@@ -34,6 +34,7 @@ REASON_COLUMNS = (
     "adsp_sqlstate",
     "adsp_message",
 )
+FILE_COLUMN = "adsp_file"
 RAW_COLUMN = "raw"
 
 
@@ -77,12 +78,19 @@ def export_rows(
     header: Sequence[str] | None,
     dialect: FileFormat,
     max_record_bytes: int,
+    paths: Sequence[str],
 ) -> Generator[str]:
-    """Yield the CSV file in blocks, reading rows as they are asked for."""
-    yield write_line([*(header or (RAW_COLUMN,)), *REASON_COLUMNS])
+    """Yield the CSV file in blocks, reading rows as they are asked for.
+
+    `paths` are those of the source's files; of several, each row names its own.
+    """
+    file_column = (FILE_COLUMN,) if len(paths) > 1 else ()
+    yield write_line([*(header or (RAW_COLUMN,)), *file_column, *REASON_COLUMNS])
     for rows in pages_of(sessions, query):
         yield "".join(
-            write_line([*_source_cells(row, header, dialect, max_record_bytes), *_reason(row)])
+            write_line(
+                [*_source_cells(row, header, dialect, max_record_bytes), *_reason(row, paths)]
+            )
             for row in rows
         )
 
@@ -130,5 +138,7 @@ def _is_unchanged(path: Path, job: Job) -> bool:
     return (found.size, found.mtime_ns) == (job.bytes_total, job.source_mtime_ns)
 
 
-def _reason(row: FailedRow) -> list[str | int | None]:
-    return [row.line_number, row.error_code.value, row.column_name, row.sqlstate, row.message]
+def _reason(row: FailedRow, paths: Sequence[str]) -> list[str | int | None]:
+    file, line_number, _ = place_of(row, paths)
+    named = [file] if len(paths) > 1 else []
+    return [*named, line_number, row.error_code.value, row.column_name, row.sqlstate, row.message]

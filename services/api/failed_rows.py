@@ -15,6 +15,7 @@ from services.api.answers import Responses, problems
 from services.api.callers import Caller, Reader
 from services.api.documents import FailedRowDocument
 from services.api.export import ExportResponse, export_rows, read_source_header, require_header
+from services.api.job_files import paths_of
 from services.api.pages import Page, PageQuery, read_token, write_token
 from services.api.row_pages import pages_of, read_page
 from services.api.source_form import source_blocks
@@ -75,11 +76,14 @@ def page_of_failed_rows(
     if after is not None:
         query = query.where(FailedRow.byte_offset > after)
     with wiring.sessions() as session:
-        encoding = caller.find_job(session, job_id).parsed_definition().format.encoding
+        job = caller.find_job(session, job_id)
+        encoding = job.parsed_definition().format.encoding
+        paths = paths_of(session, job)
         rows, has_more = read_page(session, query, asked.page_size)
     shown = [row[0] for row in rows]
     token = write_token(shown[-1].byte_offset, *scope) if has_more else None
-    return Page(items=[FailedRowDocument.of(row, encoding) for row in shown], next_page_token=token)
+    items = [FailedRowDocument.of(row, encoding, paths) for row in shown]
+    return Page(items=items, next_page_token=token)
 
 
 def _preferred_form(accept: str) -> Literal["json", "csv"]:
@@ -95,12 +99,14 @@ def _export(
     settings = wiring.settings
     with wiring.sessions() as session:
         job = caller.find_job(session, job_id)
+        paths = paths_of(session, job)
     blocks = export_rows(
         wiring.sessions,
         _of_job(job_id, error_code),
         read_source_header(job, settings),
         job.parsed_definition().format,
         settings.max_record_bytes,
+        paths,
     )
     return ExportResponse(blocks, f"failed-rows-{job_id}.csv")
 

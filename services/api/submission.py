@@ -25,7 +25,7 @@ from libs.common.lifecycle import (
     mark_published,
 )
 from libs.common.log import get_logger
-from libs.common.sources import resolve_source
+from libs.common.sources import resolve_sources
 from services.api.idempotency import KeyedRequest, find_earlier, remember
 from services.api.problems import RETRY_SECONDS, ProblemError
 from services.api.wiring import Wiring
@@ -90,7 +90,7 @@ def _check_source(wiring: Wiring, job: Job) -> None:
     definition = job.parsed_definition()
     areas = wiring.settings.areas(is_sent=job.trigger in SENT_WHOLE)
     try:
-        resolve_source(job.source, areas, definition.match)
+        resolve_sources(job.source, areas, definition.match)
     except SourceError as exc:
         deadline = arrival_deadline(definition, job.trigger, job.created_at)
         may_come = deadline is not None and deadline > datetime.now(UTC)

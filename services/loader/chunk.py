@@ -25,6 +25,7 @@ from services.loader.ledger.chunks import (
     ChunkEnd,
     ChunkKey,
     ChunkWork,
+    RowCounts,
     close_chunk,
     find_turn,
     is_done,
@@ -198,6 +199,10 @@ class ChunkLoader:
             rows_rejected=count,
             error_code=code,
             error_message=cut_message(message),
+            by_file={
+                number: RowCounts(rows_rejected=rejected)
+                for number, rejected in (rejects.by_file.items() if rejects else ())
+            },
         )
         with closing(self._connect()) as side, side, side.cursor() as cursor:
             # First, while nothing is locked: no timeout ends a COPY whose client has been frozen.

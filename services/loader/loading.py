@@ -24,6 +24,7 @@ from libs.common.frames import Block
 from libs.common.header import Header, match_header
 from libs.common.log import get_logger
 from libs.common.messaging.timing import STAGES, StageOfJob
+from libs.common.places import from_place
 from libs.common.records import Record
 from libs.common.states import ChunkState
 from services.loader.encoding.blocks import BlockPlan, Prepared
@@ -36,6 +37,7 @@ from services.loader.reading.readahead import read_ahead
 from services.loader.reading.source import ChunkSource
 from services.loader.rejects.spool import RejectSpool, by_columns
 from services.loader.settings import LoaderSettings
+from services.loader.tally import FileTally
 from services.loader.ways import Ways, open_ways
 from services.loader.writing.staging import StagedRowsRefused
 from services.loader.writing.target import open_target
@@ -66,6 +68,7 @@ class Load:
         self._settings = settings
         self._source = ChunkSource(work, settings)
         self._rows_accepted = 0
+        self._tally = FileTally(file.number for file in work.files if len(work.files) > 1)
 
     def run(self) -> ChunkEnd:
         """Write every record of the chunk; return how it ends, with the counts."""
@@ -92,6 +95,7 @@ class Load:
             rows_rejected=self._rejects.count,
             rows_superseded=superseded,
             bytes_done=self._source.bytes_done,
+            by_file=self._tally.by_file(self._rejects.by_file),
         )
 
     def _load_table(
@@ -116,7 +120,13 @@ class Load:
 
     def _load(self, header: Header, ways: Ways) -> None:
         """Write every record one way or another."""
+        file = 0
         for block, prepared, bytes_done in read_ahead(self._prepared(header, ways.plan)):
+            number, _ = from_place(block.byte_offset)
+            if self._tally.counts_files and number != file:
+                ways.flush(is_last=False)
+                self._close_file(file, ways)
+            file = number
             if prepared is None or not self._write_block(ways, prepared):
                 ways.flush(is_last=False)
                 for part in _cut(ways.splitter.split(block), self._settings.block_rows):
@@ -125,13 +135,20 @@ class Load:
             crash_point(CrashPoint.MID_COPY)
         ways.flush(is_last=True)
         ways.savepoint.settle()
+        self._close_file(file, ways)
         STAGES.add(ways.judge.seconds, StageOfJob.JUDGE)
+
+    def _close_file(self, number: int, ways: Ways) -> None:
+        """Note what has become of the records up to the end of a file."""
+        superseded = ways.writer.rows_superseded
+        self._tally.close(number, accepted=self._rows_accepted, superseded=superseded)
 
     def _forget(self, cursor: Cursor) -> None:
         """Undo all that was written and counted."""
         cursor.execute("ROLLBACK TO SAVEPOINT adsp_load")
         self._rejects.forget()
         self._rows_accepted = 0
+        self._tally.forget()
         self._heartbeat.progress.rows_read = 0
 
     def _prepared(

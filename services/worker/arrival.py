@@ -7,6 +7,7 @@ Looks may be minutes and workers apart: what the first one saw is in the ledger,
 """
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -26,6 +27,7 @@ from services.worker.wiring import Worker
 log = get_logger(__name__)
 
 _NOT_THERE = {"source-missing", "source-empty"}
+_COMPARED = ("size", "mtime_ns", "inode", "device")
 _LONGEST_SLEEP = 2.0
 """Seconds that a look may wait for a source to settle; for longer ones the job is sent again."""
 
@@ -48,12 +50,31 @@ def find_whole(worker: Worker, inspector: Inspector, job: Job) -> tuple[Path, So
     if is_sent_whole or (definition.settle is None and definition.done_file is None):
         return inspector.locate(job.source, is_complete=is_sent_whole)
     if definition.done_file is not None:
-        inspector.require_done_file(job.source, job.data_date)
+        inspector.require_done_file(inspector.find(job.source)[0], job.data_date)
         return inspector.locate(job.source, is_complete=True)
     path, seen = inspector.find(job.source)
-    _watch(worker, job, path, seen, definition.settle or 0.0)
+    _watch(worker, job, {path: seen}, definition.settle or 0.0)
     refuse_empty(path, seen)
     return path, seen
+
+
+def find_all_whole(worker: Worker, inspector: Inspector, job: Job) -> dict[Path, SourceIdentity]:
+    """Find every file of the job's source, each as a whole; raises as `find_whole`."""
+    definition = job.parsed_definition()
+    found = inspector.find_all(job.source)
+    if definition.done_file is not None:
+        for path in found:
+            inspector.require_done_file(path, job.data_date)
+        # A file may have been written again until its own done file was.
+        found = {path: identity(path) for path in found}
+    elif definition.settle is not None:
+        _watch(worker, job, found, definition.settle)
+    else:
+        for path, seen in found.items():
+            inspector.require_settled(path, seen)
+    for path, seen in found.items():
+        refuse_empty(path, seen)
+    return found
 
 
 def wait_for_source(worker: Worker, job: Job, error: BadInput) -> bool:
@@ -93,15 +114,16 @@ def describe_failure(job: Job, error: BadInput) -> JobError:
     )
 
 
-def _watch(worker: Worker, job: Job, path: Path, seen: SourceIdentity, settle: float) -> None:
-    """Return when two looks at least `settle` seconds apart saw the same file, or raise `SourceSettling`."""
-    remaining, has_changed = _compare(worker, job.id, path, seen, settle)
+def _watch(worker: Worker, job: Job, seen: Mapping[Path, SourceIdentity], settle: float) -> None:
+    """Return when two looks at least `settle` seconds apart saw the same files, or raise `SourceSettling`."""
+    remaining, has_changed = _compare(worker, job.id, seen, settle)
     if 0 < remaining <= _LONGEST_SLEEP:
         time.sleep(remaining)
-        remaining, has_changed = _compare(worker, job.id, path, identity(path), settle)
+        again = {path: identity(path) for path in seen}
+        remaining, has_changed = _compare(worker, job.id, again, settle)
     if remaining > 0:
         raise SourceSettling(
-            f"{path} has not stayed the same for {settle:g} seconds ('settle' of the dataset); write it "
+            f"{job.source} has not stayed the same for {settle:g} seconds ('settle' of the dataset); write it "
             "under another name and rename it when it is complete, and trigger the job again",
             wait_seconds=remaining,
             has_changed=has_changed,
@@ -109,12 +131,13 @@ def _watch(worker: Worker, job: Job, path: Path, seen: SourceIdentity, settle: f
 
 
 def _compare(
-    worker: Worker, job_id: UUID, path: Path, seen: SourceIdentity, settle: float
+    worker: Worker, job_id: UUID, seen: Mapping[Path, SourceIdentity], settle: float
 ) -> tuple[float, bool]:
-    """Return how many seconds are left until the file has settled, and whether it changed since the last look.
+    """Return how many seconds are left until the files have settled, and whether they changed since the last look.
 
-    The file's own times are no proof: the clock of the server that keeps it may be wrong.
+    The files' own times are no proof: the clock of the server that keeps them may be wrong.
     """
+    files = {str(path): [getattr(one, name) for name in _COMPARED] for path, one in seen.items()}
     with worker.sessions.begin() as session:
         row = session.execute(
             select(Job.seen_identity, func.extract("epoch", func.clock_timestamp())).where(
@@ -122,16 +145,11 @@ def _compare(
             )
         ).one()
         before, now = row[0], float(row[1])
-        current = {
-            "path": str(path),
-            "size": seen.size,
-            "mtime_ns": seen.mtime_ns,
-            "inode": seen.inode,
-            "device": seen.device,
-        }
-        if before is not None and {name: before.get(name) for name in current} == current:
+        if before is not None and before.get("files") == files:
             return before["seen_at"] + settle - now, False
         session.execute(
-            update(Job).where(Job.id == job_id).values(seen_identity={**current, "seen_at": now})
+            update(Job)
+            .where(Job.id == job_id)
+            .values(seen_identity={"files": files, "seen_at": now})
         )
         return settle, before is not None

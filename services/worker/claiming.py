@@ -8,7 +8,9 @@
 See docs/decisions/0006 and 0036.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
 
@@ -23,6 +25,13 @@ from libs.common.log import get_logger
 from libs.common.states import LOADED_STATES, JobState, LoadMode, OutOfOrder
 from services.worker.advisory import take_turns
 from services.worker.finishing import after_end
+from services.worker.job_files import (
+    DeliveredFile,
+    find_job_of_file,
+    find_loaded,
+    fingerprint_of,
+    write_files,
+)
 from services.worker.wiring import Worker
 
 log = get_logger(__name__)
@@ -70,8 +79,13 @@ _LAST_CHANGE = (
 )
 
 
-def claim_content(worker: Worker, job_id: UUID, content: str) -> bool:
-    """Note the fingerprint of a running job and return True when it may load; else end it or let it wait."""
+def claim_content(
+    worker: Worker, job_id: UUID, content: str, files: Sequence[DeliveredFile] = ()
+) -> bool:
+    """Note the fingerprint of a running job and return True when it may load; else end it or let it wait.
+
+    Of `files`, which a job over several has, those that are loaded are left out; `content` is that of all.
+    """
     with worker.sessions.begin() as session:
         job = lock_job(session, job_id)
         if job is None or job.state is not JobState.RUNNING:
@@ -79,12 +93,18 @@ def claim_content(worker: Worker, job_id: UUID, content: str) -> bool:
         definition = job.parsed_definition()
         delivery = _find_delivery(session, job)
         is_ordered = delivery.parsed_definition().mode is not LoadMode.APPEND
-        take_turns(session, f"adsp.content:{job.dataset}:{'' if is_ordered else content}")
+        _take_turns_for(session, job, content, files, is_ordered=is_ordered)
         obstacle = _find_turn(session, job) if is_ordered else None
+        keeps_order = is_ordered and definition.out_of_order is OutOfOrder.REFUSE
+        if obstacle is None and not job.force and keeps_order:
+            obstacle = _find_newer(session, job, delivery)
+        if obstacle is None and files:
+            loaded = find_loaded(session, job, files)
+            write_files(session, job, files, loaded)
+            obstacle = _find_obstacle_of_files(job, loaded, len(files))
+            content = fingerprint_of(file for file in files if file.path not in loaded)
         if obstacle is None and not job.force:
-            if is_ordered and definition.out_of_order is OutOfOrder.REFUSE:
-                obstacle = _find_newer(session, job, delivery)
-            obstacle = obstacle or _find_duplicate(session, job, definition, content)
+            obstacle = _find_duplicate(session, job, definition, content)
         if obstacle is None:
             # Undone by a crash of Postgres, so is the plan that follows.
             commit_without_waiting(session)
@@ -95,6 +115,27 @@ def claim_content(worker: Worker, job_id: UUID, content: str) -> bool:
         job.fingerprint = content
     after_end(worker, job_id)
     return False
+
+
+def _take_turns_for(
+    session: Session, job: Job, content: str, files: Sequence[DeliveredFile], *, is_ordered: bool
+) -> None:
+    """Keep other jobs of the dataset from claiming what this one claims until the transaction ends."""
+    contents = {""} if is_ordered or files else {content}
+    if not is_ordered:
+        contents |= {file.fingerprint for file in files}
+    for each in sorted(contents):
+        take_turns(session, f"adsp.content:{job.dataset}:{each}")
+
+
+def _find_obstacle_of_files(job: Job, loaded: Mapping[Path, Job], count: int) -> Obstacle | None:
+    """Return the job that is loading one of the files, or that has loaded the first of them if none is left."""
+    for other in loaded.values():
+        if other.id != job.id and other.state is JobState.RUNNING:
+            return Obstacle(JobState.QUEUED, other)
+    if len(loaded) < count:
+        return None
+    return Obstacle(JobState.DUPLICATE, next(iter(loaded.values())))
 
 
 def _find_delivery(session: Session, job: Job) -> Job:
@@ -137,7 +178,10 @@ def _find_duplicate(
 ) -> Obstacle | None:
     """Return the job that has put this content where it belongs, or is about to."""
     if definition.mode is LoadMode.APPEND or job.replay_of is not None:
-        same = session.scalars(_SAME_CONTENT, {**_own(job), "content": content}).all()
+        same = [
+            *session.scalars(_SAME_CONTENT, {**_own(job), "content": content}),
+            *find_job_of_file(session, job, [content]).values(),
+        ]
         found = min(
             same, key=lambda other: (other.state not in LOADED_STATES, other.id), default=None
         )

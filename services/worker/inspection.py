@@ -22,6 +22,7 @@ from libs.common.sources import (
     identity,
     open_source,
     resolve_source,
+    resolve_sources,
     unsettled,
 )
 from libs.common.states import LoadMode
@@ -46,6 +47,14 @@ class Inspected:
     encoding: str
     boundaries: list[Boundary]
     chunks_at_once: int | None
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the files of one load have in common: the header, and the encoding with its byte order."""
+
+    header: tuple[str, ...]
+    encoding: str
 
 
 def refuse_empty(path: Path, seen: SourceIdentity) -> None:
@@ -84,9 +93,16 @@ class Inspector:
         path = resolve_source(source, self._areas, self._definition.match)
         return path, identity(path)
 
-    def require_done_file(self, source: str, data_date: date) -> None:
-        """Raise `SourceError` unless the source is there and the file that says that it is whole."""
-        path, _ = self.find(source)
+    def find_all(self, source: str) -> dict[Path, SourceIdentity]:
+        """Find every file that the source means, by path, or raise `SourceError`."""
+        return resolve_sources(source, self._areas, self._definition.match)
+
+    def require_settled(self, path: Path, seen: SourceIdentity) -> None:
+        """Wait until the file is old enough to be whole; raises `SourceUnsettled` when it changed meanwhile."""
+        self._settle(path, seen)
+
+    def require_done_file(self, path: Path, data_date: date) -> None:
+        """Raise `SourceError` unless the file is there that says that the source at `path` is whole."""
         pattern = source_pattern.expand(self._definition.done_file or "", data_date)
         done_file = pattern.replace("{source}", glob.escape(str(path)))
         plain = pattern.replace("{source}", str(path))
@@ -126,6 +142,24 @@ class Inspector:
         if at_once == 1:
             boundaries = boundaries[::_LONGER_ALONE]
         return Inspected(path, seen, content, header.cells, header.encoding, boundaries, at_once)
+
+    def inspect_all(self, connection: Any, paths: Sequence[Path]) -> Columns:
+        """Check target and headers of files that are loaded together; they must have the same header.
+
+        `connection` is a psycopg2 connection. Raises `BadInput`.
+        """
+        definition = self._definition
+        table = check_target(connection, definition.table, mode=definition.mode, key=definition.key)
+        first, *others = [self._read_header(path) for path in paths]
+        match_header(first.cells, table, definition.columns, key=definition.key)
+        for path, other in zip(paths[1:], others, strict=True):
+            if (other.cells, other.encoding) != (first.cells, first.encoding):
+                raise SourceError(
+                    "headers-differ",
+                    f"{path} has another header or encoding than {paths[0]}; the files that one job loads need the "
+                    "same columns in the same order: correct the file, or give it a dataset of its own",
+                )
+        return Columns(first.cells, first.encoding)
 
     def _chunks_at_once(self, table: TargetTable, columns: Sequence[TargetColumn]) -> int | None:
         """Return how many chunks may be under way, None for any number in any order."""

@@ -4,15 +4,17 @@ Every step may be repeated: a plan that was cut off leaves a job that is running
 sweeper sends again. An advisory lock keeps two plans of one job apart.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from libs.common.boundaries import Boundary
 from libs.common.db.models import Chunk, Job
 from libs.common.db.session import commit_without_waiting
 from libs.common.errors import BadInput, SourceSettling, SourceUnsettled
@@ -20,9 +22,15 @@ from libs.common.lifecycle import SENT_WHOLE, JobError, lock_job, record_end
 from libs.common.log import get_logger
 from libs.common.messaging.timing import STAGES, StageOfJob
 from libs.common.replays import fingerprint_of_replay
-from libs.common.states import JobState
+from libs.common.states import JobState, SourceMatch
 from services.worker.advisory import let_go, try_to_hold
-from services.worker.arrival import describe_failure, find_whole, is_awaited, wait_for_source
+from services.worker.arrival import (
+    describe_failure,
+    find_all_whole,
+    find_whole,
+    is_awaited,
+    wait_for_source,
+)
 from services.worker.chunking import (
     find_unfinished,
     release_chunks,
@@ -33,6 +41,7 @@ from services.worker.chunking import (
 from services.worker.claiming import claim_content
 from services.worker.finishing import after_end
 from services.worker.inspection import Inspected, Inspector
+from services.worker.job_files import fingerprint_of, identify_files, read_files
 from services.worker.wiring import Worker
 
 log = get_logger(__name__)
@@ -114,6 +123,8 @@ def _plan_source(worker: Worker, job: Job) -> list[int] | None:
     inspector = Inspector(
         worker.settings, job.parsed_definition(), is_sent=job.trigger in SENT_WHOLE
     )
+    if job.parsed_definition().match is SourceMatch.ALL and job.trigger not in SENT_WHOLE:
+        return _plan_files(worker, inspector, job)
     path, seen = find_whole(worker, inspector, job)
     content = inspector.identify(path, seen)
     if job.replay_of is not None:
@@ -126,6 +137,34 @@ def _plan_source(worker: Worker, job: Job) -> list[int] | None:
         return _write_plan(session, job.id, inspected)
 
 
+def _plan_files(worker: Worker, inspector: Inspector, job: Job) -> list[int] | None:
+    """Do the same for a source that is several files: one chunk holds all of them."""
+    found = find_all_whole(worker, inspector, job)
+    with worker.sessions() as session:
+        files = identify_files(session, found)
+    if not claim_content(worker, job.id, fingerprint_of(files), files):
+        return None
+    with worker.sessions.begin() as session:
+        left = read_files(session, job.id)
+        connection = session.connection().connection.driver_connection
+        columns = inspector.inspect_all(connection, [Path(file.path) for file in left])
+        locked = lock_job(session, job.id)
+        if locked is None or locked.state is not JobState.RUNNING:
+            return None
+        locked.bytes_total = sum(file.size for file in left)
+        _note_columns(locked, columns.header, columns.encoding)
+        log.info("job_planned", job_id=str(job.id), bytes_total=locked.bytes_total, files=len(left))
+        return write_chunks(session, locked, [Boundary(0, 1)])
+
+
+def _note_columns(job: Job, header: Sequence[str], encoding: str) -> None:
+    """Keep what tells the cells of a record; of UTF-16, loaders and replays cannot see the mark of the byte order."""
+    job.header = list(header)
+    dialect = {**job.definition.get("format", {}), "encoding": encoding}
+    job.definition = {**job.definition, "format": dialect}
+    job.next_attempt_at = None
+
+
 def _write_plan(session: Session, job_id: UUID, inspected: Inspected) -> list[int] | None:
     """Write source and chunks into the ledger and release the first chunks."""
     job = lock_job(session, job_id)
@@ -134,12 +173,8 @@ def _write_plan(session: Session, job_id: UUID, inspected: Inspected) -> list[in
     job.source_path = str(inspected.path)
     job.bytes_total = inspected.identity.size
     job.source_mtime_ns = inspected.identity.mtime_ns
-    job.header = list(inspected.header)
-    # Of UTF-16, later chunks and replays cannot see the mark that tells the byte order.
-    dialect = {**job.definition.get("format", {}), "encoding": inspected.encoding}
-    job.definition = {**job.definition, "format": dialect}
+    _note_columns(job, inspected.header, inspected.encoding)
     job.chunks_at_once = inspected.chunks_at_once
-    job.next_attempt_at = None
     earlier = find_unfinished(session, job)
     if earlier is None:
         numbers = write_chunks(session, job, inspected.boundaries)

@@ -273,6 +273,41 @@ class Job(Base):
         return DatasetDefinition.model_validate(self.definition)
 
 
+class JobFile(Base):
+    """One file of a job over several (`match: all`); its counts are written with its rows."""
+
+    __tablename__ = "job_files"
+    __table_args__ = (
+        CheckConstraint(
+            "rows_read = rows_loaded + rows_rejected + rows_superseded", name="accounted"
+        ),
+        Index("ix_job_files_fingerprint", "fingerprint"),
+        Index("ix_job_files_path", "path", postgresql_using="hash"),
+    )
+
+    job_id: Mapped[UUID] = mapped_column(
+        ForeignKey(f"{SCHEMA}.jobs.id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(
+        Integer,
+        primary_key=True,
+        autoincrement=False,
+        comment="From 0, in the order in which they are loaded: by path.",
+    )
+    path: Mapped[str]
+    size: Mapped[int] = mapped_column(comment="As stored, bytes.")
+    mtime_ns: Mapped[int] = mapped_column(comment="Modification time at plan, ns.")
+    inode: Mapped[str] = mapped_column(comment="Device and inode at plan.")
+    fingerprint: Mapped[str] = mapped_column(comment="SHA-256 of the file's bytes, hex.")
+    duplicate_of: Mapped[UUID | None] = mapped_column(
+        comment="The job that has loaded the file; NULL: this one does."
+    )
+    rows_read: Mapped[int] = mapped_column(server_default=text("0"))
+    rows_loaded: Mapped[int] = mapped_column(server_default=text("0"))
+    rows_rejected: Mapped[int] = mapped_column(server_default=text("0"))
+    rows_superseded: Mapped[int] = mapped_column(server_default=text("0"))
+
+
 class Chunk(Base):
     """A byte range of a job's source, cut at a record boundary; the unit of parallel work."""
 
@@ -345,6 +380,9 @@ class ChunkLease(Base):
     rows_read: Mapped[int] = mapped_column(server_default=text("0"))
 
 
+_PLACE = "in the decompressed source; of file n of several (job_files), n << 40 more."
+
+
 class FailedRow(Base):
     """A rejected record with its place, its bytes and the reason.
 
@@ -359,10 +397,10 @@ class FailedRow(Base):
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     job_id: Mapped[UUID]
     chunk_number: Mapped[int] = mapped_column(Integer)
-    line_number: Mapped[int] = mapped_column(comment="Physical line it starts on, from 1.")
-    byte_offset: Mapped[int] = mapped_column(
-        comment="Of its first byte in the decompressed source."
+    line_number: Mapped[int] = mapped_column(
+        comment=f"Physical line it starts on, from 1, {_PLACE}"
     )
+    byte_offset: Mapped[int] = mapped_column(comment=f"Of its first byte {_PLACE}")
     raw: Mapped[bytes] = mapped_column(
         comment="Its bytes without the line end, cut at the record cap."
     )

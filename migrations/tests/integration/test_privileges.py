@@ -25,6 +25,7 @@ MAY: dict[Role, dict[str, str]] = {
         "adsp.events": "select insert",
         "adsp.failed_rows": "select",
         "adsp.idempotency_keys": "select insert",
+        "adsp.job_files": "select",
         "adsp.jobs": "select insert update",
         "public.items": "select",
     },
@@ -35,6 +36,7 @@ MAY: dict[Role, dict[str, str]] = {
         "adsp.events": "select insert update delete",
         "adsp.failed_rows": "select insert update delete",
         "adsp.idempotency_keys": "select insert update delete",
+        "adsp.job_files": "select insert update delete",
         "adsp.jobs": "select insert update delete",
     },
     "loader": {
@@ -44,6 +46,7 @@ MAY: dict[Role, dict[str, str]] = {
         "adsp.events": "select",
         "adsp.failed_rows": "select insert",
         "adsp.idempotency_keys": "select",
+        "adsp.job_files": "select update",
         "adsp.jobs": "select",
         "public.items": "select insert update delete",
     },

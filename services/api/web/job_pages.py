@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import PurePath
 from urllib.parse import urlencode
 
 from libs.common.states import LIVE_STATES, ErrorCode, JobState
@@ -108,7 +109,10 @@ def _relatives(job: JobDocument, replays: Sequence[JobDocument]) -> Html:
         ("replay of", job.replay_of),
     ]
     named += [(f"replayed ({replay.state.value}) by", replay.id) for replay in replays]
-    return joined(*(element("p", text, " ", _job_link(other)) for text, other in named if other))
+    return joined(
+        element("p", element("a", "files", href=f"/v1/jobs/{job.id}/files")),
+        *(element("p", text, " ", _job_link(other)) for text, other in named if other),
+    )
 
 
 def _reasons(reasons: Sequence[tuple[ErrorCode, int]]) -> Html | None:
@@ -124,8 +128,8 @@ def _failed_rows(job: JobDocument, failed: Page[FailedRowDocument], page_size: i
         return None
     path = f"/v1/jobs/{job.id}/failed-rows"
     rows = (
-        (f"{row.line_number:,}", element("code", _shortened(row.raw)), row.error_code.value, row.column or "",
-         row.sqlstate or "", row.message)
+        (PurePath(row.file).name, f"{row.line_number:,}", element("code", _shortened(row.raw)),
+         row.error_code.value, row.column or "", row.sqlstate or "", row.message)
         for row in failed.items
     )  # fmt: skip
     return joined(
@@ -136,7 +140,7 @@ def _failed_rows(job: JobDocument, failed: Page[FailedRowDocument], page_size: i
             " · ",
             element("a", "as in the source, to correct", href=f"{path}?format=source"),
         ),
-        _table(("line", "raw", "reason", "column", "SQLSTATE", "message"), rows),
+        _table(("file", "line", "raw", "reason", "column", "SQLSTATE", "message"), rows),
         _next_link(f"/jobs/{job.id}", {"page_size": page_size}, failed.next_page_token),
     )
 

@@ -1,6 +1,7 @@
 """Read and write what the ledger says about a chunk; every statement names the lease's holder."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -33,8 +34,18 @@ class ChunkKey:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """A file of the delivery as the plan saw it: size in bytes as stored, modification time in ns."""
+
+    number: int
+    path: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChunkWork:
-    """What is to be done: a byte range of a source, under the definition of its job."""
+    """What is to be done, under the definition of its job: a byte range of its file, or all of several files."""
 
     number: int
     byte_start: int
@@ -42,9 +53,7 @@ class ChunkWork:
     first_line: int
     waits_for_turn: bool
     definition: DatasetDefinition
-    source_path: str
-    source_size: int
-    source_mtime_ns: int
+    files: tuple[PlannedFile, ...]
 
 
 class Turn(NamedTuple):
@@ -59,8 +68,23 @@ class Turn(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class RowCounts:
+    """What became of records; those read are the sum of the others."""
+
+    rows_loaded: int = 0
+    rows_rejected: int = 0
+    rows_superseded: int = 0
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """Return them as parameters of a statement."""
+        read = self.rows_loaded + self.rows_rejected + self.rows_superseded
+        return {**asdict(self), "rows_read": read}
+
+
+@dataclass(frozen=True, slots=True)
 class ChunkEnd:
-    """How a chunk ended."""
+    """How a chunk ended; `by_file` is what became of the records of each of several files, by its number."""
 
     state: ChunkState
     rows_loaded: int = 0
@@ -69,6 +93,7 @@ class ChunkEnd:
     bytes_done: int = 0
     error_code: str | None = None
     error_message: str | None = None
+    by_file: Mapping[int, RowCounts] = field(default_factory=dict)
 
     @property
     def parameters(self) -> dict[str, object]:
@@ -99,8 +124,10 @@ def open_chunk(connection: Connection, key: ChunkKey) -> ChunkWork | None:
     with connection.cursor(cursor_factory=RealDictCursor) as cursor:
         cursor.execute(read_statement("services.loader.ledger", "open_chunk"), key.parameters)
         row: dict[str, Any] | None = cursor.fetchone()
-    if row is None or not row["is_ours"]:
-        return None
+        if row is None or not row["is_ours"]:
+            return None
+        own = PlannedFile(0, row["source_path"], row["bytes_total"], row["source_mtime_ns"])
+        files = (own,) if own.path else _read_files(cursor, key)
     return ChunkWork(
         number=key.number,
         byte_start=row["byte_start"],
@@ -108,10 +135,13 @@ def open_chunk(connection: Connection, key: ChunkKey) -> ChunkWork | None:
         first_line=row["first_line"],
         waits_for_turn=row["waits_for_turn"],
         definition=DatasetDefinition.model_validate(row["definition"]),
-        source_path=row["source_path"],
-        source_size=row["bytes_total"],
-        source_mtime_ns=row["source_mtime_ns"],
+        files=files,
     )
+
+
+def _read_files(cursor: RealDictCursor, key: ChunkKey) -> tuple[PlannedFile, ...]:
+    cursor.execute(read_statement("services.loader.ledger", "chunk_files"), key.parameters)
+    return tuple(PlannedFile(**row) for row in cursor.fetchall())
 
 
 def find_turn(cursor: Cursor, key: ChunkKey) -> Turn:
@@ -129,7 +159,13 @@ def close_chunk(cursor: Cursor, key: ChunkKey, end: ChunkEnd) -> bool:
         read_statement("services.loader.ledger", "close_chunk"),
         {**key.parameters, **end.parameters},
     )
-    return cursor.rowcount == 1
+    is_closed = cursor.rowcount == 1
+    for number, counts in end.by_file.items():
+        cursor.execute(
+            read_statement("services.loader.ledger", "count_file"),
+            {**key.parameters, **counts.parameters, "file_number": number},
+        )
+    return is_closed
 
 
 def requeue_chunk(cursor: Cursor, key: ChunkKey, wait_seconds: float | None) -> bool:

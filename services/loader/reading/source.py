@@ -6,56 +6,68 @@ from pathlib import Path
 from libs.common.errors import SourceError
 from libs.common.frames import Block, Framer
 from libs.common.header import Header, read_header
+from libs.common.places import MOST_PLACES, from_place, to_place
 from libs.common.sources import SourceLimits, SourceStream, identity, open_source
-from services.loader.ledger.chunks import ChunkWork
+from services.loader.ledger.chunks import ChunkWork, PlannedFile
 from services.loader.settings import LoaderSettings
 
 
 class ChunkSource:
-    """The source of one chunk; `bytes_done` counts all bytes as stored, compressed ones if it is."""
+    """The source of one chunk: a part of a file, or several whole files one after the other.
+
+    `bytes_done` counts all bytes as stored, compressed ones if it is.
+    """
 
     def __init__(self, work: ChunkWork, settings: LoaderSettings) -> None:
         """Open nothing yet."""
         self._work = work
         self._settings = settings
-        self._path = Path(work.source_path)
         self.bytes_done = 0
 
     def check_unchanged(self) -> None:
-        """Raise when size or modification time differ from what the plan saw."""
-        now = identity(self._path)
-        if (now.size, now.mtime_ns) != (self._work.source_size, self._work.source_mtime_ns):
-            raise SourceError(
-                "source-changing",
-                f"{self._path} has changed since the job was planned; write it under another name, "
-                "rename it when it is complete, and trigger the job again",
-            )
+        """Raise when size or modification time of a file differ from what the plan saw."""
+        for file in self._work.files:
+            now = identity(Path(file.path))
+            if (now.size, now.mtime_ns) != (file.size, file.mtime_ns):
+                raise SourceError(
+                    "source-changing",
+                    f"{file.path} has changed since the job was planned; write it under another name, "
+                    "rename it when it is complete, and trigger the job again",
+                )
 
     def read_header(self) -> Header:
-        """Read the header from the start of the source."""
-        with self._open() as stream:
-            return read_header(
-                stream,
-                self._work.definition.format,
-                max_record_bytes=self._settings.max_record_bytes,
-            )
+        """Read the header from the start of the source; other files of it have the same, as the plan has seen."""
+        return self._read_header(self._work.files[0])
 
     def blocks(
         self, header: Header, count_ends: Callable[[bytes], int | None] | None
     ) -> Iterator[tuple[Block, int]]:
-        """Yield the chunk's blocks, each with `bytes_done` behind it; the first begins behind the header."""
-        work = self._work
+        """Yield the chunk's blocks, each with `bytes_done` behind it; those of a file begin behind its header.
+
+        `header` is that of the first file.
+        """
+        for file in self._work.files:
+            own = header if file is self._work.files[0] else self._read_header(file)
+            yield from self._blocks_of(file, own, count_ends)
+
+    def _blocks_of(
+        self,
+        file: PlannedFile,
+        header: Header,
+        count_ends: Callable[[bytes], int | None] | None,
+    ) -> Iterator[tuple[Block, int]]:
+        work, before = self._work, self.bytes_done
         start, line = work.byte_start, work.first_line
         if start < header.byte_end:
             start, line = header.byte_end, header.next_line
-        with self._open() as stream:
+        with self._open(file) as stream:
             stream.skip(start)
             origin = stream.position if work.number else 0
             framer = Framer(
                 stream,
                 work.definition.format,
-                line,
-                start,
+                to_place(file.number, line),
+                to_place(file.number, start),
                 work.byte_end,
                 self._settings.max_record_bytes,
                 self._settings.block_bytes,
@@ -63,10 +75,26 @@ class ChunkSource:
                 header.cr_ends_records,
             )
             for block in framer.blocks():
-                yield block, stream.position - origin
-            self.bytes_done = stream.position - origin
+                self._refuse_too_long(file, block)
+                yield block, before + stream.position - origin
+            self.bytes_done = before + stream.position - origin
 
-    def _open(self) -> SourceStream:
-        """Open the source for reading decompressed bytes."""
+    def _refuse_too_long(self, file: PlannedFile, block: Block) -> None:
+        if len(self._work.files) > 1 and from_place(block.byte_end)[0] != file.number:
+            raise SourceError(
+                "source-too-large",
+                f"{file.path} has more than {MOST_PLACES} bytes; give it a job of its own",
+            )
+
+    def _read_header(self, file: PlannedFile) -> Header:
+        with self._open(file) as stream:
+            return read_header(
+                stream,
+                self._work.definition.format,
+                max_record_bytes=self._settings.max_record_bytes,
+            )
+
+    def _open(self, file: PlannedFile) -> SourceStream:
+        """Open a file for reading decompressed bytes."""
         compression = self._work.definition.format.compression
-        return open_source(self._path, compression, SourceLimits.from_settings(self._settings))
+        return open_source(Path(file.path), compression, SourceLimits.from_settings(self._settings))

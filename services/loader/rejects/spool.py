@@ -1,5 +1,6 @@
 """Keep a chunk's failed rows until they are written with its rows, in bounded memory."""
 
+from collections import Counter
 from collections.abc import Iterable
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
@@ -10,6 +11,7 @@ import polars as pl
 from psycopg2.extensions import cursor as Cursor
 
 from libs.common.errors import MESSAGE_LIMIT, cut_message
+from libs.common.places import from_place
 from libs.common.states import STAGE_OF
 from services.loader.encoding.encoder import HEADER, TRAILER
 from services.loader.judging.verdicts import FailedRow
@@ -41,7 +43,10 @@ def by_columns(rows: Iterable[FailedRow]) -> pl.DataFrame:
 
 
 class RejectSpool:
-    """Failed rows of one chunk, in file order; they survive a rollback of the load."""
+    """Failed rows of one chunk, in file order; they survive a rollback of the load.
+
+    `by_file` is their number in each file of a delivery of several.
+    """
 
     def __init__(self, job_id: UUID, chunk_number: int, memory_bytes: int) -> None:
         """Start empty; beyond `memory_bytes` the rows go to a temporary file."""
@@ -58,6 +63,7 @@ class RejectSpool:
         self._file.truncate()
         self._file.write(HEADER)
         self.count = 0
+        self.by_file = Counter[int]()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -94,6 +100,8 @@ class RejectSpool:
         )
         self._file.write(encode_tuples(complete, _CODECS))
         self.count += rows.height
+        # Records that are put together stand in one file.
+        self.by_file[from_place(rows["byte_offset"][0])[0]] += rows.height
 
     def write(self, cursor: Cursor) -> None:
         """Copy all of them into the ledger, as part of the cursor's transaction."""

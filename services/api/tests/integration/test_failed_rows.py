@@ -16,7 +16,7 @@ from services.api.tests.integration.api_bench import (
 )
 
 FIELDS = {
-    "id", "line_number", "byte_offset", "raw",
+    "id", "file", "line_number", "byte_offset", "raw",
     "stage", "error_code", "column", "sqlstate", "message",
 }  # fmt: skip
 REASONS = ["adsp_line_number", "adsp_error_code", "adsp_column", "adsp_sqlstate", "adsp_message"]
@@ -30,7 +30,7 @@ def planned(client: httpx.Client, ledger: Ledger, items: Path, job: str) -> str:
 
 
 def test_a_failed_row_tells_everything_about_itself(
-    client: httpx.Client, ledger: Ledger, planned: str
+    client: httpx.Client, ledger: Ledger, planned: str, items: Path
 ) -> None:
     ledger.add_failed_row(
         planned, 7, b"a,b", line_number=9, column_name="price", sqlstate="22P02", message="why"
@@ -40,6 +40,7 @@ def test_a_failed_row_tells_everything_about_itself(
     assert row.keys() == FIELDS
     assert row.pop("id") > 0
     assert row == {
+        "file": str(items),
         "line_number": 9,
         "byte_offset": 7,
         "raw": "a,b",

@@ -49,7 +49,7 @@ def test_a_failed_row_names_base64_only_when_it_is_needed(raw: bytes, *, has_bas
         sqlstate=None,
         message="m",
     )
-    shown = FailedRowDocument.of(row, "utf-8").model_dump()
+    shown = FailedRowDocument.of(row, "utf-8", ["/in/a.csv"]).model_dump()
 
     assert ("raw_base64" in shown) is has_base64
     assert {"column", "sqlstate"} <= shown.keys()

@@ -1,0 +1,182 @@
+"""Plan a job over several files (`match: all`): what each file is, and which of them the job has to load.
+
+    find ──► fingerprints ──► claim: leave out what is loaded ──► job_files ──► one header ──► one chunk
+
+A file whose path, size, time and inode are those of one that was loaded is not read again (decision 41).
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from libs.common.db.models import Job, JobFile
+from libs.common.sources import SourceIdentity, fingerprint
+from libs.common.states import LOADED_STATES, JobState, LoadMode
+
+
+@dataclass(frozen=True)
+class DeliveredFile:
+    """A file that the job's source means."""
+
+    path: Path
+    identity: SourceIdentity
+    fingerprint: str
+
+    @property
+    def inode(self) -> str:
+        """Return what tells it from another file of the same path, size and time."""
+        return _inode(self.identity)
+
+
+def identify_files(
+    session: Session, found: Mapping[Path, SourceIdentity]
+) -> tuple[DeliveredFile, ...]:
+    """Return the files with their fingerprints, by path; raises `SourceUnsettled`."""
+    known = _read_known(session, found)
+    return tuple(
+        DeliveredFile(path, seen, known.get((str(path), *_mark(seen))) or fingerprint(path, seen))
+        for path, seen in found.items()
+    )
+
+
+def fingerprint_of(files: Iterable[DeliveredFile]) -> str:
+    """Return the fingerprint of a delivery: the contents of its files, in their order."""
+    digest = hashlib.sha256(b"files:")
+    for file in files:
+        digest.update(bytes.fromhex(file.fingerprint))
+    return digest.hexdigest()
+
+
+def find_loaded(session: Session, job: Job, files: Sequence[DeliveredFile]) -> dict[Path, Job]:
+    """Return the files that need not be loaded, by path, each with the job that has loaded it or is loading it.
+
+    Of an append those whose content was loaded, or stands twice in this delivery; of an upsert those that were
+    loaded from the same path and are as they were; of a replace none, since all of them are what the table holds.
+    """
+    mode = job.parsed_definition().mode
+    if job.force or mode is LoadMode.REPLACE:
+        return {}
+    if mode is LoadMode.UPSERT:
+        return _find_same_files(session, job, files)
+    others = _find_same_contents(session, job, {file.fingerprint for file in files})
+    loaded: dict[Path, Job] = {}
+    seen: set[str] = set()
+    for file in files:
+        if file.fingerprint in others:
+            loaded[file.path] = others[file.fingerprint]
+        elif file.fingerprint in seen:
+            loaded[file.path] = job
+        seen.add(file.fingerprint)
+    return loaded
+
+
+def write_files(
+    session: Session, job: Job, files: Sequence[DeliveredFile], loaded: Mapping[Path, Job]
+) -> None:
+    """Put the job's files on record, in place of what an earlier plan has noted."""
+    session.execute(delete(JobFile).where(JobFile.job_id == job.id))
+    for number, file in enumerate(files):
+        session.add(
+            JobFile(
+                job_id=job.id,
+                number=number,
+                path=str(file.path),
+                size=file.identity.size,
+                mtime_ns=file.identity.mtime_ns,
+                inode=file.inode,
+                fingerprint=file.fingerprint,
+                duplicate_of=loaded[file.path].id if file.path in loaded else None,
+            )
+        )
+
+
+def read_files(session: Session, job_id: UUID) -> list[JobFile]:
+    """Return the files that the job loads, in their order."""
+    return list(
+        session.scalars(
+            select(JobFile)
+            .where(JobFile.job_id == job_id, JobFile.duplicate_of.is_(None))
+            .order_by(JobFile.number)
+        )
+    )
+
+
+def find_job_of_file(session: Session, job: Job, contents: Iterable[str]) -> dict[str, Job]:
+    """Return the jobs of several files that have loaded these contents or are loading them, by fingerprint."""
+    rows = session.execute(
+        select(JobFile.fingerprint, Job)
+        .join(Job, Job.id == JobFile.job_id)
+        .where(
+            JobFile.fingerprint.in_(contents),
+            JobFile.duplicate_of.is_(None),
+            Job.dataset == job.dataset,
+            Job.id != job.id,
+            Job.state.in_([*LOADED_STATES, JobState.RUNNING]),
+        )
+    )
+    return _loaded_first((row[0], row[1]) for row in rows)
+
+
+def _find_same_contents(session: Session, job: Job, contents: Iterable[str]) -> dict[str, Job]:
+    of_one_file = session.scalars(
+        select(Job).where(
+            Job.dataset == job.dataset,
+            Job.id != job.id,
+            Job.fingerprint.in_(contents),
+            Job.state.in_([*LOADED_STATES, JobState.RUNNING]),
+        )
+    )
+    found = [(other.fingerprint or "", other) for other in of_one_file]
+    return _loaded_first([*found, *find_job_of_file(session, job, contents).items()])
+
+
+def _find_same_files(session: Session, job: Job, files: Sequence[DeliveredFile]) -> dict[Path, Job]:
+    rows = session.execute(
+        select(JobFile.path, JobFile.fingerprint, Job)
+        .join(Job, Job.id == JobFile.job_id)
+        .where(
+            JobFile.path.in_([str(file.path) for file in files]),
+            JobFile.duplicate_of.is_(None),
+            Job.dataset == job.dataset,
+            Job.state.in_(LOADED_STATES),
+            Job.definition["table"].astext == job.parsed_definition().table,
+        )
+        .order_by(Job.finished_at)
+    )
+    last = {row[0]: (row[1], row[2]) for row in rows}
+    return {
+        file.path: last[str(file.path)][1]
+        for file in files
+        if last.get(str(file.path), ("",))[0] == file.fingerprint
+    }
+
+
+def _loaded_first(found: Iterable[tuple[str, Job]]) -> dict[str, Job]:
+    """Return one job for each content: one that has loaded it before one that is about to, the first of them."""
+    ordered = sorted(found, key=lambda pair: (pair[1].state not in LOADED_STATES, pair[1].id))
+    return dict(reversed(ordered))
+
+
+def _read_known(
+    session: Session, found: Mapping[Path, SourceIdentity]
+) -> dict[tuple[str, int, int, str], str]:
+    """Return the fingerprints of files that were loaded before, by what tells that they are as they were."""
+    rows = session.execute(
+        select(JobFile.path, JobFile.size, JobFile.mtime_ns, JobFile.inode, JobFile.fingerprint)
+        .join(Job, Job.id == JobFile.job_id)
+        .where(JobFile.path.in_(map(str, found)), Job.state.in_(LOADED_STATES))
+    )
+    return {(row[0], row[1], row[2], row[3]): row[4] for row in rows}
+
+
+def _mark(seen: SourceIdentity) -> tuple[int, int, str]:
+    return seen.size, seen.mtime_ns, _inode(seen)
+
+
+def _inode(seen: SourceIdentity) -> str:
+    return f"{seen.device}:{seen.inode}"
