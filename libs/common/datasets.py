@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from libs.common import source_pattern
 from libs.common.arrival import Arrival
-from libs.common.states import CatchUp, LoadMode, OutOfOrder, SourceMatch
+from libs.common.states import CatchUp, LoadMode, Once, OutOfOrder, SourceMatch
 from libs.common.utf16 import ENCODINGS as WIDE_ENCODINGS
 
 DATASET_NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
@@ -205,6 +205,11 @@ class DatasetDefinition(_Strict):
     key: list[str] = Field(
         default_factory=list, description="Columns that identify a row, for upsert."
     )
+    once: Once = Field(
+        Once.CONTENT,
+        description="Of append: a content is loaded once, or once for each data_date, for files that may be the same"
+        " on two days.",
+    )
     out_of_order: OutOfOrder = Field(
         OutOfOrder.REFUSE,
         description="Of replace and upsert: a delivery older than the newest loaded one ends `outdated`, or is loaded.",
@@ -254,6 +259,10 @@ class DatasetDefinition(_Strict):
             raise ValueError("mode 'upsert' needs a 'key'; the other modes take none")
         if not self.atomic and self.mode is not LoadMode.APPEND:
             raise ValueError(f"mode {self.mode.value!r} is always atomic; leave 'atomic' out")
+        if self.once is Once.DATA_DATE and self.mode is not LoadMode.APPEND:
+            raise ValueError(
+                f"mode {self.mode.value!r} loads a content again whenever another one came between; leave 'once' out"
+            )
         if not self.atomic and self.match is SourceMatch.ALL:
             raise ValueError("match 'all' loads its files together; leave 'atomic' out")
         if self.schedule is not None and self.source is None:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from libs.common.datasets import DatasetDefinition
 from libs.common.db.models import Chunk, FailedRow
-from libs.common.states import ChunkState, ErrorCode, LoadMode
+from libs.common.states import ChunkState, ErrorCode, LoadMode, Once
 
 DAMAGED = frozenset({ErrorCode.LINE_TOO_LONG, ErrorCode.MALFORMED_QUOTE})
 """Codes of rows that cannot stand in a file as they are: one is cut, the other may swallow its neighbours."""
@@ -44,6 +44,7 @@ def definition_of_replay(
     changes = {
         "format": current.format.model_dump() | dialect | {"compression": compression},
         "mode": LoadMode.APPEND if current.mode is LoadMode.REPLACE else current.mode,
+        "once": Once.CONTENT,
         "max_rejected_rows": None,
         "max_rejected_ratio": None,
     }

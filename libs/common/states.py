@@ -64,6 +64,13 @@ class LoadMode(StrEnum):
     REPLACE = "replace"
 
 
+class Once(StrEnum):
+    """How often an append loads a content: once, or once for each data date."""
+
+    CONTENT = "content"
+    DATA_DATE = "data_date"
+
+
 class OutOfOrder(StrEnum):
     """What becomes of a delivery that is older than what the table holds: it ends `outdated`, or is loaded."""
 

@@ -15,7 +15,7 @@ from libs.common.errors import BadInput, PublishFault
 from libs.common.lifecycle import RESEND_AFTER
 from libs.common.log import get_logger
 from libs.common.statements import read_statement
-from libs.common.states import ChunkState, JobState, LoadMode
+from libs.common.states import ChunkState, JobState, LoadMode, Once
 from services.worker.wiring import Worker
 
 log = get_logger(__name__)
@@ -61,8 +61,10 @@ def find_unfinished(session: Session, job: Job) -> Job | None:
     One that has loaded none is no reason not to begin anew, perhaps with a corrected format; nor is any for a job
     that sets the table's state.
     """
-    if job.force or job.parsed_definition().mode is not LoadMode.APPEND:
+    definition = job.parsed_definition()
+    if job.force or definition.mode is not LoadMode.APPEND:
         return None
+    of_same_day = [Job.data_date == job.data_date] if definition.once is Once.DATA_DATE else []
     return session.scalar(
         select(Job)
         .join(Chunk, Chunk.job_id == Job.id)
@@ -70,6 +72,7 @@ def find_unfinished(session: Session, job: Job) -> Job | None:
             Job.dataset == job.dataset,
             Job.fingerprint == job.fingerprint,
             Job.id != job.id,
+            *of_same_day,
             Job.state.in_([JobState.FAILED, JobState.CANCELLED]),
             Chunk.state == ChunkState.DONE,
             Chunk.rows_loaded > 0,

@@ -1,6 +1,6 @@
 """Claim a job's content: decide whether the job loads now, waits, or ends as a duplicate or outdated.
 
-    append            content once per dataset, in any order
+    append            content once per dataset, or once for each data date (`once`), in any order
     replace, upsert   one job at a time, by (data_date, creation); never behind a newer delivery; only the content
                       of the last change is a duplicate
     replays           content once; in the order of the delivery whose rows they load again
@@ -22,7 +22,7 @@ from libs.common.db.models import Job
 from libs.common.db.session import commit_without_waiting
 from libs.common.lifecycle import lock_job, record_end
 from libs.common.log import get_logger
-from libs.common.states import LOADED_STATES, JobState, LoadMode, OutOfOrder
+from libs.common.states import LOADED_STATES, JobState, LoadMode, Once, OutOfOrder
 from services.worker.advisory import take_turns
 from services.worker.finishing import after_end
 from services.worker.job_files import (
@@ -178,8 +178,11 @@ def _find_duplicate(
 ) -> Obstacle | None:
     """Return the job that has put this content where it belongs, or is about to."""
     if definition.mode is LoadMode.APPEND or job.replay_of is not None:
+        query = _SAME_CONTENT
+        if definition.once is Once.DATA_DATE:
+            query = query.where(Job.data_date == job.data_date)
         same = [
-            *session.scalars(_SAME_CONTENT, {**_own(job), "content": content}),
+            *session.scalars(query, {**_own(job), "content": content}),
             *find_job_of_file(session, job, [content]).values(),
         ]
         found = min(

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
 from libs.common.db.models import Job, JobFile
 from libs.common.sources import SourceIdentity, fingerprint
-from libs.common.states import LOADED_STATES, JobState, LoadMode
+from libs.common.states import LOADED_STATES, JobState, LoadMode, Once
 
 
 @dataclass(frozen=True)
@@ -114,22 +114,27 @@ def find_job_of_file(session: Session, job: Job, contents: Iterable[str]) -> dic
         .where(
             JobFile.fingerprint.in_(contents),
             JobFile.duplicate_of.is_(None),
-            Job.dataset == job.dataset,
-            Job.id != job.id,
-            Job.state.in_([*LOADED_STATES, JobState.RUNNING]),
+            *_is_once_with(job),
         )
     )
     return _loaded_first((row[0], row[1]) for row in rows)
 
 
+def _is_once_with(job: Job) -> list[ColumnElement[bool]]:
+    """Say which other jobs' contents the job must not load again."""
+    conditions = [
+        Job.dataset == job.dataset,
+        Job.id != job.id,
+        Job.state.in_([*LOADED_STATES, JobState.RUNNING]),
+    ]
+    if job.parsed_definition().once is Once.DATA_DATE:
+        conditions.append(Job.data_date == job.data_date)
+    return conditions
+
+
 def _find_same_contents(session: Session, job: Job, contents: Iterable[str]) -> dict[str, Job]:
     of_one_file = session.scalars(
-        select(Job).where(
-            Job.dataset == job.dataset,
-            Job.id != job.id,
-            Job.fingerprint.in_(contents),
-            Job.state.in_([*LOADED_STATES, JobState.RUNNING]),
-        )
+        select(Job).where(Job.fingerprint.in_(contents), *_is_once_with(job))
     )
     found = [(other.fingerprint or "", other) for other in of_one_file]
     return _loaded_first([*found, *find_job_of_file(session, job, contents).items()])

@@ -97,6 +97,12 @@ class Dataset(Base):
         return DatasetDefinition.model_validate(self.definition)
 
 
+_APPENDED = (
+    "state IN ('running', 'succeeded', 'completed_with_rejects') AND NOT force "
+    "AND (definition ->> 'mode' = 'append' OR replay_of IS NOT NULL)"
+)
+
+
 class Job(Base):
     """One load of one source for one dataset and data date."""
 
@@ -152,16 +158,26 @@ class Job(Base):
             "fingerprint",
             unique=True,
             postgresql_where=text(
-                "state IN ('running', 'succeeded', 'completed_with_rejects') AND NOT force "
-                "AND (definition ->> 'mode' = 'append' OR replay_of IS NOT NULL)"
+                f"{_APPENDED} AND definition ->> 'once' IS DISTINCT FROM 'data_date'"
             ),
+        ),
+        Index(
+            "uq_jobs_appended_once_a_day",
+            "dataset",
+            "fingerprint",
+            "data_date",
+            unique=True,
+            postgresql_where=text(f"{_APPENDED} AND definition ->> 'once' = 'data_date'"),
         ),
         Index(
             "uq_jobs_content_running",
             "dataset",
             "fingerprint",
             unique=True,
-            postgresql_where=text("state = 'running' AND NOT force"),
+            postgresql_where=text(
+                "state = 'running' AND NOT force"
+                " AND definition ->> 'once' IS DISTINCT FROM 'data_date'"
+            ),
         ),
         Index(
             "ix_jobs_dataset_fingerprint",

@@ -32,6 +32,7 @@ def test_a_dataset_is_made_and_shown_with_its_defaults(client: httpx.Client) -> 
         "arrival": None,
         "settle": None,
         "done_file": None,
+        "once": "content",
         "out_of_order": "refuse",
         "max_rejected_rows": None,
         "max_rejected_ratio": None,

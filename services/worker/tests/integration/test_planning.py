@@ -257,6 +257,34 @@ def test_the_same_content_under_another_name_is_a_duplicate(bench: Bench) -> Non
     assert bench.job(second).duplicate_of == first.id
 
 
+def test_a_report_that_is_the_same_on_two_days_is_loaded_for_each(bench: Bench) -> None:
+    """`once: data_date`, also while the other day's job is loading."""
+    bench.put_dataset(once="data_date")
+    bench.write_rows(3)
+    monday, tuesday, again = (bench.make_job(data_date=date(2026, 11, day)) for day in (23, 24, 23))
+
+    assert [plan(bench.worker, job.id) for job in (monday, tuesday)] == ["running", "running"]
+    assert plan(bench.worker, again.id) == "queued"
+    _load(bench, monday)
+    assert plan(bench.worker, again.id) == "duplicate"
+
+    assert bench.job(again).duplicate_of == monday.id
+
+
+def test_a_half_loaded_report_of_another_day_is_not_gone_on_with(bench: Bench) -> None:
+    bench.put_dataset(once="data_date", atomic=False)
+    bench.set(chunk_bytes=100)
+    bench.write_rows(8)
+    monday, tuesday, again = (bench.make_job(data_date=date(2026, 11, day)) for day in (23, 24, 23))
+    plan(bench.worker, monday.id)
+    _stop_half_way(bench, monday)
+
+    assert [plan(bench.worker, job.id) for job in (tuesday, again)] == ["running", "running"]
+
+    assert {chunk.state for chunk in bench.chunks(tuesday)} == {ChunkState.QUEUED}
+    assert ChunkState.DONE in {chunk.state for chunk in bench.chunks(again)}
+
+
 @pytest.mark.parametrize("mode", [LoadMode.REPLACE, LoadMode.UPSERT])
 def test_a_state_that_comes_back_is_loaded_again(bench: Bench, mode: LoadMode) -> None:
     """Contents A, B, A are three loads; only the content of the last change is a duplicate."""
