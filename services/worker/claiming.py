@@ -32,6 +32,7 @@ from services.worker.job_files import (
     fingerprint_of,
     write_files,
 )
+from services.worker.table_turns import find_job_at_table
 from services.worker.wiring import Worker
 
 log = get_logger(__name__)
@@ -105,6 +106,9 @@ def claim_content(
             content = fingerprint_of(file for file in files if file.path not in loaded)
         if obstacle is None and not job.force:
             obstacle = _find_duplicate(session, job, definition, content)
+        other = find_job_at_table(session, job) if obstacle is None else None
+        if other is not None:
+            obstacle = Obstacle(JobState.QUEUED, other)
         if obstacle is None:
             # Undone by a crash of Postgres, so is the plan that follows.
             commit_without_waiting(session)

@@ -1,12 +1,21 @@
--- Make the queued jobs of an ended job's content due, and the next job that waits to set the state of the dataset's table.
+-- Make the queued jobs of an ended job's content due, the next job that waits to set the state of the dataset's table,
+-- and the next job of another dataset that waits for its turn at the table.
 UPDATE adsp.jobs AS waiting SET next_attempt_at = now() + :resend_after
 FROM adsp.jobs AS ended
 WHERE ended.id = :job_id AND ended.finished_at IS NOT NULL
-    AND waiting.dataset = ended.dataset
     -- The index of unfinished jobs is told by their missing end.
     AND waiting.state = 'queued' AND waiting.finished_at IS NULL
     AND (
-        waiting.fingerprint = ended.fingerprint
+        (waiting.dataset = ended.dataset AND waiting.fingerprint = ended.fingerprint)
+        OR waiting.id = (
+            SELECT elsewhere.id
+            FROM adsp.jobs AS elsewhere
+            WHERE elsewhere.dataset <> ended.dataset AND elsewhere.fingerprint IS NOT NULL
+                AND elsewhere.state = 'queued' AND elsewhere.finished_at IS NULL
+                AND elsewhere.definition ->> 'table' = ended.definition ->> 'table'
+            ORDER BY elsewhere.id
+            LIMIT 1
+        )
         OR waiting.id = (
             SELECT next.id
             FROM adsp.jobs AS next
