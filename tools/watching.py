@@ -55,6 +55,8 @@ def show_result(client: Client, job: dict[str, Any], console: Console) -> None:
     console.print(table)
     if job["error"]:
         console.print(f"[red]{job['error']['code']}[/red]: {escape(job['error']['message'])}")
+    for warning in job["warnings"]:
+        console.print(f"[yellow]{warning['code']}[/yellow]: {escape(warning['message'])}")
     if job["rows_rejected"]:
         _show_failed_rows(client.failed_rows(job["id"]), console)
 

@@ -15,6 +15,8 @@ sweeper until a worker has planned it. An end state and its event are written in
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -26,6 +28,7 @@ from libs.common.datasets import DatasetDefinition
 from libs.common.db.models import Chunk, Dataset, Event, FailedRow, Job
 from libs.common.db.session import commit_without_waiting
 from libs.common.errors import BadInput, NotFound, cut_message
+from libs.common.job_warnings import merge_warnings
 from libs.common.states import END_STATES, ChunkState, ErrorCode, JobState, Trigger
 
 SENT_WHOLE = frozenset({Trigger.UPLOAD, Trigger.REPLAY})
@@ -65,6 +68,15 @@ _COUNTS_BY_STATE = (
     )
     .where(Chunk.job_id == bindparam("job_id"))
     .group_by(Chunk.state)
+)
+_WARNINGS_OF_CHUNKS = (
+    select(Chunk.warnings)
+    .where(
+        Chunk.job_id == bindparam("job_id"),
+        Chunk.state == ChunkState.DONE,
+        func.jsonb_array_length(Chunk.warnings) > 0,
+    )
+    .order_by(Chunk.number)
 )
 
 
@@ -249,6 +261,7 @@ def record_end(
     job.rows_rejected, job.rows_superseded = counts.rejected, counts.superseded
     job.bytes_done = counts.bytes_done
     job.rejected_by_code = {code.value: count for code, count in reasons.items()}
+    job.warnings = _all_warnings(session, job)
     job.state = state
     job.error_code = error.code if error else None
     job.error_message = cut_message(error.message) if error else None
@@ -258,6 +271,12 @@ def record_end(
     job.next_attempt_at = None
     session.add(Event(job_id=job.id, type=f"job.{state.value}", payload=_event_payload(job)))
     session.flush()
+
+
+def _all_warnings(session: Session, job: Job) -> list[dict[str, Any]]:
+    """Return the warnings of a job's plan and of its chunks that are done."""
+    of_chunks = session.scalars(_WARNINGS_OF_CHUNKS, {"job_id": job.id})
+    return merge_warnings([*job.warnings, *chain.from_iterable(of_chunks)])
 
 
 def record_wait(session: Session, job: Job, *, until: datetime, next_attempt_at: datetime) -> bool:

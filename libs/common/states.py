@@ -85,6 +85,13 @@ class CatchUp(StrEnum):
     ALL = "all"
 
 
+class WarningCode(StrEnum):
+    """What was odd about a job and allowed; see `libs.common.job_warnings`."""
+
+    HEADER_CHANGED = "header-changed"
+    SHRUNK = "shrunk"
+
+
 class Stage(StrEnum):
     """Where a record was rejected."""
 

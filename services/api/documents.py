@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 from libs.common.datasets import DATASET_NAME_PATTERN, DatasetDefinition
 from libs.common.db.models import Dataset, FailedRow, Job
 from libs.common.places import from_place
-from libs.common.states import ErrorCode, JobState, Stage, Trigger
+from libs.common.states import ErrorCode, JobState, Stage, Trigger, WarningCode
 from libs.common.utf16 import ENCODINGS as WIDE_ENCODINGS
 from libs.common.utf16 import with_byte_order
 
@@ -67,6 +67,14 @@ class JobErrorDocument(BaseModel):
     message: str = Field(description="What is wrong, and the cure.")
 
 
+class JobWarningDocument(BaseModel):
+    """What was odd about a job and allowed."""
+
+    code: WarningCode
+    message: str = Field(description="What it was, and what was done about it.")
+    counts: dict[str, int] = Field(description="The numbers in question, by name.")
+
+
 class JobDocument(BaseModel):
     """One load of one source for one dataset and data date."""
 
@@ -96,6 +104,9 @@ class JobDocument(BaseModel):
     )
     attempt: int = Field(description="Times that planning was begun.")
     error: JobErrorDocument | None
+    warnings: list[JobWarningDocument] = Field(
+        description="What was odd and allowed, at most one of each code."
+    )
     duplicate_of: UUID | None = Field(description="The job that has loaded the same content.")
     outdated_by: UUID | None = Field(
         description="The job of the newer delivery that the table holds (replace, upsert)."

@@ -64,6 +64,7 @@ class Base(DeclarativeBase):
         bytes: LargeBinary(),
         UUID: Uuid(),
         dict[str, Any]: JSONB(),
+        list[dict[str, Any]]: JSONB(),
     }
 
 
@@ -263,6 +264,10 @@ class Job(Base):
     rejected_by_code: Mapped[dict[str, Any]] = mapped_column(
         server_default=text("'{}'"), comment="Failed rows by error code, counted at the job's end."
     )
+    warnings: Mapped[list[dict[str, Any]]] = mapped_column(
+        server_default=text("'[]'"),
+        comment="What was odd and allowed; at its end with its chunks'.",
+    )
 
     attempt: Mapped[int] = mapped_column(
         Integer, server_default=text("0"), comment="Times that planning was begun."
@@ -362,6 +367,9 @@ class Chunk(Base):
     rows_rejected: Mapped[int] = mapped_column(server_default=text("0"))
     rows_superseded: Mapped[int] = mapped_column(server_default=text("0"))
     bytes_done: Mapped[int] = mapped_column(server_default=text("0"))
+    warnings: Mapped[list[dict[str, Any]]] = mapped_column(
+        server_default=text("'[]'"), comment="What was odd about the load and allowed."
+    )
     attempt: Mapped[int] = mapped_column(
         Integer, server_default=text("0"), comment="Times that loading was begun."
     )

@@ -49,6 +49,7 @@ def job_page(
         _navigation(),
         element("h1", "Job ", element("code", job.id)),
         _error(job),
+        _warnings(job),
         _table(("field", "value"), [(name, _cell(job, name)) for name in DETAILS]),
         _dashboard(job, dashboard),
         _relatives(job, replays),
@@ -93,6 +94,16 @@ def _error(job: JobDocument) -> Html | None:
     if job.error is None:
         return None
     return element("p", element("strong", job.error.code), ": ", job.error.message, class_="failed")
+
+
+def _warnings(job: JobDocument) -> Html | None:
+    if not job.warnings:
+        return None
+    rows = (
+        (each.code.value, each.message, ", ".join(f"{k} {v:,}" for k, v in each.counts.items()))
+        for each in job.warnings
+    )
+    return joined(element("h2", "Warnings"), _table(("warning", "message", "counts"), rows))
 
 
 def _dashboard(job: JobDocument, url: str | None) -> Html | None:

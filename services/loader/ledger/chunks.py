@@ -1,15 +1,16 @@
 """Read and write what the ledger says about a chunk; every statement names the lease's holder."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
-from psycopg2.extras import RealDictCursor
+from psycopg2.extras import Json, RealDictCursor
 
 from libs.common.datasets import DatasetDefinition
+from libs.common.job_warnings import JobWarning
 from libs.common.statements import read_statement
 from libs.common.states import ChunkState
 
@@ -94,6 +95,7 @@ class ChunkEnd:
     error_code: str | None = None
     error_message: str | None = None
     by_file: Mapping[int, RowCounts] = field(default_factory=dict)
+    warnings: Sequence[JobWarning] = ()
 
     @property
     def parameters(self) -> dict[str, object]:
@@ -107,6 +109,7 @@ class ChunkEnd:
             "bytes_done": self.bytes_done,
             "error_code": self.error_code,
             "error_message": self.error_message,
+            "warnings": Json([warning.as_document() for warning in self.warnings]),
         }
 
     @property

@@ -13,6 +13,7 @@ UPDATE adsp.chunks SET
     rows_rejected = %(rows_rejected)s,
     rows_superseded = %(rows_superseded)s,
     bytes_done = %(bytes_done)s,
+    warnings = %(warnings)s,
     finished_at = now(),
     next_attempt_at = NULL
 WHERE job_id = %(job_id)s AND number = %(number)s AND state IN ('queued', 'running')

@@ -15,7 +15,7 @@ JOB_FIELDS = {
     "id", "dataset", "data_date", "source", "state", "trigger", "rows_read", "rows_loaded",
     "rows_rejected", "rows_superseded", "bytes_total", "bytes_done", "created_at", "started_at",
     "finished_at", "attempt", "error", "duplicate_of", "replay_of", "force",
-    "cancel_requested_at", "owner", "outdated_by", "waiting_since",
+    "cancel_requested_at", "owner", "outdated_by", "waiting_since", "warnings",
 }  # fmt: skip
 UNKNOWN = "01a20bb0-ed59-716e-a450-60748f27550b"
 

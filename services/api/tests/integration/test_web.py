@@ -50,6 +50,20 @@ def test_a_job_is_explained(client: httpx.Client, planned: str) -> None:
     assert "<td>price</td><td>22P02</td>" in text
 
 
+def test_what_was_odd_and_allowed_is_shown(
+    client: httpx.Client, planned: str, ledger: Ledger
+) -> None:
+    warnings = '[{"code": "shrunk", "message": "<b>half</b>", "counts": {"rows_loaded": 5000}}]'
+    ledger.execute("UPDATE adsp.jobs SET warnings = %s", warnings)
+
+    text = client.get(f"/jobs/{planned}").text
+
+    assert "<td>shrunk</td><td>&lt;b&gt;half&lt;/b&gt;</td><td>rows_loaded 5,000</td>" in text
+    assert client.get(f"/v1/jobs/{planned}").json()["warnings"] == [
+        {"code": "shrunk", "message": "<b>half</b>", "counts": {"rows_loaded": 5000}}
+    ]
+
+
 def test_a_row_cannot_become_a_part_of_the_page(client: httpx.Client, planned: str) -> None:
     text = client.get(f"/jobs/{planned}").text
 

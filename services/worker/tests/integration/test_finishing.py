@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import select, update
 
 from libs.common.db.models import Chunk, Event, Job
+from libs.common.job_warnings import JobWarning
 from libs.common.lifecycle import record_end
 from libs.common.messaging.events import publish_pending
-from libs.common.states import ChunkState, JobState
+from libs.common.states import ChunkState, JobState, WarningCode
 from services.worker.finishing import WITHDRAWN, finish
 from services.worker.planning import plan
 from services.worker.tests.conftest import Bench
@@ -252,3 +253,18 @@ def test_the_end_of_a_job_that_the_api_has_cancelled_is_published(bench: Bench) 
 def _request_cancel(bench: Bench, job: Job) -> None:
     with bench.worker.sessions.begin() as session:
         session.get_one(Job, job.id).cancel_requested_at = datetime.now(UTC)
+
+
+def test_a_job_ends_with_the_warnings_of_its_plan_and_of_its_done_chunks(bench: Bench) -> None:
+    job = _planned(bench, atomic=False)
+    odd = JobWarning(WarningCode.SHRUNK, "fewer rows", {"rows_loaded": 1}).as_document()
+    renamed = JobWarning(WarningCode.HEADER_CHANGED, "a column less").as_document()
+    _set_chunks(bench, job, state=ChunkState.DONE, warnings=[odd])
+    count = len(bench.chunks(job))
+    with bench.worker.sessions.begin() as session:
+        session.execute(update(Job).where(Job.id == job.id).values(warnings=[renamed]))
+
+    finish(bench.worker, job.id)
+
+    assert count > 1
+    assert bench.job(job).warnings == [renamed, {**odd, "counts": {"rows_loaded": count}}]
