@@ -241,6 +241,25 @@ class DatasetDefinition(_Strict):
     max_rejected_ratio: float | None = Field(
         None, ge=0, le=1, strict=True, description="A larger share of failed rows fails the job."
     )
+    min_rows: int | None = Field(
+        None,
+        ge=1,
+        strict=True,
+        description="Fewer good rows fail the job; not for chunked datasets.",
+    )
+    max_shrink: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        strict=True,
+        description="Share of the last load's rows that may be missing; more fail the job, unless it has `force`."
+        " Not for chunked datasets.",
+    )
+    required_columns: list[Annotated[str, Field(min_length=1, max_length=1024)]] = Field(
+        default_factory=list,
+        max_length=1600,
+        description="Cells that the header must have, as they stand there.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -265,6 +284,10 @@ class DatasetDefinition(_Strict):
             )
         if not self.atomic and self.match is SourceMatch.ALL:
             raise ValueError("match 'all' loads its files together; leave 'atomic' out")
+        guards = [name for name in ("min_rows", "max_shrink") if getattr(self, name) is not None]
+        if not self.atomic and guards:
+            f"{guards[0]!r} is known only at the end of the file, when 'atomic': false has loaded its chunks; "
+            f"leave 'atomic' out, or {guards[0]!r}"
         if self.schedule is not None and self.source is None:
             raise ValueError("a schedule needs a 'source' to load from")
         source_pattern.validate(self.source or "")

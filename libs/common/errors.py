@@ -4,6 +4,7 @@
     ├── BadInput            the caller or the file is at fault; carries a stable code and a cure
     │   ├── NotFound        a named thing does not exist
     │   ├── Conflict        the request contradicts what is already recorded
+    │   ├── GuardTripped    a guard of the dataset stands against the load
     │   └── SourceError     the source cannot be loaded as it is
     │       ├── SourceUnsettled  the source is still being written; try again later
     │       │   └── SourceSettling  it has not been seen unchanged for long enough
@@ -55,6 +56,10 @@ class NotFound(BadInput):
 
 class Conflict(BadInput):
     """The request contradicts what is recorded, for example a used idempotency key."""
+
+
+class GuardTripped(BadInput):
+    """The rows of a file are not what its dataset expects; nothing of it is loaded."""
 
 
 class SourceError(BadInput):

@@ -38,15 +38,18 @@ def definition_of_replay(
     """Return the dataset's current definition, changed for rows that a job under `replayed` has refused.
 
     The rows keep the dialect that they were cut by. A replace would leave nothing but them, so they are appended.
-    Thresholds guard against a bad file; these rows are known to be bad.
+    Thresholds and guards are against a bad file; these rows are known to be bad.
     """
     dialect = replayed.format.model_dump(include={"delimiter", "quote", "encoding"})
-    changes = {
+    changes: dict[str, object] = {
         "format": current.format.model_dump() | dialect | {"compression": compression},
         "mode": LoadMode.APPEND if current.mode is LoadMode.REPLACE else current.mode,
         "once": Once.CONTENT,
         "max_rejected_rows": None,
         "max_rejected_ratio": None,
+        "min_rows": None,
+        "max_shrink": None,
+        "required_columns": [],
     }
     return DatasetDefinition.model_validate(current.model_dump() | changes)
 

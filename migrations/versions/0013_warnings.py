@@ -1,4 +1,4 @@
-"""Keep what was odd about a job and allowed: the `warnings` of jobs and of chunks.
+"""Keep what was odd about a job and allowed (`warnings` of jobs and chunks), and how many rows the load before had.
 
 Revision 0013, after 0012.
 """
@@ -27,9 +27,20 @@ def upgrade() -> None:
             "warnings", JSONB(), nullable=False, server_default=sa.text("'[]'"), comment=comment
         )
         op.add_column(table, column, schema="adsp")
+    op.add_column(
+        "jobs",
+        sa.Column(
+            "rows_before",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Rows of the load before, set by plan; NULL when there was none.",
+        ),
+        schema="adsp",
+    )
 
 
 def downgrade() -> None:
     """Take the revision back; the warnings are lost."""
+    op.drop_column("jobs", "rows_before", schema="adsp")
     for table in COMMENTS:
         op.drop_column(table, "warnings", schema="adsp")

@@ -21,7 +21,9 @@ from libs.common.catalog import TargetColumn, TargetTable
 from libs.common.crash_points import CrashPoint, crash_point
 from libs.common.errors import BadInput
 from libs.common.frames import Block
+from libs.common.guards import check_rows
 from libs.common.header import Header, match_header
+from libs.common.job_warnings import JobWarning
 from libs.common.log import get_logger
 from libs.common.messaging.timing import STAGES, StageOfJob
 from libs.common.places import from_place
@@ -62,6 +64,7 @@ class Load:
     ) -> None:
         """Take what belongs to the attempt; `rejects` outlives it."""
         self._connection = connection
+        self._work = work
         self._definition = work.definition
         self._rejects = rejects
         self._heartbeat = heartbeat
@@ -89,13 +92,15 @@ class Load:
         self._source.check_unchanged()
         self._check_ratio()
         superseded = ways.writer.rows_superseded
+        loaded = self._rows_accepted - superseded
         return ChunkEnd(
             ChunkState.DONE,
-            rows_loaded=self._rows_accepted - superseded,
+            rows_loaded=loaded,
             rows_rejected=self._rejects.count,
             rows_superseded=superseded,
             bytes_done=self._source.bytes_done,
             by_file=self._tally.by_file(self._rejects.by_file),
+            warnings=self._check_guards(loaded),
         )
 
     def _load_table(
@@ -218,6 +223,16 @@ class Load:
             read, self._rejects.count
         ):
             raise self._too_many_rejects()
+
+    def _check_guards(self, loaded: int) -> list[JobWarning]:
+        """Raise when the rows of an atomic job, which is this chunk alone, are not what its dataset expects."""
+        return check_rows(
+            self._definition,
+            rows_loaded=loaded,
+            rows_rejected=self._rejects.count,
+            rows_before=self._work.rows_before,
+            force=self._work.force,
+        )
 
     def _too_many_rejects(self) -> TooManyRejects:
         """Word the error."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, tuple_
+from sqlalchemy import bindparam, tuple_
 from sqlalchemy.orm import Session
 
 from libs.common.datasets import DatasetDefinition
@@ -33,6 +33,7 @@ from services.worker.job_files import (
     write_files,
 )
 from services.worker.table_turns import find_job_at_table
+from services.worker.last_loads import DELIVERIES, OTHERS, find_last_change, own
 from services.worker.wiring import Worker
 
 log = get_logger(__name__)
@@ -45,37 +46,22 @@ class Obstacle(NamedTuple):
     reason: Job
 
 
-_OTHERS = select(Job).where(Job.dataset == bindparam("dataset"), Job.id != bindparam("own_id"))
-_SAME_CONTENT = _OTHERS.where(
+_SAME_CONTENT = OTHERS.where(
     Job.fingerprint == bindparam("content"), Job.state.in_([*LOADED_STATES, JobState.RUNNING])
 )
-_LOADING = _OTHERS.where(
+_LOADING = OTHERS.where(
     Job.finished_at.is_(None), Job.state == JobState.RUNNING, Job.fingerprint.is_not(None)
 )
-_EARLIER = _OTHERS.where(
+_EARLIER = OTHERS.where(
     Job.finished_at.is_(None),
     tuple_(Job.data_date, Job.id) < tuple_(bindparam("data_date"), bindparam("own_id")),
 )
-_DELIVERIES = _OTHERS.where(
-    Job.definition["table"].astext == bindparam("table"),
-    Job.definition["mode"].astext != LoadMode.APPEND.value,
-    Job.replay_of.is_(None),
-)
 _NEWER = (
-    _DELIVERIES.where(
+    DELIVERIES.where(
         Job.state.in_([*LOADED_STATES, JobState.DUPLICATE]),
         Job.data_date > bindparam("data_date"),
     )
     .order_by(Job.data_date.desc())
-    .limit(1)
-)
-_LAST_CHANGE = (
-    _DELIVERIES.where(
-        Job.finished_at.is_not(None),
-        Job.state.in_(LOADED_STATES),
-        (Job.rows_loaded > 0) | (Job.definition["mode"].astext == LoadMode.REPLACE.value),
-    )
-    .order_by(Job.finished_at.desc())
     .limit(1)
 )
 
@@ -149,17 +135,12 @@ def _find_delivery(session: Session, job: Job) -> Job:
     return job
 
 
-def _own(job: Job) -> dict[str, object]:
-    """Return the parameters that tell a job from the others of its dataset."""
-    return {"dataset": job.dataset, "own_id": job.id}
-
-
 def _find_turn(session: Session, job: Job) -> Obstacle | None:
     """Return the job of the dataset that is loading now or goes first, for which this one waits."""
-    loading = session.scalars(_LOADING.limit(1), _own(job)).first()
+    loading = session.scalars(_LOADING.limit(1), own(job)).first()
     earlier = (
         loading
-        or session.scalars(_EARLIER.limit(1), {**_own(job), "data_date": job.data_date}).first()
+        or session.scalars(_EARLIER.limit(1), {**own(job), "data_date": job.data_date}).first()
     )
     return None if earlier is None else Obstacle(JobState.QUEUED, earlier)
 
@@ -167,12 +148,12 @@ def _find_turn(session: Session, job: Job) -> Obstacle | None:
 def _find_newer(session: Session, job: Job, delivery: Job) -> Obstacle | None:
     """Return the newer delivery that the table holds: a later data date, or what has replaced a replay's rows."""
     table = job.parsed_definition().table
-    newer = session.scalar(_NEWER, {**_own(job), "table": table, "data_date": job.data_date})
+    newer = session.scalar(_NEWER, {**own(job), "table": table, "data_date": job.data_date})
     is_replay_of_replace = (
         job.replay_of is not None and delivery.parsed_definition().mode is LoadMode.REPLACE
     )
     if newer is None and is_replay_of_replace:
-        last = session.scalar(_LAST_CHANGE, {**_own(job), "table": table})
+        last = find_last_change(session, job, table)
         newer = last if last is not None and last.id != delivery.id else None
     return None if newer is None else Obstacle(JobState.OUTDATED, newer)
 
@@ -186,14 +167,14 @@ def _find_duplicate(
         if definition.once is Once.DATA_DATE:
             query = query.where(Job.data_date == job.data_date)
         same = [
-            *session.scalars(query, {**_own(job), "content": content}),
+            *session.scalars(query, {**own(job), "content": content}),
             *find_job_of_file(session, job, [content]).values(),
         ]
         found = min(
             same, key=lambda other: (other.state not in LOADED_STATES, other.id), default=None
         )
     else:
-        found = session.scalar(_LAST_CHANGE, {**_own(job), "table": definition.table})
+        found = find_last_change(session, job, definition.table)
         if found is not None and (
             found.fingerprint != content or found.parsed_definition().mode is not definition.mode
         ):

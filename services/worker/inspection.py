@@ -14,6 +14,7 @@ from libs.common.boundaries import Boundary, find_boundaries
 from libs.common.catalog import TargetColumn, TargetTable, check_target
 from libs.common.datasets import DatasetDefinition
 from libs.common.errors import SourceError
+from libs.common.guards import require_columns
 from libs.common.header import Header, match_header, read_header
 from libs.common.sources import (
     SourceIdentity,
@@ -138,10 +139,19 @@ class Inspector:
         cutting = self._cutting
         header, boundaries = cutting.result() if cutting else self._read_and_cut(path, seen)
         columns = match_header(header.cells, table, definition.columns, key=definition.key)
+        require_columns(definition, header.cells)
         at_once = self._chunks_at_once(table, columns)
         if at_once == 1:
             boundaries = boundaries[::_LONGER_ALONE]
-        return Inspected(path, seen, content, header.cells, header.encoding, boundaries, at_once)
+        return Inspected(
+            path,
+            seen,
+            content,
+            header.cells,
+            header.encoding,
+            boundaries,
+            at_once,
+        )
 
     def inspect_all(self, connection: Any, paths: Sequence[Path]) -> Columns:
         """Check target and headers of files that are loaded together; they must have the same header.

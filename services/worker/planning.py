@@ -42,6 +42,7 @@ from services.worker.claiming import claim_content
 from services.worker.finishing import after_end
 from services.worker.inspection import Inspected, Inspector
 from services.worker.job_files import fingerprint_of, identify_files, read_files
+from services.worker.last_loads import find_last_load
 from services.worker.wiring import Worker
 
 log = get_logger(__name__)
@@ -153,6 +154,7 @@ def _plan_files(worker: Worker, inspector: Inspector, job: Job) -> list[int] | N
             return None
         locked.bytes_total = sum(file.size for file in left)
         _note_columns(locked, columns.header, columns.encoding)
+        _compare_with_last_load(session, locked)
         log.info("job_planned", job_id=str(job.id), bytes_total=locked.bytes_total, files=len(left))
         return write_chunks(session, locked, [Boundary(0, 1)])
 
@@ -175,6 +177,7 @@ def _write_plan(session: Session, job_id: UUID, inspected: Inspected) -> list[in
     job.source_mtime_ns = inspected.identity.mtime_ns
     _note_columns(job, inspected.header, inspected.encoding)
     job.chunks_at_once = inspected.chunks_at_once
+    _compare_with_last_load(session, job)
     earlier = find_unfinished(session, job)
     if earlier is None:
         numbers = write_chunks(session, job, inspected.boundaries)
@@ -189,6 +192,12 @@ def _write_plan(session: Session, job_id: UUID, inspected: Inspected) -> list[in
         at_once=job.chunks_at_once,
     )
     return numbers
+
+
+def _compare_with_last_load(session: Session, job: Job) -> None:
+    """Note what the load is held against."""
+    last = find_last_load(session, job)
+    job.rows_before = last.rows_loaded if last is not None else None
 
 
 def _wait_or_fail(worker: Worker, job: Job, exc: BadInput) -> str:

@@ -251,6 +251,9 @@ class Job(Base):
     header: Mapped[list[str] | None] = mapped_column(
         ARRAY(Text()), comment="Cells of the source's header, set by plan."
     )
+    rows_before: Mapped[int | None] = mapped_column(
+        comment="Rows of the load before, set by plan; NULL when there was none."
+    )
     chunks_at_once: Mapped[int | None] = mapped_column(
         Integer,
         comment="Most chunks under way, which end in their order; NULL: all, in any order.",

@@ -55,6 +55,8 @@ class ChunkWork:
     waits_for_turn: bool
     definition: DatasetDefinition
     files: tuple[PlannedFile, ...]
+    rows_before: int | None
+    force: bool
 
 
 class Turn(NamedTuple):
@@ -139,6 +141,8 @@ def open_chunk(connection: Connection, key: ChunkKey) -> ChunkWork | None:
         waits_for_turn=row["waits_for_turn"],
         definition=DatasetDefinition.model_validate(row["definition"]),
         files=files,
+        rows_before=row["rows_before"],
+        force=row["force"],
     )
 
 

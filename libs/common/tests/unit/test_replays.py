@@ -25,11 +25,20 @@ def test_rows_keep_the_dialect_that_they_were_cut_by() -> None:
 
 
 def test_a_replay_never_replaces_and_knows_no_threshold() -> None:
-    strict = _definition(mode="replace", max_rejected_rows=0, max_rejected_ratio=0.0)
+    strict = _definition(
+        mode="replace",
+        max_rejected_rows=0,
+        max_rejected_ratio=0.0,
+        min_rows=9,
+        max_shrink=0.0,
+        required_columns=["sku"],
+    )
 
     definition = definition_of_replay(strict, strict, "auto")
 
     assert definition.mode is LoadMode.APPEND
+    assert (definition.min_rows, definition.max_shrink) == (None, None)
+    assert definition.required_columns == []
     assert not definition.exceeds_thresholds(10, 10)
 
 

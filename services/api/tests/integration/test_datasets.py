@@ -36,6 +36,9 @@ def test_a_dataset_is_made_and_shown_with_its_defaults(client: httpx.Client) -> 
         "out_of_order": "refuse",
         "max_rejected_rows": None,
         "max_rejected_ratio": None,
+        "min_rows": None,
+        "max_shrink": None,
+        "required_columns": [],
     }  # fmt: skip
 
 
@@ -51,6 +54,9 @@ def test_what_is_shown_can_be_put_again(client: httpx.Client) -> None:
         "settle": 30,
         "done_file": "{source}.done",
         "max_rejected_ratio": 0.5,
+        "min_rows": 1,
+        "max_shrink": 0.25,
+        "required_columns": ["Artikel", "name"],
     }
     shown = client.put("/v1/datasets/items", json=full).raise_for_status().json()
     again = {name: shown[name] for name in shown.keys() - {"name", "created_at", "updated_at"}}
@@ -167,6 +173,12 @@ def test_a_table_that_the_loader_may_not_fill_is_refused_with_the_grant(
         ({"arrival": {"until": "25:00"}}, "body.arrival.until"),
         ({"settle": 0}, "body.settle"),
         ({"done_file": "{day}.done"}, "body"),
+        ({"min_rows": 0}, "body.min_rows"),
+        ({"min_rows": True}, "body.min_rows"),
+        ({"min_rows": 1, "atomic": False}, "body"),
+        ({"max_shrink": 1.5}, "body.max_shrink"),
+        ({"max_shrink": 0.5, "atomic": False}, "body"),
+        ({"required_columns": [""]}, "body.required_columns.0"),
     ],
 )
 def test_a_definition_that_makes_no_sense_is_refused(

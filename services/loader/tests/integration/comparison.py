@@ -16,6 +16,7 @@ import zstandard
 from libs.common.catalog import read_table
 from libs.common.datasets import DatasetDefinition
 from libs.common.header import match_header, read_header
+from libs.common.states import LoadMode
 from services.loader.chunk import Outcome
 from services.loader.judging.verdicts import may_be_row_error
 from services.loader.postgres.session import fix_meaning
@@ -90,8 +91,16 @@ def run_oracle(bench: LoadBench, case: Case, definition: DatasetDefinition) -> V
             cap=CAP,
             nulls_are_equal="NULLS NOT DISTINCT" in case.table,
         )
+        if has_nothing_good(definition, verdict):
+            connection.rollback()
         connection.commit()
     return verdict
+
+
+def has_nothing_good(definition: DatasetDefinition, verdict: Verdict) -> bool:
+    """Tell whether a replace must fail and leave the old rows: it has failed rows and not one good one."""
+    is_replace = definition.mode is LoadMode.REPLACE
+    return is_replace and bool(verdict.refusals) and not verdict.accepted
 
 
 def contents(
@@ -233,9 +242,11 @@ def assert_same(
             for number in numbers:
                 loader.load_chunk(job_id, number)
     chunks = [bench.chunk(job_id, number) for number in numbers]
-    ends = [chunk["error_message"] or chunk["state"] for chunk in chunks]
-    require_same("ends", ends, ["done"] * len(numbers))
     verdict = run_oracle(bench, case, slow)
+    is_refused = has_nothing_good(slow, verdict)
+    reason = "error_code" if is_refused else "error_message"
+    ends = [chunk[reason] or chunk["state"] for chunk in chunks]
+    require_same("ends", ends, ["nothing-good" if is_refused else "done"] * len(numbers))
 
     in_order = len(numbers) == 1
     found = refusals_on_record(bench, job_id, in_order=in_order)
@@ -251,6 +262,6 @@ def assert_same(
         verdict.accepted - verdict.superseded,
         len(verdict.refusals),
         verdict.superseded,
-        len(case.data),
+        0 if is_refused else len(case.data),
     ]
     require_same("counts", [sum(chunk[name] for chunk in chunks) for name in names], counts)

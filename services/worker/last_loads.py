@@ -1,0 +1,41 @@
+"""Find the loads that a new delivery of a dataset is held against: the last that changed its table."""
+
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session
+
+from libs.common.db.models import Job
+from libs.common.states import LOADED_STATES, LoadMode
+
+OTHERS = select(Job).where(Job.dataset == bindparam("dataset"), Job.id != bindparam("own_id"))
+_OF_TABLE = OTHERS.where(
+    Job.definition["table"].astext == bindparam("table"), Job.replay_of.is_(None)
+)
+_IS_REPLACE = Job.definition["mode"].astext == LoadMode.REPLACE.value
+_CHANGES = _OF_TABLE.where(
+    Job.finished_at.is_not(None),
+    Job.state.in_(LOADED_STATES),
+    (Job.rows_loaded > 0) | _IS_REPLACE,
+).order_by(Job.finished_at.desc())
+DELIVERIES = _OF_TABLE.where(Job.definition["mode"].astext != LoadMode.APPEND.value)
+"""Deliveries that set the table's state."""
+_LAST_SET = _CHANGES.where(Job.definition["mode"].astext != LoadMode.APPEND.value).limit(1)
+_LAST_ALIKE = _CHANGES.where(Job.definition["mode"].astext == bindparam("mode")).limit(1)
+
+
+def own(job: Job) -> dict[str, object]:
+    """Return the parameters that tell a job from the others of its dataset."""
+    return {"dataset": job.dataset, "own_id": job.id}
+
+
+def find_last_change(session: Session, job: Job, table: str) -> Job | None:
+    """Return the last delivery that has set the state of the table."""
+    return session.scalar(_LAST_SET, {**own(job), "table": table})
+
+
+def find_last_load(session: Session, job: Job) -> Job | None:
+    """Return the last load into the job's table in its mode; of a replay none, which is no delivery."""
+    if job.replay_of is not None:
+        return None
+    definition = job.parsed_definition()
+    parameters = {**own(job), "table": definition.table, "mode": definition.mode.value}
+    return session.scalar(_LAST_ALIKE, parameters)

@@ -1,0 +1,107 @@
+"""A delivery is held against the last load of its dataset: its header, and the number of its rows."""
+
+from datetime import date
+
+import pytest
+from sqlalchemy import update
+
+from libs.common.db.models import Chunk, Job
+from libs.common.lifecycle import JobError, record_end
+from libs.common.states import ChunkState, JobState, LoadMode, Trigger
+from services.worker.finishing import finish
+from services.worker.planning import plan
+from services.worker.tests.conftest import Bench
+
+FULL = "sku,name,category,price,quantity,updated_at\n"
+_ERROR = JobError("load-fault", "the disk is full")
+CONTACTS = "CREATE TABLE public.contacts (id int PRIMARY KEY, email text, phone text, made int)"
+
+
+@pytest.fixture
+def contacts(bench: Bench) -> Bench:
+    """Return a bench with a table whose columns may be left out."""
+    with bench.owner.begin() as connection:
+        connection.exec_driver_sql(
+            f"DROP TABLE IF EXISTS public.contacts; {CONTACTS};"
+            " GRANT SELECT, INSERT, UPDATE, DELETE ON public.contacts TO adsp_loader"
+        )
+    return bench
+
+
+def _put(bench: Bench, **changes: object) -> None:
+    bench.put_dataset("contacts", table="public.contacts", **changes)  # type: ignore[arg-type]
+
+
+def _load(bench: Bench, header: str, rows: int = 1, **request: object) -> Job:
+    """Plan a file of this header, pretend that it was loaded with so many rows, and return its job."""
+    job = _plan(bench, header, **request)
+    with bench.worker.sessions.begin() as session:
+        session.execute(
+            update(Chunk)
+            .where(Chunk.job_id == job.id)
+            .values(state=ChunkState.DONE, rows_read=rows, rows_loaded=rows)
+        )
+    finish(bench.worker, job.id)
+    return bench.job(job)
+
+
+def _plan(bench: Bench, header: str, **request: object) -> Job:
+    name = f"{len(list(bench.folder.iterdir()))}.csv"
+    bench.write(f"{header}\n{name}\n", name)
+    job = bench.make_job("contacts", source=name, **request)
+    plan(bench.worker, job.id)
+    return bench.job(job)
+
+
+@pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELLED])
+def test_what_has_loaded_nothing_is_no_last_load(contacts: Bench, state: JobState) -> None:
+    _put(contacts, mode=LoadMode.REPLACE)
+    _load(contacts, "id,email", rows=7)
+    ended = _plan(contacts, "id,email,phone")
+    with contacts.worker.sessions.begin() as session:
+        error = None if state is JobState.CANCELLED else _ERROR
+        record_end(session, session.get_one(Job, ended.id), state, error=error)
+
+    job = _plan(contacts, "id,email")
+
+    assert (job.state, job.rows_before) == (JobState.RUNNING, 7)
+
+
+def test_the_rows_before_are_those_of_the_last_load_that_changed_the_table(contacts: Bench) -> None:
+    """Of the same table in the same mode; what a replay loads is no delivery."""
+    _put(contacts, mode=LoadMode.REPLACE)
+    assert _load(contacts, "id,email", rows=5).rows_before is None
+    second = _load(contacts, "id,email", rows=3)
+    replay = _load(
+        contacts,
+        "id",
+        rows=1,
+        trigger=Trigger.REPLAY,
+        replay_of=second.id,
+        definition=second.parsed_definition().model_copy(update={"mode": LoadMode.APPEND}),
+    )
+
+    assert second.rows_before == 5
+    assert (replay.state, replay.rows_before) == (JobState.SUCCEEDED, None)
+    assert _plan(contacts, "id,email", data_date=date(2030, 1, 1)).rows_before == 3
+
+
+def test_a_header_without_a_required_column_fails_by_force_too(bench: Bench) -> None:
+    bench.put_dataset(required_columns=["sku", "colour"])
+    bench.write(FULL)
+    job = bench.make_job(force=True)
+
+    plan(bench.worker, job.id)
+
+    ended = bench.job(job)
+    assert (ended.state, ended.error_code) == (JobState.FAILED, "header-missing-column")
+    assert "'colour', which 'required_columns'" in (ended.error_message or "")
+
+
+def test_a_header_with_the_required_columns_is_planned(bench: Bench) -> None:
+    """They are named as the header writes them."""
+    bench.put_dataset(required_columns=["Artikel", "price"], columns={"Artikel": "sku"})
+    bench.write(FULL.replace("sku", "Artikel"))
+    job = bench.make_job()
+
+    assert plan(bench.worker, job.id) == JobState.RUNNING

@@ -1,0 +1,109 @@
+"""What looks wrong is refused, whatever the mode would do to the table, and the table stays as it was."""
+
+from typing import Any
+
+from tests.endtoend.system import System
+
+
+class Feed:
+    """A table of its own, its dataset, and a way to load a file into it."""
+
+    def __init__(self, system: System, name: str, columns: str, **options: Any) -> None:
+        self._system = system
+        self._name = name
+        self.table = f"public.{name}"
+        system.execute(
+            f"CREATE TABLE {self.table} ({columns});"
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON {self.table} TO adsp_loader"
+        )
+        self.put(**options)
+
+    def put(self, **options: Any) -> None:
+        """Change the dataset."""
+        with self._system.client as client:
+            client.put_dataset(self._name, {"table": self.table, **options})
+
+    def load(self, text: str, **request: Any) -> dict[str, Any]:
+        """Load a file and return its job as it ended."""
+        count = len(list(self._system.incoming.iterdir()))
+        path = self._system.incoming / f"{self._name}-{count}.csv"
+        path.with_suffix(".part").write_text(text)
+        path.with_suffix(".part").rename(path)
+        with self._system.client as client:
+            job = client.submit(dataset=self._name, source=path.name, **request)
+        return self._system.wait_over(job)
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Return the table's rows in their order."""
+        return self._system.query(f"SELECT * FROM {self.table} ORDER BY 1, 2")
+
+
+def end(job: dict[str, Any]) -> tuple[str, str | None]:
+    """Return a job's state and the code of its error."""
+    return job["state"], job["error"] and job["error"]["code"]
+
+
+def codes(job: dict[str, Any]) -> list[str]:
+    """Return the codes of a job's warnings."""
+    return [warning["code"] for warning in job["warnings"]]
+
+
+PRODUCTS = "sku text PRIMARY KEY, price numeric(8,2) NOT NULL"
+SNAPSHOT = "sku,price\n" + "".join(f"S{n},{n}\n" for n in range(1, 101))
+ALL_BAD = 'sku,price\nS1,"9,90"\nS2,"8,00"\n'
+
+
+def test_a_broken_snapshot_does_not_empty_the_table(system: System) -> None:
+    """Seen before: 100 rows became 0, and the job was `completed_with_rejects`."""
+    feed = Feed(system, "products", PRODUCTS, mode="replace")
+    feed.load(SNAPSHOT)
+
+    broken = feed.load(ALL_BAD)
+
+    assert end(broken) == ("failed", "nothing-good")
+    assert (broken["rows_read"], broken["rows_rejected"], broken["rows_loaded"]) == (2, 2, 0)
+    assert len(feed.rows()) == 100
+    with system.client as client:
+        assert {row["error_code"] for row in client.failed_rows(broken["id"])} == {"type-error"}
+
+
+def test_a_file_of_a_header_alone_empties_the_table_unless_rows_are_asked_for(
+    system: System,
+) -> None:
+    feed = Feed(system, "emptied", PRODUCTS, mode="replace", min_rows=1)
+    feed.load(SNAPSHOT)
+
+    guarded = feed.load("sku,price\n")
+    kept = len(feed.rows())
+    feed.put(mode="replace")
+    allowed = feed.load("sku,price\n\n")
+
+    assert (end(guarded), kept) == (("failed", "too-few-rows"), 100)
+    assert (end(allowed), feed.rows()) == (("succeeded", None), [])
+
+
+def test_a_shrunk_snapshot_is_loaded_by_force_alone(system: System) -> None:
+    """What is forced is flagged, and is what the next one is held against."""
+    feed = Feed(system, "shrinking", PRODUCTS, mode="replace", max_shrink=0.5)
+    feed.load(SNAPSHOT)
+    half = "sku,price\n" + "".join(f"S{n},1\n" for n in range(49))
+
+    refused = feed.load(half)
+    kept = len(feed.rows())
+    forced = feed.load(half, force=True)
+    following = feed.load(half.replace("S48,1", "S48,2"))
+
+    assert (end(refused), kept) == (("failed", "shrunk"), 100)
+    assert (end(forced), codes(forced)) == (("succeeded", None), ["shrunk"])
+    assert forced["warnings"][0]["counts"] == {"rows_loaded": 49, "rows_before": 100}
+    assert (end(following), codes(following)) == (("succeeded", None), [])
+
+
+def test_a_column_more_than_the_table_has_fails_before_a_row(system: System) -> None:
+    feed = Feed(system, "tiers", "id int, v text")
+    feed.load("id,v\n1,a\n")
+
+    job = feed.load("id,v,loyalty_tier\n2,b,gold\n")
+
+    assert end(job) == ("failed", "header-unknown-column")
+    assert feed.rows() == [(1, "a")]
