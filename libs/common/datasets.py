@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from libs.common import source_pattern
 from libs.common.arrival import Arrival
-from libs.common.states import CatchUp, LoadMode, Once, OutOfOrder, SourceMatch
+from libs.common.states import CatchUp, LoadMode, MissingColumns, Once, OutOfOrder, SourceMatch
 from libs.common.utf16 import ENCODINGS as WIDE_ENCODINGS
 
 DATASET_NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
@@ -259,6 +259,11 @@ class DatasetDefinition(_Strict):
         default_factory=list,
         max_length=1600,
         description="Cells that the header must have, as they stand there.",
+    )
+    missing_columns: MissingColumns = Field(
+        MissingColumns.REFUSE,
+        description="Of a header that lacks columns of the last load: the job fails (unless it has `force`), or they"
+        " take their default.",
     )
 
     @model_validator(mode="before")

@@ -1,18 +1,33 @@
 """Hold a load against the guards of its dataset: what looks wrong is refused before anything is visible.
 
-    plan: header ──► require_columns ──┐
-    load: counts ──► check_rows ───────┴──► an error of the job, or a warning where it is allowed
+    plan: header ──► require_columns, compare_headers ──┐
+    load: counts ──► check_rows ────────────────────────┴──► an error of the job, or a warning where it is allowed
 
 `force` steps over what compares with the last load, since a person has looked; never over what the dataset demands of
 each file. Replays know no guards (`libs.common.replays`).
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from libs.common.datasets import DatasetDefinition
 from libs.common.errors import GuardTripped, HeaderError
 from libs.common.job_warnings import JobWarning
-from libs.common.states import LoadMode, WarningCode
+from libs.common.states import LoadMode, MissingColumns, WarningCode
+
+
+@dataclass(frozen=True, slots=True)
+class LastLoad:
+    """The load that a header is compared with: its job, and the header as it was read."""
+
+    job_id: object
+    header: Sequence[str]
+    columns: Mapping[str, str]
+    """Header cell → column, as the dataset said then."""
+
+    def column_names(self) -> list[str]:
+        """Return the columns that it gave values to."""
+        return [self.columns.get(cell, cell) for cell in self.header]
 
 
 def require_columns(definition: DatasetDefinition, cells: Collection[str]) -> None:
@@ -24,6 +39,34 @@ def require_columns(definition: DatasetDefinition, cells: Collection[str]) -> No
             f"the header lacks {_quoted(missing)}, which 'required_columns' of the dataset names; "
             "send the whole file, or take the name out there if it is not needed any more",
         )
+
+
+def compare_headers(
+    definition: DatasetDefinition,
+    last: LastLoad,
+    given: Collection[str],
+    loadable: Collection[str],
+    *,
+    force: bool,
+) -> list[JobWarning]:
+    """Raise `HeaderError` when columns of the last load are not given any more; return a warning where that is allowed.
+
+    `given` are the columns that the header means, `loadable` those of the table that a file may give.
+    """
+    names = [name for name in last.column_names() if name in loadable and name not in given]
+    if not names:
+        return []
+    lost = f"the header lacks {_quoted(names)}, which the last load (job {last.job_id}) had"
+    if not force and definition.missing_columns is MissingColumns.REFUSE:
+        raise HeaderError(
+            "header-changed",
+            f"{lost}; nothing was loaded: send the whole file, trigger with force to load this one as it is, or set "
+            "'missing_columns' of the dataset to 'default'",
+        )
+    kept = " (rows that are there keep theirs)" if definition.mode is LoadMode.UPSERT else ""
+    reason = "by 'missing_columns'" if not force else "by force"
+    message = f"{lost}; new rows took the default of these columns{kept}, {reason}"
+    return [JobWarning(WarningCode.HEADER_CHANGED, message, {"columns": len(names)})]
 
 
 def check_rows(

@@ -78,6 +78,13 @@ class OutOfOrder(StrEnum):
     LOAD = "load"
 
 
+class MissingColumns(StrEnum):
+    """What becomes of a file that lacks columns of the last load: it is refused, or they take their default."""
+
+    REFUSE = "refuse"
+    DEFAULT = "default"
+
+
 class CatchUp(StrEnum):
     """Which missed due times are dispatched: the last one or every one."""
 

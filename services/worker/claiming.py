@@ -32,8 +32,8 @@ from services.worker.job_files import (
     fingerprint_of,
     write_files,
 )
-from services.worker.table_turns import find_job_at_table
 from services.worker.last_loads import DELIVERIES, OTHERS, find_last_change, own
+from services.worker.table_turns import find_job_at_table
 from services.worker.wiring import Worker
 
 log = get_logger(__name__)

@@ -34,28 +34,32 @@ _LONGER_ALONE = 4
 
 
 @dataclass(frozen=True)
+class Columns:
+    """What tells the cells of the records, the same for all files of a load.
+
+    `encoding` is that of the format, with the byte order that the file's start tells. `given` are the columns that
+    the header means, `loadable` those that it may mean.
+    """
+
+    header: tuple[str, ...]
+    encoding: str
+    given: frozenset[str]
+    loadable: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Inspected:
     """A source that can be loaded: what it is and which chunks it is cut into.
 
-    `encoding` is that of its format, with the byte order that its start tells. `chunks_at_once` is None where
-    chunks may end in any order.
+    `chunks_at_once` is None where chunks may end in any order.
     """
 
     path: Path
     identity: SourceIdentity
     fingerprint: str
-    header: tuple[str, ...]
-    encoding: str
+    columns: Columns
     boundaries: list[Boundary]
     chunks_at_once: int | None
-
-
-@dataclass(frozen=True)
-class Columns:
-    """What the files of one load have in common: the header, and the encoding with its byte order."""
-
-    header: tuple[str, ...]
-    encoding: str
 
 
 def refuse_empty(path: Path, seen: SourceIdentity) -> None:
@@ -138,20 +142,12 @@ class Inspector:
         table = check_target(connection, definition.table, mode=definition.mode, key=definition.key)
         cutting = self._cutting
         header, boundaries = cutting.result() if cutting else self._read_and_cut(path, seen)
-        columns = match_header(header.cells, table, definition.columns, key=definition.key)
-        require_columns(definition, header.cells)
-        at_once = self._chunks_at_once(table, columns)
+        given = self._match_header(header, table)
+        at_once = self._chunks_at_once(table, given)
         if at_once == 1:
             boundaries = boundaries[::_LONGER_ALONE]
-        return Inspected(
-            path,
-            seen,
-            content,
-            header.cells,
-            header.encoding,
-            boundaries,
-            at_once,
-        )
+        columns = _describe_columns(header, table, given)
+        return Inspected(path, seen, content, columns, boundaries, at_once)
 
     def inspect_all(self, connection: Any, paths: Sequence[Path]) -> Columns:
         """Check target and headers of files that are loaded together; they must have the same header.
@@ -161,7 +157,7 @@ class Inspector:
         definition = self._definition
         table = check_target(connection, definition.table, mode=definition.mode, key=definition.key)
         first, *others = [self._read_header(path) for path in paths]
-        match_header(first.cells, table, definition.columns, key=definition.key)
+        given = self._match_header(first, table)
         for path, other in zip(paths[1:], others, strict=True):
             if (other.cells, other.encoding) != (first.cells, first.encoding):
                 raise SourceError(
@@ -169,7 +165,14 @@ class Inspector:
                     f"{path} has another header or encoding than {paths[0]}; the files that one job loads need the "
                     "same columns in the same order: correct the file, or give it a dataset of its own",
                 )
-        return Columns(first.cells, first.encoding)
+        return _describe_columns(first, table, given)
+
+    def _match_header(self, header: Header, table: TargetTable) -> Sequence[TargetColumn]:
+        """Return the columns that the header means, or raise `HeaderError`."""
+        definition = self._definition
+        given = match_header(header.cells, table, definition.columns, key=definition.key)
+        require_columns(definition, header.cells)
+        return given
 
     def _chunks_at_once(self, table: TargetTable, columns: Sequence[TargetColumn]) -> int | None:
         """Return how many chunks may be under way, None for any number in any order."""
@@ -219,3 +222,12 @@ class Inspector:
                 cr_ends_records=header.cr_ends_records,
                 max_record_bytes=self._settings.max_record_bytes,
             )
+
+
+def _describe_columns(header: Header, table: TargetTable, given: Sequence[TargetColumn]) -> Columns:
+    return Columns(
+        header.cells,
+        header.encoding,
+        given=frozenset(column.name for column in given),
+        loadable=frozenset(column.name for column in table.columns if not column.is_generated),
+    )

@@ -4,6 +4,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from libs.common.db.models import Job
+from libs.common.guards import LastLoad
 from libs.common.states import LOADED_STATES, LoadMode
 
 OTHERS = select(Job).where(Job.dataset == bindparam("dataset"), Job.id != bindparam("own_id"))
@@ -39,3 +40,8 @@ def find_last_load(session: Session, job: Job) -> Job | None:
     definition = job.parsed_definition()
     parameters = {**own(job), "table": definition.table, "mode": definition.mode.value}
     return session.scalar(_LAST_ALIKE, parameters)
+
+
+def describe_last_load(last: Job) -> LastLoad:
+    """Return what a header is compared with."""
+    return LastLoad(last.id, last.header or (), last.parsed_definition().columns)

@@ -4,7 +4,7 @@ Every step may be repeated: a plan that was cut off leaves a job that is running
 sweeper sends again. An advisory lock keeps two plans of one job apart.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from libs.common.boundaries import Boundary
 from libs.common.db.models import Chunk, Job
 from libs.common.db.session import commit_without_waiting
 from libs.common.errors import BadInput, SourceSettling, SourceUnsettled
+from libs.common.guards import compare_headers
 from libs.common.lifecycle import SENT_WHOLE, JobError, lock_job, record_end
 from libs.common.log import get_logger
 from libs.common.messaging.timing import STAGES, StageOfJob
@@ -40,9 +41,9 @@ from services.worker.chunking import (
 )
 from services.worker.claiming import claim_content
 from services.worker.finishing import after_end
-from services.worker.inspection import Inspected, Inspector
+from services.worker.inspection import Columns, Inspected, Inspector
 from services.worker.job_files import fingerprint_of, identify_files, read_files
-from services.worker.last_loads import find_last_load
+from services.worker.last_loads import describe_last_load, find_last_load
 from services.worker.wiring import Worker
 
 log = get_logger(__name__)
@@ -153,18 +154,19 @@ def _plan_files(worker: Worker, inspector: Inspector, job: Job) -> list[int] | N
         if locked is None or locked.state is not JobState.RUNNING:
             return None
         locked.bytes_total = sum(file.size for file in left)
-        _note_columns(locked, columns.header, columns.encoding)
-        _compare_with_last_load(session, locked)
+        _note_columns(session, locked, columns)
         log.info("job_planned", job_id=str(job.id), bytes_total=locked.bytes_total, files=len(left))
         return write_chunks(session, locked, [Boundary(0, 1)])
 
 
-def _note_columns(job: Job, header: Sequence[str], encoding: str) -> None:
-    """Keep what tells the cells of a record; of UTF-16, loaders and replays cannot see the mark of the byte order."""
-    job.header = list(header)
-    dialect = {**job.definition.get("format", {}), "encoding": encoding}
+def _note_columns(session: Session, job: Job, columns: Columns) -> None:
+    """Keep what tells the cells of a record, once it fits the last load; raises `HeaderError`."""
+    job.header = list(columns.header)
+    # Of UTF-16, later chunks and replays cannot see the mark that tells the byte order.
+    dialect = {**job.definition.get("format", {}), "encoding": columns.encoding}
     job.definition = {**job.definition, "format": dialect}
     job.next_attempt_at = None
+    _compare_with_last_load(session, job, columns)
 
 
 def _write_plan(session: Session, job_id: UUID, inspected: Inspected) -> list[int] | None:
@@ -175,9 +177,8 @@ def _write_plan(session: Session, job_id: UUID, inspected: Inspected) -> list[in
     job.source_path = str(inspected.path)
     job.bytes_total = inspected.identity.size
     job.source_mtime_ns = inspected.identity.mtime_ns
-    _note_columns(job, inspected.header, inspected.encoding)
+    _note_columns(session, job, inspected.columns)
     job.chunks_at_once = inspected.chunks_at_once
-    _compare_with_last_load(session, job)
     earlier = find_unfinished(session, job)
     if earlier is None:
         numbers = write_chunks(session, job, inspected.boundaries)
@@ -194,10 +195,21 @@ def _write_plan(session: Session, job_id: UUID, inspected: Inspected) -> list[in
     return numbers
 
 
-def _compare_with_last_load(session: Session, job: Job) -> None:
-    """Note what the load is held against."""
+def _compare_with_last_load(session: Session, job: Job, columns: Columns) -> None:
+    """Note what the load is held against; raises `HeaderError` when its header has lost columns."""
     last = find_last_load(session, job)
     job.rows_before = last.rows_loaded if last is not None else None
+    job.warnings = []
+    if last is None:
+        return
+    warnings = compare_headers(
+        job.parsed_definition(),
+        describe_last_load(last),
+        columns.given,
+        columns.loadable,
+        force=job.force,
+    )
+    job.warnings = [warning.as_document() for warning in warnings]
 
 
 def _wait_or_fail(worker: Worker, job: Job, exc: BadInput) -> str:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.endtoend.system import System
 
 
@@ -97,6 +99,35 @@ def test_a_shrunk_snapshot_is_loaded_by_force_alone(system: System) -> None:
     assert (end(forced), codes(forced)) == (("succeeded", None), ["shrunk"])
     assert forced["warnings"][0]["counts"] == {"rows_loaded": 49, "rows_before": 100}
     assert (end(following), codes(following)) == (("succeeded", None), [])
+
+
+DAY_1 = "id,email,phone\n1,a@example.org,100\n2,b@example.org,200\n"
+DAY_2 = "id,email\n1,a@example.org\n2,b@example.org\n"
+CONTACTS = "id int PRIMARY KEY, email text, phone text"
+
+
+@pytest.mark.parametrize(
+    ("mode", "left"),
+    [({"mode": "replace"}, None), ({"mode": "upsert", "key": ["id"]}, "100")],
+    ids=["replace", "upsert"],
+)
+def test_a_column_that_is_gone_is_told(
+    system: System, mode: dict[str, Any], left: str | None
+) -> None:
+    """Seen before: the numbers were gone from the table, and the job's page had no trace of it."""
+    feed = Feed(system, f"contacts_{mode['mode']}", CONTACTS, **mode)
+    feed.load(DAY_1)
+
+    refused = feed.load(DAY_2)
+    kept = feed.rows()
+    feed.put(missing_columns="default", **mode)
+    allowed = feed.load(DAY_2)
+
+    assert end(refused) == ("failed", "header-changed")
+    assert "'phone'" in refused["error"]["message"]
+    assert [row[2] for row in kept] == ["100", "200"]
+    assert (end(allowed), codes(allowed)) == (("succeeded", None), ["header-changed"])
+    assert feed.rows()[0] == (1, "a@example.org", left)
 
 
 def test_a_column_more_than_the_table_has_fails_before_a_row(system: System) -> None:

@@ -2,8 +2,8 @@ import pytest
 from pydantic import ValidationError
 
 from libs.common.datasets import DatasetDefinition
-from libs.common.errors import GuardTripped
-from libs.common.guards import check_rows
+from libs.common.errors import MESSAGE_LIMIT, GuardTripped, HeaderError
+from libs.common.guards import LastLoad, check_rows, compare_headers
 
 
 def _definition(**changes: object) -> DatasetDefinition:
@@ -30,3 +30,14 @@ def test_exactly_the_share_that_may_be_missing_is_no_shrinking(hundredths: int) 
     if left:
         with pytest.raises(GuardTripped, match="max_shrink"):
             check(left - 1)
+
+
+def test_a_header_that_has_lost_many_columns_is_told_in_few_words() -> None:
+    names = [f"column_{number:060}" for number in range(1600)]
+    last = LastLoad("job", names, {})
+
+    with pytest.raises(HeaderError) as refusal:
+        compare_headers(_definition(), last, [], names, force=False)
+
+    assert len(refusal.value.message) <= MESSAGE_LIMIT
+    assert refusal.value.message.endswith("to 'default'")

@@ -39,6 +39,7 @@ def test_a_dataset_is_made_and_shown_with_its_defaults(client: httpx.Client) -> 
         "min_rows": None,
         "max_shrink": None,
         "required_columns": [],
+        "missing_columns": "refuse",
     }  # fmt: skip
 
 
@@ -57,6 +58,7 @@ def test_what_is_shown_can_be_put_again(client: httpx.Client) -> None:
         "min_rows": 1,
         "max_shrink": 0.25,
         "required_columns": ["Artikel", "name"],
+        "missing_columns": "default",
     }
     shown = client.put("/v1/datasets/items", json=full).raise_for_status().json()
     again = {name: shown[name] for name in shown.keys() - {"name", "created_at", "updated_at"}}
@@ -179,6 +181,7 @@ def test_a_table_that_the_loader_may_not_fill_is_refused_with_the_grant(
         ({"max_shrink": 1.5}, "body.max_shrink"),
         ({"max_shrink": 0.5, "atomic": False}, "body"),
         ({"required_columns": [""]}, "body.required_columns.0"),
+        ({"missing_columns": "ignore"}, "body.missing_columns"),
     ],
 )
 def test_a_definition_that_makes_no_sense_is_refused(

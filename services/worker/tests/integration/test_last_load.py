@@ -53,6 +53,69 @@ def _plan(bench: Bench, header: str, **request: object) -> Job:
     return bench.job(job)
 
 
+MODES = [LoadMode.APPEND, LoadMode.REPLACE, LoadMode.UPSERT]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_header_that_has_lost_a_column_fails(contacts: Bench, mode: LoadMode) -> None:
+    """Seen before: the column became NULL in every row, and nobody was told."""
+    _put(contacts, mode=mode, key=["id"] if mode is LoadMode.UPSERT else [])
+    first = _load(contacts, "id,email,phone")
+
+    job = _plan(contacts, "id,email")
+
+    assert (job.state, job.error_code) == (JobState.FAILED, "header-changed")
+    for part in ("'phone'", str(first.id), "'missing_columns'", "force"):
+        assert part in (job.error_message or "")
+    assert contacts.chunks(job) == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("allowed", ["default", "force"])
+def test_where_it_is_allowed_the_job_tells_which_columns_took_their_default(
+    contacts: Bench, mode: LoadMode, allowed: str
+) -> None:
+    options = {"missing_columns": "default"} if allowed == "default" else {}
+    _put(contacts, mode=mode, key=["id"] if mode is LoadMode.UPSERT else [], **options)
+    _load(contacts, "id,email,phone,made")
+
+    job = _load(contacts, "email,id", force=allowed == "force")
+
+    assert job.state is JobState.SUCCEEDED
+    [warning] = job.warnings
+    assert (warning["code"], warning["counts"]) == ("header-changed", {"columns": 2})
+    assert "'phone', 'made'" in warning["message"]
+    assert ("keep theirs" in warning["message"]) == (mode is LoadMode.UPSERT)
+
+
+def test_the_next_load_is_held_against_the_one_with_fewer_columns(contacts: Bench) -> None:
+    _put(contacts, mode=LoadMode.REPLACE)
+    _load(contacts, "id,email,phone")
+    _load(contacts, "id,email", force=True)
+
+    assert _load(contacts, "id,email").warnings == []
+    assert _plan(contacts, "id").error_code == "header-changed"
+
+
+def test_columns_are_compared_and_not_their_names_in_the_file(contacts: Bench) -> None:
+    """A renamed cell that is mapped is no loss, and neither is another order or one more column."""
+    _put(contacts, columns={"Telefon": "phone", "Phone": "phone"})
+    _load(contacts, "id,email,Telefon")
+
+    job = _load(contacts, "made,Phone,email,id")
+
+    assert (job.state, job.warnings) == (JobState.SUCCEEDED, [])
+
+
+def test_a_column_that_the_table_has_lost_too_is_no_loss(contacts: Bench) -> None:
+    _put(contacts)
+    _load(contacts, "id,email,phone")
+    with contacts.owner.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE public.contacts DROP COLUMN phone")
+
+    assert _plan(contacts, "id,email").state is JobState.RUNNING
+
+
 @pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELLED])
 def test_what_has_loaded_nothing_is_no_last_load(contacts: Bench, state: JobState) -> None:
     _put(contacts, mode=LoadMode.REPLACE)
