@@ -113,9 +113,9 @@ class ChunkLoader:
         """Make one attempt with the heart beating; whatever comes of it is on record afterwards."""
         heartbeat = Heartbeat(self._connect, loading, key, self._settings)
         heartbeat.start()
-        spool_bytes = self._settings.spool_bytes
+        memory, folder = self._settings.spool_bytes, self._settings.spool_dir
         try:
-            with RejectSpool(key.job_id, key.number, spool_bytes) as rejects:
+            with RejectSpool(key.job_id, key.number, memory, folder) as rejects:
                 try:
                     return self._attempt(loading, key, claimed, rejects, heartbeat)
                 except BadInput as exc:

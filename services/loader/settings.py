@@ -1,6 +1,6 @@
 """The loader's settings, read once in `main`."""
 
-from pydantic import Field
+from pydantic import DirectoryPath, Field
 
 from libs.common.messaging.heartbeat import LivenessSettings
 from libs.common.metrics import MetricsSettings
@@ -22,5 +22,10 @@ class LoaderSettings(
     block_rows: int = Field(20_000, ge=1, description="Most records in one COPY.")
     block_bytes: int = Field(4 << 20, ge=1, description="Bytes read and loaded at a time.")
     spool_bytes: int = Field(
-        8 << 20, ge=0, description="Failed rows kept in memory before they go to a file, bytes."
+        8 << 20,
+        ge=0,
+        description="Failed rows kept in memory before they go to a file, bytes, compressed.",
+    )
+    spool_dir: DirectoryPath | None = Field(
+        None, description="Folder of that file, on a disk with room; the system's temporary one."
     )

@@ -1,8 +1,10 @@
 """Keep a chunk's failed rows until they are written with its rows, in bounded memory."""
 
+import io
 from collections import Counter
 from collections.abc import Iterable
-from tempfile import SpooledTemporaryFile
+from itertools import chain
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 from uuid import UUID
@@ -15,6 +17,7 @@ from libs.common.places import from_place
 from libs.common.states import STAGE_OF
 from services.loader.encoding.encoder import HEADER, TRAILER
 from services.loader.judging.verdicts import FailedRow
+from services.loader.rejects.packed import BlockReader, PackedBytes
 from services.loader.rejects.rows import BIGINT, BYTES, INTEGER, TEXT, UUID_BYTES, encode_tuples
 
 _COPY = (
@@ -22,6 +25,7 @@ _COPY = (
     " stage, error_code, column_name, sqlstate, message) FROM STDIN (FORMAT binary)"
 )
 _CODECS = [UUID_BYTES, INTEGER, BIGINT, BIGINT, BYTES, TEXT, TEXT, TEXT, TEXT, TEXT]
+_COPY_BYTES = 1 << 20
 FAILED_ROWS = pl.Schema(
     {
         "line_number": pl.Int64,
@@ -48,20 +52,20 @@ class RejectSpool:
     `by_file` is their number in each file of a delivery of several.
     """
 
-    def __init__(self, job_id: UUID, chunk_number: int, memory_bytes: int) -> None:
-        """Start empty; beyond `memory_bytes` the rows go to a temporary file."""
+    def __init__(
+        self, job_id: UUID, chunk_number: int, memory_bytes: int, folder: Path | None = None
+    ) -> None:
+        """Start empty; beyond `memory_bytes`, compressed, the rows go to a file without a name in `folder`."""
         self._place = (
             pl.lit(job_id.bytes).alias("job_id"),
             pl.lit(chunk_number, pl.Int32).alias("chunk_number"),
         )
-        self._file = SpooledTemporaryFile[bytes](max_size=memory_bytes)
-        self.forget()
+        self._rows = PackedBytes(folder, memory_bytes)
+        self.count = 0
 
     def forget(self) -> None:
         """Drop all failed rows."""
-        self._file.seek(0)
-        self._file.truncate()
-        self._file.write(HEADER)
+        self._rows.clear()
         self.count = 0
         self.by_file = Counter[int]()
 
@@ -75,11 +79,14 @@ class RejectSpool:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        """Drop the temporary file."""
-        self._file.close()
+        """Drop all failed rows and their file."""
+        self._rows.close()
 
     def add(self, rows: pl.DataFrame) -> None:
-        """Add failed rows by column; a message is cut, and cannot be stored with a NUL."""
+        """Add failed rows by column; a message is cut, and cannot be stored with a NUL.
+
+        Raises `SpoolFull` when there is no more room; these rows are kept and counted all the same.
+        """
         if rows.is_empty():
             return
         stage = pl.col("error_code").replace_strict(STAGE_OF, return_dtype=pl.String)
@@ -98,18 +105,15 @@ class RejectSpool:
             "sqlstate",
             message,
         )
-        self._file.write(encode_tuples(complete, _CODECS))
         self.count += rows.height
         # Records that are put together stand in one file.
         self.by_file[from_place(rows["byte_offset"][0])[0]] += rows.height
+        self._rows.append(encode_tuples(complete, _CODECS))
 
     def write(self, cursor: Cursor) -> None:
         """Copy all of them into the ledger, as part of the cursor's transaction."""
-        end = self._file.tell()
-        self._file.write(TRAILER)
-        self._file.seek(0)
-        cursor.copy_expert(_COPY, self._file, size=1 << 20)
-        self._file.seek(end)
-        self._file.truncate()
+        blocks = chain([HEADER], self._rows.blocks(), [TRAILER])
+        file = io.BufferedReader(BlockReader(blocks), _COPY_BYTES)
+        cursor.copy_expert(_COPY, file, size=_COPY_BYTES)
         if cursor.rowcount != self.count:
             raise RuntimeError(f"{self.count} failed rows were sent, {cursor.rowcount} arrived")
