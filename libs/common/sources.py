@@ -14,9 +14,10 @@ import hashlib
 import io
 import os
 import stat
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 
 from libs.common.decompression import MAGIC_BYTES, detect, make_decoder
@@ -29,6 +30,7 @@ __all__ = [
     "SourceIdentity",
     "SourceLimits",
     "SourceStream",
+    "digest_parts",
     "fingerprint",
     "identity",
     "open_source",
@@ -41,6 +43,7 @@ MOST_FILES = 1_000
 
 _MOST_MATCHES = 10_000
 _NAMED_MATCHES = 3
+_HASHED_BYTES = 1 << 20
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _FOLDER_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL}
@@ -141,8 +144,29 @@ def fingerprint(path: Path, expected: SourceIdentity | None = None) -> str:
     return digest.hexdigest()
 
 
-def open_source(path: Path, compression: str, limits: SourceLimits) -> SourceStream:
-    """Open a source to read its plain bytes; `compression` is auto, none, gzip or zstd."""
+def digest_parts(path: Path, header_end: int, starts: Sequence[int]) -> list[str]:
+    """Return the SHA-256 of each part of an uncompressed source, hex: of its header and of the part's own bytes.
+
+    The parts begin at `starts`, the first behind the header; each ends where the next begins, the last with the file.
+    So the digest of a file in one part is its `fingerprint`.
+    """
+    with _open_regular(path) as file:
+        header = hashlib.sha256()
+        _feed(header, file, 0, header_end)
+        digests = []
+        for start, end in zip_longest(starts, starts[1:], fillvalue=sys.maxsize):
+            digests.append(header.copy())
+            _feed(digests[-1], file, start, end)
+    return [digest.hexdigest() for digest in digests]
+
+
+def open_source(
+    path: Path, compression: str, limits: SourceLimits, digest: "hashlib._Hash | None" = None
+) -> SourceStream:
+    """Open a source to read its plain bytes; `compression` is auto, none, gzip or zstd.
+
+    `digest` is fed with the stored bytes as they are read.
+    """
     file = _open_regular(path)
     try:
         if compression == "auto":
@@ -151,7 +175,15 @@ def open_source(path: Path, compression: str, limits: SourceLimits) -> SourceStr
     except BaseException:
         file.close()
         raise
-    return SourceStream(file, None if compression == "none" else make_decoder(compression), limits)
+    decoder = None if compression == "none" else make_decoder(compression)
+    return SourceStream(file, decoder, limits, digest)
+
+
+def _feed(digest: "hashlib._Hash", file: io.FileIO, start: int, end: int) -> None:
+    """Feed a digest with the bytes of a range, as far as the file goes."""
+    while start < end and (data := os.pread(file.fileno(), min(_HASHED_BYTES, end - start), start)):
+        digest.update(data)
+        start += len(data)
 
 
 def unsettled(path: Path) -> SourceUnsettled:

@@ -6,6 +6,7 @@
 ``bytes_done``; offsets of records and chunks count plain bytes.
 """
 
+import hashlib
 import io
 import os
 from dataclasses import dataclass
@@ -36,11 +37,21 @@ class SourceLimits:
 class SourceStream:
     """The plain bytes of a source, from its start; raises `SourceError` for damage and excess."""
 
-    def __init__(self, file: io.FileIO, decoder: Decoder | None, limits: SourceLimits) -> None:
-        """Take over the open file; without a decoder its bytes are plain already."""
+    def __init__(
+        self,
+        file: io.FileIO,
+        decoder: Decoder | None,
+        limits: SourceLimits,
+        digest: "hashlib._Hash | None" = None,
+    ) -> None:
+        """Take over the open file; without a decoder its bytes are plain already.
+
+        `digest` is fed with the stored bytes that are read, so not with those that `skip` jumps over.
+        """
         self._file = file
         self._decoder = decoder
         self._limits = limits
+        self._digest = digest
         self._decoded = b""
         self._plain_bytes = 0
         self._stored_bytes = 0
@@ -95,6 +106,8 @@ class SourceStream:
     def _read_stored(self, size: int) -> bytes:
         data = self._file.read(size) or b""
         self._stored_bytes += len(data)
+        if self._digest is not None:
+            self._digest.update(data)
         return data
 
     def _decode(self, decoder: Decoder, size: int) -> bytes:

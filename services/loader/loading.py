@@ -90,6 +90,7 @@ class Load:
                 cursor.execute("ROLLBACK TO SAVEPOINT adsp_load")
                 raise sequence_exhausted(cursor, table, exc) from exc
         self._source.check_unchanged()
+        self._source.check_content()
         self._check_ratio()
         superseded = ways.writer.rows_superseded
         loaded = self._rows_accepted - superseded

@@ -1,5 +1,6 @@
 """Write a job's chunks into the ledger and send those whose turn it is."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import cache
 from itertools import zip_longest
@@ -34,13 +35,16 @@ _WHAT_IS_LOADED = ("table", "columns", "format", "mode", "atomic", "time_zone")
 _PATIENCE = {"resend_after": RESEND_AFTER, "longest_patience": LONGEST_PATIENCE}
 
 
-def write_chunks(session: Session, job: Job, boundaries: list[Boundary]) -> list[int]:
+def write_chunks(
+    session: Session, job: Job, boundaries: list[Boundary], digests: Sequence[str | None]
+) -> list[int]:
     """Add the chunks that begin at `boundaries`; the last one ends where the source ends.
 
     Returns the numbers of those that are due: all, or the first ones where their order matters.
     """
     due = range(len(boundaries))[: job.chunks_at_once]
-    for number, (here, after) in enumerate(zip_longest(boundaries, boundaries[1:])):
+    ends = zip_longest(boundaries, boundaries[1:])
+    for number, ((here, after), digest) in enumerate(zip(ends, digests, strict=True)):
         session.add(
             Chunk(
                 job_id=job.id,
@@ -48,6 +52,7 @@ def write_chunks(session: Session, job: Job, boundaries: list[Boundary]) -> list
                 byte_start=here.byte_offset,
                 byte_end=after.byte_offset if after else None,
                 first_line=here.line_number,
+                digest=digest,
                 next_attempt_at=func.now() if number in due else None,
             )
         )

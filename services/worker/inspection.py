@@ -19,6 +19,7 @@ from libs.common.header import Header, match_header, read_header
 from libs.common.sources import (
     SourceIdentity,
     SourceLimits,
+    digest_parts,
     fingerprint,
     identity,
     open_source,
@@ -51,6 +52,7 @@ class Columns:
 class Inspected:
     """A source that can be loaded: what it is and which chunks it is cut into.
 
+    `digests` are those of the chunks (`digest_parts`), with which a loader sees that it reads the same content.
     `chunks_at_once` is None where chunks may end in any order.
     """
 
@@ -59,6 +61,7 @@ class Inspected:
     fingerprint: str
     columns: Columns
     boundaries: list[Boundary]
+    digests: list[str]
     chunks_at_once: int | None
 
 
@@ -81,6 +84,7 @@ class Inspector:
         self._areas = settings.areas(is_sent=is_sent)
         self._limits = SourceLimits.from_settings(settings)
         self._cutting: Future[tuple[Header, list[Boundary]]] | None = None
+        self._digest = ""
 
     def locate(self, source: str, *, is_complete: bool) -> tuple[Path, SourceIdentity]:
         """Find the file and wait until it has settled; `is_complete` skips the wait.
@@ -128,10 +132,12 @@ class Inspector:
         A large file is cut meanwhile, since both read all of it; `inspect` returns what came of that.
         """
         if seen.size <= self._settings.chunk_bytes:
-            return fingerprint(path, seen)
+            self._digest = fingerprint(path, seen)
+            return self._digest
         with ThreadPoolExecutor(1, thread_name_prefix="cut") as thread:
             self._cutting = thread.submit(self._read_and_cut, path, seen)
-            return fingerprint(path, seen)
+            self._digest = fingerprint(path, seen)
+        return self._digest
 
     def inspect(self, connection: Any, path: Path, seen: SourceIdentity, content: str) -> Inspected:
         """Check header and target, and cut the source into chunks.
@@ -147,7 +153,8 @@ class Inspector:
         if at_once == 1:
             boundaries = boundaries[::_LONGER_ALONE]
         columns = _describe_columns(header, table, given)
-        return Inspected(path, seen, content, columns, boundaries, at_once)
+        digests = self._digest_chunks(path, seen, boundaries)
+        return Inspected(path, seen, content, columns, boundaries, digests, at_once)
 
     def inspect_all(self, connection: Any, paths: Sequence[Path]) -> Columns:
         """Check target and headers of files that are loaded together; they must have the same header.
@@ -173,6 +180,18 @@ class Inspector:
         given = match_header(header.cells, table, definition.columns, key=definition.key)
         require_columns(definition, header.cells)
         return given
+
+    def _digest_chunks(
+        self, path: Path, seen: SourceIdentity, boundaries: list[Boundary]
+    ) -> list[str]:
+        """Return the digest of each chunk; that of the only one is known."""
+        if len(boundaries) == 1:
+            return [self._digest]
+        starts = [boundary.byte_offset for boundary in boundaries]
+        digests = digest_parts(path, starts[0], starts)
+        if identity(path) != seen:
+            raise unsettled(path)
+        return digests
 
     def _chunks_at_once(self, table: TargetTable, columns: Sequence[TargetColumn]) -> int | None:
         """Return how many chunks may be under way, None for any number in any order."""

@@ -156,7 +156,7 @@ def _plan_files(worker: Worker, inspector: Inspector, job: Job) -> list[int] | N
         locked.bytes_total = sum(file.size for file in left)
         _note_columns(session, locked, columns)
         log.info("job_planned", job_id=str(job.id), bytes_total=locked.bytes_total, files=len(left))
-        return write_chunks(session, locked, [Boundary(0, 1)])
+        return write_chunks(session, locked, [Boundary(0, 1)], [None])
 
 
 def _note_columns(session: Session, job: Job, columns: Columns) -> None:
@@ -181,7 +181,7 @@ def _write_plan(session: Session, job_id: UUID, inspected: Inspected) -> list[in
     job.chunks_at_once = inspected.chunks_at_once
     earlier = find_unfinished(session, job)
     if earlier is None:
-        numbers = write_chunks(session, job, inspected.boundaries)
+        numbers = write_chunks(session, job, inspected.boundaries, inspected.digests)
     else:
         take_over_chunks(session, job, earlier)
         numbers = release_chunks(session, job)

@@ -360,6 +360,9 @@ class Chunk(Base):
         comment="Offset after the last record; NULL: the end."
     )
     first_line: Mapped[int] = mapped_column(comment="Physical line of the first record, from 1.")
+    digest: Mapped[str | None] = mapped_column(
+        comment="SHA-256 of the source's header and these bytes, as stored, hex, at plan; NULL: before 0016."
+    )
     state: Mapped[ChunkState] = mapped_column(
         _words(ChunkState, "state"), server_default=ChunkState.QUEUED.value
     )

@@ -36,12 +36,16 @@ class ChunkKey:
 
 @dataclass(frozen=True, slots=True)
 class PlannedFile:
-    """A file of the delivery as the plan saw it: size in bytes as stored, modification time in ns."""
+    """A file of the delivery as the plan saw it: size in bytes as stored, modification time in ns.
+
+    `digest` is the SHA-256 of what the chunk reads of it, hex; None where the plan knew none.
+    """
 
     number: int
     path: str
     size: int
     mtime_ns: int
+    digest: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,7 @@ def open_chunk(connection: Connection, key: ChunkKey) -> ChunkWork | None:
         row: dict[str, Any] | None = cursor.fetchone()
         if row is None or not row["is_ours"]:
             return None
-        own = PlannedFile(0, row["source_path"], row["bytes_total"], row["source_mtime_ns"])
+        own = _read_own_file(row)
         files = (own,) if own.path else _read_files(cursor, key)
     return ChunkWork(
         number=key.number,
@@ -144,6 +148,11 @@ def open_chunk(connection: Connection, key: ChunkKey) -> ChunkWork | None:
         rows_before=row["rows_before"],
         force=row["force"],
     )
+
+
+def _read_own_file(row: Mapping[str, Any]) -> PlannedFile:
+    names = ("source_path", "bytes_total", "source_mtime_ns", "digest")
+    return PlannedFile(0, *(row[name] for name in names))
 
 
 def _read_files(cursor: RealDictCursor, key: ChunkKey) -> tuple[PlannedFile, ...]:

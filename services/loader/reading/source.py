@@ -1,5 +1,6 @@
 """Read a chunk's part of its source, and make sure that it is still the source that was planned."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ class ChunkSource:
         """Open nothing yet."""
         self._work = work
         self._settings = settings
+        self._digests: dict[int, hashlib._Hash] = {}
         self.bytes_done = 0
 
     def check_unchanged(self) -> None:
@@ -29,11 +31,13 @@ class ChunkSource:
         for file in self._work.files:
             now = identity(Path(file.path))
             if (now.size, now.mtime_ns) != (file.size, file.mtime_ns):
-                raise SourceError(
-                    "source-changing",
-                    f"{file.path} has changed since the job was planned; write it under another name, "
-                    "rename it when it is complete, and trigger the job again",
-                )
+                raise _changed(file)
+
+    def check_content(self) -> None:
+        """Raise when what `blocks` has read, to its end, is not what the plan saw."""
+        for file in self._work.files:
+            if file.digest not in {None, self._digests[file.number].hexdigest()}:
+                raise _changed(file)
 
     def read_header(self) -> Header:
         """Read the header from the start of the source; other files of it have the same, as the plan has seen."""
@@ -60,8 +64,10 @@ class ChunkSource:
         start, line = work.byte_start, work.first_line
         if start < header.byte_end:
             start, line = header.byte_end, header.next_line
-        with self._open(file) as stream:
-            stream.skip(start)
+        digest = self._digests[file.number] = hashlib.sha256()
+        with self._open(file, digest) as stream:
+            _read_past(stream, header.byte_end)
+            stream.skip(start - header.byte_end)
             origin = stream.position if work.number else 0
             framer = Framer(
                 stream,
@@ -94,7 +100,22 @@ class ChunkSource:
                 max_record_bytes=self._settings.max_record_bytes,
             )
 
-    def _open(self, file: PlannedFile) -> SourceStream:
+    def _open(self, file: PlannedFile, digest: "hashlib._Hash | None" = None) -> SourceStream:
         """Open a file for reading decompressed bytes."""
         compression = self._work.definition.format.compression
-        return open_source(Path(file.path), compression, SourceLimits.from_settings(self._settings))
+        limits = SourceLimits.from_settings(self._settings)
+        return open_source(Path(file.path), compression, limits, digest)
+
+
+def _changed(file: PlannedFile) -> SourceError:
+    return SourceError(
+        "source-changing",
+        f"{file.path} has changed since the job was planned; write it under another name, "
+        "rename it when it is complete, and trigger the job again",
+    )
+
+
+def _read_past(stream: SourceStream, count: int) -> None:
+    """Read so many plain bytes: unlike those that are skipped they count for the digest."""
+    while count > 0 and (data := stream.read(count)):
+        count -= len(data)

@@ -16,7 +16,7 @@ from libs.common.datasets import DatasetDefinition
 from libs.common.frames import MAX_RECORD_BYTES
 from libs.common.header import read_header
 from libs.common.ids import uuid7
-from libs.common.sources import SourceLimits, identity, open_source
+from libs.common.sources import SourceLimits, digest_parts, identity, open_source
 from libs.common.testing.databases import ScratchDatabase
 from services.loader.chunk import ChunkLoader, Outcome
 from services.loader.settings import LoaderSettings
@@ -83,15 +83,18 @@ class LoadBench:
             seen.size,
             at_once,
         )
+        starts = [start for start, _, _ in chunks or [(0, None, 1)]]
+        digests = digest_parts(path, starts[0], starts)
         for number, (start, end, line) in enumerate(chunks or [(0, None, 1)]):
             self.execute(
-                "INSERT INTO adsp.chunks (job_id, number, byte_start, byte_end, first_line)"
-                " VALUES (%s, %s, %s, %s, %s)",
+                "INSERT INTO adsp.chunks (job_id, number, byte_start, byte_end, first_line, digest)"
+                " VALUES (%s, %s, %s, %s, %s, %s)",
                 str(job_id),
                 number,
                 start,
                 end,
                 line,
+                digests[number],
             )
         return job_id
 

@@ -2,7 +2,9 @@
 
 import errno
 import gzip
+import hashlib
 import os
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -105,6 +107,34 @@ def test_the_byte_order_of_utf_16_is_noted_for_those_who_cannot_see_the_mark(ben
     assert all(content[:start].endswith(b"\0\n") for start in starts)
     text = [content[:start].decode("utf-16-be") for start in starts]
     assert [chunk.first_line for chunk in chunks] == [part.count("\n") + 1 for part in text]
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_the_digest_of_one_chunk_is_that_of_the_file(
+    bench: Bench, compress: Callable[[bytes], bytes]
+) -> None:
+    """A replay's fingerprint is another one; what a loader reads is the file."""
+    bench.put_dataset()
+    content = compress(bench.write_rows(10).read_bytes())
+    bench.write(content)
+    job = bench.make_job()
+
+    plan(bench.worker, job.id)
+
+    assert [chunk.digest for chunk in bench.chunks(job)] == [hashlib.sha256(content).hexdigest()]
+
+
+def test_the_digests_of_chunks_are_those_of_header_and_part(bench: Bench) -> None:
+    bench.put_dataset(atomic=False)
+    bench.set(chunk_bytes=25)
+    content = bench.write_rows(40).read_bytes()
+    job = bench.make_job()
+
+    plan(bench.worker, job.id)
+
+    chunks = bench.chunks(job)
+    parts = [HEADER.encode() + content[c.byte_start : c.byte_end] for c in chunks]
+    assert [c.digest for c in chunks] == [hashlib.sha256(part).hexdigest() for part in parts]
 
 
 def test_a_header_alone_is_a_plan(bench: Bench) -> None:
