@@ -6,11 +6,15 @@ from libs.common.states import ErrorCode
 
 
 class Fault(NamedTuple):
-    """Why a record is not well-formed; `words` name the offsets in `places` by their number."""
+    """Why a record is not well-formed; `words` name the offsets in `places` by their number.
+
+    `is_cut` says that not all of the record was kept.
+    """
 
     code: ErrorCode
     words: str
     places: tuple[int, ...] = ()
+    is_cut: bool = False
 
     @property
     def message(self) -> str:
@@ -24,7 +28,8 @@ def damage(code: ErrorCode, start: int, after: int, max_record_bytes: int) -> Fa
         return Fault(
             code,
             f"the record (bytes {{0}} to {{1}}) is longer than {max_record_bytes} bytes; "
-            "a quote may never close, or max_record_bytes is too small",
+            "a quote may never close, or the limit is too low: who runs ADSP can raise it "
+            "(ADSP_MAX_RECORD_BYTES of api, worker and loader); then replay this row",
             (start, after),
         )
     if code is ErrorCode.BARE_CARRIAGE_RETURN:

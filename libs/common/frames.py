@@ -7,10 +7,11 @@ record. Physical lines end at the same bytes, inside quotes too. Damage stays lo
 
 - a lone CR outside quotes, where it ends no record, ends its record at that line's end;
 - a quote inside an unquoted cell, or text after a closing quote, ends its record at that line's end;
-- a record longer than the cap ends at the first line end at or after the cap, quoted or not;
+- a record longer than the cap ends at the first line end at or after the cap, quoted or not; as much of it is kept
+  as is asked for, the cap at least;
 - a quote that never closes takes the rest of the file, up to that cap.
 
-Memory is bounded by the block size and the cap. The result does not depend on how the stream is cut into
+Memory is bounded by the block size, the cap and what is kept. The result does not depend on how the stream is cut into
 reads. All bytes below 128 mean themselves in every accepted encoding, so no decoding is needed here;
 UTF-16 is read as UTF-8, in which the cap counts, while offsets are always those of the file.
 """
@@ -103,6 +104,7 @@ class Framer:
     """Cut a stream into blocks of frames.
 
     `count_ends` may tell quickly how many line ends some bytes have if each line, quotes and all, is one sound record.
+    Of a record longer than the cap `kept_record_bytes` are kept, or the cap if that is more.
     `cr_ends_records` says that a lone CR ends records and lines too: see `Header`.
     """
 
@@ -115,6 +117,7 @@ class Framer:
     block_bytes: int = BLOCK_BYTES
     count_ends: Callable[[bytes], int | None] | None = None
     cr_ends_records: bool = False
+    kept_record_bytes: int = 0
     _quote: bytes = field(init=False)
     _delimiter: int = field(init=False)
     _body: re.Pattern[bytes] = field(init=False)
@@ -241,29 +244,34 @@ class Framer:
     def _overlong(self, rest: bytes, offset: int, line: int) -> tuple[Block, int, bytes, bool]:
         """Make a block of the record at the start of `rest`, whose end is past the cap and the buffer.
 
-        Only its head is kept. Returns the block, the position behind the record, what was read beyond it,
-        and whether the stream has ended.
+        Only what is kept of it is in the block; its frame goes on beyond that. Returns the block, the position
+        behind the record, what was read beyond it, and whether the stream has ended.
         """
         begin = self._place(offset)
         cap = self.max_record_bytes
+        kept = max(cap, self.kept_record_bytes)
         head, tail, skipped, at_end = rest[:cap], rest[cap:], cap, False
+        data = bytearray(head)
         while True:
             found = self._break.search(tail)
             if found and (at_end or found.group() != b"\r" or found.end() < len(tail)):
                 break
             keep = tail[found.start() :] if found else b""
-            skipped += len(tail) - len(keep)
+            passed = len(tail) - len(keep)
+            data += tail[: min(passed, kept - len(data))]
+            skipped += passed
             self._place(offset + skipped)
             if at_end:
                 break
             more = self._read(offset + skipped + len(keep), self.block_bytes)
             at_end, tail = not more, keep + more
         end = skipped + (found.start() if found else 0)
+        data += tail[: min(end - skipped, kept - len(data))]
         after = skipped + (found.end() if found else 0)
         straddles = self.cr_ends_records and end == cap and head.endswith(b"\r")
         lines = self._count_breaks(head) + (found is not None)
         lines -= straddles and found is not None and found.group() == b"\n"
-        frame = Frame(0, cap, after, ErrorCode.LINE_TOO_LONG)
+        frame = Frame(0, end, after, ErrorCode.LINE_TOO_LONG)
         place = self._place(offset + after)
-        block = Block(begin, line, head, [frame], place, line + lines, self.cr_ends_records)
+        block = Block(begin, line, bytes(data), [frame], place, line + lines, self.cr_ends_records)
         return block, offset + after, tail[found.end() :] if found else b"", at_end

@@ -34,7 +34,7 @@ class Record(NamedTuple):
     """One record of a source; `cells` are UTF-8, None for NULL, and empty when there is a fault.
 
     `line_number` is the physical line it starts on, from 1; `byte_offset` is that of its first byte in the
-    decompressed source; `raw` is what stands there, without the line end, at most the cap.
+    decompressed source; `raw` is what stands there, without the line end: of a record above the cap perhaps its start.
     """
 
     line_number: int
@@ -65,8 +65,9 @@ class RecordSplitter:
         *,
         width: int | None = None,
         max_record_bytes: int = MAX_RECORD_BYTES,
+        kept_record_bytes: int = 0,
     ) -> None:
-        """Compile the dialect."""
+        """Compile the dialect; of a record above the cap `kept_record_bytes` are kept, the cap at least."""
         is_wide = dialect.encoding in WIDE_ENCODINGS
         self._wide = with_byte_order(dialect.encoding, b"") if is_wide else None
         self._encoding = "utf-8" if is_wide else dialect.encoding
@@ -78,6 +79,7 @@ class RecordSplitter:
         self._ended_cell = re.compile(ended_cell)
         self._width = width
         self._cap = max_record_bytes
+        self._kept = max(max_record_bytes, kept_record_bytes)
 
     def split(self, block: Block) -> list[Record]:
         """Return the records of a block in file order."""
@@ -164,8 +166,10 @@ class RecordSplitter:
         """Make one record: with its cells when it is well-formed, else with its fault."""
         code = ErrorCode.LINE_TOO_LONG if len(raw) > self._cap else frame.fault
         if code is not None:
+            kept = raw[: self._kept] if code is ErrorCode.LINE_TOO_LONG else raw
             fault = faults.damage(code, offset, offset + frame.after - frame.start, self._cap)
-            return Record(line, offset, raw[: self._cap], [], fault)
+            is_cut = len(kept) < frame.end - frame.start
+            return Record(line, offset, kept, [], fault._replace(is_cut=is_cut))
         if b"\0" in raw:
             return Record(line, offset, raw, [], faults.nul_byte(offset + raw.index(b"\0")))
         try:
@@ -244,7 +248,12 @@ def _line_frames(data: bytes) -> Iterator[Frame]:
 
 def split(framer: Framer, *, width: int | None = None) -> Iterator[list[Record]]:
     """Yield the records of a stream in file order, a list for each block read."""
-    splitter = RecordSplitter(framer.dialect, width=width, max_record_bytes=framer.max_record_bytes)
+    splitter = RecordSplitter(
+        framer.dialect,
+        width=width,
+        max_record_bytes=framer.max_record_bytes,
+        kept_record_bytes=framer.kept_record_bytes,
+    )
     for block in framer.blocks():
         records = splitter.split(block)
         if records:

@@ -7,18 +7,24 @@ loads all of it. See docs/decisions/0012.
 """
 
 import hashlib
+import io
 from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from libs.common.datasets import DatasetDefinition
+from libs.common.datasets import DatasetDefinition, FileFormat
 from libs.common.db.models import Chunk, FailedRow
+from libs.common.frames import Framer
+from libs.common.records import split
 from libs.common.states import ChunkState, ErrorCode, LoadMode, Once
 
-DAMAGED = frozenset({ErrorCode.LINE_TOO_LONG, ErrorCode.MALFORMED_QUOTE})
-"""Codes of rows that cannot stand in a file as they are: one is cut, the other may swallow its neighbours."""
+OPEN_ENDED = frozenset({ErrorCode.LINE_TOO_LONG, ErrorCode.MALFORMED_QUOTE})
+"""Codes of rows that may swallow those after them in a file: a quote may never close. They stand last."""
+
+IS_WHOLE = FailedRow.record_bytes.is_(None)
+"""Of a failed row: all bytes of its record are kept, so that it can stand in a file."""
 
 
 def replayable_rows(job_id: UUID, column: InstrumentedAttribute[Any]) -> Select[Any]:
@@ -27,6 +33,15 @@ def replayable_rows(job_id: UUID, column: InstrumentedAttribute[Any]) -> Select[
         select(column)
         .join(Chunk, (Chunk.job_id == FailedRow.job_id) & (Chunk.number == FailedRow.chunk_number))
         .where(FailedRow.job_id == job_id, Chunk.state == ChunkState.DONE)
+    )
+
+
+def is_one_record(raw: bytes, dialect: FileFormat) -> bool:
+    """Tell whether the bytes of a failed row, however long, are one record that swallows nothing after it."""
+    framer = Framer(io.BytesIO(raw), dialect, max_record_bytes=max(len(raw), 1))
+    records = [record for block in split(framer) for record in block]
+    return len(records) == 1 and (
+        records[0].fault is None or records[0].fault.code not in OPEN_ENDED
     )
 
 

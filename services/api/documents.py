@@ -134,6 +134,10 @@ def place_of(row: FailedRow, paths: Sequence[str]) -> tuple[str, int, int]:
     return paths[number], from_place(row.line_number)[1], byte_offset
 
 
+SHOWN_BYTES = 1 << 20
+"""Of a longer failed row no more is shown: pages have bounds (rule 12)."""
+
+
 class FailedRowDocument(BaseModel):
     """A rejected record with its place, its text and the reason."""
 
@@ -149,6 +153,18 @@ class FailedRowDocument(BaseModel):
         description="Its bytes; only there when `raw` does not tell them.",
         exclude_if=lambda value: value is None,
     )
+    record_bytes: int | None = Field(
+        None,
+        description="Length of its record, with the line end where `kept_bytes` is less; only there when `raw` holds "
+        "no more than its start.",
+        exclude_if=lambda value: value is None,
+    )
+    kept_bytes: int | None = Field(
+        None,
+        description="How much of the record is kept: all of it (`format=source` gives it), or its start. Of that, "
+        "`raw` shows at most 1 MiB. Only there with `record_bytes`.",
+        exclude_if=lambda value: value is None,
+    )
     stage: Stage
     error_code: ErrorCode
     column: str | None
@@ -158,7 +174,8 @@ class FailedRowDocument(BaseModel):
     @classmethod
     def of(cls, row: FailedRow, encoding: str, paths: Sequence[str]) -> Self:
         """Show a failed row of a source in this encoding, of which these are the files, by number."""
-        raw, raw_base64 = render_raw(row.raw, encoding)
+        raw, raw_base64 = render_raw(row.raw[:SHOWN_BYTES], encoding)
+        is_part = row.record_bytes is not None or len(row.raw) > SHOWN_BYTES
         file, line_number, byte_offset = place_of(row, paths)
         return cls(
             id=row.id,
@@ -167,6 +184,8 @@ class FailedRowDocument(BaseModel):
             byte_offset=byte_offset,
             raw=raw,
             raw_base64=raw_base64,
+            record_bytes=(row.record_bytes or len(row.raw)) if is_part else None,
+            kept_bytes=len(row.raw) if is_part else None,
             stage=row.stage,
             error_code=row.error_code,
             column=row.column_name,

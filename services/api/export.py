@@ -23,7 +23,7 @@ from libs.common.lifecycle import SENT_WHOLE
 from libs.common.records import split
 from libs.common.sources import SourceLimits, identity, open_source, resolve_source
 from services.api.csv_cells import MEDIA_TYPE, write_line
-from services.api.documents import place_of, render_raw
+from services.api.documents import SHOWN_BYTES, place_of, render_raw
 from services.api.row_pages import pages_of
 from services.api.settings import ApiSettings
 
@@ -128,9 +128,10 @@ def cells_of(
 def _source_cells(
     row: FailedRow, header: Sequence[str] | None, dialect: FileFormat, max_record_bytes: int
 ) -> Sequence[str | None]:
-    if header is None:
-        return [render_raw(row.raw, dialect.encoding)[0]]
-    return cells_of(row.raw, len(header), dialect, max_record_bytes)
+    width = 1 if header is None else len(header)
+    if header is None or row.record_bytes is not None or len(row.raw) > SHOWN_BYTES:
+        return [render_raw(row.raw[:SHOWN_BYTES], dialect.encoding)[0]] + [None] * (width - 1)
+    return cells_of(row.raw, width, dialect, max_record_bytes)
 
 
 def _is_unchanged(path: Path, job: Job) -> bool:

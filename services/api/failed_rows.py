@@ -6,10 +6,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Query
 from pydantic import Field
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 
 from libs.common.db.models import FailedRow
-from libs.common.replays import DAMAGED
+from libs.common.replays import IS_WHOLE, OPEN_ENDED
 from libs.common.states import ErrorCode
 from services.api.answers import Responses, problems
 from services.api.callers import Caller, Reader
@@ -32,8 +32,9 @@ class FailedRowQuery(PageQuery):
         None,
         alias="format",
         description="csv: all of them at once with their reasons, to look at in a spreadsheet; source: header and "
-        "records as in the source, to correct and send to the job's replay (`malformed-quote` ones come last, "
-        "`line-too-long` ones are left out); default: csv when `Accept` names text/csv and not JSON, else json.",
+        "records as in the source, to correct and send to the job's replay (`line-too-long` and `malformed-quote` "
+        "ones come last; those with `kept_bytes` below `record_bytes` are left out and counted in the header "
+        "`ADSP-Rows-Left-Out`); default: csv when `Accept` names text/csv and not JSON, else json.",
     )
 
 
@@ -117,14 +118,23 @@ def _export_source(
     """Stream the failed rows as a file like the one they came from."""
     with wiring.sessions() as session:
         job = caller.find_job(session, job_id)
-    raws = _of_job(job_id, error_code).with_only_columns(FailedRow.raw)
-    sound = raws.where(FailedRow.error_code.not_in(DAMAGED))
-    open_ended = raws.where(FailedRow.error_code == ErrorCode.MALFORMED_QUOTE)
+        rows = _of_job(job_id, error_code)
+        left_out = session.scalars(_count(rows.where(~IS_WHOLE))).one()
+    raws = rows.where(IS_WHOLE).with_only_columns(FailedRow.raw)
+    sound = raws.where(FailedRow.error_code.not_in(OPEN_ENDED))
+    open_ended = raws.where(FailedRow.error_code.in_(OPEN_ENDED))
     header = require_header(job, wiring.settings)
     dialect = job.parsed_definition().format
     pages = chain(pages_of(wiring.sessions, sound), pages_of(wiring.sessions, open_ended))
     blocks = source_blocks(chain.from_iterable(pages), header, dialect)
-    return ExportResponse(blocks, f"failed-rows-{job_id}-source.csv")
+    answer = ExportResponse(blocks, f"failed-rows-{job_id}-source.csv")
+    if left_out:
+        answer.headers["ADSP-Rows-Left-Out"] = str(left_out)
+    return answer
+
+
+def _count(rows: Select[FailedRow]) -> Select[int]:
+    return select(func.count()).select_from(rows.subquery())
 
 
 def _of_job(job_id: UUID, error_code: ErrorCode | None) -> Select[FailedRow]:

@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import func
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
@@ -21,7 +21,13 @@ from libs.common.datasets import DatasetDefinition
 from libs.common.db.models import FailedRow, Job
 from libs.common.errors import Conflict
 from libs.common.lifecycle import JobRequest, find_dataset
-from libs.common.replays import DAMAGED, definition_of_replay, replayable_rows
+from libs.common.replays import (
+    IS_WHOLE,
+    OPEN_ENDED,
+    definition_of_replay,
+    is_one_record,
+    replayable_rows,
+)
 from libs.common.states import END_STATES, LOADED_STATES, ErrorCode, JobState, Trigger
 from services.api.answers import JOB_ACCEPTED, accepted, problems
 from services.api.callers import Caller, Submitter
@@ -55,11 +61,12 @@ class ReplayQuery(BaseModel):
 
 @dataclass(frozen=True)
 class Replayed:
-    """The job whose failed rows are replayed, and how many there are of each code."""
+    """The job whose failed rows are replayed, how many there are of each code, and how many are kept in part only."""
 
     job: Job
     current: DatasetDefinition
     codes: dict[ErrorCode, int]
+    cut: int
 
 
 _BODY: dict[str, Any] = {
@@ -151,12 +158,19 @@ def _find_replayed(wiring: Wiring, caller: Caller, job_id: UUID) -> Replayed:
         codes = _count_codes(session, job_id)
         if not codes:
             raise _nothing_to_replay(job)
-        return Replayed(job, find_dataset(session, job.dataset).parsed(), codes)
+        return Replayed(
+            job, find_dataset(session, job.dataset).parsed(), codes, _count_cut(session, job_id)
+        )
 
 
 def _count_codes(session: Session, job_id: UUID) -> dict[ErrorCode, int]:
     counted = replayable_rows(job_id, FailedRow.error_code).group_by(FailedRow.error_code)
     return {row[0]: row[1] for row in session.execute(counted.add_columns(func.count()))}
+
+
+def _count_cut(session: Session, job_id: UUID) -> int:
+    cut = replayable_rows(job_id, FailedRow.id).where(~IS_WHOLE)
+    return session.scalars(select(func.count()).select_from(cut.subquery())).one()
 
 
 def _nothing_to_replay(job: Job) -> Conflict:
@@ -174,9 +188,11 @@ def _nothing_to_replay(job: Job) -> Conflict:
 
 def _write_failed_rows(wiring: Wiring, replayed: Replayed) -> StoredUpload:
     """Write the failed rows of a job into the upload area, whole or not at all."""
-    _refuse_damaged(replayed)
+    _refuse_cut(replayed)
+    _refuse_damaged(wiring, replayed)
     settings, job = wiring.settings, replayed.job
-    query = replayable_rows(job.id, FailedRow.raw).order_by(FailedRow.byte_offset)
+    is_last = FailedRow.error_code.in_(OPEN_ENDED)
+    query = replayable_rows(job.id, FailedRow.raw).order_by(is_last, FailedRow.byte_offset)
     header, dialect = require_header(job, settings), job.parsed_definition().format
     upload = IncomingUpload.begin(
         settings.upload_dir, f"failed-rows-{job.id}.csv", settings.max_upload_bytes
@@ -192,13 +208,38 @@ def _write_failed_rows(wiring: Wiring, replayed: Replayed) -> StoredUpload:
         raise
 
 
-def _refuse_damaged(replayed: Replayed) -> None:
+def _refuse_cut(replayed: Replayed) -> None:
+    """Refuse rows of which only the start is kept: what a replay could load of them would be wrong."""
+    if replayed.cut:
+        raise Conflict(
+            "failed-rows-cut",
+            f"of {replayed.cut} of the failed rows only the start is kept, since they are longer than "
+            "ADSP_MAX_FAILED_RECORD_BYTES of the loader: take their records from the source (line_number and "
+            "byte_offset of the rows with record_bytes), put them into the file that GET "
+            f"/v1/jobs/{replayed.job.id}/failed-rows?format=source gives, and send it as the body",
+        )
+
+
+def _refuse_damaged(wiring: Wiring, replayed: Replayed) -> None:
     """Refuse rows that cannot be loaded as they are and could spoil others."""
-    damaged = {code: count for code, count in replayed.codes.items() if code in DAMAGED}
-    if damaged:
-        named = ", ".join(f"{count} {code.value}" for code, count in sorted(damaged.items()))
+    damaged = {code: count for code, count in replayed.codes.items() if code in OPEN_ENDED}
+    if ErrorCode.LINE_TOO_LONG in damaged:
+        damaged[ErrorCode.LINE_TOO_LONG] = _count_unsound(wiring, replayed)
+    named = ", ".join(f"{count} {code.value}" for code, count in sorted(damaged.items()) if count)
+    if named:
         raise Conflict(
             "failed-rows-damaged",
             f"{named} of the failed rows cannot be loaded as they are; correct them in the file that GET "
             f"/v1/jobs/{replayed.job.id}/failed-rows?format=source gives, and send it as the body",
         )
+
+
+def _count_unsound(wiring: Wiring, replayed: Replayed) -> int:
+    """Count the rows above the cap that would not be one record without it."""
+    dialect = replayed.job.parsed_definition().format
+    long = replayable_rows(replayed.job.id, FailedRow.raw).where(
+        FailedRow.error_code == ErrorCode.LINE_TOO_LONG
+    )
+    with wiring.sessions() as session:
+        raws = session.scalars(long.execution_options(yield_per=1))
+        return sum(not is_one_record(raw, dialect) for raw in raws)

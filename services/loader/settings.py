@@ -21,6 +21,11 @@ class LoaderSettings(
     )
     block_rows: int = Field(20_000, ge=1, description="Most records in one COPY.")
     block_bytes: int = Field(4 << 20, ge=1, description="Bytes read and loaded at a time.")
+    max_failed_record_bytes: int = Field(
+        16 << 20,
+        ge=0,
+        description="Most bytes of a failed row that are kept; the longest record in any case.",
+    )
     spool_bytes: int = Field(
         8 << 20,
         ge=0,

@@ -72,7 +72,12 @@ def open_ways(
         if plan is not None:
             settling = Settling(cursor, plan, sink, inputs, violations, judge, savepoint)
     return Ways(
-        RecordSplitter(definition.format, width=len(columns), max_record_bytes=cap),
+        RecordSplitter(
+            definition.format,
+            width=len(columns),
+            max_record_bytes=cap,
+            kept_record_bytes=settings.max_failed_record_bytes,
+        ),
         writer,
         judge,
         savepoint,

@@ -422,6 +422,7 @@ class FailedRow(Base):
     __tablename__ = "failed_rows"
     __table_args__ = (
         UniqueConstraint("job_id", "byte_offset", name="uq_failed_rows_job_id_byte_offset"),
+        Index("ix_failed_rows_cut", "job_id", postgresql_where=text("record_bytes IS NOT NULL")),
     )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
@@ -431,8 +432,9 @@ class FailedRow(Base):
         comment=f"Physical line it starts on, from 1, {_PLACE}"
     )
     byte_offset: Mapped[int] = mapped_column(comment=f"Of its first byte {_PLACE}")
-    raw: Mapped[bytes] = mapped_column(
-        comment="Its bytes without the line end, cut at the record cap."
+    raw: Mapped[bytes] = mapped_column(comment="Its bytes without the line end, or their start.")
+    record_bytes: Mapped[int | None] = mapped_column(
+        comment="Its length with the line end where raw is only its start; NULL: raw is all of it."
     )
     stage: Mapped[Stage] = mapped_column(_words(Stage, "stage"))
     error_code: Mapped[ErrorCode] = mapped_column(_words(ErrorCode, "error_code"))

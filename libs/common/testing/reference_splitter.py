@@ -32,10 +32,12 @@ def reference_split(
     cap: int,
     first_line: int = 1,
     cr_ends_records: bool = False,
+    kept: int = 0,
 ) -> list[ReferenceRecord]:
     """Return the records of `data`, which holds no byte order mark.
 
     `cr_ends_records`: the file's header ends with a lone CR.
+    Of a record above the cap `kept` bytes are kept, the cap at least.
     UTF-16 is read two bytes at a time; the cap counts what a record would be in UTF-8.
     """
     file = Stored(data, dialect.encoding)
@@ -47,9 +49,9 @@ def reference_split(
         end, cells, code = _scan(file, start, dialect, cr=cr_ends_records)
         capped = end
         if file.measure(start, end) > cap:
-            capped = file.reach(start, cap)
             beyond = file.pass_by(start, cap)
             end, code = _line_end(units, beyond, cr=cr_ends_records), ErrorCode.LINE_TOO_LONG
+            capped = min(end, file.reach(start, max(cap, kept)))
         position = _behind_line_end(units, end)
         line += _count_line_ends(units[start:position], cr=cr_ends_records)
         if end > start:

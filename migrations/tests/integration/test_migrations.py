@@ -154,6 +154,36 @@ def test_a_waiting_job_is_queued_when_the_state_is_taken_back(
     assert states == ["queued"]
 
 
+def test_migration_0016_notes_which_failed_rows_were_cut(
+    two_databases: tuple[ScratchDatabase, ScratchDatabase],
+) -> None:
+    migrated, _ = two_databases
+    url = migrated.url_for("owner")
+    upgrade(url)
+    downgrade(url, "0012")
+    engine = create_engine(url)
+    job = "00000000-0000-7000-8000-000000000001"
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO adsp.datasets (name, definition) VALUES ('d', '{}')"))
+        connection.execute(text(_JOB_WITH_FAILED_ROWS), {"job": job})
+        connection.execute(
+            text(
+                "UPDATE adsp.failed_rows SET error_code = 'line-too-long',"
+                " message = 'the record (bytes 9 to 5009) is longer than 1 bytes; a quote may never close'"
+                " WHERE line_number = 3"
+            )
+        )
+
+    upgrade(url)
+
+    with engine.begin() as connection:
+        lengths = connection.scalars(
+            text("SELECT record_bytes FROM adsp.failed_rows ORDER BY line_number")
+        ).all()
+    engine.dispose()
+    assert lengths == [None, 5000]
+
+
 def test_without_migration_0012_a_bare_carriage_return_counts_as_a_malformed_quote(
     two_databases: tuple[ScratchDatabase, ScratchDatabase],
 ) -> None:

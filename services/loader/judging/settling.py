@@ -227,6 +227,7 @@ def _place(prepared: Prepared, refusals: list[Refusal]) -> pl.DataFrame:
             "column_name": names,
             "sqlstate": states,
             "message": messages,
+            "record_bytes": None,
         },
         schema=FAILED_ROWS,
     )

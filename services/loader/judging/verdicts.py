@@ -62,7 +62,10 @@ def error_code(sqlstate: str) -> ErrorCode:
 
 @dataclass(frozen=True, slots=True)
 class FailedRow:
-    """A rejected record with its place, its bytes and the reason, ready for the ledger."""
+    """A rejected record with its place, its bytes and the reason, ready for the ledger.
+
+    `record_bytes` is the record's length with its line end where `raw` is only its start.
+    """
 
     line_number: int
     byte_offset: int
@@ -71,6 +74,7 @@ class FailedRow:
     column_name: str | None
     sqlstate: str | None
     message: str
+    record_bytes: int | None = None
 
     @property
     def stage(self) -> Stage:
@@ -97,6 +101,14 @@ def reject(
     column_name: str | None = None,
 ) -> FailedRow:
     """Make the failed row of a record."""
+    fault = record.fault
     return FailedRow(
-        record.line_number, record.byte_offset, record.raw, code, column_name, sqlstate, message
+        record.line_number,
+        record.byte_offset,
+        record.raw,
+        code,
+        column_name,
+        sqlstate,
+        message,
+        fault.places[1] - fault.places[0] if fault is not None and fault.is_cut else None,
     )

@@ -79,6 +79,7 @@ class ChunkSource:
                 self._settings.block_bytes,
                 count_ends,
                 header.cr_ends_records,
+                self._settings.max_failed_record_bytes,
             )
             for block in framer.blocks():
                 self._refuse_too_long(file, block)

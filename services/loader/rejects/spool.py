@@ -22,9 +22,9 @@ from services.loader.rejects.rows import BIGINT, BYTES, INTEGER, TEXT, UUID_BYTE
 
 _COPY = (
     "COPY adsp.failed_rows (job_id, chunk_number, line_number, byte_offset, raw,"
-    " stage, error_code, column_name, sqlstate, message) FROM STDIN (FORMAT binary)"
+    " record_bytes, stage, error_code, column_name, sqlstate, message) FROM STDIN (FORMAT binary)"
 )
-_CODECS = [UUID_BYTES, INTEGER, BIGINT, BIGINT, BYTES, TEXT, TEXT, TEXT, TEXT, TEXT]
+_CODECS = [UUID_BYTES, INTEGER, BIGINT, BIGINT, BYTES, BIGINT, TEXT, TEXT, TEXT, TEXT, TEXT]
 _COPY_BYTES = 1 << 20
 FAILED_ROWS = pl.Schema(
     {
@@ -35,6 +35,7 @@ FAILED_ROWS = pl.Schema(
         "column_name": pl.String,
         "sqlstate": pl.String,
         "message": pl.String,
+        "record_bytes": pl.Int64,
     }
 )
 """Failed rows by column, with the names of `FailedRow`."""
@@ -99,6 +100,7 @@ class RejectSpool:
             "line_number",
             "byte_offset",
             "raw",
+            "record_bytes",
             stage.alias("stage"),
             "error_code",
             "column_name",

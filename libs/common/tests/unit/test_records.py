@@ -108,6 +108,7 @@ def split_all(
     block_bytes=st.sampled_from([1, 2, 3, 5, 7, 64, 1 << 20]),
     step=st.sampled_from([1, 3, 1 << 20]),
     cap=st.sampled_from([4, 9, 1 << 20]),
+    kept=st.sampled_from([0, 12, 1 << 20]),
     width=st.sampled_from([None, 2, 3]),
     cr=st.booleans(),
 )
@@ -117,6 +118,7 @@ def split_all(
     block_bytes=1,
     step=1,
     cap=9,
+    kept=0,
     width=2,
     cr=True,
 )
@@ -126,16 +128,27 @@ def split_all(
     block_bytes=1,
     step=1,
     cap=9,
+    kept=0,
     width=2,
     cr=True,
 )
-@example(data=b"x" * 9 + b"\r", dialect=DIALECTS[0], block_bytes=2, step=1, cap=9, width=2, cr=True)
+@example(
+    data=b"x" * 9 + b"\r",
+    dialect=DIALECTS[0],
+    block_bytes=2,
+    step=1,
+    cap=9,
+    kept=0,
+    width=2,
+    cr=True,
+)
 @example(
     data=b'"' + b"x" * 8 + b"\r\n1,2\n",
     dialect=DIALECTS[0],
     block_bytes=1,
     step=1,
     cap=9,
+    kept=0,
     width=2,
     cr=False,
 )
@@ -145,11 +158,19 @@ def split_all(
     block_bytes=1,
     step=1,
     cap=9,
+    kept=0,
     width=2,
     cr=False,
 )
 @example(
-    data=b"x" * 9 + b"\r", dialect=DIALECTS[0], block_bytes=2, step=1, cap=9, width=2, cr=False
+    data=b"x" * 9 + b"\r",
+    dialect=DIALECTS[0],
+    block_bytes=2,
+    step=1,
+    cap=9,
+    kept=0,
+    width=2,
+    cr=False,
 )
 @example(
     data=b"x" * 8 + b"\r\r\n1,2\n",
@@ -157,6 +178,7 @@ def split_all(
     block_bytes=2,
     step=1,
     cap=9,
+    kept=0,
     width=2,
     cr=False,
 )
@@ -166,6 +188,7 @@ def test_agrees_with_the_reference_for_every_block_size(
     block_bytes: int,
     step: int,
     cap: int,
+    kept: int,
     width: int | None,
     *,
     cr: bool,
@@ -176,12 +199,13 @@ def test_agrees_with_the_reference_for_every_block_size(
         max_record_bytes=cap,
         block_bytes=block_bytes,
         cr_ends_records=cr,
+        kept_record_bytes=kept,
     )
 
     records = [record for block in split(framer, width=width) for record in block]
 
     assert [as_reference(r) for r in records] == reference_split(
-        data, dialect, width=width, cap=cap, cr_ends_records=cr
+        data, dialect, width=width, cap=cap, cr_ends_records=cr, kept=kept
     )
 
 
@@ -322,6 +346,32 @@ def test_a_quote_that_never_closes_in_a_long_file_fails_one_record_and_the_rest_
     assert records[1].line_number == data[: records[1].byte_offset].count(b"\n") + 1
 
 
+@pytest.mark.parametrize("block_bytes", [64, 1 << 20])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-be"])
+def test_of_a_record_above_the_cap_as_much_is_kept_as_asked(
+    encoding: str, block_bytes: int
+) -> None:
+    line = '1,"' + "é" * 2_000 + '"'
+    data = f"{line}\n2,b\n".encode(encoding)
+    dialect = FileFormat(encoding=encoding)
+    size, kept = len(line.encode(encoding)), {}
+    for most in (0, 3_000, 1 << 20):
+        framer = Framer(
+            io.BytesIO(data), dialect, 1, 0, None, 1024, block_bytes, kept_record_bytes=most
+        )
+        records = [record for block in split(framer) for record in block]
+        fault = records[0].fault
+        assert fault is not None
+        kept[most] = (len(records[0].raw), fault.is_cut, fault.places)
+        assert line.encode(encoding).startswith(records[0].raw)
+        assert records[1].cells == [b"2", b"b"]
+
+    unit = len("\n".encode(encoding))
+    assert kept[1 << 20] == (size, False, (0, size + unit))
+    assert [is_cut for _, is_cut, _ in kept.values()] == [True, True, False]
+    assert 1_000 < kept[0][0] < 1_100 < kept[3_000][0] < 3_100
+
+
 @pytest.mark.parametrize(("encoding", "size"), [("utf-8", 100 << 20), ("utf-16-le", 30 << 20)])
 def test_an_endless_record_is_skipped_in_bounded_memory(encoding: str, size: int) -> None:
     class Endless:
@@ -396,10 +446,11 @@ def test_half_a_unit_at_the_end_fails_the_last_record() -> None:
     block_bytes=st.sampled_from([1, 3, 16, 1 << 20]),
     step=st.sampled_from([1, 3, 1 << 20]),
     cap=st.sampled_from([4, 9, 1 << 20]),
+    kept=st.sampled_from([0, 12, 1 << 20]),
     cr=st.booleans(),
 )
 def test_utf_16_agrees_with_the_reference(
-    data: bytes, dialect: FileFormat, block_bytes: int, step: int, cap: int, *, cr: bool
+    data: bytes, dialect: FileFormat, block_bytes: int, step: int, cap: int, kept: int, *, cr: bool
 ) -> None:
     framer = Framer(
         Trickle(data, step),
@@ -407,7 +458,10 @@ def test_utf_16_agrees_with_the_reference(
         max_record_bytes=cap,
         block_bytes=block_bytes,
         cr_ends_records=cr,
+        kept_record_bytes=kept,
     )
 
     found = [as_reference(record) for block in split(framer) for record in block]
-    assert found == reference_split(data, dialect, width=None, cap=cap, cr_ends_records=cr)
+    assert found == reference_split(
+        data, dialect, width=None, cap=cap, cr_ends_records=cr, kept=kept
+    )

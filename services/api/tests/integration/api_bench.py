@@ -106,12 +106,13 @@ class Ledger:
             "column_name": None,
             "sqlstate": None,
             "message": "wrong",
+            "record_bytes": None,
             **reason,
         }
         self.execute(
             "INSERT INTO adsp.failed_rows (job_id, chunk_number, byte_offset, raw, line_number,"
-            " stage, error_code, column_name, sqlstate, message)"
-            " VALUES (%s, 0, %s, %s, %s, %s, %s, %s, %s, %s)",
+            " stage, error_code, column_name, sqlstate, message, record_bytes)"
+            " VALUES (%s, 0, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             job_id,
             offset,
             raw,

@@ -15,6 +15,7 @@ from services.api.tests.integration.api_bench import (
 
 HEADER = ["sku", "name", "category", "price", "quantity", "updated_at"]
 CORRECTED = b"sku,name,category,price,quantity,updated_at\n1,a,b,1.00,1,2026-01-01\n"
+TOO_LONG = {"stage": "parse", "error_code": "line-too-long"}
 UNKNOWN = "01a20bb0-ed59-716e-a450-60748f27550b"
 
 
@@ -94,16 +95,18 @@ def test_job_and_replay_are_found_from_each_other(client: httpx.Client, ended: s
 def test_the_failed_rows_in_source_form_can_be_sent_back(
     client: httpx.Client, ended: str, ledger: Ledger
 ) -> None:
-    """Rows that may swallow their neighbours come last; those that were cut are left out."""
+    """Rows that may swallow their neighbours come last; those that were cut are left out, and counted."""
     ledger.add_failed_row(ended, 10, b'3,"open', stage="parse", error_code="malformed-quote")
-    ledger.add_failed_row(ended, 20, b"4" * 100, stage="parse", error_code="line-too-long")
+    ledger.add_failed_row(ended, 20, b"4" * 9, **TOO_LONG)
+    ledger.add_failed_row(ended, 40, b"5" * 9, **TOO_LONG, record_bytes=100)
     exported = client.get(f"/v1/jobs/{ended}/failed-rows", params={"format": "source"})
     answer = _replay(client, ended, content=exported.content)
 
     assert exported.headers["content-type"] == "text/csv; charset=utf-8"
     assert exported.content == (
-        b'sku,name,category,price,quantity,updated_at\n2,b,c,cheap,1,2026-01-01\n3,"open\n'
+        b'sku,name,category,price,quantity,updated_at\n2,b,c,cheap,1,2026-01-01\n3,"open\n444444444\n'
     )
+    assert exported.headers["adsp-rows-left-out"] == "1"
     assert answer.status_code == 202
     assert _source(answer).read_bytes() == exported.content
 
@@ -173,6 +176,39 @@ def test_rows_that_cannot_stand_in_a_file_are_not_replayed_as_they_are(
     assert "format=source" in detail
     assert corrected.status_code == 202
     assert len(_files(upload_dir)) == 1
+
+
+def test_a_long_row_that_is_kept_whole_is_replayed_behind_the_others(
+    client: httpx.Client, ended: str, ledger: Ledger
+) -> None:
+    """Once the cap allows it, it loads."""
+    long = b'1,"' + b"a" * 2_000_000 + b'",c,1,1,2026-01-01'
+    ledger.add_failed_row(ended, 10, long, **TOO_LONG)
+    answer = _replay(client, ended)
+    [listed, *_] = client.get(f"/v1/jobs/{ended}/failed-rows").json()["items"]
+    table = client.get(f"/v1/jobs/{ended}/failed-rows", params={"format": "csv"}).text
+
+    assert answer.status_code == 202
+    assert _source(answer).read_bytes().split(b"\n")[1:] == [b"2,b,c,cheap,1,2026-01-01", long, b""]
+    assert (listed["record_bytes"], listed["kept_bytes"]) == (len(long), len(long))
+    assert listed["raw"] == long[: 1 << 20].decode()
+    assert len(table) < (1 << 20) + 1000
+
+
+def test_a_row_of_which_only_the_start_is_kept_is_not_replayed(
+    client: httpx.Client, ended: str, ledger: Ledger, upload_dir: Path
+) -> None:
+    """Its start might load as a row that nobody sent."""
+    ledger.add_failed_row(ended, 10, b"1,a,b,1,1,2026-01-01", **TOO_LONG, record_bytes=9999)
+    status, code, detail = problem_of(_replay(client, ended))
+    [listed, whole] = client.get(f"/v1/jobs/{ended}/failed-rows").json()["items"]
+
+    assert (status, code) == (409, "failed-rows-cut")
+    assert "ADSP_MAX_FAILED_RECORD_BYTES" in detail
+    assert _files(upload_dir) == []
+    assert (listed["record_bytes"], listed["kept_bytes"]) == (9999, 20)
+    assert "record_bytes" not in whole
+    assert _replay(client, ended, content=CORRECTED).status_code == 202
 
 
 def test_without_a_known_header_only_a_corrected_file_is_replayed(

@@ -79,6 +79,7 @@ def judge_file(
         definition.format,
         width=len(columns),
         cap=cap,
+        kept=len(body),
         first_line=line,
         cr_ends_records=ends_with_cr,
     )
