@@ -1,6 +1,6 @@
 """Keep what a job over several files has loaded, file by file (decision 41).
 
-Revision 0017, after 0012.
+Revision 0017, after 0016.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision: str = "0017"
-down_revision: str | Sequence[str] | None = "0012"
+down_revision: str | Sequence[str] | None = "0016"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 

@@ -126,16 +126,16 @@ class JobDocument(BaseModel):
         return cls(error=error, **{name: getattr(job, name) for name in names})
 
 
+SHOWN_BYTES = 1 << 20
+"""Of a longer failed row no more is shown: pages have bounds (rule 12)."""
+
+
 def place_of(row: FailedRow, paths: Sequence[str]) -> tuple[str, int, int]:
     """Return where a failed row stands: its file, and its line number and byte offset in that."""
     if len(paths) == 1:
         return paths[0], row.line_number, row.byte_offset
     number, byte_offset = from_place(row.byte_offset)
     return paths[number], from_place(row.line_number)[1], byte_offset
-
-
-SHOWN_BYTES = 1 << 20
-"""Of a longer failed row no more is shown: pages have bounds (rule 12)."""
 
 
 class FailedRowDocument(BaseModel):
