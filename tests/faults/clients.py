@@ -75,7 +75,7 @@ def make_feeds(system: System, seed: int, rng: random.Random, scale: int) -> lis
                 rng,
                 rng.choice([1, scale // 10, scale, 3 * scale]),
                 upsert=kind == "upsert",
-                keys=name,
+                keys=name if kind == "upsert" else None,
             )
             for number in range(rng.randrange(1, 4))
         ]

@@ -28,14 +28,20 @@ class Content:
 
 
 def write_content(
-    path: Path, rng: random.Random, rows: int, *, upsert: bool = False, keys: str | None = None
+    path: Path,
+    rng: random.Random,
+    rows: int,
+    *,
+    upsert: bool = False,
+    keys: str | None = None,
+    bad: float = 0.02,
 ) -> Content:
     """Write a file of `rows` records under its final name at once; its keys are its own.
 
-    About one in 50 is bad. With `upsert` some keys come again, and the last record of a key wins; `keys` is what
-    keys begin with that other files have as well.
+    The share `bad` of them is refused. With `upsert` some keys come again, and the last record of a key wins; `keys`
+    is what keys begin with that other files have as well.
     """
-    stem = keys if upsert and keys else f"{path.stem}-{rng.randrange(1 << 32):08x}"
+    stem = keys or f"{path.stem}-{rng.randrange(1 << 32):08x}"
     loaded: dict[str, Row] = {}
     failed: dict[int, str] = {}
     superseded = 0
@@ -44,7 +50,7 @@ def write_content(
         line_number = number + 2
         again = upsert and loaded and rng.random() < 0.1
         sku = rng.choice(list(loaded)) if again and number % 7 == 0 else f"{stem}-{number}"
-        if rng.random() < 0.02:
+        if rng.random() < bad:
             line, failed[line_number] = _bad_line(sku, rng)
         else:
             row = (sku, f"name {rng.randrange(10_000)}", f"{rng.randrange(99_999)}.25", number)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.contents import Content
-from tests.faults.deliveries import Ended, expected_rows, find_disorder
+from tests.faults.deliveries import Ended, replay_ends
 
 _START = datetime(2026, 1, 10, tzinfo=UTC)
 
@@ -49,7 +49,7 @@ def _ended(*ends: tuple[str, int, str]) -> list[Ended]:
     ],
 )
 def test_each_end_is_right_or_reported(ends: list[tuple[str, int, str]], wrong: list[str]) -> None:
-    found = find_disorder("replace", _ended(*ends))
+    _, found = replay_ends("replace", _ended(*ends))
 
     assert [text.split("job ")[1].split(")")[0] for text in found] == wrong
 
@@ -57,19 +57,24 @@ def test_each_end_is_right_or_reported(ends: list[tuple[str, int, str]], wrong: 
 def test_an_upsert_of_nothing_changes_nothing() -> None:
     ends = _ended(("a", 1, "succeeded"), ("empty", 2, "succeeded"), ("a", 3, "duplicate"))
 
-    assert find_disorder("upsert", ends) == []
-    assert find_disorder("replace", ends) != []
+    assert replay_ends("upsert", ends)[1] == []
+    assert replay_ends("replace", ends)[1] != []
 
 
-def test_the_rows_are_those_of_the_loads_in_order() -> None:
+def test_appended_content_is_loaded_once_on_any_day() -> None:
+    once = _ended(("b", 2, "succeeded"), ("a", 1, "succeeded"), ("b", 1, "duplicate"))
+    twice = _ended(("b", 2, "succeeded"), ("b", 1, "succeeded"))
+
+    assert replay_ends("append", once)[1] == []
+    assert replay_ends("append", twice)[1] != []
+
+
+@pytest.mark.parametrize(
+    ("mode", "names"), [("replace", "bb"), ("upsert", "abb"), ("append", "aabb")]
+)
+def test_the_rows_are_those_of_the_loads_in_order(mode: str, names: str) -> None:
     ends = _ended(("a", 1, "succeeded"), ("a", 2, "duplicate"), ("b", 3, "succeeded"))
 
-    assert {key: row[1] for key, row in expected_rows("replace", ends).items()} == {
-        "y": "b",
-        "z": "b",
-    }
-    assert {key: row[1] for key, row in expected_rows("upsert", ends).items()} == {
-        "x": "a",
-        "y": "b",
-        "z": "b",
-    }
+    rows, _ = replay_ends(mode, ends)
+
+    assert sorted(row[1] for row in rows.elements()) == list(names)

@@ -12,7 +12,7 @@ from libs.common.states import LOADED_STATES, JobState
 from tests.endtoend.system import System
 from tests.faults.clients import Accepted, Feed
 from tests.faults.contents import Row
-from tests.faults.deliveries import Ended, expected_rows, find_disorder
+from tests.faults.deliveries import Ended, replay_ends
 
 
 @dataclass
@@ -52,13 +52,8 @@ def judge(system: System, accepted: Iterable[Accepted]) -> Verdict:
         for jobs in by_feed.values():
             feed = jobs[0].feed
             ended = [_judge_job(connection, job, verdict) for job in jobs]
-            if feed.sets_state:
-                rows = Counter(expected_rows(feed.definition["mode"], ended).values())
-                verdict.faults += find_disorder(feed.definition["mode"], ended)
-            else:
-                contents = {job.content.path: job.content.rows for job in jobs}
-                rows = sum(contents.values(), Counter[Row]())
-                _judge_once(ended, verdict)
+            rows, wrong = replay_ends(feed.definition["mode"], ended)
+            verdict.faults += wrong
             _judge_rows(connection, feed, rows, verdict)
     return verdict
 
@@ -95,19 +90,6 @@ def _judge_job(connection: Any, job: Accepted, verdict: Verdict) -> Ended:
     elif state not in {JobState.DUPLICATE, JobState.OUTDATED}:
         verdict.faults.append(f"{name}: ended as {state}: {error}")
     return Ended(job.job_id, job.content, data_date, force, state, finished_at)
-
-
-def _judge_once(ended: list[Ended], verdict: Verdict) -> None:
-    """See that each content was loaded by one job."""
-    loaders: dict[str, list[str]] = {each.content.path.name: [] for each in ended}
-    for each in ended:
-        if each.state in LOADED_STATES:
-            loaders[each.content.path.name].append(each.job_id)
-        elif each.state == JobState.OUTDATED:
-            verdict.faults.append(f"{each.content.path.name} has no order, but ended {each.state}")
-    for name, ids in loaders.items():
-        if len(ids) != 1:
-            verdict.faults.append(f"{name} was loaded by {len(ids)} jobs: {ids}")
 
 
 def _judge_failed_rows(connection: Any, job: Accepted, name: str, verdict: Verdict) -> None:

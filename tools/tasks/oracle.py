@@ -1,4 +1,4 @@
-"""The command that compares the loader with one INSERT per record on tables and files made by chance."""
+"""The command that compares the product with what is plainly right, on inputs made by chance."""
 
 import os
 import subprocess
@@ -11,20 +11,29 @@ from invoke.tasks import task
 
 from tools.bootstrap.locations import ROOT
 
-_TESTS = "services/loader/tests/integration/test_oracle_seeds.py"
+_FILES = "services/loader/tests/integration/test_oracle_seeds.py"
+_DELIVERIES = "tests/deliveries/test_delivery_oracle.py"
 
 
 @task(
     help={
-        "seeds": "How many tables and files.",
+        "seeds": "How many tables and files, or sequences of deliveries.",
         "minutes": "Begin no other after so many minutes.",
         "seed": "The first seed; by default one that is chosen by chance, and printed.",
+        "deliveries": "Play sequences of deliveries, with kills, and load them one after the other beside that.",
     }
 )
-def oracle(_context: Context, seeds: int = 500, minutes: float = 10.0, seed: int = -1) -> None:
+def oracle(
+    _context: Context,
+    seeds: int = 500,
+    minutes: float = 10.0,
+    seed: int = -1,
+    deliveries: bool = False,  # noqa: FBT001, FBT002
+) -> None:
     """Load tables and files made by chance, and record by record beside that; nothing may differ."""
     first = randbelow(10**9) if seed < 0 else seed
-    print(f"Seeds from {first} on; again: ./dev oracle --seed {first} --seeds {seeds}")
+    option = " --deliveries" if deliveries else ""
+    print(f"Seeds from {first} on; again: ./dev oracle{option} --seed {first} --seeds {seeds}")
     chosen = {"SEED": str(first), "SEEDS": str(seeds), "MINUTES": str(minutes)}
     variables = {f"ADSP_ORACLE_{name}": value for name, value in chosen.items()}
     command = [
@@ -35,7 +44,7 @@ def oracle(_context: Context, seeds: int = 500, minutes: float = 10.0, seed: int
         "--show-capture=no",
         "-k",
         "random_seeds",
-        _TESTS,
+        _DELIVERIES if deliveries else _FILES,
     ]
     if subprocess.run(command, cwd=ROOT, env={**os.environ, **variables}, check=False).returncode:
-        raise Exit("loader and oracle differ, or could not be compared: see above", code=1)
+        raise Exit("product and oracle differ, or could not be compared: see above", code=1)

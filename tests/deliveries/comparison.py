@@ -1,0 +1,60 @@
+"""Compare what a play has left with what the plain loader comes to."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from libs.common.states import LOADED_STATES
+from tests.deliveries.playing import Play, Sent, put_dataset
+from tests.deliveries.sequential import Flaw, SequentialLoader
+
+
+def differences(play: Play) -> list[str]:
+    """Play the scenario to its end; list what differs."""
+    scenario = play.scenario
+    play.run(scenario.deliveries)
+    loader = SequentialLoader(scenario.definition)
+    found = [*_find_disorder(play), *_compare_jobs(play, play.jobs, loader)]
+    if scenario.is_chunked and loader.most_rejected is not None:
+        found += _mend(play, loader)
+    lost, unexpected = loader.rows - play.table(), play.table() - loader.rows
+    if lost or unexpected:
+        found.append(f"the table lacks {dict(lost)} and has {dict(unexpected)} too many")
+    return found
+
+
+def _mend(play: Play, loader: SequentialLoader) -> Iterator[str]:
+    """Let a person raise the threshold and send all again: what a failed job has loaded is not loaded twice."""
+    definition = play.scenario.definition
+    put_dataset(
+        play, {key: value for key, value in definition.items() if key != "max_rejected_rows"}
+    )
+    loader.most_rejected = None
+    before = len(play.jobs)
+    play.run([replace(delivery, force=False) for delivery in play.scenario.deliveries])
+    yield from _compare_jobs(play, play.jobs[before:], loader)
+
+
+def _compare_jobs(play: Play, jobs: list[Sent], loader: SequentialLoader) -> Iterator[str]:
+    """Load the deliveries in the order in which their jobs claimed them; yield how their ends differ."""
+    for job in sorted(jobs, key=lambda job: job.claimed):
+        [(state, error, *counts)] = play.query(
+            "SELECT state, error_message, rows_loaded, rows_rejected, rows_superseded FROM adsp.jobs"
+            " WHERE id = %s",
+            str(job.job_id),
+        )
+        right = loader.load(job.delivery)
+        if state != right:
+            yield f"job {job.job_id} ended as {state} instead of {right} ({error})"
+        elif state in LOADED_STATES and tuple(counts) != job.delivery.content.counts:
+            yield f"job {job.job_id} counts {counts} instead of {job.delivery.content.counts}"
+
+
+def _find_disorder(play: Play) -> Iterator[str]:
+    """Yield the jobs of a dataset with an order that claimed its table before one that goes first and was there."""
+    if play.scenario.definition["mode"] == "append":
+        return
+    for job in play.jobs:
+        for first in play.jobs:
+            is_passed = first.place < job.place and first.made < job.claimed < first.claimed
+            if is_passed and job.delivery.flaw is not Flaw.MISSING:
+                yield f"job {job.job_id} did not wait for job {first.job_id}"
