@@ -89,6 +89,12 @@ class Client:
         """Make or change a dataset."""
         return self._json(self._http.put(f"/v1/datasets/{name}", json=definition))
 
+    def delete_dataset(self, name: str) -> None:
+        """Delete a dataset; its table and jobs stay."""
+        answer = self._http.delete(f"/v1/datasets/{name}")
+        if answer.is_error:
+            self._json(answer)
+
     def job(self, job_id: str) -> dict[str, Any]:
         """Return a job as it is now."""
         return self._json(self._http.get(f"/v1/jobs/{job_id}"))

@@ -12,7 +12,14 @@ from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from libs.common import source_pattern
 from libs.common.arrival import Arrival
@@ -308,3 +315,19 @@ class DatasetDefinition(_Strict):
             and rows_read > 0
             and rows_rejected / rows_read > self.max_rejected_ratio
         )
+
+
+def parse_stored(definition: dict[str, Any]) -> DatasetDefinition | ValidationError:
+    """Return a stored definition in its typed form, or what today's rules say against it."""
+    try:
+        return DatasetDefinition.model_validate(definition)
+    except ValidationError as exc:
+        return exc
+
+
+def describe_refusal(error: ValidationError) -> str:
+    """Word what is wrong with a definition that was stored before the rule that refuses it."""
+    return "; ".join(
+        f"{'.'.join(map(str, each['loc'])) or 'definition'}: {each['msg'].removeprefix('Value error, ')}"
+        for each in error.errors(include_url=False)
+    )

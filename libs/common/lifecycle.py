@@ -20,7 +20,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import bindparam, case, func, select, update
+from sqlalchemy import Select, bindparam, case, func, select, update
 from sqlalchemy.orm import Session
 
 from libs.common import source_pattern
@@ -84,7 +84,7 @@ _WARNINGS_OF_CHUNKS = (
 class JobRequest:
     """What is asked for when a job is made; what is left out comes from the dataset.
 
-    `definition` takes the place of the dataset's own.
+    `definition` takes the place of the dataset's own; it was made of the dataset's `definition_version`.
     """
 
     dataset: str
@@ -97,6 +97,7 @@ class JobRequest:
     owner: str | None = None
     replay_of: UUID | None = None
     definition: DatasetDefinition | None = None
+    definition_version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -120,13 +121,32 @@ class Counts:
 
 def find_dataset(session: Session, name: str) -> Dataset:
     """Return the dataset called `name`, or raise `NotFound` with the cure."""
-    dataset = session.get(Dataset, name)
-    if dataset is None:
-        raise NotFound(
-            "dataset-unknown",
-            f"there is no dataset {name!r}; GET /v1/datasets lists them, PUT /v1/datasets/{name} makes one",
-        )
+    return require_live(name, session.scalar(_live_dataset(name)))
+
+
+def hold_dataset(session: Session, name: str) -> Dataset:
+    """Return the dataset and keep it from being deleted until the transaction ends, or raise `NotFound`."""
+    held = _live_dataset(name).with_for_update(read=True, key_share=True)
+    return require_live(name, session.scalar(held.execution_options(populate_existing=True)))
+
+
+def _live_dataset(name: str) -> Select[Dataset]:
+    return select(Dataset).where(Dataset.name == name, Dataset.deleted_at.is_(None))
+
+
+def require_live(name: str, dataset: Dataset | None) -> Dataset:
+    """Return the dataset if there is one that is not deleted, or raise `NotFound` with the cure."""
+    if dataset is None or dataset.deleted_at is not None:
+        raise unknown_dataset(name)
     return dataset
+
+
+def unknown_dataset(name: str) -> NotFound:
+    """Make the error for a dataset that is not there (any more)."""
+    return NotFound(
+        "dataset-unknown",
+        f"there is no dataset {name!r}; GET /v1/datasets lists them, PUT /v1/datasets/{name} makes one",
+    )
 
 
 def find_job(session: Session, job_id: UUID) -> Job:
@@ -182,12 +202,15 @@ def create_job(session: Session, request: JobRequest) -> Job:
     Raises `NotFound` for an unknown dataset and `BadInput` when no source is known. For a scheduled job a
     second one of the same due time violates a unique constraint (sqlalchemy.exc.IntegrityError).
     """
-    dataset = find_dataset(session, request.dataset)
-    definition = request.definition or dataset.parsed()
+    dataset = hold_dataset(session, request.dataset)
+    definition, version = request.definition, request.definition_version
+    if definition is None:
+        definition, version = dataset.parsed(), dataset.version
     data_date = request.data_date or today_for(definition)
     job = Job(
         dataset=dataset.name,
         definition=definition.model_dump(mode="json"),
+        definition_version=version,
         data_date=data_date,
         source=request.source or expand_source(definition, data_date),
         trigger=request.trigger,

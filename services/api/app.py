@@ -11,11 +11,14 @@ from libs.common.log import get_logger
 from services.api import (
     cancelling,
     datasets,
+    definition_versions,
     failed_rows,
     health,
     job_files,
     jobs,
+    merge_patches,
     replays,
+    retirement,
     tasks,
     uploads,
 )
@@ -34,6 +37,20 @@ from services.api.wiring import SERVICE, Wiring
 
 log = get_logger(__name__)
 
+_NOUNS = (
+    jobs,
+    job_files,
+    cancelling,
+    failed_rows,
+    replays,
+    datasets,
+    merge_patches,
+    retirement,
+    definition_versions,
+    uploads,
+    tasks,
+)
+"""The modules whose routes need a key, in the order of the interface's description."""
 
 DESCRIPTION = """Lands daily files in PostgreSQL.
 
@@ -89,7 +106,7 @@ def create_app(settings: ApiSettings) -> Api:
     app.add_middleware(Authentication, wiring=wiring)
     app.add_middleware(RequestLog, metrics=wiring.metrics)
     app.include_router(health.router)
-    for noun in (jobs, job_files, cancelling, failed_rows, replays, datasets, uploads, tasks):
+    for noun in _NOUNS:
         app.include_router(noun.router, responses=REFUSALS)
     app.include_router(web.router)
     _expect_requests(app, wiring.metrics)

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 
-from libs.common.datasets import DATASET_NAME_PATTERN, DatasetDefinition
-from libs.common.db.models import Dataset, FailedRow, Job
+from libs.common.datasets import DATASET_NAME_PATTERN
+from libs.common.db.models import FailedRow, Job
 from libs.common.places import from_place
 from libs.common.states import ErrorCode, JobState, Stage, Trigger, WarningCode
 from libs.common.utf16 import ENCODINGS as WIDE_ENCODINGS
@@ -80,6 +80,10 @@ class JobDocument(BaseModel):
 
     id: UUID
     dataset: str
+    definition_version: int | None = Field(
+        description="The version of the dataset's definition that it loads by: GET "
+        "/v1/datasets/{name}/versions/{version}; null: it was made before versions were kept."
+    )
     data_date: date
     source: str = Field(description="As requested, or the dataset's pattern for the data date.")
     state: JobState
@@ -191,26 +195,6 @@ class FailedRowDocument(BaseModel):
             column=row.column_name,
             sqlstate=row.sqlstate,
             message=row.message,
-        )
-
-
-class DatasetDocument(DatasetDefinition):
-    """A dataset: its name, its definition, and when it was made and last changed."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    name: str
-    created_at: datetime
-    updated_at: datetime
-
-    @classmethod
-    def of(cls, dataset: Dataset) -> Self:
-        """Show a dataset."""
-        return cls(
-            **dataset.definition,
-            name=dataset.name,
-            created_at=dataset.created_at,
-            updated_at=dataset.updated_at,
         )
 
 

@@ -23,6 +23,7 @@ from libs.common.lifecycle import SENT_WHOLE
 from libs.common.records import split
 from libs.common.sources import SourceLimits, identity, open_source, resolve_source
 from services.api.csv_cells import MEDIA_TYPE, write_line
+from services.api.dialects import definition_of
 from services.api.documents import SHOWN_BYTES, place_of, render_raw
 from services.api.row_pages import pages_of
 from services.api.settings import ApiSettings
@@ -51,7 +52,7 @@ def read_source_header(job: Job, settings: ApiSettings) -> tuple[str, ...] | Non
         path = resolve_source(job.source_path, settings.areas(is_sent=job.trigger in SENT_WHOLE))
         if not _is_unchanged(path, job):
             return None
-        dialect = job.parsed_definition().format
+        dialect = definition_of(job).format
         limits = SourceLimits.from_settings(settings)
         with open_source(path, dialect.compression, limits) as stream:
             header = read_header(stream, dialect, max_record_bytes=settings.max_record_bytes)

@@ -13,6 +13,7 @@ from libs.common.replays import IS_WHOLE, OPEN_ENDED
 from libs.common.states import ErrorCode
 from services.api.answers import Responses, problems
 from services.api.callers import Caller, Reader
+from services.api.dialects import definition_of, encoding_of
 from services.api.documents import FailedRowDocument
 from services.api.export import ExportResponse, export_rows, read_source_header, require_header
 from services.api.job_files import paths_of
@@ -78,8 +79,7 @@ def page_of_failed_rows(
         query = query.where(FailedRow.byte_offset > after)
     with wiring.sessions() as session:
         job = caller.find_job(session, job_id)
-        encoding = job.parsed_definition().format.encoding
-        paths = paths_of(session, job)
+        encoding, paths = encoding_of(job), paths_of(session, job)
         rows, has_more = read_page(session, query, asked.page_size)
     shown = [row[0] for row in rows]
     token = write_token(shown[-1].byte_offset, *scope) if has_more else None
@@ -105,7 +105,7 @@ def _export(
         wiring.sessions,
         _of_job(job_id, error_code),
         read_source_header(job, settings),
-        job.parsed_definition().format,
+        definition_of(job).format,
         settings.max_record_bytes,
         paths,
     )
@@ -124,7 +124,7 @@ def _export_source(
     sound = raws.where(FailedRow.error_code.not_in(OPEN_ENDED))
     open_ended = raws.where(FailedRow.error_code.in_(OPEN_ENDED))
     header = require_header(job, wiring.settings)
-    dialect = job.parsed_definition().format
+    dialect = definition_of(job).format
     pages = chain(pages_of(wiring.sessions, sound), pages_of(wiring.sessions, open_ended))
     blocks = source_blocks(chain.from_iterable(pages), header, dialect)
     answer = ExportResponse(blocks, f"failed-rows-{job_id}-source.csv")

@@ -31,6 +31,7 @@ from libs.common.replays import (
 from libs.common.states import END_STATES, LOADED_STATES, ErrorCode, JobState, Trigger
 from services.api.answers import JOB_ACCEPTED, accepted, problems
 from services.api.callers import Caller, Submitter
+from services.api.dialects import definition_of
 from services.api.documents import JobDocument
 from services.api.export import require_header
 from services.api.idempotency import IdempotencyKeyHeader, keyed
@@ -64,7 +65,9 @@ class Replayed:
     """The job whose failed rows are replayed, how many there are of each code, and how many are kept in part only."""
 
     job: Job
+    before: DatasetDefinition
     current: DatasetDefinition
+    version: int
     codes: dict[ErrorCode, int]
     cut: int
 
@@ -121,8 +124,9 @@ async def replay_job(
         owner=replayed.job.owner,
         replay_of=job_id,
         definition=definition_of_replay(
-            replayed.job.parsed_definition(), replayed.current, "auto" if corrected else "none"
+            replayed.before, replayed.current, "auto" if corrected else "none"
         ),
+        definition_version=replayed.version,
     )
     route = f"POST /v1/jobs/{job_id}/replay"
     keyed_request = keyed(idempotency_key, route, stored.digest, str(asked.force))
@@ -158,8 +162,14 @@ def _find_replayed(wiring: Wiring, caller: Caller, job_id: UUID) -> Replayed:
         codes = _count_codes(session, job_id)
         if not codes:
             raise _nothing_to_replay(job)
+        dataset = find_dataset(session, job.dataset)
         return Replayed(
-            job, find_dataset(session, job.dataset).parsed(), codes, _count_cut(session, job_id)
+            job,
+            before=definition_of(job),
+            current=dataset.parsed(),
+            version=dataset.version,
+            codes=codes,
+            cut=_count_cut(session, job_id),
         )
 
 
@@ -193,7 +203,7 @@ def _write_failed_rows(wiring: Wiring, replayed: Replayed) -> StoredUpload:
     settings, job = wiring.settings, replayed.job
     is_last = FailedRow.error_code.in_(OPEN_ENDED)
     query = replayable_rows(job.id, FailedRow.raw).order_by(is_last, FailedRow.byte_offset)
-    header, dialect = require_header(job, settings), job.parsed_definition().format
+    header, dialect = require_header(job, settings), replayed.before.format
     upload = IncomingUpload.begin(
         settings.upload_dir, f"failed-rows-{job.id}.csv", settings.max_upload_bytes
     )

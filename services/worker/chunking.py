@@ -99,12 +99,20 @@ def take_over_chunks(session: Session, job: Job, earlier: Job) -> None:
             "resume-refused",
             f"job {earlier.id} has loaded a part of this file into {then['table']} and did not end; the dataset has "
             f"changed since ({', '.join(changed)}), so going on would load rows twice or into two places: undo that "
-            "change with PUT and trigger again to load the rest, or delete those rows and trigger with force",
+            f"change with PUT{_version_of(earlier)} and trigger again to load the rest, or delete those rows and "
+            "trigger with force",
         )
     parameters = {"job_id": job.id, "earlier_id": earlier.id}
     for name in ("take_over", "take_over_failed_rows"):
         session.execute(text(read_statement("services.worker", name)), parameters)
     log.info("chunks_taken_over", job_id=str(job.id), earlier_job_id=str(earlier.id))
+
+
+def _version_of(job: Job) -> str:
+    """Say where the definition is to be found that a job was made under."""
+    if job.definition_version is None:
+        return ""
+    return f" (GET /v1/datasets/{job.dataset}/versions/{job.definition_version} is what it was)"
 
 
 def release_chunks(session: Session, job: Job) -> list[int]:

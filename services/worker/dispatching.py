@@ -22,6 +22,10 @@ from services.worker.wiring import Worker
 
 log = get_logger(__name__)
 
+_HAS_DUE_TIMES = (
+    Dataset.last_due_at.is_not(None) & Dataset.paused_at.is_(None) & Dataset.deleted_at.is_(None)
+)
+
 
 @dataclass(frozen=True)
 class _Due:
@@ -34,7 +38,7 @@ def dispatch_due(worker: Worker, now: datetime | None = None) -> int:
     """Make and send the jobs that are due at `now`; return how many were made."""
     moment = now or datetime.now(UTC)
     with worker.sessions() as session:
-        names = list(session.scalars(select(Dataset.name).where(Dataset.last_due_at.is_not(None))))
+        names = list(session.scalars(select(Dataset.name).where(_HAS_DUE_TIMES)))
     made = [job_id for name in names for job_id in _dispatch_or_tell(worker, name, moment)]
     for job_id in made:
         if not send_plan(worker, job_id, None):
@@ -66,10 +70,13 @@ def _dispatch_or_tell(worker: Worker, name: str, now: datetime) -> list[UUID]:
 
 
 def _dispatch(worker: Worker, name: str, now: datetime) -> list[UUID]:
-    """Make one dataset's due jobs; none when another dispatcher is at it."""
+    """Make one dataset's due jobs; none when another dispatcher is at it, or it was paused or deleted."""
     with worker.sessions.begin() as session:
         dataset = session.scalar(
-            select(Dataset).where(Dataset.name == name).with_for_update(skip_locked=True)
+            select(Dataset)
+            .where(Dataset.name == name, _HAS_DUE_TIMES)
+            # Not the lock that a job's foreign key would stand in the way of.
+            .with_for_update(skip_locked=True, key_share=True)
         )
         due = _due_times(dataset, now) if dataset is not None else None
         if dataset is None or due is None:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     DateTime,
     Enum,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -38,7 +39,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from libs.common.datasets import DatasetDefinition
+from libs.common.datasets import DatasetDefinition, describe_refusal, parse_stored
+from libs.common.errors import BadInput
 from libs.common.ids import uuid7
 from libs.common.states import ChunkState, ErrorCode, JobState, Stage, Trigger
 
@@ -92,10 +94,41 @@ class Dataset(Base):
     )
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    version: Mapped[int] = mapped_column(
+        Integer,
+        server_default=text("1"),
+        comment="Number of the current definition in dataset_versions; a trigger counts.",
+    )
+    paused_at: Mapped[datetime | None] = mapped_column(
+        comment="Since when no due time makes a job; NULL: each does."
+    )
+    deleted_at: Mapped[datetime | None] = mapped_column(
+        comment="When it was deleted; the row stays for its jobs and versions."
+    )
 
     def parsed(self) -> DatasetDefinition:
-        """Return the definition as its typed form."""
-        return DatasetDefinition.model_validate(self.definition)
+        """Return the definition as its typed form; raises `BadInput` when today's rules refuse it."""
+        parsed = parse_stored(self.definition)
+        if isinstance(parsed, DatasetDefinition):
+            return parsed
+        raise BadInput(
+            "definition-refused",
+            f"the stored definition of dataset {self.name!r} is refused by now ({describe_refusal(parsed)}); "
+            f"correct it with PATCH or PUT /v1/datasets/{self.name}",
+        ) from parsed
+
+
+class DatasetVersion(Base):
+    """A definition that a dataset has or had: written by a trigger, never changed."""
+
+    __tablename__ = "dataset_versions"
+
+    dataset: Mapped[str] = mapped_column(
+        ForeignKey(f"{SCHEMA}.datasets.name", ondelete="CASCADE"), primary_key=True
+    )
+    version: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    definition: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 _APPENDED = (
@@ -141,6 +174,10 @@ class Job(Base):
         ),
         CheckConstraint(
             "state <> 'succeeded' OR rows_rejected = 0", name="succeeded_without_rejects"
+        ),
+        ForeignKeyConstraint(
+            ["dataset", "definition_version"],
+            [f"{SCHEMA}.dataset_versions.dataset", f"{SCHEMA}.dataset_versions.version"],
         ),
         UniqueConstraint("dataset", "due_at", name="uq_jobs_dataset_due_at"),
         Index(
@@ -220,6 +257,10 @@ class Job(Base):
     dataset: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.datasets.name"))
     definition: Mapped[dict[str, Any]] = mapped_column(
         comment="The dataset's definition when the job was made."
+    )
+    definition_version: Mapped[int | None] = mapped_column(
+        Integer,
+        comment="The dataset's version that the job was made under; NULL: made before they were kept.",
     )
     data_date: Mapped[date]
     source: Mapped[str] = mapped_column(
@@ -459,10 +500,32 @@ FOR EACH STATEMENT EXECUTE FUNCTION adsp.delete_failed_rows()
 """
 
 
+_KEEP_VERSIONS = """
+CREATE FUNCTION adsp.keep_dataset_version() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        NEW.version := OLD.version + 1;
+    END IF;
+    INSERT INTO adsp.dataset_versions (dataset, version, definition)
+    VALUES (NEW.name, NEW.version, NEW.definition);
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER keep_first_version AFTER INSERT ON adsp.datasets
+FOR EACH ROW EXECUTE FUNCTION adsp.keep_dataset_version();
+CREATE TRIGGER keep_next_version BEFORE UPDATE ON adsp.datasets
+FOR EACH ROW WHEN (OLD.definition IS DISTINCT FROM NEW.definition)
+EXECUTE FUNCTION adsp.keep_dataset_version()
+"""
+
+
 @event.listens_for(Base.metadata, "after_create")
-def _make_trigger(_tables: MetaData, connection: Connection, **_options: object) -> None:
-    """Make what tables do not declare."""
-    connection.execute(text(_DELETE_FAILED_ROWS))
+def _make_triggers(_tables: MetaData, connection: Connection, **_options: object) -> None:
+    """Make what tables do not declare; the colons of plpgsql are no parameters."""
+    for statements in (_DELETE_FAILED_ROWS, _KEEP_VERSIONS):
+        connection.exec_driver_sql(statements)
 
 
 class Event(Base):

@@ -213,3 +213,50 @@ def test_without_migration_0012_a_bare_carriage_return_counts_as_a_malformed_quo
             {"malformed-quote": 2, "unique": 1},
         )
     engine.dispose()
+
+
+def test_without_migration_0014_a_deleted_dataset_is_never_due_and_a_paused_one_from_now_on(
+    two_databases: tuple[ScratchDatabase, ScratchDatabase],
+) -> None:
+    migrated, _ = two_databases
+    upgrade(migrated.url_for("owner"))
+    engine = create_engine(migrated.url_for("owner"))
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO adsp.datasets (name, definition, last_due_at, paused_at, deleted_at)"
+                ' SELECT name, \'{"schedule"\\: {"cron"\\: "0 0 * * *"}}\', \'2026-01-01\', paused, deleted'
+                " FROM (VALUES ('deleted', NULL\\:\\:timestamptz, now()), ('live', NULL, NULL),"
+                " ('paused', now(), NULL)) AS d (name, paused, deleted)"
+            )
+        )
+
+    downgrade(migrated.url_for("owner"), "0012")
+
+    query = "SELECT definition ->> 'schedule' IS NOT NULL, last_due_at > '2026-01-01' FROM adsp.datasets ORDER BY name"
+    with engine.begin() as connection:
+        rows = [tuple(row) for row in connection.execute(text(query))]
+    engine.dispose()
+    assert rows == [(False, None), (True, False), (True, True)]
+
+
+def test_what_a_dataset_is_becomes_its_first_version(
+    two_databases: tuple[ScratchDatabase, ScratchDatabase],
+) -> None:
+    migrated, _ = two_databases
+    url = migrated.url_for("owner")
+    upgrade(url)
+    downgrade(url, "0012")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO adsp.datasets (name, definition) VALUES ('d', '[1]')"))
+
+    upgrade(url)
+
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE adsp.datasets SET last_due_at = now()"))
+        connection.execute(text("UPDATE adsp.datasets SET definition = '[2]'"))
+        query = text("SELECT version, definition FROM adsp.dataset_versions ORDER BY version")
+        rows = [tuple(row) for row in connection.execute(query)]
+    engine.dispose()
+    assert rows == [(1, [1]), (2, [2])]

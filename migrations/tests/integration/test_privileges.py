@@ -21,6 +21,7 @@ MAY: dict[Role, dict[str, str]] = {
         "adsp.api_keys": "select",
         "adsp.chunk_leases": "select",
         "adsp.chunks": "select",
+        "adsp.dataset_versions": "select",
         "adsp.datasets": "select insert update",
         "adsp.events": "select insert",
         "adsp.failed_rows": "select",
@@ -32,6 +33,7 @@ MAY: dict[Role, dict[str, str]] = {
     "worker": {
         "adsp.chunk_leases": "select insert update delete",
         "adsp.chunks": "select insert update delete",
+        "adsp.dataset_versions": "select",
         "adsp.datasets": "select update",
         "adsp.events": "select insert update delete",
         "adsp.failed_rows": "select insert update delete",
@@ -42,6 +44,7 @@ MAY: dict[Role, dict[str, str]] = {
     "loader": {
         "adsp.chunk_leases": "select insert update delete",
         "adsp.chunks": "select update",
+        "adsp.dataset_versions": "select",
         "adsp.datasets": "select",
         "adsp.events": "select",
         "adsp.failed_rows": "select insert",

@@ -1,7 +1,8 @@
--- Describe each dataset: its schedule and the ends of its jobs. What a replay loads is no new data.
+-- Describe each dataset: its schedule, none while it is paused, and the ends of its jobs. What a replay loads is no new data.
 SELECT
     d.name AS dataset,
-    d.definition -> 'schedule' AS schedule,
+    CASE WHEN d.paused_at IS NULL THEN d.definition -> 'schedule' END AS schedule,
+    d.paused_at,
     d.created_at,
     success.at AS last_success_at,
     completion.at AS last_completion_at,
@@ -52,3 +53,4 @@ LEFT JOIN LATERAL (
     OFFSET 1
     LIMIT 1
 ) AS previous_job ON TRUE
+WHERE d.deleted_at IS NULL

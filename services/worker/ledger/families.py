@@ -140,6 +140,7 @@ def _datasets(names: list[str], readings: Readings) -> Iterator[Metric]:
             "last_completion_at",
         ),
         ("created_timestamp", "When the dataset was made", "created_at"),
+        ("paused_timestamp", "Since when the dataset is paused", "paused_at"),
     ):
         yield _gauge(
             f"adsp_dataset_{name}_seconds",
@@ -150,7 +151,7 @@ def _datasets(names: list[str], readings: Readings) -> Iterator[Metric]:
         )
     yield _gauge(
         "adsp_dataset_expected_interval_seconds",
-        "Longest pause between due times in the coming week; 0: no valid schedule.",
+        "Longest time between due times in the coming week; 0: no valid schedule, or paused.",
         ("dataset",),
         product(names),
         {(dataset,): _longest_pause(row) for dataset, row in rows.items()},

@@ -152,3 +152,39 @@ def test_a_dataset_that_cannot_be_dispatched_stops_no_other(bench: Bench) -> Non
     failures = [line for line in lines if line["event"] == "dispatch_failed"]
     assert [line["dataset"] for line in failures] == ["broken", "broken"]
     assert all("due on no day" in line["error"] for line in failures)
+
+
+@pytest.mark.parametrize("column", ["paused_at", "deleted_at"])
+def test_a_dataset_that_is_paused_or_deleted_gets_no_scheduled_jobs(
+    bench: Bench, column: str
+) -> None:
+    bench.put_dataset("stopped", MONDAY, schedule=DAILY, source="stopped.csv")
+    bench.put_dataset("going", MONDAY, schedule=DAILY, source="going.csv")
+    _set(bench, **{column: MONDAY})
+
+    dispatch_due(bench.worker, datetime(2026, 3, 24, 12, tzinfo=UTC))
+
+    assert [job.dataset for job in _jobs(bench)] == ["going"]
+
+
+@pytest.mark.parametrize(("catch_up", "days"), [("latest", [26]), ("all", [23, 24, 25, 26])])
+def test_a_resumed_dataset_catches_up_as_its_schedule_says(
+    bench: Bench, catch_up: str, days: list[int]
+) -> None:
+    schedule = DAILY | {"catch_up": catch_up}
+    bench.put_dataset("stopped", MONDAY, schedule=schedule, source="i-{data_date}.csv")
+    _set(bench, paused_at=MONDAY)
+    for day in (24, 25, 26):
+        dispatch_due(bench.worker, datetime(2026, 3, day, 12, tzinfo=UTC))
+    while_paused = _jobs(bench)
+    _set(bench, paused_at=None)
+    dispatch_due(bench.worker, datetime(2026, 3, 26, 12, tzinfo=UTC))
+
+    assert while_paused == []
+    assert [job.data_date.day for job in _jobs(bench)] == days
+
+
+def _set(bench: Bench, **values: datetime | None) -> None:
+    """Set columns of the dataset `stopped`, as the api does."""
+    with Session(bench.owner) as session, session.begin():
+        session.execute(update(Dataset).where(Dataset.name == "stopped").values(**values))

@@ -356,6 +356,32 @@ def test_the_expected_interval_is_the_longest_pause_of_the_schedule(bench: Bench
     assert scrape.value("dataset_created_timestamp_seconds", dataset="manual") > AT.timestamp()
 
 
+def test_a_paused_dataset_is_expected_at_no_time(bench: Bench, execute: Execute) -> None:
+    """Whoever paused it knows that it is not loaded; since when says a metric of its own."""
+    bench.put_dataset("workdays", AT, schedule={"cron": "30 2 * * 1-5"})
+    before = Scrape(bench)
+    execute("UPDATE adsp.datasets SET paused_at = %s", (AT,))
+
+    scrape = Scrape(bench)
+
+    assert before.value("dataset_paused_timestamp_seconds", dataset="workdays") == 0
+    assert scrape.value("dataset_paused_timestamp_seconds", dataset="workdays") == AT.timestamp()
+    assert scrape.value("dataset_expected_interval_seconds", dataset="workdays") == 0
+
+
+def test_the_metrics_of_a_deleted_dataset_go_away(bench: Bench, execute: Execute) -> None:
+    """They would keep its alerts up for ever."""
+    for name in ("items", "gone"):
+        bench.put_dataset(name, AT, schedule={"cron": "30 2 * * *"})
+        insert_job(execute, dataset=name)
+    execute("UPDATE adsp.datasets SET deleted_at = now() WHERE name = 'gone'")
+
+    scrape = Scrape(bench)
+
+    named = {dict(labels).get("dataset") for _, labels in scrape.values}
+    assert named == {"items", None}
+
+
 def test_a_schedule_that_is_refused_today_takes_no_metric_away(
     bench: Bench, execute: Execute
 ) -> None:

@@ -585,6 +585,7 @@ def test_a_job_is_gone_on_with_only_under_an_equal_definition(
     ended = bench.job(second)
     assert ended.error_code == "resume-refused"
     assert next(iter(change)) in (ended.error_message or "")
+    assert "GET /v1/datasets/items/versions/1" in (ended.error_message or "")
     assert bench.chunks(second) == []
 
 
