@@ -32,6 +32,7 @@ from services.api.problems import install_problem_handlers
 from services.api.request_log import RequestLog
 from services.api.settings import ApiSettings
 from services.api.version import VERSION
+from services.api.web import reference
 from services.api.web import routes as web
 from services.api.wiring import SERVICE, Wiring
 
@@ -95,6 +96,7 @@ def create_app(settings: ApiSettings) -> Api:
         version=VERSION,
         description=DESCRIPTION,
         lifespan=_lifespan,
+        docs_url=None,  # services.api.web.reference
         redoc_url=None,
     )
     wiring = Wiring.from_settings(settings)
@@ -108,6 +110,7 @@ def create_app(settings: ApiSettings) -> Api:
     app.include_router(health.router)
     for noun in _NOUNS:
         app.include_router(noun.router, responses=REFUSALS)
+    app.include_router(reference.router)
     app.include_router(web.router)
     _expect_requests(app, wiring.metrics)
     return app

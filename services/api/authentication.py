@@ -27,10 +27,14 @@ from services.api.database_faults import answer_database_error
 from services.api.keys import recognise
 from services.api.origins import foreign_origin
 from services.api.problems import problem_response
+from services.api.web.reference import ASSETS
 from services.api.wiring import Wiring
 
 OPEN_PATHS = frozenset(
-    {"/health", "/livez", "/readyz", "/metrics", "/docs", "/docs/oauth2-redirect", "/openapi.json"}
+    {
+        *("/health", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs"),
+        *(f"/docs/{name}" for name in ASSETS),
+    }
 )
 """What needs no key: probes, Prometheus, and the description of the interface, which holds no data."""
 

@@ -1,0 +1,80 @@
+"""Serve the reference of the interface at ``/docs``: Swagger UI from files of this image.
+
+    /docs ──► swagger-ui.css, swagger-ui-bundle.js, start.js ──► /openapi.json
+
+Nothing is fetched from elsewhere: the page works without the internet, and no script of others runs in the
+origin that a browser sends the key's password to. The files come with the package fastapi-offline.
+"""
+
+from functools import cache
+from importlib.resources import files
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse, Response
+
+from libs.common.errors import NotFound
+
+router = APIRouter(include_in_schema=False)
+
+ASSETS = {
+    "swagger-ui.css": "text/css",
+    "swagger-ui-bundle.js": "text/javascript",
+    "start.js": "text/javascript",
+}
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""No inline script or style; pictures of the style sheet are data. The page asks this api alone."""
+
+_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>ADSP - interface</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="docs/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui">This page needs JavaScript; <a href="openapi.json">openapi.json</a> says the same.</div>
+<script src="docs/swagger-ui-bundle.js"></script>
+<script src="docs/start.js"></script>
+</body>
+</html>
+"""
+_START = """SwaggerUIBundle({
+  url: "openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  validatorUrl: null,
+});
+"""
+"""A file of its own, since the policy forbids scripts in the page; no validator elsewhere is asked."""
+
+
+@router.get("/docs")
+def show_reference() -> HTMLResponse:
+    """Show the interface's reference."""
+    return HTMLResponse(_PAGE, headers=_HEADERS)
+
+
+@router.get("/docs/{name}")
+def show_asset(name: str) -> Response:
+    """Give a file of the reference page."""
+    if name not in ASSETS:
+        raise NotFound("path-unknown", f"there is no {name!r} here; GET /docs shows the reference")
+    headers = {**_HEADERS, "Cache-Control": "max-age=3600"}
+    return Response(_content(name), media_type=ASSETS[name], headers=headers)
+
+
+@cache
+def _content(name: str) -> bytes:
+    if name == "start.js":
+        return _START.encode()
+    return files("fastapi_offline").joinpath("static", name).read_bytes()
