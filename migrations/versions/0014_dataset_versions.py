@@ -3,7 +3,7 @@
 A trigger writes the versions, so that no way of changing a definition goes past them; the services may only read
 them. A deleted dataset stays as the row that its jobs and versions refer to.
 
-Revision 0014, after 0012.
+Revision 0014, after 0013.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision: str = "0014"
-down_revision: str | Sequence[str] | None = "0012"
+down_revision: str | Sequence[str] | None = "0013"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
