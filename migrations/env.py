@@ -1,15 +1,18 @@
 """Run the migrations: Alembic executes this file; `migrations.runner` and ``./dev db.*`` call Alembic."""
 
 import os
+from typing import Any
 
 from alembic import context
-from sqlalchemy import create_engine, pool, text
+from sqlalchemy import create_engine, event, pool, text
 from sqlalchemy.schema import SchemaItem
 
 from libs.common.db.models import SCHEMA, Base
 
 _SCHEMAS = {SCHEMA, None}  # Alembic calls the default schema None
 LOCK_TIMEOUT = "5s"
+LONGEST_BUILD_WAIT = "1h"
+"""An index that is built or dropped concurrently waits for each statement under way, and keeps nobody waiting."""
 
 
 def _is_ours(item: SchemaItem, name: str | None, kind: str, *_: object) -> bool:
@@ -19,13 +22,19 @@ def _is_ours(item: SchemaItem, name: str | None, kind: str, *_: object) -> bool:
     return getattr(item, "schema", None) == SCHEMA or name == "items"
 
 
+def _set_wait(_connection: Any, cursor: Any, statement: str, *_: object) -> None:
+    """Before each statement: say how long it may wait for others."""
+    wait = LONGEST_BUILD_WAIT if " CONCURRENTLY " in statement else LOCK_TIMEOUT
+    cursor.execute(f"SET lock_timeout = '{wait}'")
+
+
 def _run(url: str) -> None:
     """Apply the migrations in one transaction each, never queueing for long behind a user's lock."""
     engine = create_engine(
         url, poolclass=pool.NullPool, connect_args={"application_name": "adsp-migrations"}
     )
+    event.listen(engine, "before_cursor_execute", _set_wait)
     with engine.connect() as connection:
-        connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
         connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
         connection.commit()
         context.configure(

@@ -1,8 +1,9 @@
 """Load a chunk once and for all: claim it, load it, commit rows and ledger together, say so.
 
-Whatever kills a loader, the ledger's row decides: it is locked by the transaction that loads, and it turns to `done`
-in that same transaction. A chunk that comes again finds itself done. Where their order matters chunks may be loaded
-side by side, but each is committed after those before it.
+Whatever kills a loader, the ledger's row decides: it turns to `done` in the transaction that loads, if that still has
+the lease. The fence keeps a second transaction from copying beside it, and no table of the ledger is locked before
+the last moments. A chunk that comes again finds itself done. Where their order matters chunks may be loaded side by
+side, but each is committed after those before it.
 """
 
 from collections.abc import Callable
@@ -162,10 +163,11 @@ class ChunkLoader:
                 raise GaveWay("it was begun before")
             end = Load(loading, work, rejects, heartbeat, self._settings).run()
             with loading.cursor() as cursor:
-                if rejects.count:
-                    rejects.write(cursor)
                 if work.waits_for_turn:
                     _wait_for_turn(cursor, key, heartbeat)
+                # From here on tables of the ledger are locked, until the commit that follows at once.
+                if rejects.count:
+                    rejects.write(cursor)
                 heartbeat.stop()
                 heartbeat.check()
                 if not close_chunk(cursor, key, end):
@@ -248,7 +250,7 @@ def _fault_code(sqlstate: str | None) -> str:
 
 
 def _open(loading: Connection, key: ChunkKey, time_zone: str) -> ChunkWork | None:
-    """Lock the chunk's row in a session whose settings are those of its dataset."""
+    """Take the chunk's fence in a session whose settings are those of its dataset."""
     fix_meaning(loading, time_zone)
     loading.autocommit = False
     return open_chunk(loading, key)

@@ -19,3 +19,8 @@ def let_go(session: Session, name: str) -> None:
 def take_turns(session: Session, name: str) -> None:
     """Wait until no other transaction holds the lock called `name`; held until this one ends."""
     session.execute(text(f"SELECT pg_advisory_xact_lock({_KEY})"), {"name": name})
+
+
+def try_to_take(session: Session, name: str) -> bool:
+    """Tell whether the lock called `name` was free; then this transaction holds it until it ends."""
+    return bool(session.scalar(text(f"SELECT pg_try_advisory_xact_lock({_KEY})"), {"name": name}))

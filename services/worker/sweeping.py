@@ -15,11 +15,13 @@ from sqlalchemy.orm import Session
 
 from libs.common.db.models import Chunk, ChunkLease, Job
 from libs.common.errors import PublishFault
+from libs.common.fences import fence_of
 from libs.common.lifecycle import RESEND_AFTER
 from libs.common.log import get_logger
 from libs.common.messaging.events import publish_pending
 from libs.common.statements import read_statement
 from libs.common.states import ChunkState, JobState
+from services.worker.advisory import try_to_take
 from services.worker.chunking import IS_UNDER_WAY, send_chunks
 from services.worker.deadletters import drain_dead_letters
 from services.worker.dispatching import send_plan
@@ -160,6 +162,8 @@ def _end_backend(session: Session, job_id: UUID, number: int, holder: str) -> No
 
 def _free(session: Session, worker: Worker, job_id: UUID, number: int, holder: str | None) -> int:
     """Queue a lost chunk again, or fail it after too many attempts; 0 when it is not lost after all."""
+    if not try_to_take(session, fence_of(job_id, number)):
+        return 0  # a transaction still copies it, or another sweep is at it
     chunk = session.scalar(
         select(Chunk)
         .where(Chunk.job_id == job_id, Chunk.number == number, Chunk.state == ChunkState.RUNNING)

@@ -431,8 +431,8 @@ class Chunk(Base):
 class ChunkLease(Base):
     """Who loads a chunk now, until when, and how far it is.
 
-    A table of its own because the loading transaction keeps the chunk's row locked: the heartbeat
-    writes here on a second connection. No foreign key, for the same reason.
+    A table of its own because the heartbeat writes here every few seconds, on a second connection. No foreign key:
+    a renewal must not wait for whoever has the chunk's row locked.
     """
 
     __tablename__ = "chunk_leases"

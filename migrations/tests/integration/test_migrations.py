@@ -3,7 +3,10 @@
 import re
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
+import psycopg2
 import pytest
 from psycopg2.extensions import parse_dsn
 from sqlalchemy import create_engine, text
@@ -13,6 +16,7 @@ from libs.common.stack.addresses import StackAddresses
 from libs.common.stack.binaries import client_program
 from libs.common.stack.databases import administration, create_database, drop_database
 from libs.common.testing.databases import ScratchDatabase
+from libs.common.testing.waiting import wait_for
 from migrations.runner import downgrade, upgrade
 
 NAMES = ("adsp_test_migrated", "adsp_test_modelled")
@@ -103,6 +107,42 @@ def test_every_migration_can_be_taken_back_and_applied_again(
     engine.dispose()
     assert at_base == _schema_of(empty)
     assert _schema_of(migrated) == at_head
+
+
+def test_an_index_waits_for_statements_under_way_longer_than_for_locks(
+    two_databases: tuple[ScratchDatabase, ScratchDatabase],
+) -> None:
+    """A load may be in a statement of minutes; the build of an index holds nobody up meanwhile."""
+    migrated, _ = two_databases
+    url = migrated.url_for("owner")
+    upgrade(url, "0008")
+    with (
+        closing(psycopg2.connect(migrated.superuser_dsn)) as load,
+        closing(psycopg2.connect(migrated.superuser_dsn)) as watch,
+        ThreadPoolExecutor(1) as pool,
+        load.cursor() as loading,
+        watch.cursor() as watching,
+    ):
+        watch.autocommit = True
+        loading.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT 1")
+        migrating = pool.submit(upgrade, url, "0009")
+
+        def has_waited() -> bool:
+            watching.execute(
+                "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
+                " AND query LIKE 'CREATE%CONCURRENTLY%' AND wait_event = 'virtualxid'"
+                " AND clock_timestamp() - query_start > interval '5500 ms'"
+            )
+            return watching.fetchone() is not None
+
+        try:
+            wait_for(lambda: migrating.done() or has_waited(), 30, "the build waits")
+            was_done = migrating.done()
+        finally:
+            load.rollback()
+        migrating.result(30)
+
+    assert not was_done
 
 
 def test_the_failed_rows_of_a_deleted_job_go_with_its_chunks(

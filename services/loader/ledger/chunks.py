@@ -1,4 +1,8 @@
-"""Read and write what the ledger says about a chunk; every statement names the lease's holder."""
+"""Read and write what the ledger says about a chunk; every statement names the lease's holder.
+
+A load that goes on for hours locks no table of the ledger meanwhile: what it reads there it reads under a savepoint
+that is undone, which gives the locks back, and it writes just before its commit.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -10,9 +14,12 @@ from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import Json, RealDictCursor
 
 from libs.common.datasets import DatasetDefinition
+from libs.common.fences import fence_of
 from libs.common.job_warnings import JobWarning
 from libs.common.statements import read_statement
 from libs.common.states import ChunkState
+
+_TAKE_FENCE = "SELECT pg_catalog.pg_advisory_xact_lock(hashtextextended(%(fence)s, 0));\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +33,12 @@ class ChunkKey:
     @property
     def parameters(self) -> dict[str, object]:
         """Return it as parameters of a statement."""
-        return {"job_id": str(self.job_id), "number": self.number, "holder": self.holder}
+        return {
+            "job_id": str(self.job_id),
+            "number": self.number,
+            "holder": self.holder,
+            "fence": fence_of(self.job_id, self.number),
+        }
 
     @property
     def fields(self) -> dict[str, object]:
@@ -129,10 +141,9 @@ class ChunkEnd:
 
 
 def open_chunk(connection: Connection, key: ChunkKey) -> ChunkWork | None:
-    """Lock the chunk and return its work, or None when it is not this loader's to do."""
+    """Take the chunk's fence for this transaction; return its work, or None when it is not this loader's to do."""
     with connection.cursor(cursor_factory=RealDictCursor) as cursor:
-        cursor.execute(read_statement("services.loader.ledger", "open_chunk"), key.parameters)
-        row: dict[str, Any] | None = cursor.fetchone()
+        row: dict[str, Any] | None = _look(cursor, "open_chunk", key, before=_TAKE_FENCE)
         if row is None or not row["is_ours"]:
             return None
         own = _read_own_file(row)
@@ -156,17 +167,29 @@ def _read_own_file(row: Mapping[str, Any]) -> PlannedFile:
 
 
 def _read_files(cursor: RealDictCursor, key: ChunkKey) -> tuple[PlannedFile, ...]:
-    cursor.execute(read_statement("services.loader.ledger", "chunk_files"), key.parameters)
-    return tuple(PlannedFile(**row) for row in cursor.fetchall())
+    return tuple(PlannedFile(**row) for row in _look_at_all(cursor, "chunk_files", key))
 
 
 def find_turn(cursor: Cursor, key: ChunkKey) -> Turn:
     """Look at the chunks before this one."""
-    cursor.execute(read_statement("services.loader.ledger", "turn"), key.parameters)
-    row = cursor.fetchone()
+    row = _look(cursor, "turn", key)
     if row is None:
         raise RuntimeError("an aggregate without groups has no row")
     return Turn(*row)
+
+
+def _look(cursor: Cursor, statement: str, key: ChunkKey, before: str = "") -> Any:
+    """Read one row of the ledger within a transaction that goes on, and give the locks back."""
+    return next(iter(_look_at_all(cursor, statement, key, before)), None)
+
+
+def _look_at_all(cursor: Cursor, statement: str, key: ChunkKey, before: str = "") -> list[Any]:
+    """Read rows in the same way."""
+    look = f"{before}SAVEPOINT adsp_look;\n" + read_statement("services.loader.ledger", statement)
+    cursor.execute(look, key.parameters)
+    rows = cursor.fetchall()
+    cursor.execute("ROLLBACK TO SAVEPOINT adsp_look; RELEASE SAVEPOINT adsp_look")
+    return rows
 
 
 def close_chunk(cursor: Cursor, key: ChunkKey, end: ChunkEnd) -> bool:

@@ -1,4 +1,4 @@
--- Take the lease of a chunk that waits, unless another loader lives, and count the attempt.
+-- Take the lease of a chunk that waits, unless another loader lives or a transaction still copies it, and count the attempt.
 WITH lease AS (
     INSERT INTO adsp.chunk_leases AS held
         (job_id, chunk_number, holder, backend_pid, backend_start, expires_at)
@@ -8,6 +8,7 @@ WITH lease AS (
     FROM adsp.chunks AS c JOIN adsp.jobs AS j ON j.id = c.job_id
     WHERE c.job_id = %(job_id)s AND c.number = %(number)s
         AND c.state IN ('queued', 'running') AND j.state = 'running'
+        AND pg_catalog.pg_try_advisory_xact_lock(hashtextextended(%(fence)s, 0))
     ON CONFLICT (job_id, chunk_number) DO UPDATE SET
         holder = excluded.holder,
         backend_pid = excluded.backend_pid,

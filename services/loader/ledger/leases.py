@@ -1,7 +1,7 @@
 """Hold the lease of a chunk: claim it, renew it from a thread, notice when it is lost or the job cancelled.
 
-The lease tells others who loads and how far. It does not fence: the loading transaction's lock on the chunk's row
-does, so a loader that lost its lease can do no harm, it only has to stop.
+The lease tells others who loads and how far, and who holds it when all is written may commit. That only one copies is
+what the fence is for (`libs.common.fences`): a loader that lost its lease can do no harm, it only has to stop.
 """
 
 import os
@@ -19,6 +19,7 @@ from psycopg2.extensions import connection as Connection
 
 from libs.common.crash_points import is_done_check_off
 from libs.common.errors import LeaseLost
+from libs.common.fences import fence_of
 from libs.common.log import get_logger
 from libs.common.statements import read_statement
 from services.loader.ledger.chunks import ChunkKey
@@ -68,6 +69,7 @@ def claim(loan: Loan, job_id: UUID, number: int, settings: LoaderSettings) -> Cl
         "job_id": str(job_id),
         "number": number,
         "holder": holder,
+        "fence": fence_of(job_id, number),
         "lease_seconds": settings.lease_seconds,
         "backend_pid": loan.backend_pid,
         "backend_start": loan.backend_start,

@@ -1,4 +1,4 @@
--- Lock the chunk for this transaction: the lock that fences a load.
+-- Tell what is to be loaded, and whether the lease is still ours now that the fence is.
 SELECT
     c.state = 'running' AND j.state = 'running' AND l.holder = %(holder)s AS is_ours,
     c.byte_start, c.byte_end, c.first_line, c.digest,
@@ -9,4 +9,3 @@ FROM adsp.chunks AS c
 JOIN adsp.jobs AS j ON j.id = c.job_id
 LEFT JOIN adsp.chunk_leases AS l ON l.job_id = c.job_id AND l.chunk_number = c.number
 WHERE c.job_id = %(job_id)s AND c.number = %(number)s
-FOR NO KEY UPDATE OF c

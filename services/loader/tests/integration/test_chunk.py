@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from io import BytesIO
-from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -74,44 +73,6 @@ def waiting_backends(bench: LoadBench) -> list[tuple[Any, ...]]:
         "SELECT pid FROM pg_stat_activity WHERE application_name = 'adsp-loader'"
         " AND wait_event_type = 'Lock' AND datname = current_database()"
     )
-
-
-@pytest.mark.parametrize(
-    "ddl",
-    ["DROP INDEX adsp.ix_jobs_of_test", "LOCK TABLE adsp.chunk_leases", "LOCK TABLE adsp.jobs"],
-)
-def test_ddl_on_the_ledger_waits_for_the_load_and_not_the_load_for_it(
-    bench: LoadBench, ddl: str
-) -> None:
-    """A heartbeat queues behind the DDL, the DDL behind the load; the load must end without that heartbeat."""
-    bench.execute(TABLE)
-    bench.execute("CREATE INDEX ix_jobs_of_test ON adsp.jobs (trigger)")
-    job_id = bench.add_job(DATA, PAIRS)
-
-    def change() -> None:
-        with (
-            closing(psycopg2.connect(bench.database.superuser_dsn)) as other,
-            other,
-            other.cursor() as cursor,
-        ):
-            cursor.execute(ddl)
-
-    try:
-        with ThreadPoolExecutor(1) as pool, held_up(bench, job_id, lease_seconds=2) as go_on:
-            changed = pool.submit(change)
-            wait_for(
-                lambda: len(waiting_backends(bench)) == 2, PATIENCE, "a heartbeat waits for the DDL"
-            )
-            until = monotonic() + 3  # longer than the lease
-            wait_for(lambda: monotonic() > until, PATIENCE, "the lease has expired")
-            wait_for(lambda: len(waiting_backends(bench)) == 2, PATIENCE, "a heartbeat waits again")
-            outcome = go_on().result(15)
-            changed.result(15)
-    finally:
-        bench.execute("DROP INDEX IF EXISTS adsp.ix_jobs_of_test")
-
-    assert outcome is Outcome.LOADED
-    assert rows(bench) == [(1, "a"), (2, "b")]
 
 
 def test_a_chunk_that_comes_again_finds_itself_done(bench: LoadBench) -> None:

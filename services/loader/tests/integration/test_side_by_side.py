@@ -68,7 +68,7 @@ def waiting(bench: LoadBench, event: str) -> int:
     """Return how many loaders wait, for a lock or for their turn."""
     condition = {
         "lock": "wait_event_type = 'Lock'",
-        "turn": "query LIKE '%are not done%'",
+        "turn": "query LIKE '%adsp_look' AND backend_xid IS NOT NULL",
     }[event]
     [(count,)] = bench.execute(
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'adsp-loader'"

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from structlog.testing import capture_logs
 
 from libs.common.db.models import Chunk, ChunkLease, Job
+from libs.common.fences import fence_of
 from libs.common.messaging.names import DEAD_LETTER_EXCHANGE, DEAD_LETTER_QUEUE
 from libs.common.messaging.queues import dead_letter_queue
 from libs.common.states import ChunkState, JobState
@@ -30,6 +31,7 @@ from services.worker.wiring import Worker
 
 PAST = datetime(2026, 1, 1, tzinfo=UTC)
 PATIENCE = 30
+TAKE_FENCE = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
 
 def _change_job(bench: Bench, job: Job, **values: object) -> None:
@@ -143,9 +145,7 @@ def test_the_backend_of_an_expired_lease_is_ended_and_its_chunk_is_given_on(benc
     loader = psycopg2.connect(bench.loader_dsn)
     _change_chunk(bench, job, state=ChunkState.RUNNING, attempt=1, next_attempt_at=None)
     with loader.cursor() as cursor:
-        cursor.execute(
-            "SELECT 1 FROM adsp.chunks WHERE job_id = %s FOR NO KEY UPDATE", (str(job.id),)
-        )
+        cursor.execute(TAKE_FENCE, (fence_of(job.id, 0),))
     _lease(bench, job, loader, PAST)
 
     assert wait_for(lambda: sweep(bench.worker).expired, 30, "the lost chunk to be freed") == 1
@@ -244,6 +244,20 @@ def test_a_lease_that_somebody_has_locked_keeps_no_sweep_waiting(bench: Bench) -
             other.rollback()
 
     assert sweep(bench.worker).expired == 1
+
+
+def test_a_chunk_that_a_transaction_still_copies_is_not_given_on(bench: Bench) -> None:
+    """The lease names another backend, or none: whoever has the fence may still commit."""
+    job = _planned(bench)
+    _change_chunk(bench, job, state=ChunkState.RUNNING, attempt=1, next_attempt_at=None)
+    with closing(psycopg2.connect(bench.loader_dsn)) as loader:
+        with loader.cursor() as cursor:
+            cursor.execute(TAKE_FENCE, (fence_of(job.id, 0),))
+        copied = sweep(bench.worker).expired
+        loader.rollback()
+
+        assert copied == 0
+        assert sweep(bench.worker).expired == 1
 
 
 def test_a_chunk_whose_loaders_keep_dying_fails(bench: Bench) -> None:
