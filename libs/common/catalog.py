@@ -23,6 +23,8 @@ PRIVILEGES: dict[LoadMode, tuple[str, ...]] = {
     LoadMode.REPLACE: ("INSERT", "DELETE"),
 }
 _RESERVED_SCHEMAS = frozenset({"adsp", "pg_catalog", "information_schema", "pg_toast"})
+MOST_COLUMNS = 1600
+"""As many columns a table of Postgres can have: beside those of such a table there is no room for one of ours."""
 _LOADABLE_KINDS = frozenset({"r", "p"})
 
 
@@ -89,6 +91,15 @@ class TargetTable:
     def identifier(self) -> sql.Identifier:
         """Return the quoted name for statements."""
         return sql.Identifier(self.schema, self.relation)
+
+    @property
+    def own_rows(self) -> sql.Composable:
+        """Return the name for statements about its rows and its partitions', not those of tables that inherit from it.
+
+        Those are other tables: their rights and keys are not looked at when the parent is named.
+        """
+        only = "" if self.is_partitioned else "ONLY "
+        return sql.SQL(only + "{}").format(self.identifier)
 
     @property
     def has_order_dependent_constraints(self) -> bool:
@@ -206,7 +217,7 @@ def check_key(table: TargetTable, key: Sequence[str]) -> UniqueKey:
         raise BadInput(
             "key-not-unique",
             f"{table.name} has no primary key or unique index on exactly ({columns}) that an upsert "
-            "could use; create one (not partial, not deferrable) or change 'key'",
+            "could use; create one (not partial, not deferrable, not WITHOUT OVERLAPS) or change 'key'",
         )
     return found
 

@@ -128,6 +128,8 @@ SELECT
         FROM pg_catalog.pg_index AS i
         WHERE i.indrelid = target.oid
             AND i.indisunique AND i.indisvalid AND i.indisready AND i.indimmediate
+            -- WITHOUT OVERLAPS: ON CONFLICT cannot update by it.
+            AND NOT i.indisexclusion
             AND i.indpred IS NULL AND i.indexprs IS NULL
             -- ON CONFLICT would take a deferrable index of the same columns too, and refuse.
             AND NOT EXISTS (

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from psycopg2.extensions import cursor as Cursor
 
-from libs.common.catalog import TargetColumn, TargetTable, check_key
+from libs.common.catalog import MOST_COLUMNS, TargetColumn, TargetTable, check_key
 from libs.common.datasets import DatasetDefinition
 from libs.common.records import RecordSplitter
 from services.loader.encoding.blocks import BlockPlan, plan_blocks
@@ -62,6 +62,8 @@ def open_ways(
     one_by_one = must_go_one_by_one(table, columns, definition.mode)
     window, cap = settings.block_rows, settings.max_record_bytes
     plan, settling = None, None
+    # Blocks are asked about, and staged, in tables that have a column more.
+    by_blocks = by_blocks and len(columns) < MOST_COLUMNS
     sink = _open_sink(cursor, table, columns, definition, writer) if by_blocks else None
     if sink is not None:
         violations = Violations(

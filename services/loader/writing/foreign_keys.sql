@@ -14,7 +14,8 @@ SELECT
         JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.attnum
         ORDER BY k.place
     ),
-    c.confmatchtype = 's' OR cardinality(c.conkey) = 1 AS is_simple
+    c.confmatchtype = 's' OR cardinality(c.conkey) = 1 AS is_simple,
+    r.relkind = 'p' AS is_partitioned
 FROM pg_catalog.pg_constraint AS c
 JOIN pg_catalog.pg_class AS r ON r.oid = c.confrelid
 JOIN pg_catalog.pg_namespace AS n ON n.oid = r.relnamespace

@@ -25,17 +25,20 @@ def are_sound(
     if row is None or row[0]:
         return False
     cursor.execute(read_statement("services.loader.writing", "foreign_keys"), parameters)
-    for schema, relation, theirs, own, is_simple in cursor.fetchall():
+    for schema, relation, theirs, own, is_simple, is_partitioned in cursor.fetchall():
         if not is_simple or not set(names).issuperset(own):
             return False
-        cursor.execute(_dangling(staged, sql.Identifier(schema, relation), theirs, own))
+        # A foreign key does not see the rows of tables that inherit from the one it refers to.
+        only = "" if is_partitioned else "ONLY "
+        referred = sql.SQL(only + "{}").format(sql.Identifier(schema, relation))
+        cursor.execute(_dangling(staged, referred, theirs, own))
         if cursor.fetchone() is not None:
             return False
     return True
 
 
 def _dangling(
-    staged: sql.Identifier, referred: sql.Identifier, theirs: Sequence[str], own: Sequence[str]
+    staged: sql.Identifier, referred: sql.Composable, theirs: Sequence[str], own: Sequence[str]
 ) -> sql.Composed:
     """Return the question for a staged row that refers to nothing."""
     present = [sql.SQL("s.{} IS NOT NULL").format(sql.Identifier(name)) for name in own]

@@ -59,7 +59,7 @@ def make_writer(
     if definition.mode is LoadMode.UPSERT:
         return Upserter(cursor, table, columns, check_key(table, definition.key))
     if definition.mode is LoadMode.REPLACE:
-        cursor.execute(sql.SQL("DELETE FROM {}").format(table.identifier))
+        cursor.execute(sql.SQL("DELETE FROM {}").format(table.own_rows))
     return Appender(cursor, table, columns)
 
 

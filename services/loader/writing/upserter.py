@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
-from libs.common.catalog import TargetColumn, TargetTable, UniqueKey
+from libs.common.catalog import MOST_COLUMNS, TargetColumn, TargetTable, UniqueKey
 from libs.common.records import Record
 from services.loader.writing.copytext import encode_record
 from services.loader.writing.writers import RowInsert, column_list, copy_in, unused_name
@@ -20,6 +20,8 @@ STAGING = sql.Identifier("pg_temp", "adsp_staging")
 WRITTEN = sql.Identifier("pg_temp", "adsp_written")
 _FEW = 500
 """Up to so many records, VALUES are cheaper than emptying and filling the staging table."""
+_FEW_WIDE = 20
+"""So many at a time are written by VALUES where the staging table would have a column too many."""
 
 
 class Upserter:
@@ -40,6 +42,7 @@ class Upserter:
         self._key = key
         self._key_cells = [i for i, column in enumerate(columns) if column.name in key.columns]
         self._order = unused_name(columns)
+        self._most = _FEW_WIDE if len(columns) >= MOST_COLUMNS else None
         self._make_tables(table, columns, key)
         self._prepare(table, columns, key)
 
@@ -50,11 +53,13 @@ class Upserter:
         names = column_list(columns)
         keys = name_list(key.columns)
         distinct = sql.SQL("NULLS NOT DISTINCT" if key.nulls_are_equal else "")
-        for statement in (
-            sql.SQL(
+        if self._most is None:
+            staging = sql.SQL(
                 "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT 0::bigint AS {}, {} FROM {}"
                 " WITH NO DATA"
-            ).format(STAGING, self._order, names, table.identifier),
+            )
+            self._cursor.execute(staging.format(STAGING, self._order, names, table.identifier))
+        for statement in (
             sql.SQL(
                 "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA"
             ).format(WRITTEN, keys, table.identifier),
@@ -93,14 +98,14 @@ class Upserter:
         )
 
     def fit(self, records: Sequence[Record]) -> int:
-        """Return how many records come before the first that repeats a key."""
+        """Return how many records one statement may write: those before the first that repeats a key."""
         seen: set[tuple[bytes | None, ...]] = set()
-        for place, record in enumerate(records):
+        for place, record in enumerate(records[: self._most]):
             key = tuple([record.cells[i] for i in self._key_cells])
             if key in seen:
                 return place
             seen.add(key)
-        return len(records)
+        return len(seen)
 
     def write_many(self, records: Sequence[Record], before: str) -> int:
         """Upsert the records in their order."""

@@ -223,6 +223,20 @@ def test_what_cannot_be_loaded_is_refused_with_a_cure(
     assert hint in caught.value.message
 
 
+def test_a_key_without_overlaps_is_none_for_an_upsert(connection: Connection) -> None:
+    """ON CONFLICT DO UPDATE does not take it: each job would fail."""
+    make(
+        connection,
+        "CREATE TABLE shop.t (a int4range, during tstzrange, PRIMARY KEY (a, during WITHOUT OVERLAPS));"
+        "GRANT ALL ON shop.t TO adsp_loader; GRANT USAGE ON SCHEMA shop TO adsp_loader",
+    )
+
+    with pytest.raises(BadInput, match="not WITHOUT OVERLAPS") as caught:
+        check_target(connection, "shop.t", mode=LoadMode.UPSERT, key=["a", "during"])
+
+    assert caught.value.code == "key-not-unique"
+
+
 def test_privileges_are_named_by_what_each_mode_needs(connection: Connection) -> None:
     table = make(
         connection,
