@@ -126,11 +126,14 @@ class Inspector:
             )
             raise SourceError(exc.code, message) from exc
 
-    def identify(self, path: Path, seen: SourceIdentity) -> str:
-        """Return the fingerprint of the file that was located; raises `SourceUnsettled`.
+    def identify(self, path: Path, seen: SourceIdentity, known: str | None = None) -> str:
+        """Return the fingerprint of the file that was located, unless it is `known`; raises `SourceUnsettled`.
 
         A large file is cut meanwhile, since both read all of it; `inspect` returns what came of that.
         """
+        if known is not None:
+            self._digest = known
+            return known
         if seen.size <= self._settings.chunk_bytes:
             self._digest = fingerprint(path, seen)
             return self._digest

@@ -34,10 +34,10 @@ class DeliveredFile:
 
 
 def identify_files(
-    session: Session, found: Mapping[Path, SourceIdentity]
+    session: Session, job: Job, found: Mapping[Path, SourceIdentity]
 ) -> tuple[DeliveredFile, ...]:
     """Return the files with their fingerprints, by path; raises `SourceUnsettled`."""
-    known = _read_known(session, found)
+    known = _read_known(session, job, found)
     return tuple(
         DeliveredFile(path, seen, known.get((str(path), *_mark(seen))) or fingerprint(path, seen))
         for path, seen in found.items()
@@ -168,13 +168,16 @@ def _loaded_first(found: Iterable[tuple[str, Job]]) -> dict[str, Job]:
 
 
 def _read_known(
-    session: Session, found: Mapping[Path, SourceIdentity]
+    session: Session, job: Job, found: Mapping[Path, SourceIdentity]
 ) -> dict[tuple[str, int, int, str], str]:
-    """Return the fingerprints of files that were loaded before, by what tells that they are as they were."""
+    """Return the fingerprints of files that were loaded before, by what tells that they are as they were.
+
+    Those that the job itself has seen before it had to wait are known too.
+    """
     rows = session.execute(
         select(JobFile.path, JobFile.size, JobFile.mtime_ns, JobFile.inode, JobFile.fingerprint)
         .join(Job, Job.id == JobFile.job_id)
-        .where(JobFile.path.in_(map(str, found)), Job.state.in_(LOADED_STATES))
+        .where(JobFile.path.in_(map(str, found)), Job.state.in_(LOADED_STATES) | (Job.id == job.id))
     )
     return {(row[0], row[1], row[2], row[3]): row[4] for row in rows}
 

@@ -23,6 +23,7 @@ from libs.common.lifecycle import SENT_WHOLE, JobError, lock_job, record_end
 from libs.common.log import get_logger
 from libs.common.messaging.timing import STAGES, StageOfJob
 from libs.common.replays import fingerprint_of_replay
+from libs.common.sources import SourceIdentity
 from libs.common.states import JobState, SourceMatch
 from services.worker.advisory import let_go, try_to_hold
 from services.worker.arrival import (
@@ -43,7 +44,9 @@ from services.worker.claiming import claim_content
 from services.worker.finishing import after_end
 from services.worker.inspection import Columns, Inspected, Inspector
 from services.worker.job_files import fingerprint_of, identify_files, read_files
+from services.worker.known_content import known_fingerprint, remember_fingerprint
 from services.worker.last_loads import describe_last_load, find_last_load
+from services.worker.long_plans import WAIT_SECONDS, NoRoomToPlan, room_for_plan
 from services.worker.wiring import Worker
 
 log = get_logger(__name__)
@@ -62,6 +65,9 @@ def plan(worker: Worker, job_id: UUID) -> str:
                 numbers = _plan_source(bound, job)
         except BadInput as exc:
             return _wait_or_fail(bound, job, exc)
+        except NoRoomToPlan:
+            reason = JobError("plan-waits", "this worker plans other large files")
+            return _plan_later(bound, job, reason, counts=False, wait_seconds=WAIT_SECONDS)
         except Exception as exc:
             if isinstance(exc, DBAPIError) and exc.connection_invalidated:
                 raise  # nothing can be written now; the sweeper sends the job again
@@ -128,10 +134,18 @@ def _plan_source(worker: Worker, job: Job) -> list[int] | None:
     if job.parsed_definition().match is SourceMatch.ALL and job.trigger not in SENT_WHOLE:
         return _plan_files(worker, inspector, job)
     path, seen = find_whole(worker, inspector, job)
-    content = inspector.identify(path, seen)
-    if job.replay_of is not None:
-        content = fingerprint_of_replay(content, job.replay_of)
+    with room_for_plan(worker, seen.size):
+        return _plan_file(worker, inspector, job, path, seen)
+
+
+def _plan_file(
+    worker: Worker, inspector: Inspector, job: Job, path: Path, seen: SourceIdentity
+) -> list[int] | None:
+    """Do so for a source that is one file."""
+    found = inspector.identify(path, seen, known_fingerprint(job, path, seen))
+    content = found if job.replay_of is None else fingerprint_of_replay(found, job.replay_of)
     if not claim_content(worker, job.id, content):
+        remember_fingerprint(worker, job.id, path, seen, found)
         return None
     with worker.sessions.begin() as session:
         connection = session.connection().connection.driver_connection
@@ -142,8 +156,9 @@ def _plan_source(worker: Worker, job: Job) -> list[int] | None:
 def _plan_files(worker: Worker, inspector: Inspector, job: Job) -> list[int] | None:
     """Do the same for a source that is several files: one chunk holds all of them."""
     found = find_all_whole(worker, inspector, job)
-    with worker.sessions() as session:
-        files = identify_files(session, found)
+    size = sum(seen.size for seen in found.values())
+    with room_for_plan(worker, size), worker.sessions() as session:
+        files = identify_files(session, job, found)
     if not claim_content(worker, job.id, fingerprint_of(files), files):
         return None
     with worker.sessions.begin() as session:

@@ -19,6 +19,11 @@ class WorkerSettings(
     ordered_chunks_at_once: int = Field(
         2, ge=1, description="Chunks of a job under way where the first record of a key wins."
     )
+    long_plan_bytes: int = Field(
+        1 << 30,
+        ge=1,
+        description="Sources of so many bytes are planned by all but one of the tasks at a time.",
+    )
     plan_max_attempts: int = Field(
         5, ge=1, description="Times that planning is begun before the job fails."
     )

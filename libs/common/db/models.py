@@ -328,6 +328,10 @@ class Job(Base):
         JSONB(none_as_null=True),
         comment="The source as it was first seen unchanged, and when; of a dataset with settle.",
     )
+    known_content: Mapped[dict[str, Any] | None] = mapped_column(
+        JSONB(none_as_null=True),
+        comment="Fingerprint of the source of a job that had to wait for another, and what the file was then.",
+    )
     cancel_requested_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]

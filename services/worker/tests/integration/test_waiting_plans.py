@@ -1,0 +1,88 @@
+"""A plan that waits for another job does not read its file again, and large plans leave a worker room."""
+
+from contextlib import ExitStack
+from datetime import date
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from libs.common.db.models import Chunk
+from libs.common.sources import SourceIdentity, fingerprint
+from libs.common.states import ChunkState
+from services.worker import inspection
+from services.worker.finishing import finish
+from services.worker.long_plans import room_for_plan
+from services.worker.planning import plan
+from services.worker.tests.conftest import Bench
+
+UPSERT = "upsert"
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the names of the files whose fingerprints were taken."""
+    names: list[str] = []
+
+    def noted(path: Path, seen: SourceIdentity) -> str:
+        names.append(path.name)
+        return fingerprint(path, seen)
+
+    monkeypatch.setattr(inspection, "fingerprint", noted)
+    return names
+
+
+def test_a_job_that_waits_for_its_turn_reads_its_file_once(bench: Bench, hashed: list[str]) -> None:
+    bench.put_dataset(mode=UPSERT, key=["sku"], source="{data_date}.csv")
+    jobs = []
+    for day, rows in ((23, 3), (24, 4)):
+        bench.write_rows(rows, f"2026-11-{day}.csv")
+        jobs.append(bench.make_job(data_date=date(2026, 11, day)))
+    plan(bench.worker, jobs[0].id)
+
+    states = [plan(bench.worker, jobs[1].id) for _ in range(3)]
+    with bench.worker.sessions.begin() as session:
+        session.execute(update(Chunk).values(state=ChunkState.DONE, rows_read=3, rows_loaded=3))
+    finish(bench.worker, jobs[0].id)
+    states.append(plan(bench.worker, jobs[1].id))
+
+    assert states == ["queued"] * 3 + ["running"]
+    assert hashed == ["2026-11-23.csv", "2026-11-24.csv"]
+    [chunk] = bench.chunks(jobs[1])
+    assert chunk.digest == fingerprint(bench.folder / "2026-11-24.csv")
+
+
+def test_a_file_that_changed_while_its_job_waited_is_read_again(
+    bench: Bench, hashed: list[str]
+) -> None:
+    bench.put_dataset()
+    bench.write_rows(3)
+    first, second = bench.make_job(), bench.make_job()
+    plan(bench.worker, first.id)
+    assert plan(bench.worker, second.id) == "queued"
+    bench.write_rows(4)
+
+    assert plan(bench.worker, second.id) == "running"
+
+    assert hashed == ["items.csv"] * 3
+
+
+@pytest.mark.parametrize(("concurrency", "places"), [(1, 1), (2, 1), (3, 2)])
+def test_large_plans_leave_a_place_for_what_is_short(
+    bench: Bench, concurrency: int, places: int
+) -> None:
+    """Seen before: two long plans held up finishes, ticks and sweeps."""
+    bench.put_dataset()
+    large = bench.write_rows(3).stat().st_size
+    bench.set(worker_concurrency=concurrency, long_plan_bytes=large)
+    job = bench.make_job()
+    with ExitStack() as children:
+        for _ in range(places):
+            child = children.enter_context(bench.worker.on_one_connection())
+            children.enter_context(room_for_plan(child, large))
+        assert plan(bench.worker, job.id) == "queued"
+        waiting = bench.job(job)
+
+    assert (waiting.attempt, waiting.error_code) == (0, None)
+    assert waiting.next_attempt_at is not None
+    assert plan(bench.worker, job.id) == "running"
