@@ -298,8 +298,10 @@ class DatasetDefinition(_Strict):
             raise ValueError("match 'all' loads its files together; leave 'atomic' out")
         guards = [name for name in ("min_rows", "max_shrink") if getattr(self, name) is not None]
         if not self.atomic and guards:
-            f"{guards[0]!r} is known only at the end of the file, when 'atomic': false has loaded its chunks; "
-            f"leave 'atomic' out, or {guards[0]!r}"
+            raise ValueError(
+                f"{guards[0]!r} is known only at the end of the file, when 'atomic': false has loaded its chunks; "
+                f"leave 'atomic' out, or {guards[0]!r}"
+            )
         if self.schedule is not None and self.source is None:
             raise ValueError("a schedule needs a 'source' to load from")
         source_pattern.validate(self.source or "")

@@ -63,6 +63,7 @@ class RejectSpool:
         )
         self._rows = PackedBytes(folder, memory_bytes)
         self.count = 0
+        self.by_file = Counter[int]()
 
     def forget(self) -> None:
         """Drop all failed rows."""
