@@ -187,10 +187,14 @@ def check_target(
     mode: LoadMode,
     key: Sequence[str] = (),
     role: str = LOADER_ROLE,
+    is_sliced: bool = False,
 ) -> TargetTable:
-    """Return the table if `role` can load it in this mode, or raise `BadInput` with the cure."""
+    """Return the table if `role` can load it in this mode, or raise `BadInput` with the cure.
+
+    `is_sliced`: a replace reads a column of the rows that it deletes.
+    """
     table = read_table(connection, name)
-    lacking = missing_privileges(connection, table, mode, role)
+    lacking = missing_privileges(connection, table, mode, role, is_sliced=is_sliced)
     if lacking:
         raise BadInput(
             "table-not-permitted",
@@ -223,10 +227,15 @@ def check_key(table: TargetTable, key: Sequence[str]) -> UniqueKey:
 
 
 def missing_privileges(
-    connection: Connection, table: TargetTable, mode: LoadMode, role: str = LOADER_ROLE
+    connection: Connection,
+    table: TargetTable,
+    mode: LoadMode,
+    role: str = LOADER_ROLE,
+    *,
+    is_sliced: bool = False,
 ) -> tuple[str, ...]:
     """List the privileges on the table that `role` lacks for this mode; all when it does not exist."""
-    needed = PRIVILEGES[mode]
+    needed = PRIVILEGES[mode] + (("SELECT",) if is_sliced and mode is LoadMode.REPLACE else ())
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT has_schema_privilege(oid, %(schema)s, 'USAGE'),"

@@ -217,6 +217,13 @@ class DatasetDefinition(_Strict):
         description="Of append: a content is loaded once, or once for each data_date, for files that may be the same"
         " on two days.",
     )
+    scope: dict[str, Literal["data_date"]] | None = Field(
+        None,
+        min_length=1,
+        max_length=1,
+        description="Of replace: only the rows are replaced whose column is of the job's data date,"
+        ' e.g. {"day": "data_date"}; records of other days are failed rows.',
+    )
     out_of_order: OutOfOrder = Field(
         OutOfOrder.REFUSE,
         description="Of replace and upsert: a delivery older than the newest loaded one ends `outdated`, or is loaded.",
@@ -307,6 +314,21 @@ class DatasetDefinition(_Strict):
         source_pattern.validate(self.source or "")
         source_pattern.validate((self.done_file or "").replace("{source}", ""), "done_file")
         return self
+
+    @property
+    def slice_column(self) -> str | None:
+        """Return the column that tells to which slice a row belongs, if the table is replaced by slices."""
+        return next(iter(self.scope or ()), None)
+
+    @property
+    def needed_columns(self) -> list[str]:
+        """Return the columns that each header must hold."""
+        return [*self.key, *(self.scope or ())]
+
+    @property
+    def day_zone(self) -> str:
+        """Return the zone of the dataset's days: its schedule's, so that every trigger means the same day."""
+        return (self.schedule or self).time_zone
 
     def exceeds_thresholds(self, rows_read: int, rows_rejected: int) -> bool:
         """Tell whether so many failed rows among so many records fail the job."""

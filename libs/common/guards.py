@@ -57,7 +57,7 @@ def compare_headers(
     if not names:
         return []
     lost = f"the header lacks {_quoted(names)}, which the last load (job {last.job_id}) had"
-    if not force and definition.missing_columns is MissingColumns.REFUSE:
+    if not force and definition.missing_columns is not MissingColumns.DEFAULT:
         raise HeaderError(
             "header-changed",
             f"{lost}; nothing was loaded: send the whole file, trigger with force to load this one as it is, or set "

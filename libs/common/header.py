@@ -94,7 +94,7 @@ def match_header(
 ) -> tuple[TargetColumn, ...]:
     """Return the column of each header cell; `columns` maps cells to columns where the names differ.
 
-    `key` names columns that the header must hold (those of an upsert).
+    `key` names columns that the header must hold: those of an upsert's key, or of a slice.
     """
     matched = tuple(_match_cell(cell, table, columns) for cell in cells)
     _refuse_repeated(cells, matched)

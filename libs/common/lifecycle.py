@@ -164,12 +164,7 @@ def unknown_job(job_id: UUID) -> NotFound:
 
 def today_for(definition: DatasetDefinition) -> date:
     """Return today's date where the dataset lives: the default data date."""
-    return datetime.now(_zone_of(definition)).date()
-
-
-def _zone_of(definition: DatasetDefinition) -> ZoneInfo:
-    """Return the zone of a dataset's days: its schedule's, so that every trigger means the same day."""
-    return ZoneInfo((definition.schedule or definition).time_zone)
+    return datetime.now(ZoneInfo(definition.day_zone)).date()
 
 
 def expand_source(definition: DatasetDefinition, data_date: date) -> str:
@@ -193,7 +188,7 @@ def arrival_deadline(
     """Return until when a job that is due or was made at `start` waits for its source; None: not at all."""
     if definition.arrival is None or trigger in SENT_WHOLE:
         return None
-    return definition.arrival.deadline(start, _zone_of(definition))
+    return definition.arrival.deadline(start, ZoneInfo(definition.day_zone))
 
 
 def create_job(session: Session, request: JobRequest) -> Job:

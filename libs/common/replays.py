@@ -52,7 +52,8 @@ def definition_of_replay(
 ) -> DatasetDefinition:
     """Return the dataset's current definition, changed for rows that a job under `replayed` has refused.
 
-    The rows keep the dialect that they were cut by. A replace would leave nothing but them, so they are appended.
+    The rows keep the dialect that they were cut by. A replace would leave nothing but them, so they are appended;
+    into a slice only those that belong there.
     Thresholds and guards are against a bad file; these rows are known to be bad.
     """
     dialect = replayed.format.model_dump(include={"delimiter", "quote", "encoding"})

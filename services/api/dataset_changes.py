@@ -15,6 +15,7 @@ from libs.common.datasets import DatasetDefinition, parse_stored
 from libs.common.db.models import Dataset
 from libs.common.errors import BadInput
 from libs.common.log import get_logger
+from libs.common.slices import check_scope
 from libs.common.statements import read_statement
 from services.api.dataset_documents import AnyDatasetDocument, describe_dataset
 from services.api.preconditions import require_match
@@ -50,9 +51,14 @@ def change_definition(
     An equal one changes nothing. Raises `BadInput` for what could not be loaded.
     """
     table = check_target(
-        _driver(session), definition.table, mode=definition.mode, key=definition.key
+        _driver(session),
+        definition.table,
+        mode=definition.mode,
+        key=definition.key,
+        is_sliced=definition.scope is not None,
     )
     _check_columns(table, definition)
+    check_scope(table, definition)
     is_live = before is not None and before.deleted_at is None
     if before is not None and is_live and parse_stored(before.definition) == definition:
         return Change(describe_dataset(before), is_new=False)

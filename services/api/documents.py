@@ -50,7 +50,9 @@ class TriggerRequest(_Request):
         None, description="The day the data is of; default: today in the dataset's time zone."
     )
     force: StrictBool = Field(
-        default=False, description="Load content that was loaded before once more."
+        default=False,
+        description="Load content that was loaded before once more, behind a newer delivery too, and step over"
+        " `max_shrink` and a header that has lost columns.",
     )
 
 

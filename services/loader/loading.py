@@ -28,6 +28,7 @@ from libs.common.log import get_logger
 from libs.common.messaging.timing import STAGES, StageOfJob
 from libs.common.places import from_place
 from libs.common.records import Record
+from libs.common.slices import Slice
 from libs.common.states import ChunkState
 from services.loader.encoding.blocks import BlockPlan, Prepared
 from services.loader.judging.narrowing import Narrowing
@@ -81,7 +82,10 @@ class Load:
             table = open_target(cursor, self._definition)
             header = self._source.read_header()
             columns = match_header(
-                header.cells, table, self._definition.columns, key=self._definition.key
+                header.cells,
+                table,
+                self._definition.columns,
+                key=self._definition.needed_columns,
             )
             cursor.execute("SAVEPOINT adsp_load")
             try:
@@ -112,14 +116,15 @@ class Load:
         header: Header,
     ) -> Ways:
         """Write every record by blocks, or by records where those turn out not to do; return how."""
-        ways = open_ways(cursor, table, columns, self._definition, self._settings)
+        part = Slice.of(table, self._definition, self._work.data_date)
+        ways = open_ways(cursor, table, columns, self._definition, self._settings, part)
         try:
             self._load(header, ways)
         except StagedRowsRefused:
             log.info("load_started_over", table=table.name)
             self._forget(cursor)
             ways = open_ways(
-                cursor, table, columns, self._definition, self._settings, by_blocks=False
+                cursor, table, columns, self._definition, self._settings, part, by_blocks=False
             )
             self._load(header, ways)
         return ways

@@ -12,11 +12,14 @@ from psycopg2.extensions import cursor as Cursor
 from libs.common.catalog import MOST_COLUMNS, TargetColumn, TargetTable, check_key
 from libs.common.datasets import DatasetDefinition
 from libs.common.records import RecordSplitter
+from libs.common.slices import Slice
 from services.loader.encoding.blocks import BlockPlan, plan_blocks
+from services.loader.encoding.shapes import Comparison, Limit
 from services.loader.judging.inputs import Inputs
 from services.loader.judging.judge import Judge
 from services.loader.judging.narrowing import Narrowing
 from services.loader.judging.settling import Settling
+from services.loader.judging.slices import SliceGate, read_bounds
 from services.loader.judging.violations import Violations
 from services.loader.postgres.session import Savepoint
 from services.loader.settings import LoaderSettings
@@ -52,12 +55,14 @@ def open_ways(
     columns: Sequence[TargetColumn],
     definition: DatasetDefinition,
     settings: LoaderSettings,
+    part: Slice | None = None,
     *,
     by_blocks: bool = True,
 ) -> Ways:
-    """Prepare a load of these columns; for a replace, the old rows go."""
-    writer = make_writer(cursor, table, columns, definition)
+    """Prepare a load of these columns; for a replace, the old rows go, those of a slice if only that is replaced."""
+    writer = make_writer(cursor, table, columns, definition, part)
     savepoint = Savepoint(cursor)
+    gate = SliceGate(cursor, columns, part, savepoint) if part else None
     judge = Judge(cursor, table, columns, writer, savepoint)
     one_by_one = must_go_one_by_one(table, columns, definition.mode)
     window, cap = settings.block_rows, settings.max_record_bytes
@@ -67,10 +72,12 @@ def open_ways(
     sink = _open_sink(cursor, table, columns, definition, writer) if by_blocks else None
     if sink is not None:
         violations = Violations(
-            cursor, table, columns, is_unique_asked=not isinstance(writer, Upserter)
+            cursor, table, columns, part, is_unique_asked=not isinstance(writer, Upserter)
         )
         inputs = Inputs(cursor, columns)
-        plan = plan_blocks(table, columns, violations.checks, definition, cap)
+        limits = _limits_of(cursor, columns, part)
+        if limits is not None:
+            plan = plan_blocks(table, columns, violations.checks, definition, cap, limits)
         if plan is not None:
             settling = Settling(cursor, plan, sink, inputs, violations, judge, savepoint)
     return Ways(
@@ -83,11 +90,25 @@ def open_ways(
         writer,
         judge,
         savepoint,
-        Narrowing(writer, judge, savepoint, window, one_by_one=one_by_one),
-        Narrowing(writer, judge, savepoint, window, one_by_one=True),
+        Narrowing(writer, judge, savepoint, window, gate, one_by_one=one_by_one),
+        Narrowing(writer, judge, savepoint, window, gate, one_by_one=True),
         plan,
         settling,
     )
+
+
+def _limits_of(
+    cursor: Cursor, columns: Sequence[TargetColumn], part: Slice | None
+) -> list[Limit] | None:
+    """Return by which limits rows outside a slice are noticed in a block; None where they cannot be."""
+    if part is None:
+        return []
+    bounds = read_bounds(cursor, part)
+    if bounds is None:
+        return None
+    place = next(i for i, column in enumerate(columns) if column == part.column)
+    least, below = bounds
+    return [Limit(place, Comparison.AT_LEAST, least), Limit(place, Comparison.BELOW, below)]
 
 
 def _open_sink(

@@ -3,6 +3,7 @@
     append            content once per dataset, or once for each data date (`once`), in any order
     replace, upsert   one job at a time, by (data_date, creation); never behind a newer delivery; only the content
                       of the last change is a duplicate
+    slices            one job at a time, as above among the deliveries that change the same slice
     replays           content once; in the order of the delivery whose rows they load again
 
 See docs/decisions/0006 and 0036.
@@ -32,7 +33,7 @@ from services.worker.job_files import (
     fingerprint_of,
     write_files,
 )
-from services.worker.last_loads import DELIVERIES, OTHERS, find_last_change, own
+from services.worker.last_loads import DELIVERIES, OTHERS, find_last_change, own, rivals
 from services.worker.table_turns import find_job_at_table
 from services.worker.wiring import Worker
 
@@ -138,17 +139,14 @@ def _find_delivery(session: Session, job: Job) -> Job:
 def _find_turn(session: Session, job: Job) -> Obstacle | None:
     """Return the job of the dataset that is loading now or goes first, for which this one waits."""
     loading = session.scalars(_LOADING.limit(1), own(job)).first()
-    earlier = (
-        loading
-        or session.scalars(_EARLIER.limit(1), {**own(job), "data_date": job.data_date}).first()
-    )
+    earlier = loading or session.scalars(rivals(_EARLIER, job).limit(1), own(job)).first()
     return None if earlier is None else Obstacle(JobState.QUEUED, earlier)
 
 
 def _find_newer(session: Session, job: Job, delivery: Job) -> Obstacle | None:
     """Return the newer delivery that the table holds: a later data date, or what has replaced a replay's rows."""
     table = job.parsed_definition().table
-    newer = session.scalar(_NEWER, {**own(job), "table": table, "data_date": job.data_date})
+    newer = session.scalar(rivals(_NEWER, job), {**own(job), "table": table})
     is_replay_of_replace = (
         job.replay_of is not None and delivery.parsed_definition().mode is LoadMode.REPLACE
     )
@@ -175,14 +173,22 @@ def _find_duplicate(
         )
     else:
         found = find_last_change(session, job, definition.table)
-        if found is not None and (
-            found.fingerprint != content or found.parsed_definition().mode is not definition.mode
-        ):
+        if found is not None and not _has_done_the_same(found, definition, content):
             found = None
     if found is None:
         return None
     is_loaded = found.state in LOADED_STATES
     return Obstacle(JobState.DUPLICATE if is_loaded else JobState.QUEUED, found)
+
+
+def _has_done_the_same(other: Job, definition: DatasetDefinition, content: str) -> bool:
+    """Tell whether a job has loaded this content in the same mode into the same part of the table."""
+    then = other.parsed_definition()
+    return (other.fingerprint, then.mode, then.scope) == (
+        content,
+        definition.mode,
+        definition.scope,
+    )
 
 
 def _give_way(session: Session, worker: Worker, job: Job, obstacle: Obstacle) -> None:

@@ -147,8 +147,7 @@ class Inspector:
 
         `connection` is a psycopg2 connection. Raises `BadInput` when header or target do not fit.
         """
-        definition = self._definition
-        table = check_target(connection, definition.table, mode=definition.mode, key=definition.key)
+        table = self._read_target(connection)
         cutting = self._cutting
         header, boundaries = cutting.result() if cutting else self._read_and_cut(path, seen)
         given = self._match_header(header, table)
@@ -164,8 +163,7 @@ class Inspector:
 
         `connection` is a psycopg2 connection. Raises `BadInput`.
         """
-        definition = self._definition
-        table = check_target(connection, definition.table, mode=definition.mode, key=definition.key)
+        table = self._read_target(connection)
         first, *others = [self._read_header(path) for path in paths]
         given = self._match_header(first, table)
         for path, other in zip(paths[1:], others, strict=True):
@@ -177,10 +175,20 @@ class Inspector:
                 )
         return _describe_columns(first, table, given)
 
+    def _read_target(self, connection: Any) -> TargetTable:
+        definition = self._definition
+        return check_target(
+            connection,
+            definition.table,
+            mode=definition.mode,
+            key=definition.key,
+            is_sliced=definition.scope is not None,
+        )
+
     def _match_header(self, header: Header, table: TargetTable) -> Sequence[TargetColumn]:
         """Return the columns that the header means, or raise `HeaderError`."""
         definition = self._definition
-        given = match_header(header.cells, table, definition.columns, key=definition.key)
+        given = match_header(header.cells, table, definition.columns, key=definition.needed_columns)
         require_columns(definition, header.cells)
         return given
 

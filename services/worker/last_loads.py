@@ -1,6 +1,7 @@
 """Find the loads that a new delivery of a dataset is held against: the last that changed its table."""
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Select, bindparam, func, select, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from libs.common.db.models import Job
@@ -11,6 +12,11 @@ OTHERS = select(Job).where(Job.dataset == bindparam("dataset"), Job.id != bindpa
 _OF_TABLE = OTHERS.where(
     Job.definition["table"].astext == bindparam("table"), Job.replay_of.is_(None)
 )
+_IS_OF_DAY = Job.data_date == bindparam("data_date")
+# A definition from before there were slices has no scope, one without slices says null.
+_HAS_SCOPE = func.coalesce(Job.definition["scope"], text("'null'::jsonb")) == bindparam(
+    "scope", type_=JSONB
+)
 _IS_REPLACE = Job.definition["mode"].astext == LoadMode.REPLACE.value
 _CHANGES = _OF_TABLE.where(
     Job.finished_at.is_not(None),
@@ -20,26 +26,42 @@ _CHANGES = _OF_TABLE.where(
 DELIVERIES = _OF_TABLE.where(Job.definition["mode"].astext != LoadMode.APPEND.value)
 """Deliveries that set the table's state."""
 _LAST_SET = _CHANGES.where(Job.definition["mode"].astext != LoadMode.APPEND.value).limit(1)
-_LAST_ALIKE = _CHANGES.where(Job.definition["mode"].astext == bindparam("mode")).limit(1)
+_LAST_ALIKE = _CHANGES.where(Job.definition["mode"].astext == bindparam("mode"), _HAS_SCOPE).limit(
+    1
+)
+_CHANGES_SLICE = _IS_OF_DAY | ~_HAS_SCOPE
+"""Of a job: it changes the slice of this scope and day, being of it, or going by other slices or by none."""
 
 
 def own(job: Job) -> dict[str, object]:
-    """Return the parameters that tell a job from the others of its dataset."""
-    return {"dataset": job.dataset, "own_id": job.id}
+    """Return the parameters that tell a job from the others of its dataset, and its slice."""
+    scope = job.definition.get("scope")
+    return {"dataset": job.dataset, "own_id": job.id, "data_date": job.data_date, "scope": scope}
+
+
+def rivals(jobs: Select[Job], job: Job) -> Select[Job]:
+    """Leave of these jobs those that change what `job` changes: of a slice that, or more than one."""
+    return jobs if job.definition.get("scope") is None else jobs.where(_CHANGES_SLICE)
 
 
 def find_last_change(session: Session, job: Job, table: str) -> Job | None:
-    """Return the last delivery that has set the state of the table."""
-    return session.scalar(_LAST_SET, {**own(job), "table": table})
+    """Return the last delivery that has set the state of the table, or of the job's slice of it."""
+    return session.scalar(rivals(_LAST_SET, job), {**own(job), "table": table})
 
 
 def find_last_load(session: Session, job: Job) -> Job | None:
-    """Return the last load into the job's table in its mode; of a replay none, which is no delivery."""
+    """Return the last load into the job's table in its mode; of a replay none, which is no delivery.
+
+    Of a slice the last one of the same slice; where there is none, of any: days of one dataset are alike.
+    """
     if job.replay_of is not None:
         return None
     definition = job.parsed_definition()
     parameters = {**own(job), "table": definition.table, "mode": definition.mode.value}
-    return session.scalar(_LAST_ALIKE, parameters)
+    last = None
+    if definition.scope is not None:
+        last = session.scalar(_LAST_ALIKE.where(_IS_OF_DAY), parameters)
+    return last or session.scalar(_LAST_ALIKE, parameters)
 
 
 def describe_last_load(last: Job) -> LastLoad:

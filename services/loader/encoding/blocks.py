@@ -15,7 +15,7 @@ from libs.common.scanning.lines import Lines, find_lines
 from libs.common.states import LoadMode
 from services.loader.encoding.encoder import Encoded, Encoder, Rows
 from services.loader.encoding.guesses import suspect
-from services.loader.encoding.shapes import find_shape
+from services.loader.encoding.shapes import Limit, find_shape
 from services.loader.judging.inputs import Doubt
 from services.loader.judging.verdicts import Refusal
 from services.loader.writing.target import must_go_one_by_one
@@ -134,8 +134,12 @@ def plan_blocks(
     checks: Sequence[str],
     definition: DatasetDefinition,
     max_record_bytes: int,
+    slice_limits: Sequence[Limit] = (),
 ) -> BlockPlan | None:
-    """Return how to load by blocks, or None when target, dialect or types do not allow it."""
+    """Return how to load by blocks, or None when target, dialect or types do not allow it.
+
+    Rows beyond `slice_limits`, or without a value there, are suspected of being outside the slice.
+    """
     dialect, width = definition.format, len(columns)
     shapes = [find_shape(column, definition.time_zone) for column in columns]
     known = [shape for shape in shapes if shape is not None]
@@ -148,7 +152,7 @@ def plan_blocks(
     has_lines = definition.mode is LoadMode.UPSERT
     return BlockPlan(
         dialect,
-        Encoder(dialect, known, suspect(columns, checks), has_lines=has_lines),
+        Encoder(dialect, known, suspect(columns, checks, slice_limits), has_lines=has_lines),
         RecordSplitter(dialect, width=width, max_record_bytes=max_record_bytes),
         max_record_bytes,
         keeps_order=table.has_order_dependent_constraints,

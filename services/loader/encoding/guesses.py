@@ -40,13 +40,16 @@ class Suspicion:
     is_complete: bool
 
 
-def suspect(columns: Sequence[TargetColumn], checks: Sequence[str]) -> Suspicion:
-    """Return what can be guessed of a table's NOT NULL and CHECK constraints."""
+def suspect(
+    columns: Sequence[TargetColumn], checks: Sequence[str], slice_limits: Sequence[Limit] = ()
+) -> Suspicion:
+    """Return what can be guessed of a table's NOT NULL and CHECK constraints, and of the slice that is loaded."""
     read = [_COMPARISON.fullmatch(check) for check in checks]
     compared = [part and _limit(columns, part) for part in read]
     understood = [limit for limit in compared if limit is not None]
-    required = [column.is_not_null for column in columns]
-    return Suspicion(required, understood, len(understood) == len(checks))
+    of_slice = {limit.column for limit in slice_limits}
+    required = [column.is_not_null or place in of_slice for place, column in enumerate(columns)]
+    return Suspicion(required, [*understood, *slice_limits], len(understood) == len(checks))
 
 
 def _limit(columns: Sequence[TargetColumn], part: re.Match[str]) -> Limit | None:

@@ -14,6 +14,7 @@ import psycopg2
 
 from libs.common.records import Record
 from services.loader.judging.judge import Judge
+from services.loader.judging.slices import SliceGate
 from services.loader.judging.verdicts import FailedRow, may_be_row_error
 from services.loader.postgres.session import Savepoint
 from services.loader.writing.writers import Writer
@@ -38,16 +39,18 @@ class Narrowing:
         judge: Judge,
         savepoint: Savepoint,
         largest_window: int,
+        gate: SliceGate | None = None,
         *,
         one_by_one: bool,
     ) -> None:
-        """Write at most `largest_window` records at a time, or each by itself."""
+        """Write at most `largest_window` records at a time, or each by itself; `gate` keeps some back."""
         self._writer = writer
         self._judge = judge
         self._savepoint = savepoint
         self._largest = largest_window
         self._window = largest_window
         self._one_by_one = one_by_one
+        self._gate = gate
 
     def load(self, records: Sequence[Record], on_progress: OnProgress) -> list[FailedRow]:
         """Write well-formed records; return those refused.
@@ -56,6 +59,8 @@ class Narrowing:
         raise to stop the load.
         """
         refused: list[FailedRow] = []
+        if self._gate is not None:
+            records, refused = self._gate.part(records)
         suspects: list[int] = []  # where broken attempts stopped, the nearest last
         position, limit = 0, self._window
         while position < len(records):

@@ -17,8 +17,9 @@ from services.loader.encoding.blocks import BlockPlan, Prepared
 from services.loader.encoding.encoder import Rows
 from services.loader.judging.inputs import Doubt, Inputs
 from services.loader.judging.judge import Judge
+from services.loader.judging.slices import refuse_line
 from services.loader.judging.verdicts import Refusal, is_row_error
-from services.loader.judging.violations import Violation, Violations
+from services.loader.judging.violations import OUTSIDE, Violation, Violations
 from services.loader.judging.wording import Wording
 from services.loader.postgres.session import Savepoint
 from services.loader.rejects.spool import FAILED_ROWS
@@ -140,10 +141,13 @@ class Settling:
     def _may_be_copied(self, spelt: list[Record]) -> bool:
         """Tell whether records in other spellings may go with the others, after them.
 
-        Staged rows meet their constraints only in the end, when a later record may have taken their place.
+        Staged rows meet their constraints only in the end, when a later record may have taken their place; a COPY knows
+        nothing of a slice.
         """
-        if not self._plan.has_lines:
-            return not self._plan.numbers_rows
+        if self._plan.numbers_rows:
+            return False
+        if not self._plan.has_lines and self._violations.part is None:
+            return True
         return self._ask_constraints(encode_records(spelt), is_binary=False) == []
 
     def _find(self, rows: Rows) -> list[tuple[Violation, int]] | None:
@@ -173,6 +177,9 @@ class Settling:
         worded, left = [], []
         for violation, line in broken:
             which, values = violation.constraint, violation.values
+            if self._violations.part is not None and which == OUTSIDE:
+                worded.append(refuse_line(line, self._violations.part))
+                continue
             if not self._wording.is_known(which):
                 (record,) = self._plan.records(prepared, [line])
                 if not self._may_learn(which):

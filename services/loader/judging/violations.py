@@ -13,6 +13,7 @@ from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
 from libs.common.catalog import TargetColumn, TargetTable
+from libs.common.slices import Slice
 from libs.common.statements import read_statement
 from services.loader.judging.unique_key import UniqueKeyCheck
 from services.loader.judging.wording import describe
@@ -22,6 +23,8 @@ _BLOCK, _ROW = sql.Identifier("pg_temp", "adsp_block"), sql.Identifier("adsp_row
 _WHICH, _FIRST = sql.Identifier("adsp_constraint"), sql.Identifier("adsp_first")
 _UNIQUE = -1
 """The number of the unique key among the constraints; an INSERT tries it last."""
+OUTSIDE = -2
+"""The number of the slice that is loaded; it comes before all constraints of the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +44,15 @@ class Violations:
         cursor: Cursor,
         table: TargetTable,
         columns: Sequence[TargetColumn],
+        part: Slice | None,
         *,
         is_unique_asked: bool,
     ) -> None:
-        """Read the constraints; make nothing yet. Rows of an upsert are not refused for their keys."""
+        """Read the constraints; make nothing yet. Rows of an upsert are not refused for their keys.
+
+        `part` is the slice that rows must belong to, if there is one.
+        """
+        self.part = part
         self._cursor = cursor
         self._table = table
         self._columns = columns
@@ -98,6 +106,9 @@ class Violations:
             sql.SQL("WHEN {} THEN {}").format(refusal, sql.Literal(place))
             for place, refusal in enumerate(self._refusals())
         ]
+        if self.part is not None:
+            outside = sql.SQL("WHEN ({}) IS NOT TRUE THEN {}")
+            cases = [outside.format(self.part.condition(), sql.Literal(OUTSIDE)), *cases]
         which = (
             sql.SQL("CASE {} END").format(sql.SQL(" ").join(cases))
             if cases

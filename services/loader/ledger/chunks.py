@@ -6,6 +6,7 @@ that is undone, which gives the locks back, and it writes just before its commit
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -73,6 +74,7 @@ class ChunkWork:
     files: tuple[PlannedFile, ...]
     rows_before: int | None
     force: bool
+    data_date: date
 
 
 class Turn(NamedTuple):
@@ -158,6 +160,7 @@ def open_chunk(connection: Connection, key: ChunkKey) -> ChunkWork | None:
         files=files,
         rows_before=row["rows_before"],
         force=row["force"],
+        data_date=row["data_date"],
     )
 
 

@@ -13,6 +13,7 @@ from libs.common.catalog import (
     check_target,
 )
 from libs.common.datasets import DatasetDefinition
+from libs.common.slices import Slice
 from libs.common.states import LoadMode
 from services.loader.writing.upserter import Upserter
 from services.loader.writing.writers import Appender, Writer
@@ -30,6 +31,7 @@ def open_target(cursor: Cursor, definition: DatasetDefinition) -> TargetTable:
         mode=definition.mode,
         key=definition.key,
         role=_own_role(cursor),
+        is_sliced=definition.scope is not None,
     )
     if refusal is not None:
         raise refusal  # the catalog knows no reason for it
@@ -54,12 +56,14 @@ def make_writer(
     table: TargetTable,
     columns: Sequence[TargetColumn],
     definition: DatasetDefinition,
+    part: Slice | None = None,
 ) -> Writer:
-    """Return the writer of the load mode; for a replace, the old rows go first."""
+    """Return the writer of the load mode; for a replace, the old rows go first, those of a slice if there is one."""
     if definition.mode is LoadMode.UPSERT:
         return Upserter(cursor, table, columns, check_key(table, definition.key))
     if definition.mode is LoadMode.REPLACE:
-        cursor.execute(sql.SQL("DELETE FROM {}").format(table.own_rows))
+        delete = sql.SQL("DELETE FROM {}").format(table.own_rows)
+        cursor.execute(delete + sql.SQL(" WHERE ") + part.condition() if part else delete)
     return Appender(cursor, table, columns)
 
 

@@ -42,6 +42,14 @@ def test_a_replay_never_replaces_and_knows_no_threshold() -> None:
     assert not definition.exceeds_thresholds(10, 10)
 
 
+def test_rows_of_a_slice_are_replayed_into_it() -> None:
+    sliced = _definition(mode="replace", scope={"day": "data_date"})
+
+    definition = definition_of_replay(sliced, sliced, "auto")
+
+    assert (definition.mode, definition.slice_column) == (LoadMode.APPEND, "day")
+
+
 def test_an_upsert_is_replayed_as_one() -> None:
     upsert = _definition(mode="upsert", key=["sku"])
 

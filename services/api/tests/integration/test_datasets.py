@@ -42,6 +42,7 @@ def test_a_dataset_is_made_and_shown_with_its_defaults(client: httpx.Client) -> 
         "max_shrink": None,
         "required_columns": [],
         "missing_columns": "refuse",
+        "scope": None,
     }  # fmt: skip
 
 
@@ -124,6 +125,14 @@ def test_an_unknown_dataset_is_a_problem(client: httpx.Client) -> None:
         ({"mode": "upsert", "key": ["nothing"]}, "key-not-unique", "change 'key'"),
         ({"columns": {"Preis": "prize"}}, "column-unknown", "sku, name, category, price"),
         ({"columns": {"a\0": "sku"}}, "value-not-storable", "correct it"),
+        ({"scope": {"day": "data_date"}, "mode": "replace"}, "column-unknown", "sku, name"),
+        ({"scope": {"price": "data_date"}, "mode": "replace"}, "scope-not-possible", "a date"),
+        ({"scope": {"updated_at": "data_date"}}, "scope-not-possible", "leave 'scope' out"),
+        (
+            {"scope": {"updated_at": "data_date"}, "mode": "upsert", "key": ["sku"]},
+            "scope-not-possible",
+            "set 'mode' to 'replace'",
+        ),
     ],
 )
 def test_a_dataset_that_cannot_be_loaded_is_refused(
@@ -150,6 +159,29 @@ def test_a_table_that_the_loader_may_not_fill_is_refused_with_the_grant(
     status, code, detail = problem_of(answer)
     assert (status, code) == (422, "table-not-permitted")
     assert "GRANT INSERT ON shut.t TO adsp_loader" in detail
+
+
+@pytest.mark.parametrize("column", ["day", "moment", "instant", "word", "short"])
+def test_a_slice_goes_by_a_column_that_can_hold_a_day(
+    client: httpx.Client, ledger: Ledger, column: str
+) -> None:
+    """The loader reads it in the rows that it deletes."""
+    ledger.execute(
+        "CREATE SCHEMA days; GRANT USAGE ON SCHEMA days TO adsp_loader;"
+        " CREATE TABLE days.t (day date, moment timestamp(3), instant timestamptz, word text, short varchar(10));"
+        " GRANT INSERT, DELETE ON days.t TO adsp_loader"
+    )
+    definition = {"table": "days.t", "mode": "replace", "scope": {column: "data_date"}}
+    try:
+        refused = client.put("/v1/datasets/t", json=definition)
+        ledger.execute("GRANT SELECT ON days.t TO adsp_loader")
+        made = client.put("/v1/datasets/t", json=definition)
+    finally:
+        ledger.execute("DROP SCHEMA days CASCADE")
+
+    assert "GRANT SELECT ON days.t TO adsp_loader" in problem_of(refused)[2]
+    assert made.status_code == 201
+    assert made.json()["scope"] == {column: "data_date"}
 
 
 @pytest.mark.parametrize(
@@ -184,6 +216,9 @@ def test_a_table_that_the_loader_may_not_fill_is_refused_with_the_grant(
         ({"max_shrink": 0.5, "atomic": False}, "body"),
         ({"required_columns": [""]}, "body.required_columns.0"),
         ({"missing_columns": "ignore"}, "body.missing_columns"),
+        ({"scope": {}, "mode": "replace"}, "body.scope"),
+        ({"scope": {"a": "data_date", "b": "data_date"}, "mode": "replace"}, "body.scope"),
+        ({"scope": {"updated_at": "today"}, "mode": "replace"}, "body.scope.updated_at"),
     ],
 )
 def test_a_definition_that_makes_no_sense_is_refused(
