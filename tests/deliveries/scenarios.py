@@ -52,14 +52,15 @@ def make_scenario(seed: int, folder: Path) -> Scenario:
     kind = rng.choice(list(_MODES))
     table = f"public.deliveries_{seed}"
     definition = {"table": table, **_MODES[kind]}
-    if rng.random() < 0.5:
+    if rng.random() < (0.8 if kind == "chunked" else 0.4):
         definition["max_rejected_rows"] = rng.randrange(3)
     if rng.random() < 0.3 and definition["mode"] != "append":
         definition["out_of_order"] = "load"
     if rng.random() < 0.3:
         definition["arrival"] = {"wait": "1h", "poll": "5s"}
     files = _write_files(rng, folder / str(seed), definition)
-    deliveries = [_send(rng, files, definition) for _ in range(rng.randrange(3, 8))]
+    sent = _choose_files(rng, files)
+    deliveries = [_send(rng, file, definition) for file in sent]
     late = []
     if "arrival" in definition:
         late = rng.sample([each.content.path for each in files], k=rng.randrange(len(files)))
@@ -110,15 +111,22 @@ def _flawed(rng: random.Random, folder: Path, definition: dict[str, Any]) -> _Fi
     return _File(content, data, flaw)
 
 
-def _send(rng: random.Random, files: Sequence[_File], definition: dict[str, Any]) -> Delivery:
-    """Choose a file and its day. What a chunked job may have loaded in part is not forced: that would double it."""
-    file = rng.choice(files)
+def _choose_files(rng: random.Random, files: Sequence[_File]) -> list[_File]:
+    """Choose what is sent: often the same as just before, as a sender whose data have not changed does."""
+    sent: list[_File] = []
+    for _ in range(rng.randrange(3, 8)):
+        sent.append(sent[-1] if sent and rng.random() < 0.25 else rng.choice(files))
+    return sent
+
+
+def _send(rng: random.Random, file: _File, definition: dict[str, Any]) -> Delivery:
+    """Choose the day. What a chunked job may have loaded in part is not forced: that would double it."""
     most = definition.get("max_rejected_rows")
     is_partial = most is not None and len(file.content.failed) > most
     return Delivery(
         content=file.content,
         data=file.data,
-        data_date=FIRST_DAY + timedelta(days=rng.randrange(4)),
+        data_date=FIRST_DAY + timedelta(days=rng.randrange(3)),
         force=rng.random() < 0.15 and not is_partial,
         flaw=file.flaw,
     )
