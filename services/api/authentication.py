@@ -10,6 +10,7 @@ password. It is taken for reading alone, since a browser sends it along with ano
 
 import base64
 import binascii
+from ipaddress import ip_address, ip_network
 
 import psycopg2
 import structlog
@@ -24,7 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from libs.common.api_keys import ApiKey
 from services.api.callers import ANYONE, KEY_HEADER, Caller
 from services.api.database_faults import answer_database_error
-from services.api.keys import recognise
+from services.api.keys import KnownKeys, recognise
 from services.api.origins import foreign_origin
 from services.api.problems import problem_response
 from services.api.web.reference import ASSETS
@@ -50,6 +51,7 @@ class Authentication:
         self._app = app
         self._sessions = wiring.sessions
         self._limits = wiring.rate_limits
+        self._known = KnownKeys()
         self._is_on = wiring.settings.auth
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,14 +83,40 @@ class Authentication:
         return caller or _refusal(request, sent)
 
     def _recognise(self, request: Request, sent: str | None) -> tuple[Caller | None, int]:
-        """Return the caller, None when there is none, and the seconds that he must wait."""
-        caller: Caller | None = ANYONE
-        if self._is_on:
-            key = ApiKey.parse(sent) if sent else None
-            caller = recognise(self._sessions, key) if key else None
-        address = request.client.host if request.client else "unknown"
-        who = f"key {caller.key_id}" if caller and caller.key_id else f"address {address}"
-        return caller, self._limits.count(who)
+        """Return the caller, None when there is none, and the seconds that he must wait.
+
+        Whoever is not known is counted by address before the ledger is asked about his key: that bounds the cost.
+        """
+        key = ApiKey.parse(sent) if sent and self._is_on else None
+        if key is not None and key in self._known:
+            return self._recognise_known(key)
+        seconds = self._limits.count(f"address {network_of(request)}")
+        if seconds or not self._is_on:
+            return ANYONE, seconds
+        caller = recognise(self._sessions, key) if key else None
+        if key is None or caller is None:
+            return None, 0
+        self._known.add(key)
+        return caller, self._limits.count(f"key {key.id}")
+
+    def _recognise_known(self, key: ApiKey) -> tuple[Caller | None, int]:
+        """Return the caller of a key that was right before; others at his address take nothing from him."""
+        if seconds := self._limits.count(f"key {key.id}"):
+            return None, seconds
+        caller = recognise(self._sessions, key)
+        if caller is None:
+            self._known.forget(key)
+        return caller, 0
+
+
+def network_of(request: Request) -> str:
+    """Return the address that a request came from; of IPv6 the part that one client is given, not all it may choose."""
+    host = request.client.host if request.client else "unknown"
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    return host if address.version == 4 else str(ip_network((address, 64), strict=False))
 
 
 def key_in(headers: Headers, *, allows_basic: bool) -> str | None:

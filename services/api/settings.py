@@ -33,7 +33,7 @@ class ApiSettings(BuildSettings, DatabaseSettings, MessagingSettings, SourceSett
     requests_per_minute: int = Field(
         3000,
         ge=0,
-        description="Requests a minute of one key, or of one address without a key; 0: no limit.",
+        description="Requests a minute of one key, or of one address without a known key; 0: no limit.",
     )
     max_uploads_at_once: int = Field(
         32,

@@ -291,7 +291,8 @@ def _fail(worker: Worker, job_id: UUID, error: JobError) -> str:
         job = lock_job(session, job_id)
         if job is not None and job.state is JobState.RUNNING:
             record_end(session, job, JobState.FAILED, error=error)
-            log.info("job_failed", job_id=str(job_id), code=error.code, reason=error.message)
+            # The message may repeat cells of the file: it stands in the job alone.
+            log.info("job_failed", job_id=str(job_id), code=error.code)
     after_end(worker, job_id)
     return _state_of(worker, job_id)
 

@@ -9,10 +9,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from starlette.requests import Request
 
 from libs.common.api_keys import ApiKey
 from libs.common.testing.databases import ScratchDatabase
 from libs.common.testing.waiting import wait_for
+from services.api.authentication import network_of
+from services.api.keys import KnownKeys
 from services.api.problems import ProblemError
 from services.api.rate_limits import RateLimits
 from services.api.tests.integration.api_bench import (
@@ -28,6 +31,8 @@ from services.api.upload_slots import UploadSlots
 SLOW_UPLOADS = 200
 SLOTS = 8
 DRIPS = 200
+NO_REDIS = "redis://127.0.0.1:1/0"
+"""Each api counts for itself then: the tests have one address."""
 HEADER = b"sku,name,category,price,quantity,updated_at\n"
 
 
@@ -90,7 +95,7 @@ def test_the_limit_holds_in_each_api_while_redis_is_away(
 
 
 def test_without_a_limit_nothing_is_counted(limits_of: Callable[..., RateLimits]) -> None:
-    limits = limits_of("redis://127.0.0.1:1/0", per_minute=0)
+    limits = limits_of(NO_REDIS, per_minute=0)
 
     assert [limits.count("key a") for _ in range(10)] == [0] * 10
 
@@ -106,7 +111,8 @@ def test_a_key_that_asks_too_often_is_refused_and_the_probes_are_not(
             key.id,
             key.digest,
         )
-    with serving(settings_with(auth=True, requests_per_minute=5)) as client:
+    settings = settings_with(auth=True, requests_per_minute=5, redis_url=NO_REDIS)
+    with serving(settings) as client:
         answers = [client.get("/v1/jobs", headers={"X-API-Key": keys[0].text}) for _ in range(6)]
         other = client.get("/v1/jobs", headers={"X-API-Key": keys[1].text})
         probes = {client.get("/livez").status_code for _ in range(10)}
@@ -119,15 +125,80 @@ def test_a_key_that_asks_too_often_is_refused_and_the_probes_are_not(
 
 
 def test_an_address_that_guesses_keys_is_slowed_down(settings_with: SettingsWith) -> None:
-    with serving(
-        settings_with(auth=True, requests_per_minute=5, redis_url="redis://127.0.0.1:1/0")
-    ) as client:
+    with serving(settings_with(auth=True, requests_per_minute=5, redis_url=NO_REDIS)) as client:
         statuses = [
             client.get("/v1/jobs", headers={"X-API-Key": ApiKey.make().text}).status_code
             for _ in range(6)
         ]
 
     assert statuses == [401] * 5 + [429]
+
+
+def test_guessed_keys_stop_costing_the_database_a_question(settings_with: SettingsWith) -> None:
+    """Seen before: each was looked up before it was counted, so that the limit spared the database nothing."""
+    nowhere = "postgresql+psycopg2://nobody@127.0.0.1:1/nowhere"
+    with serving(settings_with(auth=True, requests_per_minute=5, database_url=nowhere)) as client:
+        statuses = [
+            client.get("/v1/jobs", headers={"X-API-Key": ApiKey.make().text}).status_code
+            for _ in range(8)
+        ]
+
+    assert statuses == [503] * 5 + [429] * 3
+
+
+def test_who_guesses_keys_takes_nothing_from_a_good_key_at_his_address(
+    settings_with: SettingsWith, clean_database: ScratchDatabase, ledger: Ledger
+) -> None:
+    """Behind a proxy they have one address."""
+    key = ApiKey.make()
+    ledger.execute(
+        "INSERT INTO adsp.api_keys (id, name, owner, scopes, digest)"
+        " VALUES (%s, 'a', 'a', '{read}', %s)",
+        key.id,
+        key.digest,
+    )
+    settings = settings_with(auth=True, requests_per_minute=5, redis_url=NO_REDIS)
+    with serving(settings) as client:
+
+        def ask(text: str) -> int:
+            return client.get("/v1/jobs", headers={"X-API-Key": text}).status_code
+
+        first = ask(key.text)
+        wrong = f"{key.text[:-1]}{'0' if key.text[-1] != '0' else '1'}"
+        guesses = {ask(wrong) for _ in range(10)}
+        later = [ask(key.text) for _ in range(3)]
+        ledger.execute("UPDATE adsp.api_keys SET revoked_at = now()")
+        revoked = [ask(key.text) for _ in range(2)]
+
+    assert (first, guesses) == (200, {401, 429})
+    assert later == [200] * 3
+    assert revoked == [401, 429]
+
+
+def test_known_keys_are_bounded_and_the_unused_are_forgotten_first() -> None:
+    keys = [ApiKey.make() for _ in range(4)]
+    known = KnownKeys(most=3)
+    for key in keys[:3]:
+        known.add(key)
+    assert keys[0] in known
+    known.add(keys[3])
+    known.forget(keys[3])
+
+    assert [key in known for key in keys] == [True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("host", "counted"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("testclient", "testclient"),
+    ],
+)
+def test_an_address_is_what_one_client_is_given(host: str, counted: str) -> None:
+    """An IPv6 client may choose any of 2^64 addresses, one for each request."""
+    assert network_of(Request({"type": "http", "client": (host, 1)})) == counted
 
 
 def test_no_owner_takes_more_than_half_of_the_slots() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
+from structlog.testing import capture_logs
 
 from libs.common.datasets import DatasetDefinition
 from libs.common.db.models import Chunk, FailedRow, Job
@@ -135,6 +136,21 @@ def test_the_digests_of_chunks_are_those_of_header_and_part(bench: Bench) -> Non
     chunks = bench.chunks(job)
     parts = [HEADER.encode() + content[c.byte_start : c.byte_end] for c in chunks]
     assert [c.digest for c in chunks] == [hashlib.sha256(part).hexdigest() for part in parts]
+
+
+def test_the_log_does_not_repeat_what_stands_in_a_file(bench: Bench) -> None:
+    """A first record that is taken for the header: the job's error names its cells, the log must not."""
+    bench.put_dataset()
+    bench.write("4111-1111,Jane Doe,x,1.00,1,2026-01-01\n" * 2)
+    job = bench.make_job()
+
+    with capture_logs() as lines:
+        assert plan(bench.worker, job.id) == "failed"
+
+    assert "4111-1111" in (bench.job(job).error_message or "")
+    failed = [line for line in lines if line["event"] == "job_failed"]
+    assert [line["code"] for line in failed] == ["header-unknown-column"]
+    assert "4111-1111" not in str(lines)
 
 
 def test_a_header_alone_is_a_plan(bench: Bench) -> None:
