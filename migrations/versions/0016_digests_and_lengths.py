@@ -1,6 +1,6 @@
 """Remember what was planned of each chunk (decision 40), and which failed rows hold only the start of their record.
 
-Revision 0016, after 0014.
+Revision 0016, after 0015.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision: str = "0016"
-down_revision: str | Sequence[str] | None = "0014"
+down_revision: str | Sequence[str] | None = "0015"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 

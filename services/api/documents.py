@@ -113,6 +113,11 @@ class JobDocument(BaseModel):
     warnings: list[JobWarningDocument] = Field(
         description="What was odd and allowed, at most one of each code."
     )
+    problem: str | None = Field(
+        None,
+        description="What an attempt at a part of a running job ended with, for example a lock that was not to be had; "
+        "it is tried again. In lists always null.",
+    )
     duplicate_of: UUID | None = Field(description="The job that has loaded the same content.")
     outdated_by: UUID | None = Field(
         description="The job of the newer delivery that the table holds (replace, upsert)."
@@ -128,7 +133,7 @@ class JobDocument(BaseModel):
         error = None
         if job.error_code is not None:
             error = JobErrorDocument(code=job.error_code, message=job.error_message or "")
-        names = cls.model_fields.keys() - {"error"}
+        names = cls.model_fields.keys() - {"error", "problem"}
         return cls(error=error, **{name: getattr(job, name) for name in names})
 
 

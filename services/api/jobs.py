@@ -1,6 +1,6 @@
 """Make jobs and show them: ``/trigger-job`` and ``/v1/jobs``."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import structlog
@@ -133,8 +133,9 @@ def _submit(
     return accepted(submit_job(wiring, request, keyed_request), response)
 
 
-def _progress(session: Session, job_id: UUID) -> dict[str, int]:
-    """Return the counts of a running job, from its chunks and their leases."""
+def _progress(session: Session, job_id: UUID) -> dict[str, Any]:
+    """Return the counts of a running job and what holds it up, from its chunks and their leases."""
     statement = text(read_statement("services.api", "progress"))
     row = session.execute(statement, {"job_id": job_id}).mappings().one()
-    return {name: int(value) for name, value in row.items()}
+    counts = {name: int(value) for name, value in row.items() if name != "problem"}
+    return {**counts, "problem": row["problem"]}

@@ -16,6 +16,14 @@ class LoaderSettings(
     lease_seconds: int = Field(30, ge=2, description="A lease not renewed for so long is lost.")
     heartbeat_seconds: float = Field(2.0, gt=0, description="Seconds between renewals of a lease.")
     max_attempts: int = Field(5, ge=1, description="Times that a chunk is begun before it fails.")
+    lock_seconds: float = Field(
+        60.0,
+        gt=0,
+        description="Longest wait of a load for one lock on its target; then it gives way to other loads.",
+    )
+    max_lock_waits: int = Field(
+        60, ge=1, description="Times that a chunk gives way for a lock before it fails."
+    )
     retry_seconds: float = Field(
         5.0, ge=0, description="Wait before the second attempt; doubles each time, up to 5 minutes."
     )

@@ -181,7 +181,7 @@ def _free(session: Session, worker: Worker, job_id: UUID, number: int, holder: s
         session.delete(expired)
     if session.scalar(select(exists().where(*lease))):
         return 0  # another loader has taken it meanwhile, or has it locked
-    if chunk.attempt >= worker.settings.chunk_max_attempts:
+    if chunk.attempt - chunk.lock_waits >= worker.settings.chunk_max_attempts:
         chunk.state = ChunkState.FAILED
         chunk.error_code = LOST_LOADER
         chunk.error_message = (

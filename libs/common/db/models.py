@@ -412,7 +412,9 @@ class Chunk(Base):
         _words(ChunkState, "state"), server_default=ChunkState.QUEUED.value
     )
     error_code: Mapped[str | None]
-    error_message: Mapped[str | None]
+    error_message: Mapped[str | None] = mapped_column(
+        comment="Why it failed; until it has ended, why its last attempt did."
+    )
     rows_read: Mapped[int] = mapped_column(server_default=text("0"))
     rows_loaded: Mapped[int] = mapped_column(server_default=text("0"))
     rows_rejected: Mapped[int] = mapped_column(server_default=text("0"))
@@ -430,6 +432,11 @@ class Chunk(Base):
     )
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    lock_waits: Mapped[int] = mapped_column(
+        Integer,
+        server_default=text("0"),
+        comment="Attempts that ended because a lock was not to be had; they are not held against it.",
+    )
 
 
 class ChunkLease(Base):
@@ -453,6 +460,10 @@ class ChunkLease(Base):
     expires_at: Mapped[datetime]
     bytes_done: Mapped[int] = mapped_column(server_default=text("0"))
     rows_read: Mapped[int] = mapped_column(server_default=text("0"))
+    progressed_at: Mapped[datetime] = mapped_column(
+        server_default=func.now(),
+        comment="When the load last got on; a lease is renewed also while it waits.",
+    )
 
 
 _PLACE = "in the decompressed source; of file n of several (job_files), n << 40 more."

@@ -15,6 +15,7 @@ from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import Json, RealDictCursor
 
 from libs.common.datasets import DatasetDefinition
+from libs.common.errors import cut_message
 from libs.common.fences import fence_of
 from libs.common.job_warnings import JobWarning
 from libs.common.statements import read_statement
@@ -142,6 +143,14 @@ class ChunkEnd:
         }
 
 
+class Requeue(NamedTuple):
+    """Why and when a chunk is to be begun again; without `wait_seconds`, when somebody else says so."""
+
+    wait_seconds: float | None = None
+    problem: str | None = None
+    is_for_lock: bool = False
+
+
 def open_chunk(connection: Connection, key: ChunkKey) -> ChunkWork | None:
     """Take the chunk's fence for this transaction; return its work, or None when it is not this loader's to do."""
     with connection.cursor(cursor_factory=RealDictCursor) as cursor:
@@ -210,15 +219,15 @@ def close_chunk(cursor: Cursor, key: ChunkKey, end: ChunkEnd) -> bool:
     return is_closed
 
 
-def requeue_chunk(cursor: Cursor, key: ChunkKey, wait_seconds: float | None) -> bool:
-    """Give the chunk back, to be begun again after a wait, or not at all without one.
-
-    Returns False when it is not this loader's any more.
-    """
-    cursor.execute(
-        read_statement("services.loader.ledger", "requeue_chunk"),
-        {**key.parameters, "wait_seconds": wait_seconds},
-    )
+def requeue_chunk(cursor: Cursor, key: ChunkKey, again: Requeue) -> bool:
+    """Give the chunk back; return False when it is not this loader's any more."""
+    parameters = {
+        **key.parameters,
+        "wait_seconds": again.wait_seconds,
+        "problem": cut_message(again.problem) if again.problem else None,
+        "lock_waits": int(again.is_for_lock),
+    }
+    cursor.execute(read_statement("services.loader.ledger", "requeue_chunk"), parameters)
     return cursor.rowcount == 1
 
 

@@ -14,6 +14,7 @@ WITH lease AS (
         backend_pid = excluded.backend_pid,
         backend_start = excluded.backend_start,
         expires_at = excluded.expires_at,
+        progressed_at = now(),
         bytes_done = 0,
         rows_read = 0
     -- A backend that is gone has ended its transaction: no need to wait for its lease to expire.
@@ -33,4 +34,6 @@ WHERE job_id = %(job_id)s AND number = %(number)s AND state IN ('queued', 'runni
     AND EXISTS (SELECT FROM lease)
 RETURNING
     attempt,
-    (SELECT coalesce(definition ->> 'time_zone', 'UTC') FROM adsp.jobs WHERE id = job_id)
+    lock_waits,
+    (SELECT coalesce(definition ->> 'time_zone', 'UTC') FROM adsp.jobs WHERE id = job_id),
+    (SELECT definition ->> 'table' FROM adsp.jobs WHERE id = job_id)

@@ -51,11 +51,21 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A lease that was taken: by whom, which attempt it is (from 1), and the time zone of the dataset."""
+    """A lease that was taken: by whom, for which attempt (from 1), and the time zone and table of the dataset.
+
+    `lock_waits` of the attempts before ended because a lock was not to be had.
+    """
 
     holder: str
     attempt: int
+    lock_waits: int
     time_zone: str
+    table: str
+
+    @property
+    def tries(self) -> int:
+        """Return how many attempts count, with this one."""
+        return self.attempt - self.lock_waits
 
 
 def claim(loan: Loan, job_id: UUID, number: int, settings: LoaderSettings) -> Claim | None:

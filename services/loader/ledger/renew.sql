@@ -1,6 +1,11 @@
 -- Renew a lease and its progress; no row means that it was lost. Tells whether the job is to be cancelled.
+-- A load that waits renews its lease; that it gets on is told by what it has read since the last time.
 UPDATE adsp.chunk_leases AS held SET
     expires_at = now() + make_interval(secs => %(lease_seconds)s),
+    progressed_at = CASE
+        WHEN (held.bytes_done, held.rows_read) = (%(bytes_done)s, %(rows_read)s) THEN held.progressed_at
+        ELSE now()
+    END,
     bytes_done = %(bytes_done)s,
     rows_read = %(rows_read)s
 FROM adsp.jobs AS j

@@ -14,6 +14,9 @@ from sqlalchemy.engine import make_url
 from libs.common.statements import read_statement
 
 _NAME = "adsp_try"
+_NO_TIMEOUTS = dict.fromkeys(
+    ("statement_timeout", "transaction_timeout", "lock_timeout", "idle_session_timeout"), 0
+)
 
 
 def connect(
@@ -21,26 +24,27 @@ def connect(
 ) -> Connection:
     """Connect to the database of a SQLAlchemy URL with a connection of one's own.
 
-    Postgres ends a transaction of it that waits for its next statement for longer than `idle_seconds`.
+    Postgres ends a transaction of it that waits for its next statement for longer than `idle_seconds`; no other
+    timeout that its role may have set holds for it.
     """
+    timeouts = {**_NO_TIMEOUTS, "idle_in_transaction_session_timeout": idle_seconds * 1000}
     dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     return psycopg2.connect(
         dsn,
         application_name=application_name,
         connect_timeout=connect_timeout,
-        options=f"-c idle_in_transaction_session_timeout={idle_seconds * 1000}",
+        options=" ".join(f"-c {name}={value}" for name, value in timeouts.items()),
         keepalives_idle=30,
         keepalives_interval=10,
         keepalives_count=3,
     )
 
 
-def fix_meaning(connection: Connection, time_zone: str) -> None:
+def fix_settings(connection: Connection, time_zone: str, lock_seconds: float) -> None:
     """Fix the session settings of a load, in a transaction of its own so that no rollback undoes them."""
+    parameters = {"time_zone": time_zone, "lock_timeout": f"{lock_seconds * 1000:.0f}ms"}
     with connection, connection.cursor() as cursor:
-        cursor.execute(
-            read_statement("services.loader.postgres", "session"), {"time_zone": time_zone}
-        )
+        cursor.execute(read_statement("services.loader.postgres", "session"), parameters)
 
 
 class Savepoint:

@@ -14,7 +14,9 @@ SELECT
     set_config('synchronous_commit', 'on', FALSE),
     set_config('default_transaction_isolation', 'read committed', FALSE),
     set_config('default_transaction_read_only', 'off', FALSE),
-    -- A load may take hours; the heartbeat and the sweeper watch it instead of a clock.
+    -- A load may take hours; the heartbeat and the sweeper watch it instead of a clock, whatever its role has set.
     set_config('statement_timeout', '0', FALSE),
-    set_config('lock_timeout', '0', FALSE),
-    set_config('idle_in_transaction_session_timeout', '0', FALSE)
+    set_config('transaction_timeout', '0', FALSE),
+    set_config('idle_in_transaction_session_timeout', '0', FALSE),
+    -- It must not wait for ever for somebody who holds its table, though: other loads need its place.
+    set_config('lock_timeout', %(lock_timeout)s, FALSE)

@@ -1,5 +1,5 @@
--- Count live jobs, and tell when the quietest running one last showed a sign: a change of state or a lease renewed.
--- A lease that has not expired was renewed just now.
+-- Count live jobs, and tell when the quietest running one last showed a sign: a change of state, or a load that got on.
+-- That a lease is renewed is no such sign: it is also while its load waits for a lock.
 SELECT
     j.dataset,
     j.state,
@@ -12,7 +12,7 @@ CROSS JOIN LATERAL (
         j.created_at,
         j.started_at,
         (SELECT max(greatest(c.started_at, c.finished_at)) FROM adsp.chunks AS c WHERE c.job_id = j.id),
-        (SELECT max(least(l.expires_at, now())) FROM adsp.chunk_leases AS l WHERE l.job_id = j.id)
+        (SELECT max(l.progressed_at) FROM adsp.chunk_leases AS l WHERE l.job_id = j.id)
     ) AS at
 ) AS sign
 WHERE j.finished_at IS NULL

@@ -16,7 +16,7 @@ JOB_FIELDS = {
     "rows_rejected", "rows_superseded", "bytes_total", "bytes_done", "created_at", "started_at",
     "finished_at", "attempt", "error", "duplicate_of", "replay_of", "force",
     "cancel_requested_at", "owner", "outdated_by", "waiting_since", "warnings",
-    "definition_version",
+    "definition_version", "problem",
 }  # fmt: skip
 UNKNOWN = "01a20bb0-ed59-716e-a450-60748f27550b"
 
@@ -213,6 +213,19 @@ def test_a_running_job_shows_how_far_it_is(
     ]  # fmt: skip
     assert shown["bytes_done"] == 150
     assert shown["bytes_total"] == items.stat().st_size
+
+
+def test_a_running_job_says_what_holds_it_up(
+    client: httpx.Client, ledger: Ledger, job: str, items: Path
+) -> None:
+    """Of chunks that are over nothing is told: how they ended is in the counts or the error."""
+    ledger.plan(job, items, chunks=2)
+    ledger.execute("UPDATE adsp.chunks SET error_message = 'waited 60 s for a lock on feed.t'")
+    waiting = client.get(f"/v1/jobs/{job}").json()
+    ledger.execute("UPDATE adsp.chunks SET state = 'done', finished_at = now()")
+
+    assert waiting["problem"] == "waited 60 s for a lock on feed.t"
+    assert client.get(f"/v1/jobs/{job}").json()["problem"] is None
 
 
 def test_a_failed_job_says_why(client: httpx.Client, ledger: Ledger, job: str) -> None:

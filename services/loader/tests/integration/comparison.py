@@ -19,7 +19,7 @@ from libs.common.header import match_header, read_header
 from libs.common.states import LoadMode
 from services.loader.chunk import Outcome
 from services.loader.judging.verdicts import may_be_row_error
-from services.loader.postgres.session import fix_meaning
+from services.loader.postgres.session import fix_settings
 from services.loader.tests.integration.cases import Case
 from services.loader.tests.integration.conftest import LoadBench
 from services.loader.tests.integration.generators import CAP, Trial
@@ -82,7 +82,7 @@ def definition_of(case: Case, mode: str, table: str) -> DatasetDefinition:
 def run_oracle(bench: LoadBench, case: Case, definition: DatasetDefinition) -> Verdict:
     """Load a file into feed.slow record by record, in the loader's session settings."""
     with closing(psycopg2.connect(bench.database.dsn_for("loader"))) as connection:
-        fix_meaning(connection, definition.time_zone)
+        fix_settings(connection, definition.time_zone, lock_seconds=60)
         verdict = judge_file(
             connection,
             "slow",

@@ -298,7 +298,10 @@ def test_a_job_that_waits_for_its_source_is_shown_with_the_time_since(bench: Ben
     assert waiting.value("jobs_in_progress", dataset="items", state="queued") == 0
 
 
-def test_a_lease_that_is_kept_up_is_a_sign_of_progress(bench: Bench, execute: Execute) -> None:
+def test_a_load_that_gets_on_is_a_sign_and_a_lease_that_is_renewed_is_none(
+    bench: Bench, execute: Execute
+) -> None:
+    """A load that waits for a lock renews its lease for as long as it waits."""
     bench.put_dataset()
     bench.write_rows(5)
     job = bench.make_job()
@@ -308,13 +311,16 @@ def test_a_lease_that_is_kept_up_is_a_sign_of_progress(bench: Bench, execute: Ex
 
     execute(
         "INSERT INTO adsp.chunk_leases"
-        " (job_id, chunk_number, holder, backend_pid, backend_start, expires_at)"
-        " VALUES (%s, 0, 'somebody', 1, now(), now() + interval '1 minute')",
-        [str(job.id)],
+        " (job_id, chunk_number, holder, backend_pid, backend_start, expires_at, progressed_at)"
+        " VALUES (%s, 0, 'somebody', 1, now(), now() + interval '1 minute', %s)",
+        [str(job.id), AT],
     )
+    waiting = Scrape(bench)
+    execute("UPDATE adsp.chunk_leases SET progressed_at = now()")
 
     name = "running_job_oldest_progress_timestamp_seconds"
     assert quiet.value(name, dataset="items") == AT.timestamp()
+    assert waiting.value(name, dataset="items") == AT.timestamp()
     assert Scrape(bench).value(name, dataset="items") == pytest.approx(
         datetime.now(UTC).timestamp(), abs=5
     )

@@ -278,6 +278,22 @@ def test_a_chunk_whose_loaders_keep_dying_fails(bench: Bench) -> None:
     assert (chunk.state, chunk.error_code) == (ChunkState.FAILED, "load-fault")
 
 
+def test_attempts_that_ended_for_a_lock_are_not_held_against_a_chunk(bench: Bench) -> None:
+    job = _planned(bench)
+    most = bench.worker.settings.chunk_max_attempts
+    _change_chunk(
+        bench,
+        job,
+        state=ChunkState.RUNNING,
+        attempt=most + 2,
+        lock_waits=3,
+        next_attempt_at=None,
+    )
+
+    assert sweep(bench.worker).expired == 1
+    assert bench.chunks(job)[0].state is ChunkState.QUEUED
+
+
 def test_a_finish_that_got_lost_is_sent(bench: Bench) -> None:
     """A loader that dies between its commit and its message leaves a job that is over but runs."""
     job = _planned(bench)
