@@ -38,6 +38,11 @@ class WorkerSettings(
         ge=1,
         description="Times that a chunk is begun before it fails; the loader's max_attempts.",
     )
+    lease_seconds: int = Field(
+        30,
+        ge=1,
+        description="The loaders' lease_seconds: what they get more when all are late at once.",
+    )
     upload_retention_days: float = Field(
         30.0,
         ge=0,

@@ -48,7 +48,16 @@ class Swept(NamedTuple):
 
 
 def sweep(worker: Worker) -> Swept:
-    """Do one sweep and return what it handled."""
+    """Do one sweep and return what it handled; nothing while another one is at it (rule 2)."""
+    with worker.sessions.begin() as session:
+        if not try_to_take(session, "adsp.sweep"):
+            log.info("sweep_skipped")
+            return Swept(0, 0, 0, 0, 0, 0)
+        return _sweep(worker)
+
+
+def _sweep(worker: Worker) -> Swept:
+    """Do all steps while the caller's transaction keeps other sweeps away."""
     dead_letters = _step(worker, drain_dead_letters)
     expired = _step(worker, _free_expired_chunks)
     swept = Swept(
@@ -139,23 +148,28 @@ def _free_expired_chunks(worker: Worker, limit: int) -> int:
     """End the backends of loaders that are gone and give their chunks to others."""
     with worker.sessions() as session:
         rows = session.execute(
-            text(read_statement("services.worker", "expired_leases")), {"limit": limit}
+            text(read_statement("services.worker", "expired_leases")),
+            {"limit": limit, "lease_seconds": worker.settings.lease_seconds},
         ).all()
     freed = 0
     for row in rows:
         with worker.sessions.begin() as session:
-            if row.backend_pid is not None:
-                _end_backend(session, row.job_id, row.number, row.holder)
+            if row.is_live:
+                _end_backend(session, worker, row.job_id, row.number, row.holder)
             freed += _free(session, worker, row.job_id, row.number, row.holder)
     return freed
 
 
-def _end_backend(session: Session, job_id: UUID, number: int, holder: str) -> None:
+def _end_backend(session: Session, worker: Worker, job_id: UUID, number: int, holder: str) -> None:
     """End the backend of a lease, unless the lease was renewed since the sweep read its list."""
     lease = {"job_id": job_id, "number": number, "holder": holder}
     ended = session.execute(
         text(read_statement("services.worker", "end_backend")),
-        {**lease, "wait_milliseconds": BACKEND_END_WAIT},
+        {
+            **lease,
+            "wait_milliseconds": BACKEND_END_WAIT,
+            "lease_seconds": worker.settings.lease_seconds,
+        },
     ).all()
     ACTIONS.add(len(ended), Action.BACKEND_TERMINATED)
 

@@ -109,6 +109,7 @@ def bench(
         source_settle_seconds=0,
         plan_retry_seconds=0,
         twin_wait_seconds=0,
+        lease_seconds=1,  # the server of the tests has been up for longer
     )
     worker = wire(settings, make_celery(settings, "worker"))
     owner = create_engine(clean_database.url_for("owner"))

@@ -23,6 +23,7 @@ from libs.common.states import ChunkState, JobState
 from libs.common.testing.databases import ScratchDatabase
 from libs.common.testing.waiting import wait_for
 from services.worker import sweeping
+from services.worker.advisory import try_to_take
 from services.worker.finishing import finish
 from services.worker.planning import plan
 from services.worker.sweeping import sweep
@@ -210,6 +211,76 @@ def test_a_lease_that_is_renewed_while_the_sweep_is_busy_is_left_alone(
     assert bench.chunks(jobs[1])[0].state is ChunkState.RUNNING
 
 
+@pytest.fixture
+def grace(bench: Bench) -> timedelta:
+    """Let a lease last for almost as long as the server has been up, so that nothing waits for its restart."""
+
+    def server_age() -> int:
+        with bench.worker.engine.connect() as connection:
+            age = connection.exec_driver_sql(
+                "SELECT floor(extract(epoch FROM now() - pg_postmaster_start_time()))::int"
+            ).scalar_one()
+        return int(age) if age > 10 else 0
+
+    seconds = wait_for(server_age, PATIENCE, "the server has been up for a while") - 2
+    bench.set(lease_seconds=seconds)
+    return timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("late", "by", "ended"),
+    [
+        pytest.param(1, 0, [True, False, False], id="one is late"),
+        pytest.param(2, 0, [False] * 3, id="most are late"),
+        pytest.param(3, 0, [False] * 3, id="all are late"),
+        pytest.param(3, 1, [True] * 3, id="all are late by another lease"),
+    ],
+)
+def test_nobody_is_ended_while_most_loaders_are_late(
+    bench: Bench, grace: timedelta, late: int, by: int, ended: list[bool]
+) -> None:
+    """The database was away or paused, not they: their heartbeats have had no chance."""
+    jobs = [_planned(bench), _other_planned(bench), _other_planned(bench, "third")]
+    loaders = [psycopg2.connect(bench.loader_dsn) for _ in jobs]
+    now = datetime.now(UTC)
+    for number, (job, loader) in enumerate(zip(jobs, loaders, strict=True)):
+        _change_chunk(bench, job, state=ChunkState.RUNNING, attempt=1, next_attempt_at=None)
+        expired = now - by * grace - timedelta(seconds=0.1)
+        _lease(bench, job, loader, expired if number < late else now + timedelta(minutes=1))
+
+    swept = sweep(bench.worker)
+
+    assert [loader_is_cut_off(loader) for loader in loaders] == ended
+    assert swept.expired == sum(ended)
+
+
+@pytest.mark.parametrize(("lease_seconds", "freed"), [(1, 1), (10**6, 0)])
+def test_nothing_is_freed_when_the_database_came_back_less_than_a_lease_ago(
+    bench: Bench, lease_seconds: int, freed: int
+) -> None:
+    """Loaders whose backends it has ended say themselves what became of their chunks, with their waits."""
+    job = _planned(bench)
+    _change_chunk(bench, job, state=ChunkState.RUNNING, attempt=1, next_attempt_at=None)
+    with closing(psycopg2.connect(bench.loader_dsn)) as before:
+        _lease(bench, job, before, PAST)
+    bench.set(lease_seconds=lease_seconds)
+
+    assert sweep(bench.worker).expired == freed
+
+
+def test_one_sweep_goes_on_at_a_time(bench: Bench) -> None:
+    """One that a slow backend or broker holds up is not joined by all that follow."""
+    bench.put_dataset()
+    job = bench.make_job()
+    _change_job(bench, job, next_attempt_at=PAST)
+    with bench.worker.sessions.begin() as other:
+        assert try_to_take(other, "adsp.sweep")
+        beside = sweep(bench.worker)
+
+    assert not any(beside)
+    assert sweep(bench.worker).plans == 1
+
+
 def test_a_backend_is_not_ended_while_its_lease_is_being_renewed(bench: Bench) -> None:
     """The renewal is not visible before it is committed, but the lock on its row is."""
     job = _planned(bench)
@@ -373,10 +444,10 @@ def test_a_step_that_the_database_refuses_does_not_stop_the_others(
     assert (swept.expired, swept.plans) == (0, 1)
 
 
-def _other_planned(bench: Bench) -> Job:
-    bench.put_dataset("other", source="other.csv")
-    bench.write_rows(3, "other.csv")
-    job = bench.make_job("other")
+def _other_planned(bench: Bench, name: str = "other") -> Job:
+    bench.put_dataset(name, source=f"{name}.csv")
+    bench.write_rows(3, f"{name}.csv")
+    job = bench.make_job(name)
     plan(bench.worker, job.id)
     return job
 
