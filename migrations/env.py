@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from alembic import context
-from sqlalchemy import create_engine, event, pool, text
+from sqlalchemy import Connection, create_engine, event, pool, text
 from sqlalchemy.schema import SchemaItem
 
 from libs.common.db.models import SCHEMA, Base
@@ -28,6 +28,22 @@ def _set_wait(_connection: Any, cursor: Any, statement: str, *_: object) -> None
     cursor.execute(f"SET lock_timeout = '{wait}'")
 
 
+class EncodingUnsupported(Exception):
+    """The database cannot hold every text."""
+
+
+def _require_utf8(connection: Connection) -> None:
+    """Raise `EncodingUnsupported` for a database in which names and failed rows of a file may have no place."""
+    name, encoding = connection.execute(
+        text("SELECT current_database(), current_setting('server_encoding')")
+    ).one()
+    if encoding != "UTF8":
+        raise EncodingUnsupported(
+            f"the database {name!r} has the encoding {encoding}, ADSP needs UTF8; make one with "
+            "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, move the tables there (pg_dump), and migrate that"
+        )
+
+
 def _run(url: str) -> None:
     """Apply the migrations in one transaction each, never queueing for long behind a user's lock."""
     engine = create_engine(
@@ -35,6 +51,7 @@ def _run(url: str) -> None:
     )
     event.listen(engine, "before_cursor_execute", _set_wait)
     with engine.connect() as connection:
+        _require_utf8(connection)
         connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
         connection.commit()
         context.configure(

@@ -14,6 +14,7 @@ from libs.common.catalog import TargetTable, check_target
 from libs.common.datasets import DatasetDefinition, parse_stored
 from libs.common.db.models import Dataset
 from libs.common.errors import BadInput
+from libs.common.job_needs import check_sequences, check_time_zone
 from libs.common.log import get_logger
 from libs.common.slices import check_scope
 from libs.common.statements import read_statement
@@ -59,6 +60,8 @@ def change_definition(
     )
     _check_columns(table, definition)
     check_scope(table, definition)
+    check_sequences(_driver(session), table, definition.columns.values())
+    check_time_zone(_driver(session), definition.time_zone)
     is_live = before is not None and before.deleted_at is None
     if before is not None and is_live and parse_stored(before.definition) == definition:
         return Change(describe_dataset(before), is_new=False)

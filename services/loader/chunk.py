@@ -17,8 +17,9 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from libs.common.crash_points import CrashPoint, crash_point
-from libs.common.errors import BadInput, LeaseLost, PublishFault
+from libs.common.errors import BadInput, LeaseLost, PublishFault, cut_message
 from libs.common.log import get_logger
+from libs.common.states import ChunkState
 from services.loader.ledger.chunks import (
     ChunkEnd,
     ChunkKey,
@@ -31,6 +32,7 @@ from services.loader.ledger.chunks import (
 from services.loader.ledger.leases import Claim, Heartbeat, LoadCancelled, claim
 from services.loader.loading import Load
 from services.loader.postgres.connections import LoadingConnections, Loan
+from services.loader.postgres.pooling import refuse_shared_backends
 from services.loader.postgres.session import connect, fix_settings
 from services.loader.rejects.spool import RejectSpool
 from services.loader.setbacks import Outcome, Setbacks
@@ -84,11 +86,25 @@ class ChunkLoader:
             log.info("chunk_skipped", job_id=str(job_id), number=number)
             loan.is_kept = True
             return Outcome.SKIPPED
-        outcome = self._load(loan.connection, ChunkKey(job_id, number, claimed.holder), claimed)
+        key = ChunkKey(job_id, number, claimed.holder)
+        if loan.is_shared:
+            return self._refuse(loan, key)
+        outcome = self._load(loan.connection, key, claimed)
         # Its lease went with the commit, and the sweeper cannot have seen it expired.
         is_brief = monotonic() - started < self._settings.lease_seconds
         loan.is_kept = outcome is Outcome.LOADED and is_brief
         return outcome
+
+    def _refuse(self, loan: Loan, key: ChunkKey) -> Outcome:
+        """Record that nothing can be loaded through this pooler, with one statement, as it may allow no more."""
+        reason = refuse_shared_backends()
+        end = ChunkEnd(
+            ChunkState.FAILED, error_code=reason.code, error_message=cut_message(reason.message)
+        )
+        with loan.connection.cursor() as cursor:
+            close_chunk(cursor, key, end)
+        log.error("session_shared", **key.fields)
+        return Outcome.FAILED
 
     def _load(self, loading: Connection, key: ChunkKey, claimed: Claim) -> Outcome:
         """Make one attempt with the heart beating; whatever comes of it is on record afterwards."""

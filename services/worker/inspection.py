@@ -16,6 +16,7 @@ from libs.common.datasets import DatasetDefinition
 from libs.common.errors import SourceError
 from libs.common.guards import require_columns
 from libs.common.header import Header, match_header, read_header
+from libs.common.job_needs import check_sequences
 from libs.common.sources import (
     SourceIdentity,
     SourceLimits,
@@ -151,6 +152,7 @@ class Inspector:
         cutting = self._cutting
         header, boundaries = cutting.result() if cutting else self._read_and_cut(path, seen)
         given = self._match_header(header, table)
+        check_sequences(connection, table, [column.name for column in given])
         at_once = self._chunks_at_once(table, given)
         if at_once == 1:
             boundaries = boundaries[::_LONGER_ALONE]
@@ -166,6 +168,7 @@ class Inspector:
         table = self._read_target(connection)
         first, *others = [self._read_header(path) for path in paths]
         given = self._match_header(first, table)
+        check_sequences(connection, table, [column.name for column in given])
         for path, other in zip(paths[1:], others, strict=True):
             if (other.cells, other.encoding) != (first.cells, first.encoding):
                 raise SourceError(

@@ -15,7 +15,7 @@ from tools.bootstrap.locations import ROOT
 from tools.checks import Check, all_checks, run_checks
 from tools.images import image_variables
 from tools.pantsw import pants_command
-from tools.system import ensure_monitoring, ensure_rabbitmq
+from tools.system import ensure_monitoring, ensure_pgbouncer, ensure_rabbitmq
 from tools.testing import run_everything
 
 _RUFF = str(Path(sys.executable).with_name("ruff"))
@@ -27,6 +27,7 @@ def setup(_context: Context) -> None:
     _pants_command()
     ensure_rabbitmq()
     ensure_monitoring()
+    ensure_pgbouncer()
     print("Ready. Next: ./dev demo, or ./dev test; ./dev --list shows the rest.")
 
 
@@ -73,6 +74,7 @@ def test(_context: Context, force: bool = False) -> None:  # noqa: FBT001, FBT00
     """Run all tests on a private stack, and every check."""
     ensure_rabbitmq()
     ensure_monitoring()
+    ensure_pgbouncer()
     command, variables = _pants_command()
     if force:
         command = [*command, "--test-force"]

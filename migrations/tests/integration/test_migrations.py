@@ -88,6 +88,26 @@ def test_the_migrations_make_what_the_models_declare(
     assert _schema_of(migrated) == _schema_of(modelled)
 
 
+def test_a_database_that_is_not_utf_8_is_refused(
+    stack: StackAddresses, two_databases: tuple[ScratchDatabase, ScratchDatabase]
+) -> None:
+    """Its ledger could not hold what files of other alphabets say."""
+    other, _ = two_databases
+    with administration(stack) as cursor:
+        drop_database(cursor, other.name)
+        cursor.execute(
+            f"CREATE DATABASE {other.name} OWNER adsp_owner TEMPLATE template0"
+            " ENCODING 'LATIN1' LOCALE 'C'"
+        )
+
+    with pytest.raises(Exception, match=r"encoding LATIN1, ADSP needs UTF8.*CREATE DATABASE"):
+        upgrade(other.url_for("owner"))
+
+    with administration(stack, other.name) as cursor:
+        cursor.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'adsp'")
+        assert cursor.fetchone() == (0,)
+
+
 def test_every_migration_can_be_taken_back_and_applied_again(
     two_databases: tuple[ScratchDatabase, ScratchDatabase],
 ) -> None:

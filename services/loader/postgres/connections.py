@@ -14,6 +14,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from libs.common.log import get_logger
+from services.loader.postgres.pooling import shares_backends
 
 log = get_logger(__name__)
 
@@ -23,11 +24,15 @@ LONGEST_LIFE = 300.0
 
 @dataclass(slots=True)
 class Loan:
-    """A connection and its backend; it is closed after use unless `is_kept` is set."""
+    """A connection and its backend; it is closed after use unless `is_kept` is set.
+
+    `is_shared`: a pooler may give the backend to others between two transactions.
+    """
 
     connection: Connection
     backend_pid: int
     backend_start: datetime
+    is_shared: bool = False
     is_kept: bool = False
     opened: float = field(default_factory=monotonic)
 
@@ -82,7 +87,8 @@ class LoadingConnections:
                 row = cursor.fetchone()
             if row is None:
                 raise RuntimeError("a backend does not see itself in pg_stat_activity")
-            return Loan(connection, *row)
+            pid, start = row
+            return Loan(connection, pid, start, shares_backends(connection, self._connect))
         except BaseException:
             connection.close()
             raise

@@ -4,6 +4,8 @@ What a text means to Postgres depends on session settings; they are the same for
 zone, which belongs to the dataset.
 """
 
+from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 
 import psycopg2
@@ -17,6 +19,8 @@ _NAME = "adsp_try"
 _NO_TIMEOUTS = dict.fromkeys(
     ("statement_timeout", "transaction_timeout", "lock_timeout", "idle_session_timeout"), 0
 )
+_POOLER_REFUSES_OPTIONS = "unsupported startup parameter"
+"""What pgbouncer says; it is connected to all the same, so that a job can say what is wrong (`pooling`)."""
 
 
 def connect(
@@ -29,15 +33,28 @@ def connect(
     """
     timeouts = {**_NO_TIMEOUTS, "idle_in_transaction_session_timeout": idle_seconds * 1000}
     dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    return psycopg2.connect(
+    open_session: Callable[..., Connection] = partial(
+        psycopg2.connect,
         dsn,
         application_name=application_name,
         connect_timeout=connect_timeout,
-        options=" ".join(f"-c {name}={value}" for name, value in timeouts.items()),
         keepalives_idle=30,
         keepalives_interval=10,
         keepalives_count=3,
     )
+    try:
+        return open_session(
+            options=" ".join(f"-c {name}={value}" for name, value in timeouts.items())
+        )
+    except psycopg2.OperationalError as exc:
+        if _POOLER_REFUSES_OPTIONS not in str(exc):
+            raise
+    connection = open_session()
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(";".join(f"SET {name} = {value}" for name, value in timeouts.items()))
+    connection.autocommit = False
+    return connection
 
 
 def fix_settings(connection: Connection, time_zone: str, lock_seconds: float) -> None:

@@ -124,6 +124,7 @@ def test_an_unknown_dataset_is_a_problem(client: httpx.Client) -> None:
         ({"mode": "upsert", "key": ["name"]}, "key-not-unique", "change 'key'"),
         ({"mode": "upsert", "key": ["nothing"]}, "key-not-unique", "change 'key'"),
         ({"columns": {"Preis": "prize"}}, "column-unknown", "sku, name, category, price"),
+        ({"time_zone": "localtime"}, "time-zone-unknown", "pg_timezone_names"),
         ({"columns": {"a\0": "sku"}}, "value-not-storable", "correct it"),
         ({"scope": {"day": "data_date"}, "mode": "replace"}, "column-unknown", "sku, name"),
         ({"scope": {"price": "data_date"}, "mode": "replace"}, "scope-not-possible", "a date"),
@@ -182,6 +183,27 @@ def test_a_slice_goes_by_a_column_that_can_hold_a_day(
     assert "GRANT SELECT ON days.t TO adsp_loader" in problem_of(refused)[2]
     assert made.status_code == 201
     assert made.json()["scope"] == {column: "data_date"}
+
+
+def test_a_serial_column_needs_its_sequence_unless_files_bring_it(
+    client: httpx.Client, ledger: Ledger
+) -> None:
+    ledger.execute(
+        "CREATE SCHEMA feed; CREATE TABLE feed.cities (id serial PRIMARY KEY, name text NOT NULL);"
+        "GRANT USAGE ON SCHEMA feed TO adsp_loader; GRANT INSERT ON feed.cities TO adsp_loader"
+    )
+    body = {"table": "feed.cities"}
+    try:
+        refused = problem_of(client.put("/v1/datasets/t", json=body))
+        mapped = client.put("/v1/datasets/t", json={**body, "columns": {"Nr": "id"}})
+        ledger.execute("GRANT USAGE ON SEQUENCE feed.cities_id_seq TO adsp_loader")
+        granted = client.put("/v1/datasets/t", json=body)
+    finally:
+        ledger.execute("DROP SCHEMA feed CASCADE")
+
+    assert refused[:2] == (422, "table-not-permitted")
+    assert "GRANT USAGE ON SEQUENCE feed.cities_id_seq TO adsp_loader" in refused[2]
+    assert (mapped.status_code, granted.status_code) == (201, 200)
 
 
 @pytest.mark.parametrize(

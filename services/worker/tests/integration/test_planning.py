@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from structlog.testing import capture_logs
 
 from libs.common.datasets import DatasetDefinition
@@ -228,6 +228,33 @@ def test_a_source_that_cannot_be_loaded_fails_the_job_with_its_cure(
     assert failed.error_code == code
     assert cure in (failed.error_message or "")
     assert bench.chunks(job) == []
+
+
+def test_a_plan_names_the_grant_that_a_serial_column_needs(bench: Bench) -> None:
+    """Of a dataset that is older than the look at its PUT; a file that brings the column needs no grant."""
+    with bench.owner.begin() as connection:
+        connection.execute(
+            text(
+                "CREATE SCHEMA feed; CREATE TABLE feed.cities (id serial, name text);"
+                "GRANT USAGE ON SCHEMA feed TO adsp_loader; GRANT INSERT ON feed.cities TO adsp_loader"
+            )
+        )
+    try:
+        bench.put_dataset(table="feed.cities")
+        jobs = []
+        for content in ("name\nGraz\n", "id,name\n1,Graz\n"):
+            bench.write(content)
+            jobs.append(bench.make_job())
+            plan(bench.worker, jobs[-1].id)
+    finally:
+        with bench.owner.begin() as connection:
+            connection.execute(text("DROP SCHEMA feed CASCADE"))
+
+    refused, planned = (bench.job(job) for job in jobs)
+    assert (refused.error_code, planned.state) == ("table-not-permitted", JobState.RUNNING)
+    assert "GRANT USAGE ON SEQUENCE feed.cities_id_seq TO adsp_loader" in (
+        refused.error_message or ""
+    )
 
 
 def test_a_source_that_keeps_changing_is_looked_at_again_and_then_fails(

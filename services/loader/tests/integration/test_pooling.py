@@ -1,0 +1,108 @@
+"""A loader needs a session of its own: behind pgbouncer in transaction mode it refuses, in session mode it loads."""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from libs.common.datasets import DatasetDefinition
+from libs.common.stack.account import Account
+from libs.common.stack.ports import LOOPBACK, free_port, is_listening
+from libs.common.testing.waiting import wait_for
+from services.loader.chunk import Outcome
+from services.loader.tests.integration.conftest import LoadBench
+
+PGBOUNCER = shutil.which("pgbouncer")
+PATIENCE = 20
+PAIRS = DatasetDefinition(table="feed.t")
+Pooled = Callable[..., str]
+
+pytestmark = pytest.mark.skipif(
+    PGBOUNCER is None,
+    reason="needs pgbouncer: sudo apt-get install --no-install-recommends pgbouncer",
+)
+
+
+@pytest.fixture
+def pooled(bench: LoadBench, tmp_path: Path) -> Iterator[Pooled]:
+    """Give a function that starts pgbouncer before the database and returns the loader's URL through it."""
+    with ExitStack() as running:
+
+        def start(mode: str, *settings: str) -> str:
+            return running.enter_context(_pgbouncer(bench, tmp_path, mode, settings))
+
+        yield start
+
+
+@contextmanager
+def _pgbouncer(
+    bench: LoadBench, folder: Path, mode: str, settings: tuple[str, ...]
+) -> Iterator[str]:
+    port, account = free_port(), Account.current()
+    credentials = bench.database.addresses.credentials
+    users = account.write_secret(folder / "users.txt", f'"adsp_loader" "{credentials.loader}"\n')
+    lines = [
+        "[databases]",
+        f"* = host={LOOPBACK} port={bench.database.addresses.postgres_port}",
+        "[pgbouncer]",
+        f"listen_addr = {LOOPBACK}",
+        f"listen_port = {port}",
+        "unix_socket_dir =",
+        "auth_type = plain",
+        f"auth_file = {users}",
+        f"pool_mode = {mode}",
+        *settings,
+    ]
+    configuration = account.write_secret(folder / "pgbouncer.ini", "\n".join(lines))
+    for parent in (folder, *folder.parents[:2]):
+        parent.chmod(parent.stat().st_mode | 0o111)
+    with subprocess.Popen(
+        [str(PGBOUNCER), str(configuration)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        **account.popen_arguments(),
+    ) as process:
+        try:
+            wait_for(lambda: is_listening(port), PATIENCE, "pgbouncer listens")
+            direct = bench.database.url_for("loader")
+            postgres = f":{bench.database.addresses.postgres_port}/"
+            yield direct.replace(postgres, f":{port}/")
+        finally:
+            process.terminate()
+
+
+@pytest.mark.parametrize("mode", ["transaction", "statement"])
+@pytest.mark.parametrize("settings", [(), ("ignore_startup_parameters = options",)], ids=str)
+def test_shared_backends_are_refused_once_with_the_cure(
+    bench: LoadBench, pooled: Pooled, mode: str, settings: tuple[str, ...]
+) -> None:
+    bench.execute("CREATE TABLE feed.t (id int, v text)")
+    url = pooled(mode, *settings)
+    job_id = bench.add_job(b"id,v\n1,a\n", PAIRS)
+    with closing(bench.loader(database_url=url)) as loader:
+        outcomes = [loader.load_chunk(job_id, 0) for _ in range(2)]
+
+    chunk = bench.chunk(job_id)
+    assert outcomes == [Outcome.FAILED, Outcome.SKIPPED]
+    assert (chunk["error_code"], chunk["attempt"]) == ("session-shared", 1)
+    assert "pool_mode = session" in chunk["error_message"]
+    assert bench.execute("SELECT * FROM feed.t") == []
+    assert bench.execute("SELECT * FROM adsp.chunk_leases") == []
+
+
+@pytest.mark.parametrize("settings", [(), ("ignore_startup_parameters = options",)], ids=str)
+def test_a_pool_with_a_backend_for_each_session_does_no_harm(
+    bench: LoadBench, pooled: Pooled, settings: tuple[str, ...]
+) -> None:
+    bench.execute("CREATE TABLE feed.t (id int, v text)")
+    url = pooled("session", *settings)
+    with closing(bench.loader(database_url=url)) as loader:
+        for number in range(3):
+            job_id = bench.add_job(b"id,v\n%d,a\n" % number, PAIRS)
+            assert loader.load_chunk(job_id, 0) is Outcome.LOADED
+
+    assert bench.execute("SELECT count(*) FROM feed.t") == [(3,)]
