@@ -1,4 +1,5 @@
--- Describe each dataset: its schedule, none while it is paused, and the ends of its jobs. What a replay loads is no new data.
+-- Describe each dataset: its schedule, none while it is paused, and the ends of its jobs. What a replay loads is no new
+-- data. A duplicate is a success only where the data of its day are there: as the table's state, or appended for the same day.
 SELECT
     d.name AS dataset,
     CASE WHEN d.paused_at IS NULL THEN d.definition -> 'schedule' END AS schedule,
@@ -18,8 +19,18 @@ LEFT JOIN LATERAL (
     WHERE
         j.dataset = d.name
         AND j.finished_at IS NOT NULL
-        AND j.state IN ('succeeded', 'completed_with_rejects', 'duplicate')
         AND j.trigger <> 'replay'
+        AND (
+            j.state IN ('succeeded', 'completed_with_rejects')
+            OR j.state = 'duplicate' AND (
+                j.definition ->> 'mode' <> 'append'
+                OR EXISTS (
+                    SELECT 1
+                    FROM adsp.jobs AS loaded
+                    WHERE loaded.id = j.duplicate_of AND loaded.data_date = j.data_date
+                )
+            )
+        )
     ORDER BY j.finished_at DESC
     LIMIT 1
 ) AS success ON TRUE

@@ -259,6 +259,42 @@ def test_a_replay_is_neither_the_last_job_nor_new_data(bench: Bench, execute: Ex
     assert success == AT.timestamp()
 
 
+@pytest.mark.parametrize(
+    ("mode", "days", "state", "is_success"),
+    [
+        ("append", 0, "duplicate", True),
+        ("append", 1, "duplicate", False),
+        ("replace", 1, "duplicate", True),
+        ("upsert", 1, "duplicate", True),
+        ("replace", 1, "outdated", False),
+    ],
+)
+def test_a_job_that_loads_nothing_is_a_success_where_the_data_of_its_day_are_there(
+    bench: Bench,
+    execute: Execute,
+    mode: str,
+    days: int,
+    state: str,
+    is_success: bool,  # noqa: FBT001
+) -> None:
+    """Seen before: a sender that sends yesterday's file again kept LoadStale silent."""
+    bench.put_dataset()
+    first, later = str(uuid4()), AT + timedelta(days=1)
+    insert_job(execute, id=first)
+    insert_job(
+        execute,
+        state=state,
+        definition=json.dumps({"table": "public.items", "mode": mode}),
+        data_date=(AT + timedelta(days=days)).date(),
+        finished_at=later,
+        **{"duplicate_of" if state == "duplicate" else "outdated_by": first},
+    )
+
+    success = Scrape(bench).value("dataset_last_success_timestamp_seconds", dataset="items")
+
+    assert success == (later if is_success else AT).timestamp()
+
+
 def test_a_job_is_shown_on_its_way_from_the_outbox_to_its_end(bench: Bench) -> None:
     bench.put_dataset()
     bench.write_rows(5)
