@@ -122,7 +122,10 @@ def _jobs() -> Row:
         "none",
     )
     in_progress = Words(
-        "Jobs in progress", "Jobs that wait or run.", "none", ["JobStuck", "BacklogGrowing"]
+        "Jobs in progress",
+        "Jobs that wait or run.",
+        "none",
+        ["JobStuck", "BacklogGrowing", "SourceLate"],
     )
     by_trigger = f"{grown('trigger, state', 'adsp_jobs_total', over=WHOLE)} > 0"
     return Row(
