@@ -95,6 +95,7 @@ class CatchUp(StrEnum):
 class WarningCode(StrEnum):
     """What was odd about a job and allowed; see `libs.common.job_warnings`."""
 
+    DATE_LOADED_BEFORE = "date-loaded-before"
     HEADER_CHANGED = "header-changed"
     SHRUNK = "shrunk"
 

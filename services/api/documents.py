@@ -16,6 +16,10 @@ from libs.common.states import ErrorCode, JobState, Stage, Trigger, WarningCode
 from libs.common.utf16 import ENCODINGS as WIDE_ENCODINGS
 from libs.common.utf16 import with_byte_order
 
+FORCE = (
+    "Load content that was loaded before once more, behind a newer delivery too, and step over `max_shrink` and a"
+    " header that has lost columns."
+)
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -51,8 +55,7 @@ class TriggerRequest(_Request):
     )
     force: StrictBool = Field(
         default=False,
-        description="Load content that was loaded before once more, behind a newer delivery too, and step over"
-        " `max_shrink` and a header that has lost columns.",
+        description=FORCE,
     )
 
 

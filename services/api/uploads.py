@@ -12,7 +12,7 @@ from libs.common.states import Trigger
 from services.api.answers import JOB_ACCEPTED, accepted, problems
 from services.api.callers import Submitter
 from services.api.datasets import DatasetName
-from services.api.documents import IsoDate, JobDocument
+from services.api.documents import FORCE, IsoDate, JobDocument
 from services.api.idempotency import IdempotencyKeyHeader, keyed
 from services.api.receiving import (
     empty_body,
@@ -35,7 +35,7 @@ class UploadQuery(BaseModel):
     data_date: IsoDate | None = Field(
         None, description="The day the data is of; default: today in the dataset's time zone."
     )
-    force: bool = Field(default=False, description="Load content that was loaded before once more.")
+    force: bool = Field(default=False, description=FORCE)
     filename: str | None = Field(
         None, max_length=1024, description="What to call the file; unsafe characters become '_'."
     )

@@ -190,4 +190,5 @@ def _summary(job: Job) -> dict[str, object]:
         "rows_rejected": job.rows_rejected,
         "rows_superseded": job.rows_superseded,
         "rejected_by_code": job.rejected_by_code,
+        "warnings": [warning["code"] for warning in job.warnings],
     }

@@ -5,7 +5,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from libs.common.db.models import Job
-from libs.common.guards import LastLoad
 from libs.common.states import LOADED_STATES, LoadMode
 
 OTHERS = select(Job).where(Job.dataset == bindparam("dataset"), Job.id != bindparam("own_id"))
@@ -49,21 +48,21 @@ def find_last_change(session: Session, job: Job, table: str) -> Job | None:
     return session.scalar(rivals(_LAST_SET, job), {**own(job), "table": table})
 
 
+def find_load_of_day(session: Session, job: Job) -> Job | None:
+    """Return the last load into the job's table in its mode for its data date."""
+    return session.scalar(_LAST_ALIKE.where(_IS_OF_DAY), _alike(job))
+
+
 def find_last_load(session: Session, job: Job) -> Job | None:
-    """Return the last load into the job's table in its mode; of a replay none, which is no delivery.
+    """Return the last load into the job's table in its mode.
 
     Of a slice the last one of the same slice; where there is none, of any: days of one dataset are alike.
     """
-    if job.replay_of is not None:
-        return None
+    last = find_load_of_day(session, job) if job.definition.get("scope") is not None else None
+    return last or session.scalar(_LAST_ALIKE, _alike(job))
+
+
+def _alike(job: Job) -> dict[str, object]:
+    """Return the parameters that tell the loads which have set the same as the job would."""
     definition = job.parsed_definition()
-    parameters = {**own(job), "table": definition.table, "mode": definition.mode.value}
-    last = None
-    if definition.scope is not None:
-        last = session.scalar(_LAST_ALIKE.where(_IS_OF_DAY), parameters)
-    return last or session.scalar(_LAST_ALIKE, parameters)
-
-
-def describe_last_load(last: Job) -> LastLoad:
-    """Return what a header is compared with."""
-    return LastLoad(last.id, last.header or (), last.parsed_definition().columns)
+    return {**own(job), "table": definition.table, "mode": definition.mode.value}

@@ -18,7 +18,6 @@ from libs.common.boundaries import Boundary
 from libs.common.db.models import Chunk, Job
 from libs.common.db.session import commit_without_waiting
 from libs.common.errors import BadInput, SourceSettling, SourceUnsettled
-from libs.common.guards import compare_headers
 from libs.common.lifecycle import SENT_WHOLE, JobError, lock_job, record_end
 from libs.common.log import get_logger
 from libs.common.messaging.timing import STAGES, StageOfJob
@@ -41,11 +40,11 @@ from services.worker.chunking import (
     write_chunks,
 )
 from services.worker.claiming import claim_content
+from services.worker.comparison import compare_with_loads
 from services.worker.finishing import after_end
 from services.worker.inspection import Columns, Inspected, Inspector
 from services.worker.job_files import fingerprint_of, identify_files, read_files
 from services.worker.known_content import known_fingerprint, remember_fingerprint
-from services.worker.last_loads import describe_last_load, find_last_load
 from services.worker.long_plans import WAIT_SECONDS, NoRoomToPlan, room_for_plan
 from services.worker.wiring import Worker
 
@@ -181,7 +180,7 @@ def _note_columns(session: Session, job: Job, columns: Columns) -> None:
     dialect = {**job.definition.get("format", {}), "encoding": columns.encoding}
     job.definition = {**job.definition, "format": dialect}
     job.next_attempt_at = None
-    _compare_with_last_load(session, job, columns)
+    compare_with_loads(session, job, columns)
 
 
 def _write_plan(session: Session, job_id: UUID, inspected: Inspected) -> list[int] | None:
@@ -208,23 +207,6 @@ def _write_plan(session: Session, job_id: UUID, inspected: Inspected) -> list[in
         at_once=job.chunks_at_once,
     )
     return numbers
-
-
-def _compare_with_last_load(session: Session, job: Job, columns: Columns) -> None:
-    """Note what the load is held against; raises `HeaderError` when its header has lost columns."""
-    last = find_last_load(session, job)
-    job.rows_before = last.rows_loaded if last is not None else None
-    job.warnings = []
-    if last is None:
-        return
-    warnings = compare_headers(
-        job.parsed_definition(),
-        describe_last_load(last),
-        columns.given,
-        columns.loadable,
-        force=job.force,
-    )
-    job.warnings = [warning.as_document() for warning in warnings]
 
 
 def _wait_or_fail(worker: Worker, job: Job, exc: BadInput) -> str:

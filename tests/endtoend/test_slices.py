@@ -32,6 +32,17 @@ def test_a_corrected_day_does_not_double(system: System) -> None:
     assert rows(feed) == once
 
 
+def test_a_corrected_day_that_is_appended_is_told(system: System) -> None:
+    feed = Feed(system, "events_appended", EVENTS)
+    day = feed.load(THE_24TH, data_date="2026-11-24")
+
+    corrected = feed.load(CORRECTED, data_date="2026-11-24")
+
+    assert (codes(day), codes(corrected)) == ([], ["date-loaded-before"])
+    assert day["id"] in corrected["warnings"][0]["message"]
+    assert len(rows(feed)) == 3
+
+
 def test_records_of_other_days_are_failed_rows_and_stay_so_in_a_replay(system: System) -> None:
     feed = Feed(system, "events_mixed", EVENTS, **SCOPE)
     feed.load(THE_23RD, data_date="2026-11-23")
