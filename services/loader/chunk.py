@@ -177,7 +177,7 @@ class ChunkLoader:
             raise
         finally:
             _roll_back(loading)
-        log.info("chunk_loaded", **key.fields, **end.counts)
+        log.info("chunk_loaded", **key.fields, **end.counts, **end.explanation)
 
     def _commit(self, loading: Connection, key: ChunkKey) -> None:
         """Commit; when the answer is lost, ask the ledger on a new connection what came of it."""

@@ -73,6 +73,8 @@ class Load:
         self._source = ChunkSource(work, settings)
         self._rows_accepted = 0
         self._tally = FileTally(file.number for file in work.files if len(work.files) > 1)
+        self._blocks = 0
+        self._blocks_by_records = 0
 
     def run(self) -> ChunkEnd:
         """Write every record of the chunk; return how it ends, with the counts."""
@@ -106,6 +108,7 @@ class Load:
             bytes_done=self._source.bytes_done,
             by_file=self._tally.by_file(self._rejects.by_file),
             warnings=self._check_guards(loaded),
+            path=ways.path.after(self._blocks, self._blocks_by_records),
         )
 
     def _load_table(
@@ -133,12 +136,14 @@ class Load:
         """Write every record one way or another."""
         file = 0
         for block, prepared, bytes_done in read_ahead(self._prepared(header, ways.plan)):
+            self._blocks += 1
             number, _ = from_place(block.byte_offset)
             if self._tally.counts_files and number != file:
                 ways.flush(is_last=False)
                 self._close_file(file, ways)
             file = number
             if prepared is None or not self._write_block(ways, prepared):
+                self._blocks_by_records += 1
                 ways.flush(is_last=False)
                 for part in _cut(ways.splitter.split(block), self._settings.block_rows):
                     self._load_records(part, ways.narrowing)
@@ -158,7 +163,7 @@ class Load:
         """Undo all that was written and counted."""
         cursor.execute("ROLLBACK TO SAVEPOINT adsp_load")
         self._rejects.forget()
-        self._rows_accepted = 0
+        self._rows_accepted = self._blocks = self._blocks_by_records = 0
         self._tally.forget()
         self._heartbeat.progress.rows_read = 0
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from psycopg2.extensions import cursor as Cursor
 
-from libs.common.catalog import MOST_COLUMNS, TargetColumn, TargetTable, check_key
+from libs.common.catalog import TargetColumn, TargetTable, check_key
 from libs.common.datasets import DatasetDefinition
 from libs.common.records import RecordSplitter
 from libs.common.slices import Slice
-from services.loader.encoding.blocks import BlockPlan, plan_blocks
+from services.loader.encoding.blocks import BlockPlan, plan_blocks, why_not_blocks
 from services.loader.encoding.shapes import Comparison, Limit
 from services.loader.judging.inputs import Inputs
 from services.loader.judging.judge import Judge
@@ -21,12 +21,19 @@ from services.loader.judging.narrowing import Narrowing
 from services.loader.judging.settling import Settling
 from services.loader.judging.slices import SliceGate, read_bounds
 from services.loader.judging.violations import Violations
+from services.loader.paths import LoadPath, PathTaken
 from services.loader.postgres.session import Savepoint
 from services.loader.settings import LoaderSettings
 from services.loader.writing.staging import Staging, may_stage
-from services.loader.writing.target import make_writer, must_go_one_by_one
+from services.loader.writing.target import make_writer, why_one_by_one
 from services.loader.writing.upserter import Upserter
 from services.loader.writing.writers import Sink, Target, Writer
+
+_SLICE_NOT_COMPARED = "the day of the slice has no bounds of the column's type"
+_NOT_STAGED = "equal keys may be written differently, or a second unique index may refuse a row"
+_STARTED_OVER = (
+    "Postgres refused rows of an upsert that had been put together, and does not say which"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,7 @@ class Ways:
     """For what is left of a prepared block: mostly refused, so that no COPY is worth a try."""
     plan: BlockPlan | None
     settling: Settling | None
+    path: PathTaken
 
     def flush(self, *, is_last: bool) -> None:
         """Have all that was written by blocks in the target; records may follow unless it `is_last`."""
@@ -64,22 +72,25 @@ def open_ways(
     savepoint = Savepoint(cursor)
     gate = SliceGate(cursor, columns, part, savepoint) if part else None
     judge = Judge(cursor, table, columns, writer, savepoint)
-    one_by_one = must_go_one_by_one(table, columns, definition.mode)
+    why_singly = why_one_by_one(table, columns, definition.mode)
+    reason = why_singly or why_not_blocks(columns, definition)
     window, cap = settings.block_rows, settings.max_record_bytes
-    plan, settling = None, None
-    # Blocks are asked about, and staged, in tables that have a column more.
-    by_blocks = by_blocks and len(columns) < MOST_COLUMNS
-    sink = _open_sink(cursor, table, columns, definition, writer) if by_blocks else None
+    plan, settling, sink = None, None, None
+    limits = _limits_of(cursor, columns, part) if by_blocks and reason is None else []
+    if not by_blocks:
+        reason = reason or _STARTED_OVER
+    elif limits is None:
+        reason = _SLICE_NOT_COMPARED
+    elif reason is None:
+        sink = _open_sink(cursor, table, columns, definition, writer)
+        reason = _NOT_STAGED if sink is None else None
     if sink is not None:
         violations = Violations(
             cursor, table, columns, part, is_unique_asked=not isinstance(writer, Upserter)
         )
         inputs = Inputs(cursor, columns)
-        limits = _limits_of(cursor, columns, part)
-        if limits is not None:
-            plan = plan_blocks(table, columns, violations.checks, definition, cap, limits)
-        if plan is not None:
-            settling = Settling(cursor, plan, sink, inputs, violations, judge, savepoint)
+        plan = plan_blocks(table, columns, violations.checks, definition, cap, limits or ())
+        settling = Settling(cursor, plan, sink, inputs, violations, judge, savepoint)
     return Ways(
         RecordSplitter(
             definition.format,
@@ -90,10 +101,11 @@ def open_ways(
         writer,
         judge,
         savepoint,
-        Narrowing(writer, judge, savepoint, window, gate, one_by_one=one_by_one),
+        Narrowing(writer, judge, savepoint, window, gate, one_by_one=why_singly is not None),
         Narrowing(writer, judge, savepoint, window, gate, one_by_one=True),
         plan,
         settling,
+        _name_path(reason, is_singly=why_singly is not None),
     )
 
 
@@ -109,6 +121,13 @@ def _limits_of(
     place = next(i for i, column in enumerate(columns) if column == part.column)
     least, below = bounds
     return [Limit(place, Comparison.AT_LEAST, least), Limit(place, Comparison.BELOW, below)]
+
+
+def _name_path(reason: str | None, *, is_singly: bool) -> PathTaken:
+    """Return the path that a reason against blocks leaves."""
+    if reason is None:
+        return PathTaken(LoadPath.BLOCKS)
+    return PathTaken(LoadPath.SINGLY if is_singly else LoadPath.RECORDS, reason)
 
 
 def _open_sink(

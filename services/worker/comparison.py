@@ -25,7 +25,7 @@ def compare_with_loads(session: Session, job: Job, columns: Columns) -> None:
     warnings = _warn_of_same_day(session, job)
     if last is not None:
         job.rows_before = last.rows_loaded
-        warnings += _compare_headers(job, last, inspected)
+        warnings += _compare_headers(job, last, columns)
     job.warnings = [warning.as_document() for warning in warnings]
 
 

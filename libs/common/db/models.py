@@ -423,6 +423,12 @@ class Chunk(Base):
     warnings: Mapped[list[dict[str, Any]]] = mapped_column(
         server_default=text("'[]'"), comment="What was odd about the load and allowed."
     )
+    load_path: Mapped[str | None] = mapped_column(
+        comment="How its records were written: blocks, records or singly; NULL: not loaded, or before 0016."
+    )
+    load_path_reason: Mapped[str | None] = mapped_column(
+        comment="Why not all of them as blocks, the fastest way."
+    )
     attempt: Mapped[int] = mapped_column(
         Integer, server_default=text("0"), comment="Times that loading was begun."
     )

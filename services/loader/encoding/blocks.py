@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from libs.common import faults
-from libs.common.catalog import TargetColumn, TargetTable
+from libs.common.catalog import MOST_COLUMNS, TargetColumn, TargetTable
 from libs.common.datasets import DatasetDefinition, FileFormat
 from libs.common.frames import Block
 from libs.common.records import Record, RecordSplitter
@@ -18,10 +18,11 @@ from services.loader.encoding.guesses import suspect
 from services.loader.encoding.shapes import Limit, find_shape
 from services.loader.judging.inputs import Doubt
 from services.loader.judging.verdicts import Refusal
-from services.loader.writing.target import must_go_one_by_one
 
 _MOST_DOUBTFUL = 0.5
 """With a greater share of doubtful lines in a block, columns gain nothing."""
+_NAMED = 3
+"""So many columns are named in a reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,19 @@ class BlockPlan:
         ]
 
 
+def why_not_blocks(columns: Sequence[TargetColumn], definition: DatasetDefinition) -> str | None:
+    """Say why dialect or types do not allow a load by blocks, None when they do."""
+    if definition.format.encoding.startswith("utf-16"):
+        return "the file is in UTF-16"
+    # Beside the most columns there is no room for one more, which tables of ours have.
+    if len(columns) >= MOST_COLUMNS:
+        return f"the file has {len(columns)} columns"
+    unknown = [column for column in columns if find_shape(column, definition.time_zone) is None]
+    named = ", ".join(f"{column.name} {column.type}" for column in unknown[:_NAMED])
+    more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
+    return f"Postgres reads each cell of {named}{more} itself" if unknown else None
+
+
 def plan_blocks(
     table: TargetTable,
     columns: Sequence[TargetColumn],
@@ -135,20 +149,14 @@ def plan_blocks(
     definition: DatasetDefinition,
     max_record_bytes: int,
     slice_limits: Sequence[Limit] = (),
-) -> BlockPlan | None:
-    """Return how to load by blocks, or None when target, dialect or types do not allow it.
+) -> BlockPlan:
+    """Return how to load by blocks, where `why_not_blocks` knows no reason against it.
 
     Rows beyond `slice_limits`, or without a value there, are suspected of being outside the slice.
     """
     dialect, width = definition.format, len(columns)
     shapes = [find_shape(column, definition.time_zone) for column in columns]
     known = [shape for shape in shapes if shape is not None]
-    if (
-        dialect.encoding.startswith("utf-16")
-        or len(known) < width
-        or must_go_one_by_one(table, columns, definition.mode)
-    ):
-        return None
     has_lines = definition.mode is LoadMode.UPSERT
     return BlockPlan(
         dialect,

@@ -20,6 +20,7 @@ from libs.common.fences import fence_of
 from libs.common.job_warnings import JobWarning
 from libs.common.statements import read_statement
 from libs.common.states import ChunkState
+from services.loader.paths import PathTaken
 
 _TAKE_FENCE = "SELECT pg_catalog.pg_advisory_xact_lock(hashtextextended(%(fence)s, 0));\n"
 
@@ -117,6 +118,7 @@ class ChunkEnd:
     error_message: str | None = None
     by_file: Mapping[int, RowCounts] = field(default_factory=dict)
     warnings: Sequence[JobWarning] = ()
+    path: PathTaken | None = None
 
     @property
     def parameters(self) -> dict[str, object]:
@@ -131,6 +133,16 @@ class ChunkEnd:
             "error_code": self.error_code,
             "error_message": self.error_message,
             "warnings": Json([warning.as_document() for warning in self.warnings]),
+            **self.explanation,
+        }
+
+    @property
+    def explanation(self) -> dict[str, str | None]:
+        """Return the path that the load took and why, for the ledger and log lines."""
+        taken = self.path
+        return {
+            "load_path": taken.path.value if taken else None,
+            "load_path_reason": taken.reason if taken else None,
         }
 
     @property

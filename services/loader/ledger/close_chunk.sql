@@ -14,6 +14,8 @@ UPDATE adsp.chunks SET
     rows_superseded = %(rows_superseded)s,
     bytes_done = %(bytes_done)s,
     warnings = %(warnings)s,
+    load_path = %(load_path)s,
+    load_path_reason = %(load_path_reason)s,
     finished_at = now(),
     next_attempt_at = NULL
 WHERE job_id = %(job_id)s AND number = %(number)s AND state IN ('queued', 'running')

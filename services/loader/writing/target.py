@@ -67,20 +67,31 @@ def make_writer(
     return Appender(cursor, table, columns)
 
 
-def must_go_one_by_one(table: TargetTable, columns: Sequence[TargetColumn], mode: LoadMode) -> bool:
-    """Tell whether one statement over many rows could end otherwise than one statement per row.
+def why_one_by_one(
+    table: TargetTable, columns: Sequence[TargetColumn], mode: LoadMode
+) -> str | None:
+    """Say why one statement over many rows could end otherwise than one statement per row, None when it cannot.
 
     Besides what the table itself says: COPY does not check the domain of a column that it is not given, and an
     update of columns that other tables refer to is checked at the end of its statement.
     """
     given = {column.name for column in columns}
-    unchecked_domain = any(
-        column.is_domain and not column.has_default
+    unchecked = [
+        column.name
         for column in table.columns
-        if column.name not in given
-    )
-    updates_referenced = mode is LoadMode.UPSERT and bool(table.referenced_columns & given)
-    return table.depends_on_own_rows or unchecked_domain or updates_referenced
+        if column.name not in given and column.is_domain and not column.has_default
+    ]
+    referenced = sorted(table.referenced_columns & given) if mode is LoadMode.UPSERT else []
+    reasons = {
+        "a trigger may look at the rows before": table.has_user_triggers,
+        "a foreign key refers to the table itself": table.references_itself,
+        "a default or check calls a function that is not immutable": table.calls_user_functions,
+        f"the file lacks columns of domains ({', '.join(unchecked)})": bool(unchecked),
+        f"other tables refer to columns that it updates ({', '.join(referenced)})": bool(
+            referenced
+        ),
+    }
+    return next((reason for reason, applies in reasons.items() if applies), None)
 
 
 def _own_role(cursor: Cursor) -> str:

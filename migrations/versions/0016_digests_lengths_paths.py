@@ -1,4 +1,4 @@
-"""Remember what was planned of each chunk (decision 40), and which failed rows hold only the start of their record.
+"""Remember what was planned of each chunk (decision 40) and how it was loaded, and which failed rows are cut.
 
 Revision 0016, after 0015.
 """
@@ -18,16 +18,8 @@ CUT = "ix_failed_rows_cut"
 
 def upgrade() -> None:
     """Apply the revision; chunks that are planned already are not checked."""
-    op.add_column(
-        "chunks",
-        sa.Column(
-            "digest",
-            sa.Text(),
-            nullable=True,
-            comment="SHA-256 of the source's header and these bytes, as stored, hex, at plan; NULL: before 0016.",
-        ),
-        schema="adsp",
-    )
+    for column in _chunk_columns():
+        op.add_column("chunks", column, schema="adsp")
     op.add_column(
         "failed_rows",
         sa.Column(
@@ -58,7 +50,20 @@ def downgrade() -> None:
         _drop_index()
     _comment_on_raw("Its bytes without the line end, cut at the record cap.")
     op.drop_column("failed_rows", "record_bytes", schema="adsp")
-    op.drop_column("chunks", "digest", schema="adsp")
+    for column in _chunk_columns():
+        op.drop_column("chunks", column.name, schema="adsp")
+
+
+def _chunk_columns() -> list[sa.Column[str]]:
+    comments = {
+        "digest": "SHA-256 of the source's header and these bytes, as stored, hex, at plan; NULL: before 0016.",
+        "load_path": "How its records were written: blocks, records or singly; NULL: not loaded, or before 0016.",
+        "load_path_reason": "Why not all of them as blocks, the fastest way.",
+    }
+    return [
+        sa.Column(name, sa.Text(), nullable=True, comment=comment)
+        for name, comment in comments.items()
+    ]
 
 
 def _note_cut_rows() -> None:

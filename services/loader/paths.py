@@ -1,0 +1,33 @@
+"""Name the paths by which records reach their table, and why a load took a slower one than blocks.
+
+It stands in the chunk's row and in the log, so that a load that takes long can be explained.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class LoadPath(StrEnum):
+    """How most records of a load were written."""
+
+    BLOCKS = "blocks"
+    """As blocks of binary tuples."""
+    RECORDS = "records"
+    """As records, many in one COPY or upsert, fewer where it breaks."""
+    SINGLY = "singly"
+    """Each record with an INSERT of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class PathTaken:
+    """The path of a load, and why it was not the fastest one for all records; None: it was."""
+
+    path: LoadPath
+    reason: str | None = None
+
+    def after(self, blocks: int, by_records: int) -> "PathTaken":
+        """Return the path once so many blocks are written, of which some went by records after all."""
+        if self.path is not LoadPath.BLOCKS or not by_records:
+            return self
+        why = f"{by_records} of {blocks} blocks went record by record, for what their lines or refusals are like"
+        return PathTaken(LoadPath.RECORDS if by_records == blocks else self.path, why)
