@@ -149,7 +149,7 @@ def _plan_file(
     with worker.sessions.begin() as session:
         connection = session.connection().connection.driver_connection
         inspected = inspector.inspect(connection, path, seen, content)
-        return _write_plan(session, job.id, inspected)
+        return _write_plan(worker, session, job.id, inspected)
 
 
 def _plan_files(worker: Worker, inspector: Inspector, job: Job) -> list[int] | None:
@@ -169,6 +169,7 @@ def _plan_files(worker: Worker, inspector: Inspector, job: Job) -> list[int] | N
             return None
         locked.bytes_total = sum(file.size for file in left)
         _note_columns(session, locked, columns)
+        _bound_rejects(worker, locked)
         log.info("job_planned", job_id=str(job.id), bytes_total=locked.bytes_total, files=len(left))
         return write_chunks(session, locked, [Boundary(0, 1)], [None])
 
@@ -183,7 +184,16 @@ def _note_columns(session: Session, job: Job, columns: Columns) -> None:
     compare_with_loads(session, job, columns)
 
 
-def _write_plan(session: Session, job_id: UUID, inspected: Inspected) -> list[int] | None:
+def _bound_rejects(worker: Worker, job: Job) -> None:
+    """Bound the failed rows of a job whose dataset does not: a few compressed bytes may hold millions of records."""
+    if job.definition.get("max_rejected_rows") is None:
+        most = worker.settings.max_rejected_rows + (job.bytes_total or 0)
+        job.definition = {**job.definition, "max_rejected_rows": most}
+
+
+def _write_plan(
+    worker: Worker, session: Session, job_id: UUID, inspected: Inspected
+) -> list[int] | None:
     """Write source and chunks into the ledger and release the first chunks."""
     job = lock_job(session, job_id)
     if job is None or job.state is not JobState.RUNNING:
@@ -192,6 +202,7 @@ def _write_plan(session: Session, job_id: UUID, inspected: Inspected) -> list[in
     job.bytes_total = inspected.identity.size
     job.source_mtime_ns = inspected.identity.mtime_ns
     _note_columns(session, job, inspected.columns)
+    _bound_rejects(worker, job)
     job.chunks_at_once = inspected.chunks_at_once
     earlier = find_unfinished(session, job)
     if earlier is None:

@@ -30,6 +30,12 @@ class WorkerSettings(
     plan_retry_seconds: float = Field(
         5.0, ge=0, description="Wait before a source that was still changing is looked at again."
     )
+    max_rejected_rows: int = Field(
+        100_000,
+        ge=0,
+        description="Failed rows that a job may have where its dataset says nothing of them, besides one for each"
+        " byte of its source as stored: a small compressed file cannot become millions of failed rows.",
+    )
     twin_wait_seconds: float = Field(
         10.0, ge=0, description="Wait of a job whose content another job is loading right now."
     )

@@ -50,6 +50,21 @@ def test_the_daily_job_is_triggered_without_a_body_and_accounts_for_every_record
     assert system.count("public.items") == 7
 
 
+def test_a_few_compressed_bytes_do_not_become_many_failed_rows(system: System) -> None:
+    """Seen before: 823 bytes became 400,000 failed rows, and 65 kB would have become 32 million."""
+    table = system.make_table("bomb")
+    bomb = gzip.compress(b"sku,name,category,price,quantity,updated_at\n" + b"x\n" * 400_000)
+    (system.incoming / "bomb.csv.gz").write_bytes(bomb)
+    with system.client as client:
+        client.put_dataset("bomb", {"table": table, "source": "bomb.csv.gz"})
+        job = system.wait_over(client.submit(dataset="bomb"))
+
+    assert len(bomb) < 1_000
+    assert (job["state"], job["error"]["code"]) == ("failed", "too-many-rejects")
+    assert "max_rejected_rows=100" in job["error"]["message"]
+    assert job["rows_rejected"] < 200_000
+
+
 def test_failed_rows_are_exported_with_their_own_columns_and_the_reason(system: System) -> None:
     table = system.make_table("exported")
     _write_daily_file(system.incoming / "exported.csv")

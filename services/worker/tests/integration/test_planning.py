@@ -153,6 +153,23 @@ def test_the_log_does_not_repeat_what_stands_in_a_file(bench: Bench) -> None:
     assert "4111-1111" not in str(lines)
 
 
+@pytest.mark.parametrize("given", [None, 7, 0, 1_000_000])
+def test_a_job_has_a_bound_of_failed_rows_also_where_its_dataset_has_none(
+    bench: Bench, given: int | None
+) -> None:
+    """Of a file as it is no record is shorter than a byte, so that the bound is one of compressed files alone."""
+    bench.put_dataset(max_rejected_rows=given)
+    bench.set(max_rejected_rows=100)
+    content = bench.write_rows(0).read_bytes() + b"x\n" * 100_000
+    size = bench.write(gzip.compress(content, mtime=0)).stat().st_size
+    job = bench.make_job()
+
+    plan(bench.worker, job.id)
+
+    definition = bench.job(job).parsed_definition()
+    assert definition.max_rejected_rows == (100 + size if given is None else given)
+
+
 def test_a_header_alone_is_a_plan(bench: Bench) -> None:
     """A day without rows is a day, not an error."""
     bench.put_dataset()
