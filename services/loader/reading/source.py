@@ -50,6 +50,7 @@ class ChunkSource:
 
         `header` is that of the first file.
         """
+        self.bytes_done = 0
         for file in self._work.files:
             own = header if file is self._work.files[0] else self._read_header(file)
             yield from self._blocks_of(file, own, count_ends)
