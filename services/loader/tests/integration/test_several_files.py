@@ -1,6 +1,7 @@
 """A delivery of several files is loaded as one file of all their records, and accounted file by file."""
 
 import gzip
+import os
 from contextlib import closing
 from random import Random
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from libs.common.datasets import DatasetDefinition
 from libs.common.places import from_place
-from libs.common.sources import identity
+from libs.common.sources import fingerprint, identity
 from services.loader.chunk import Outcome
 from services.loader.tests.integration.conftest import LoadBench
 
@@ -33,12 +34,13 @@ def add_files(bench: LoadBench, contents: list[bytes], definition: DatasetDefini
         seen = identity(path)
         bench.execute(
             "INSERT INTO adsp.job_files (job_id, number, path, size, mtime_ns, inode, fingerprint, duplicate_of)"
-            " VALUES (%s, %s, %s, %s, %s, '', '', %s)",
+            " VALUES (%s, %s, %s, %s, %s, '', %s, %s)",
             str(job_id),
             number,
             str(path),
             seen.size,
             seen.mtime_ns,
+            fingerprint(path),
             None if number else str(job_id),
         )
     return job_id
@@ -128,6 +130,24 @@ def test_a_file_that_changed_since_the_plan_stops_the_delivery(bench: LoadBench)
     definition = DatasetDefinition.model_validate({"table": "feed.t"})
     job_id = add_files(bench, [HEADER + b"1,a\n", HEADER + b"2,a\n"], definition)
     (bench.folder / f"{job_id}-2.csv").write_bytes(HEADER + b"2,a\n3,b\n")
+
+    with closing(bench.loader()) as loader:
+        assert loader.load_chunk(job_id, 0) is Outcome.FAILED
+
+    assert bench.chunk(job_id)["error_code"] == "source-changing"
+    assert bench.execute("SELECT FROM feed.t") == []
+
+
+def test_a_file_that_was_swapped_under_its_size_and_time_stops_the_delivery(
+    bench: LoadBench,
+) -> None:
+    bench.execute(TABLES["by blocks"].format(key=""))
+    definition = DatasetDefinition.model_validate({"table": "feed.t"})
+    job_id = add_files(bench, [HEADER + b"1,a\n", HEADER + b"2,a\n"], definition)
+    path = bench.folder / f"{job_id}-2.csv"
+    status = path.stat()
+    path.write_bytes(HEADER + b"2,b\n")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
     with closing(bench.loader()) as loader:
         assert loader.load_chunk(job_id, 0) is Outcome.FAILED
