@@ -23,7 +23,15 @@ from pydantic import (
 
 from libs.common import source_pattern
 from libs.common.arrival import Arrival
-from libs.common.states import CatchUp, LoadMode, MissingColumns, Once, OutOfOrder, SourceMatch
+from libs.common.states import (
+    AfterLoad,
+    CatchUp,
+    LoadMode,
+    MissingColumns,
+    Once,
+    OutOfOrder,
+    SourceMatch,
+)
 from libs.common.utf16 import ENCODINGS as WIDE_ENCODINGS
 
 DATASET_NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
@@ -249,6 +257,11 @@ class DatasetDefinition(_Strict):
         description="Path of a file that says that the source is whole, e.g. '{source}.done'; may hold dates as"
         " 'source' does and {source} (the source's path). `settle` is not looked at then.",
     )
+    after_load: AfterLoad = Field(
+        AfterLoad.KEEP,
+        description="What becomes of the files of a job that ended well: they stay, are moved into the folder 'loaded'"
+        " beside them, or are deleted.",
+    )
     max_rejected_rows: int | None = Field(
         None, ge=0, strict=True, description="More failed rows fail the job."
     )
@@ -308,6 +321,10 @@ class DatasetDefinition(_Strict):
             raise ValueError(
                 f"{guards[0]!r} is known only at the end of the file, when 'atomic': false has loaded its chunks; "
                 f"leave 'atomic' out, or {guards[0]!r}"
+            )
+        if self.after_load is AfterLoad.MOVE and "**" in (self.source or ""):
+            raise ValueError(
+                "'**' in 'source' would find files again that 'after_load' has moved; name the folders, or delete files"
             )
         if self.schedule is not None and self.source is None:
             raise ValueError("a schedule needs a 'source' to load from")

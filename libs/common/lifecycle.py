@@ -29,7 +29,15 @@ from libs.common.db.models import Chunk, Dataset, Event, FailedRow, Job
 from libs.common.db.session import commit_without_waiting
 from libs.common.errors import BadInput, NotFound, cut_message
 from libs.common.job_warnings import merge_warnings
-from libs.common.states import END_STATES, ChunkState, ErrorCode, JobState, Trigger
+from libs.common.states import (
+    END_STATES,
+    LOADED_STATES,
+    AfterLoad,
+    ChunkState,
+    ErrorCode,
+    JobState,
+    Trigger,
+)
 
 SENT_WHOLE = frozenset({Trigger.UPLOAD, Trigger.REPLAY})
 """Their sources are files of the api, which are there as a whole or not at all."""
@@ -287,8 +295,19 @@ def record_end(
     job.outdated_by = outdated_by
     job.finished_at = datetime.now(UTC)
     job.next_attempt_at = None
+    if _puts_files_away(job):
+        job.files_due_at = job.finished_at
     session.add(Event(job_id=job.id, type=f"job.{state.value}", payload=_event_payload(job)))
     session.flush()
+
+
+def _puts_files_away(job: Job) -> bool:
+    """Return whether the files of a job that has ended are to be moved or deleted: their data are loaded."""
+    return (
+        job.state in {*LOADED_STATES, JobState.DUPLICATE}
+        and job.trigger not in SENT_WHOLE
+        and job.definition.get("after_load", AfterLoad.KEEP) != AfterLoad.KEEP
+    )
 
 
 def _all_warnings(session: Session, job: Job) -> list[dict[str, Any]]:

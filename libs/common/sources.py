@@ -16,6 +16,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -32,6 +33,7 @@ __all__ = [
     "SourceStream",
     "digest_parts",
     "fingerprint",
+    "folder_without_links",
     "identity",
     "open_source",
     "resolve_source",
@@ -251,14 +253,24 @@ def _open_regular(path: Path) -> io.FileIO:
 
 
 def _open_without_links(path: Path) -> int:
-    """Open a resolved path, of which no part may be a link any more: one may have taken a folder's place since."""
+    """Open a resolved path, of which no part may be a link any more."""
+    with folder_without_links(path) as folder:
+        return os.open(path.name, _OPEN_FLAGS, dir_fd=folder)
+
+
+@contextmanager
+def folder_without_links(path: Path) -> Iterator[int]:
+    """Open the folder of a resolved path, of which no part may be a link: one may have taken a folder's place since.
+
+    It can be named as `dir_fd`, and nothing else. Raises OSError.
+    """
     folder = os.open(path.anchor or ".", _FOLDER_FLAGS)
     try:
         for name in path.parts[1 if path.anchor else 0 : -1]:
             inner = os.open(name, _FOLDER_FLAGS, dir_fd=folder)
             os.close(folder)
             folder = inner
-        return os.open(path.name, _OPEN_FLAGS, dir_fd=folder)
+        yield folder
     finally:
         os.close(folder)
 

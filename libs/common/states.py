@@ -71,6 +71,14 @@ class Once(StrEnum):
     DATA_DATE = "data_date"
 
 
+class AfterLoad(StrEnum):
+    """What becomes of local files that were loaded."""
+
+    KEEP = "keep"
+    MOVE = "move"
+    DELETE = "delete"
+
+
 class OutOfOrder(StrEnum):
     """What becomes of a delivery that is older than what the table holds: it ends `outdated`, or is loaded."""
 
@@ -98,6 +106,7 @@ class WarningCode(StrEnum):
     DATE_LOADED_BEFORE = "date-loaded-before"
     HEADER_CHANGED = "header-changed"
     SHRUNK = "shrunk"
+    SOURCE_KEPT = "source-kept"
 
 
 class Stage(StrEnum):

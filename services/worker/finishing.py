@@ -29,6 +29,7 @@ from libs.common.messaging.timing import STAGES, StageOfJob
 from libs.common.statements import read_statement
 from libs.common.states import ChunkState, JobState
 from services.worker.chunking import release_chunks, send_chunks
+from services.worker.loaded_files import put_files_away
 from services.worker.wiring import Worker
 
 log = get_logger(__name__)
@@ -59,6 +60,8 @@ def _finish(worker: Worker, job_id: UUID) -> str:
         log.info("job_ended", job_id=str(job_id), **_summary(job))
     if ended or state is JobState.CANCELLED:  # the api cancels what is not planned and tells nobody
         after_end(worker, job_id)
+    if ended and job.files_due_at is not None:
+        put_files_away(worker, job_id)
     if ended:
         STAGES.add(time.perf_counter() - start, StageOfJob.FINISH)
     if numbers:

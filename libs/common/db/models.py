@@ -242,6 +242,9 @@ class Job(Base):
         Index(
             "ix_jobs_unfinished", "next_attempt_at", postgresql_where=text("finished_at IS NULL")
         ),
+        Index(
+            "ix_jobs_files_due", "files_due_at", postgresql_where=text("files_due_at IS NOT NULL")
+        ),
         Index("ix_jobs_dataset_id", "dataset", "id"),
         Index(
             "ix_jobs_finished",
@@ -331,6 +334,9 @@ class Job(Base):
     known_content: Mapped[dict[str, Any] | None] = mapped_column(
         JSONB(none_as_null=True),
         comment="Fingerprint of the source of a job that had to wait for another, and what the file was then.",
+    )
+    files_due_at: Mapped[datetime | None] = mapped_column(
+        comment="The job's files are moved or deleted after this time (after_load); NULL: nothing is left to do."
     )
     cancel_requested_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

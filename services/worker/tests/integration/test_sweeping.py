@@ -445,7 +445,13 @@ def test_a_step_that_the_database_refuses_does_not_stop_the_others(
 
 
 def _other_planned(bench: Bench, name: str = "other") -> Job:
-    bench.put_dataset(name, source=f"{name}.csv")
+    """Plan a job of another dataset, into a table of its own: at one table they would take turns."""
+    with bench.owner.begin() as connection:
+        connection.exec_driver_sql(
+            f"CREATE TABLE IF NOT EXISTS public.{name} (LIKE public.items INCLUDING ALL);"
+            f" GRANT INSERT ON public.{name} TO adsp_loader"
+        )
+    bench.put_dataset(name, source=f"{name}.csv", table=f"public.{name}")
     bench.write_rows(3, f"{name}.csv")
     job = bench.make_job(name)
     plan(bench.worker, job.id)

@@ -1,0 +1,124 @@
+"""Move or delete the files that a job has loaded, where its dataset says so (`after_load`).
+
+    loaded ──► files_due_at ──► moved beside: loaded/NAME ──► the file that was loaded? ──► stays there, or is deleted
+                                                                      └── another one: it goes back
+
+A file is looked at once it has left its place: what a sender puts there meanwhile is neither moved nor deleted. Every
+step may be repeated: what is not there any more is done. What cannot be moved is tried again for a day.
+"""
+
+import os
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from libs.common.db.models import Job, JobFile
+from libs.common.errors import SourceError
+from libs.common.job_warnings import JobWarning, merge_warnings
+from libs.common.log import get_logger
+from libs.common.sources import SourceIdentity, folder_without_links, identity
+from libs.common.states import AfterLoad, WarningCode
+from services.worker.advisory import take_turns
+from services.worker.wiring import Worker
+
+log = get_logger(__name__)
+
+FOLDER = "loaded"
+_AGAIN = timedelta(minutes=5)
+_PATIENCE = timedelta(days=1)
+
+
+class _LoadedFile(NamedTuple):
+    path: Path
+    size: int
+    mtime_ns: int
+
+    def is_seen_in(self, found: SourceIdentity) -> bool:
+        return (found.size, found.mtime_ns) == (self.size, self.mtime_ns)
+
+
+def put_files_away(worker: Worker, job_id: UUID) -> None:
+    """Do what the job's dataset says about its files, if it is still to be done."""
+    with worker.sessions.begin() as session:
+        take_turns(session, f"adsp.files:{job_id}")
+        job = session.get_one(Job, job_id)
+        if job.files_due_at is None:
+            return
+        way = AfterLoad(job.definition["after_load"])
+        errors = [error for file in _files_of(session, job) if (error := _put_away(job, file, way))]
+        job.files_due_at = None
+        if errors:
+            _try_again(job, errors)
+
+
+def put_due_files_away(worker: Worker, limit: int) -> int:
+    """Do the same for the jobs that are due; return how many there were."""
+    due = select(Job.id).where(Job.files_due_at <= func.now()).order_by(Job.files_due_at)
+    with worker.sessions() as session:
+        job_ids = session.scalars(due.limit(limit)).all()
+    for job_id in job_ids:
+        put_files_away(worker, job_id)
+    return len(job_ids)
+
+
+def _files_of(session: Session, job: Job) -> list[_LoadedFile]:
+    files = session.scalars(select(JobFile).where(JobFile.job_id == job.id))
+    found = [_LoadedFile(Path(file.path), file.size, file.mtime_ns) for file in files]
+    if job.source_path is not None:
+        found = [_LoadedFile(Path(job.source_path), job.bytes_total or 0, job.source_mtime_ns or 0)]
+    return found
+
+
+def _put_away(job: Job, file: _LoadedFile, way: AfterLoad) -> str | None:
+    """Move or delete a file; return what went wrong, None when it is done or is another file."""
+    try:
+        if not file.is_seen_in(identity(file.path)):
+            return None
+        with folder_without_links(file.path) as folder:
+            moved = _move(file.path, folder, job.id)
+        if not file.is_seen_in(identity(moved)):
+            os.link(
+                moved, file.path
+            )  # fails where there is one again: then this one stays where it is
+            moved.unlink()
+            return None
+        if way is AfterLoad.DELETE:
+            moved.unlink()
+    except SourceError:
+        return None  # it is not there any more, or is no file
+    except OSError as exc:
+        log.warning("loaded_file_kept", job_id=str(job.id), path=str(file.path), error=str(exc))
+        return f"{file.path}: {exc.strerror}"
+    log.info("loaded_file_put_away", job_id=str(job.id), path=str(file.path), way=way.value)
+    return None
+
+
+def _move(path: Path, folder: int, job_id: UUID) -> Path:
+    """Move a file into the folder beside it, under a name that is not taken there, and return where it is."""
+    with suppress(FileExistsError):
+        os.mkdir(FOLDER, 0o755, dir_fd=folder)
+    target = path.parent / FOLDER / path.name
+    if os.path.lexists(target):
+        target = target.with_name(f"{job_id}-{path.name}")
+    os.rename(path.name, f"{FOLDER}/{target.name}", src_dir_fd=folder, dst_dir_fd=folder)
+    return target
+
+
+def _try_again(job: Job, errors: list[str]) -> None:
+    """Try again later, or give up with a warning of the job."""
+    now = datetime.now(UTC)
+    if job.finished_at is not None and now < job.finished_at + _PATIENCE:
+        job.files_due_at = now + _AGAIN
+        return
+    warning = JobWarning(
+        WarningCode.SOURCE_KEPT,
+        f"'after_load' could not be done ({errors[0]}): give the worker's user write permission to that folder, and "
+        "move the files by hand",
+        {"files": len(errors)},
+    )
+    job.warnings = merge_warnings([*job.warnings, warning.as_document()])
