@@ -12,7 +12,7 @@ import zstandard
 
 from libs.common.datasets import DatasetDefinition
 from services.loader.tests.integration.cases import Case
-from services.loader.tests.integration.tables import Column, Shape, make_shape
+from services.loader.tests.integration.tables import Column, Shape, make_day_column, make_shape
 
 CAP = 1024
 """The longest record of all these tests, bytes."""
@@ -113,6 +113,8 @@ class Trial:
     time_zone: str
     chunk_bytes: int | None
     settings: dict[str, int] = field(default_factory=dict)
+    is_sliced: bool = False
+    """Whether only the rows of a day are replaced, by the column `day`."""
 
     @property
     def data(self) -> bytes:
@@ -155,8 +157,9 @@ class Trial:
     def definition(self, table: str) -> DatasetDefinition:
         """Return the dataset of one of the two tables."""
         key = list(self.shape.key) if self.mode == "upsert" else []
+        scope = {"scope": {"day": "data_date"}} if self.is_sliced else {}
         return DatasetDefinition.model_validate(
-            {"table": f"feed.{table}", "mode": self.mode, "key": key, **self.case.options}
+            {"table": f"feed.{table}", "mode": self.mode, "key": key, **scope, **self.case.options}
         )
 
     def with_lines(self, lines: list[bytes]) -> "Trial":
@@ -164,15 +167,18 @@ class Trial:
         return replace(self, lines=lines)
 
 
-def make_trial(seed: int) -> Trial:
-    """Make the trial of a seed."""
+def make_trial(seed: int, *, is_sliced: bool = False) -> Trial:
+    """Make the trial of a seed; with `is_sliced` the table has a column `day` by which it is replaced."""
     rng = Random(seed)
     is_daily = rng.random() < _DAILY
     shape = make_shape(rng, common=is_daily)
+    if is_sliced:
+        shape.columns.append(make_day_column(rng, common=is_daily))
     writing = _make_daily_writing(rng) if is_daily else _make_writing(rng)
     mode = rng.choice(("append", "append", "append", "replace", "upsert", "upsert"))
     if mode == "upsert" and not shape.key:
         mode = "append"
+    mode = "replace" if is_sliced else mode
     rows = _make_rows(rng, shape.given, is_daily=is_daily)
     before = rng.sample(rows, min(len(rows), rng.choice((0, 0, 3, 20))))
     lines = _make_lines(rng, writing, shape.given, rows)
@@ -203,6 +209,7 @@ def make_trial(seed: int) -> Trial:
             ),
             "block_rows": rng.choice((5, 16, 100, 20_000)),
         },
+        is_sliced,
     )
 
 

@@ -31,6 +31,8 @@ CODES = {
 }
 
 
+DAY = "2026-01-02"
+"""The data date of the bench's jobs."""
 ORDERED = {"utf-16": "utf-16-le"}
 MARKS = {
     name: "\ufeff".encode(ORDERED.get(name, name))
@@ -86,11 +88,12 @@ def judge_file(
     verdict, keys = Verdict(), set[tuple[str | None, ...]]()
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        part = _Part.of(cursor, table, definition)
         if definition.mode is LoadMode.REPLACE:
-            cursor.execute(f"DELETE FROM feed.{table}")
+            cursor.execute(f"DELETE FROM feed.{table} WHERE {part.condition if part else 'true'}")
         judge = _Judge(cursor, table, columns, definition.key)
         for record in records:
-            refusal, written = judge.judge(record, offset)
+            refusal, written = judge.judge(record, offset, part)
             if refusal is not None:
                 verdict.refusals.append(refusal)
                 continue
@@ -99,6 +102,33 @@ def judge_file(
             if written is not None and (nulls_are_equal or None not in written):
                 keys.add(written)
     return verdict
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The rows that a replace replaces: of which column, and what holds for it."""
+
+    column: str
+    condition: str
+
+    @classmethod
+    def of(cls, cursor: Cursor, table: str, definition: DatasetDefinition) -> "_Part | None":
+        """Return the part of a job of `DAY`; columns have plain names here."""
+        name = definition.slice_column
+        if name is None:
+            return None
+        cursor.execute(
+            "SELECT atttypid::regtype::text FROM pg_attribute"
+            " WHERE attrelid = %s::regclass AND attname = %s",
+            (f"feed.{table}", name),
+        )
+        [(kind,)] = cursor.fetchall()
+        zone = (definition.schedule or definition).time_zone
+        day = {
+            "timestamp without time zone": f"{name}::date",
+            "timestamp with time zone": f"({name} AT TIME ZONE '{zone}')::date",
+        }.get(kind, name)
+        return cls(name, f"{day} = '{DAY}'")
 
 
 class _Judge:
@@ -120,7 +150,7 @@ class _Judge:
         )
 
     def judge(
-        self, record: ReferenceRecord, offset: int
+        self, record: ReferenceRecord, offset: int, part: "_Part | None" = None
     ) -> tuple[Refusal | None, tuple[str | None, ...] | None]:
         """Insert one record under a savepoint; return its refusal, or the key that was written."""
         place = (record.line_number, record.byte_offset + offset, record.raw)
@@ -128,6 +158,8 @@ class _Judge:
         if record.cells is None:
             assert record.code is not None
             return Refusal(*place, "parse", record.code.value, None, None, None), None
+        if part is not None and self._is_outside(record.cells, part):
+            return Refusal(*place, "constraint", "check", None, None, part.column), None
         error = self._try(self._statement, [tuple(record.cells)])
         if error is not None:
             state, said = error.pgcode or "", error.diag
@@ -141,6 +173,15 @@ class _Judge:
         if cursor.rowcount == 0:
             return Refusal(*place, "constraint", "suppressed", None, None, None), None
         return None, cursor.fetchone() if cursor.description else None
+
+    def _is_outside(self, cells: Sequence[str | None], part: "_Part") -> bool:
+        """Return whether a record whose cells are all values of their columns is not of the part."""
+        values: list[object] = [tuple(cells)]
+        if self._try("TRUNCATE bare; INSERT INTO bare VALUES %s", values) is not None:
+            return False
+        self._cursor.execute(f"SELECT ({part.condition}) IS NOT TRUE FROM bare")
+        row = self._cursor.fetchone()
+        return bool(row and row[0])
 
     def _try(self, statement: str, parameters: list[object]) -> psycopg2.Error | None:
         """Run a statement under a savepoint; return its error, if there is one."""

@@ -90,6 +90,21 @@ def make_shape(rng: Random, *, common: bool) -> Shape:
     return shape
 
 
+def make_day_column(rng: Random, *, common: bool) -> Column:
+    """Make a column that tells of which day a row is: most are of the job's."""
+    types = ("date", "timestamp", "timestamptz")
+    others = ("timestamp(0)", "timestamptz(3)", "text", "varchar(10)", "char(12)")
+    kind = rng.choice(types if common else types + others)
+    suffix = "" if "time" not in kind else f" {rng.randint(12, 21)}:07:00"
+    spelling = Spelling(
+        kind + (" NOT NULL" if rng.random() < 0.2 else ""),
+        lambda rng: f"2026-01-0{rng.choice('2222222222223')}{suffix}",
+        ("2026-01-01", "2026-01-02", "20260102", "2 Jan 2026", "2026-01-03 00:00:00", "epoch", "", "2026-13-01",
+         "2026-01-02 23:59:59.9999", "2026-01-01 23:30:00", "today", "infinity"),
+    )  # fmt: skip
+    return Column("day", spelling)
+
+
 def _column(rng: Random, place: int, kinds: tuple[Spelling, ...]) -> Column:
     """Make a column with constraints of its own."""
     spelling = rng.choice(kinds)

@@ -75,6 +75,14 @@ def test_agrees_on_tables_and_files_of_fixed_seeds(shared_bench: LoadBench, seed
         pytest.fail(describe(shared_bench, trial, difference), pytrace=False)
 
 
+@pytest.mark.parametrize("seed", FIXED)
+def test_agrees_on_slices_of_fixed_seeds(shared_bench: LoadBench, seed: int) -> None:
+    trial = make_trial(seed, is_sliced=True)
+    difference = differs(shared_bench, trial)
+    if difference is not None:
+        pytest.fail(describe(shared_bench, trial, difference), pytrace=False)
+
+
 def test_agrees_on_tables_and_files_of_random_seeds(
     shared_bench: LoadBench,
     record_testsuite_property: Callable[[str, object], None],
@@ -84,7 +92,7 @@ def test_agrees_on_tables_and_files_of_random_seeds(
     record_testsuite_property("first random seed of the oracle", first)
     deadline, tried, failures = time.monotonic() + SECONDS, 0, list[str]()
     while tried < SEEDS and time.monotonic() < deadline and len(failures) < _MOST_FAILURES:
-        trial = make_trial(first + tried)
+        trial = make_trial(first + tried, is_sliced=(first + tried) % 4 == 0)
         difference = differs(shared_bench, trial)
         if difference is not None:
             failures.append(describe(shared_bench, trial, difference))
