@@ -42,6 +42,9 @@ from libs.common.states import (
 SENT_WHOLE = frozenset({Trigger.UPLOAD, Trigger.REPLAY})
 """Their sources are files of the api, which are there as a whole or not at all."""
 
+SOURCE_GREW = "job.source-grew"
+"""The event of an ended job whose source has become longer since."""
+
 RESEND_AFTER = timedelta(seconds=60)
 """How long a published message may go unheard before the sweeper sends it again."""
 
@@ -335,6 +338,17 @@ def record_wait(session: Session, job: Job, *, until: datetime, next_attempt_at:
         session.add(Event(job_id=job.id, type="job.late", payload=payload))
     session.flush()
     return is_first
+
+
+def record_growth(session: Session, job: Job, bytes_now: int) -> bool:
+    """Note that a locked job's source grew after its load, which makes an event; False when that is noted already."""
+    told = select(Event.id).where(Event.job_id == job.id, Event.type == SOURCE_GREW)
+    if session.scalar(told.limit(1)) is not None:
+        return False
+    payload = _event_payload(job) | {"bytes_loaded": job.bytes_total, "bytes_now": bytes_now}
+    session.add(Event(job_id=job.id, type=SOURCE_GREW, payload=payload))
+    session.flush()
+    return True
 
 
 def count_failed_rows(session: Session, job_id: UUID) -> dict[ErrorCode, int]:

@@ -33,6 +33,7 @@ __all__ = [
     "SourceStream",
     "digest_parts",
     "fingerprint",
+    "fingerprint_of_start",
     "folder_without_links",
     "identity",
     "open_source",
@@ -160,6 +161,14 @@ def digest_parts(path: Path, header_end: int, starts: Sequence[int]) -> list[str
             digests.append(header.copy())
             _feed(digests[-1], file, start, end)
     return [digest.hexdigest() for digest in digests]
+
+
+def fingerprint_of_start(path: Path, size: int) -> str:
+    """Return the SHA-256 of the first `size` stored bytes, hex: what `fingerprint` was when the file had so many."""
+    digest = hashlib.sha256()
+    with _open_regular(path) as file:
+        _feed(digest, file, 0, size)
+    return digest.hexdigest()
 
 
 def open_source(

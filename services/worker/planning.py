@@ -42,6 +42,7 @@ from services.worker.chunking import (
 from services.worker.claiming import claim_content
 from services.worker.comparison import compare_with_loads
 from services.worker.finishing import after_end
+from services.worker.growth import refuse_grown
 from services.worker.inspection import Columns, Inspected, Inspector
 from services.worker.job_files import fingerprint_of, identify_files, read_files
 from services.worker.known_content import known_fingerprint, remember_fingerprint
@@ -149,6 +150,8 @@ def _plan_file(
     with worker.sessions.begin() as session:
         connection = session.connection().connection.driver_connection
         inspected = inspector.inspect(connection, path, seen, content)
+        if inspected.chunks_at_once is None:  # no key would refuse what comes twice
+            refuse_grown(session, job, path, seen, worker.settings.source_watch_seconds)
         return _write_plan(worker, session, job.id, inspected)
 
 
@@ -201,6 +204,9 @@ def _write_plan(
     job.source_path = str(inspected.path)
     job.bytes_total = inspected.identity.size
     job.source_mtime_ns = inspected.identity.mtime_ns
+    # Of a dataset with `settle`, beside what the looks before have noted.
+    seen = {"inode": inspected.identity.inode, "device": inspected.identity.device}
+    job.seen_identity = {**(job.seen_identity or {}), **seen}
     _note_columns(session, job, inspected.columns)
     _bound_rejects(worker, job)
     job.chunks_at_once = inspected.chunks_at_once

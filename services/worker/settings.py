@@ -36,6 +36,11 @@ class WorkerSettings(
         description="Failed rows that a job may have where its dataset says nothing of them, besides one for each"
         " byte of its source as stored: a small compressed file cannot become millions of failed rows.",
     )
+    source_watch_seconds: float = Field(
+        3_600.0,
+        ge=0,
+        description="Seconds after its load for which a source is watched: whether it grows; 0: not at all.",
+    )
     twin_wait_seconds: float = Field(
         10.0, ge=0, description="Wait of a job whose content another job is loading right now."
     )

@@ -25,6 +25,7 @@ from services.worker.advisory import try_to_take
 from services.worker.chunking import IS_UNDER_WAY, send_chunks
 from services.worker.deadletters import drain_dead_letters
 from services.worker.dispatching import send_plan
+from services.worker.growth import tell_grown
 from services.worker.loaded_files import put_due_files_away
 from services.worker.wiring import Worker
 from services.worker.worker_metrics import ACTIONS, Action
@@ -47,6 +48,7 @@ class Swept(NamedTuple):
     events: int
     dead_letters: int
     files: int
+    grown: int
 
 
 def sweep(worker: Worker) -> Swept:
@@ -54,7 +56,7 @@ def sweep(worker: Worker) -> Swept:
     with worker.sessions.begin() as session:
         if not try_to_take(session, "adsp.sweep"):
             log.info("sweep_skipped")
-            return Swept(0, 0, 0, 0, 0, 0, 0)
+            return Swept(0, 0, 0, 0, 0, 0, 0, 0)
         return _sweep(worker)
 
 
@@ -70,6 +72,7 @@ def _sweep(worker: Worker) -> Swept:
         events=_step(worker, _publish_events),
         dead_letters=dead_letters,
         files=_step(worker, put_due_files_away),
+        grown=_step(worker, tell_grown),  # last: a file's server may let it wait
     )
     _count(swept)
     if any(swept):

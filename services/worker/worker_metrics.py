@@ -23,6 +23,9 @@ ACTIONS = Measurement(
     Counter("adsp_sweeper_actions_total", "What the sweeper did, by kind.", ["action"]),
     [(action.value,) for action in Action],
 )
+GROWN_SOURCES = Measurement(
+    Counter("adsp_grown_sources_total", "Sources that became longer after their load."),
+)
 DEAD_LETTERS = Measurement(
     Counter(
         "adsp_dead_letters_total",

@@ -164,6 +164,13 @@ DELIVERIES = [
         [Step(WHOLE, late=True, before={"{table}.csv": PART})],
         [(1, 60), (2, 120), (3, 600), (4, 15)],
     ),
+    Case(
+        "half a file, and the whole after its load",
+        CALLS,
+        {"source": "{table}.csv"},
+        [Step(PART), Step(WHOLE, "failed", error="source-grew")],
+        [(1, 60), (2, 120), (3, 6)],
+    ),
     _named("%Y%m%d", "{{data_date:%Y%m%d}}.csv", "20261124.csv"),
     _named("%d.%m.%y", "{{data_date:%d.%m.%y}}.csv", "24.11.26.csv"),
     _named("day before", "{{data_date-1d}}-*.csv", "2026-11-23-0715.csv"),

@@ -114,7 +114,7 @@ def _jobs() -> Row:
         "Jobs by end state",
         "Jobs that ended in each interval, by how they ended.",
         "none",
-        ["JobsFailing"],
+        ["JobsFailing", "SourceGrew"],
     )
     selected = Words(
         "Jobs of the selected time",

@@ -1,0 +1,105 @@
+"""Find sources that grew after they were loaded: what was loaded may be half of what its sender meant.
+
+    a new job appends the file    it begins with what was loaded a while ago, and no key would refuse that a second
+                                  time: the job fails
+    no new job                    the sweep looks at files that were loaded a while ago, and tells of it once
+
+How long a while is says `source_watch_seconds`. Nothing is looked at in files that the api stored itself.
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import bindparam, func, select, text
+from sqlalchemy.orm import Session
+
+from libs.common.db.models import Job
+from libs.common.errors import BadInput, SourceError
+from libs.common.ids import earliest_uuid7
+from libs.common.lifecycle import SENT_WHOLE, lock_job, record_growth
+from libs.common.log import get_logger
+from libs.common.sources import SourceIdentity, fingerprint_of_start, identity
+from libs.common.statements import read_statement
+from libs.common.states import LoadMode
+from services.worker.wiring import Worker
+from services.worker.worker_metrics import GROWN_SOURCES
+
+log = get_logger(__name__)
+
+_LOADED_FROM_PATH = (
+    select(Job.id, Job.bytes_total, Job.fingerprint)
+    .where(
+        Job.dataset == bindparam("dataset"),
+        Job.finished_at >= func.now() - bindparam("watched"),
+        Job.source_path == bindparam("path"),
+        Job.definition["mode"].astext == LoadMode.APPEND.value,
+        Job.replay_of.is_(None),
+        Job.rows_loaded > 0,
+        Job.bytes_total < bindparam("size"),
+    )
+    .order_by(Job.bytes_total.desc())
+    .limit(10)
+)
+
+
+def refuse_grown(
+    session: Session, job: Job, path: Path, seen: SourceIdentity, watch_seconds: float
+) -> None:
+    """Raise `BadInput` when the file that a job would append begins with what was appended from it a while ago."""
+    is_asked_for = job.force or job.trigger in SENT_WHOLE
+    if is_asked_for or job.parsed_definition().mode is not LoadMode.APPEND:
+        return
+    asked = {
+        "dataset": job.dataset,
+        "watched": timedelta(seconds=watch_seconds),
+        "path": str(path),
+        "size": seen.size,
+    }
+    for loaded in session.execute(_LOADED_FROM_PATH, asked).all():
+        if fingerprint_of_start(path, loaded.bytes_total) == loaded.fingerprint:
+            raise BadInput(
+                "source-grew",
+                f"{path} has grown: its first {loaded.bytes_total:,} bytes were loaded by job {loaded.id}, and would "
+                "be in the table twice; delete that job's rows and trigger with force, or send the rest as a file "
+                "of its own. A 'settle' longer than the sender's pauses, or a 'done_file', prevents this",
+            )
+
+
+def tell_grown(worker: Worker, limit: int) -> int:
+    """Tell of files that are longer than when they were loaded; return of how many.
+
+    Of more than `limit` that are watched, other ones are looked at each time.
+    """
+    watched = timedelta(seconds=worker.settings.source_watch_seconds)
+    earliest = earliest_uuid7(datetime.now(UTC) - watched)
+    with worker.sessions() as session:
+        rows = session.execute(
+            text(read_statement("services.worker", "watched_sources")),
+            {"earliest": earliest, "limit": limit},
+        ).all()
+    return sum(_tell(worker, row) for row in rows)
+
+
+def _tell(worker: Worker, row: Any) -> bool:
+    """Tell of one job's file if it is the same file and longer."""
+    try:
+        now = identity(Path(row.source_path))
+    except (SourceError, OSError):
+        return False  # moved, or replaced by what is no file
+    is_same_file = {"inode": now.inode, "device": now.device}.items() <= row.seen_identity.items()
+    if not is_same_file or now.size <= row.bytes_total:
+        return False
+    with worker.sessions.begin() as session:
+        job = lock_job(session, row.id)
+        if job is None or not record_growth(session, job, now.size):
+            return False
+    GROWN_SOURCES.add(1)
+    log.warning(
+        "source_grew",
+        job_id=str(row.id),
+        dataset=row.dataset,
+        bytes_loaded=row.bytes_total,
+        bytes_now=now.size,
+    )
+    return True
