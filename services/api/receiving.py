@@ -121,6 +121,6 @@ def submit_stored(
     except BaseException:
         stored.discard()
         raise
-    if submission.is_replay:
-        stored.discard()
+    if submission.job.source != str(stored.path):
+        stored.discard()  # the job was made before, or loads an equal file that is there already
     return submission

@@ -33,7 +33,6 @@ from services.api.answers import JOB_ACCEPTED, accepted, problems
 from services.api.callers import Caller, Submitter
 from services.api.dialects import definition_of
 from services.api.documents import JobDocument
-from services.api.export import require_header
 from services.api.idempotency import IdempotencyKeyHeader, keyed
 from services.api.problems import ProblemError
 from services.api.receiving import (
@@ -43,13 +42,11 @@ from services.api.receiving import (
     refuse_form,
     submit_stored,
 )
-from services.api.source_form import source_blocks
-from services.api.upload_area import IncomingUpload, StoredUpload
+from services.api.replayed_files import write_failed_rows
+from services.api.upload_area import StoredUpload
 from services.api.wiring import Wired, Wiring
 
 router = APIRouter(tags=["failed rows"])
-
-_ROWS_AT_A_TIME = 100
 
 
 class ReplayQuery(BaseModel):
@@ -111,7 +108,8 @@ async def replay_job(
     if corrected is None and _media_type(request) == "text/csv":
         raise empty_body()
     if corrected is None:
-        stored = await run_in_threadpool(_write_failed_rows, wiring, replayed)
+        async with wiring.upload_slots.writing(caller.owner):
+            stored = await run_in_threadpool(_write_failed_rows, wiring, replayed)
     else:
         stored = corrected
     job_request = JobRequest(
@@ -197,25 +195,10 @@ def _nothing_to_replay(job: Job) -> Conflict:
 
 
 def _write_failed_rows(wiring: Wiring, replayed: Replayed) -> StoredUpload:
-    """Write the failed rows of a job into the upload area, whole or not at all."""
+    """Write the failed rows as they are, where all of them can be loaded so."""
     _refuse_cut(replayed)
     _refuse_damaged(wiring, replayed)
-    settings, job = wiring.settings, replayed.job
-    is_last = FailedRow.error_code.in_(OPEN_ENDED)
-    query = replayable_rows(job.id, FailedRow.raw).order_by(is_last, FailedRow.byte_offset)
-    header, dialect = require_header(job, settings), replayed.before.format
-    upload = IncomingUpload.begin(
-        settings.upload_dir, f"failed-rows-{job.id}.csv", settings.max_upload_bytes
-    )
-    try:
-        with wiring.sessions() as session:
-            raws = session.scalars(query.execution_options(yield_per=_ROWS_AT_A_TIME))
-            for block in source_blocks(raws, header, dialect):
-                upload.write(block)
-        return upload.keep()
-    except BaseException:
-        upload.discard()
-        raise
+    return write_failed_rows(wiring.sessions, wiring.settings, replayed.job, replayed.before.format)
 
 
 def _refuse_cut(replayed: Replayed) -> None:
@@ -246,7 +229,7 @@ def _refuse_damaged(wiring: Wiring, replayed: Replayed) -> None:
 
 def _count_unsound(wiring: Wiring, replayed: Replayed) -> int:
     """Count the rows above the cap that would not be one record without it."""
-    dialect = replayed.job.parsed_definition().format
+    dialect = replayed.before.format
     long = replayable_rows(replayed.job.id, FailedRow.raw).where(
         FailedRow.error_code == ErrorCode.LINE_TOO_LONG
     )

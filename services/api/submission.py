@@ -6,7 +6,7 @@ The job's row is what counts. When the message cannot be published the answer is
 sweeper sends what the ledger says is queued.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,6 +28,7 @@ from libs.common.log import get_logger
 from libs.common.sources import resolve_sources
 from services.api.idempotency import KeyedRequest, find_earlier, remember
 from services.api.problems import RETRY_SECONDS, ProblemError
+from services.api.replayed_files import shared_source
 from services.api.wiring import Wiring
 
 log = get_logger(__name__)
@@ -77,6 +78,9 @@ def _record(
     earlier = find_earlier(session, keyed) if keyed else None
     if earlier is not None:
         return Submission(find_job(session, earlier), is_replay=True)
+    if request.replay_of is not None and request.source is not None:
+        source = shared_source(session, request.replay_of, request.source)
+        request = replace(request, source=source)
     job = create_job(session, request)
     _check_source(wiring, job)
     if keyed:

@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -78,15 +78,18 @@ class IncomingUpload:
             while rest:
                 rest = rest[self._file.write(rest) :]
 
-    def keep(self) -> StoredUpload:
-        """Put the whole file on disk under its final name."""
+    def keep(self, named: Callable[[str], str] | None = None) -> StoredUpload:
+        """Put the whole file on disk under its final name, that which `named` makes of its digest."""
+        digest = self._digest.hexdigest()
+        if named is not None:
+            self._path = self._folder / named(digest)
         with storage_faults(self._folder.parent):
             os.fsync(self._file.fileno())
             self._file.close()
             self._part.rename(self._path)
             for folder in (self._folder, self._folder.parent):
                 _sync_folder(folder)
-        return StoredUpload(self._path, self._size, self._digest.hexdigest())
+        return StoredUpload(self._path, self._size, digest)
 
     def discard(self) -> None:
         """Remove what was written."""

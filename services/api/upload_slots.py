@@ -1,10 +1,14 @@
 """Bound how many uploads an api takes at once: each holds a file, a block of memory and a connection."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from services.api.problems import RETRY_SECONDS, ProblemError
+
+_MOST_WRITERS = 4
+"""Files that the api writes itself at once: each holds a connection and a thread until all of it is read."""
 
 
 class UploadSlots:
@@ -15,6 +19,7 @@ class UploadSlots:
         self._most = most
         self._most_of_one = max(1, most // 2)
         self._held: Counter[str | None] = Counter()
+        self._writers = asyncio.Semaphore(_MOST_WRITERS)
 
     @contextmanager
     def taken(self, owner: str | None) -> Iterator[None]:
@@ -33,3 +38,10 @@ class UploadSlots:
             yield
         finally:
             self._held[owner] -= 1
+
+    @asynccontextmanager
+    async def writing(self, owner: str | None) -> AsyncIterator[None]:
+        """Hold a slot for a file that the api writes itself, and wait for others that do."""
+        with self.taken(owner):
+            async with self._writers:
+                yield

@@ -13,7 +13,7 @@ from psycopg2.extensions import connection as Connection
 from structlog.testing import capture_logs
 
 from libs.common.testing.waiting import wait_for
-from services.api.app import create_app
+from services.api.app import Api, create_app
 from services.api.settings import ApiSettings
 
 SettingsWith = Callable[..., ApiSettings]
@@ -23,7 +23,14 @@ ITEMS = {"table": "public.items", "source": "items-{data_date}.csv"}
 @contextmanager
 def serving(settings: ApiSettings) -> Iterator[httpx.Client]:
     """Serve the api on a free port and give a client of it."""
-    config = uvicorn.Config(create_app(settings), port=0, log_config=None, access_log=False)
+    with serving_app(create_app(settings)) as client:
+        yield client
+
+
+@contextmanager
+def serving_app(app: Api) -> Iterator[httpx.Client]:
+    """Serve an app that was made already."""
+    config = uvicorn.Config(app, port=0, log_config=None, access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     # Kept from the terminal: structlog unconfigured would draw every local variable of a traceback.

@@ -1,16 +1,19 @@
 """A replay is a job of its own, made of the failed rows of another: as they are, or corrected."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
+from services.api.app import create_app
 from services.api.tests.integration.api_bench import (
     ITEMS,
     Ledger,
     SettingsWith,
     problem_of,
     serving,
+    serving_app,
 )
 
 HEADER = ["sku", "name", "category", "price", "quantity", "updated_at"]
@@ -55,6 +58,72 @@ def _source(answer: httpx.Response) -> Path:
 
 def _files(folder: Path) -> list[str]:
     return [str(path) for path in folder.rglob("*") if path.is_file()]
+
+
+def test_equal_replays_leave_one_file(
+    client: httpx.Client, ended: str, upload_dir: Path, ledger: Ledger
+) -> None:
+    """Seen before: each left its own for 30 days, outside every limit; also when they come at once."""
+    with ThreadPoolExecutor(5) as pool:
+        answers = list(pool.map(lambda _: _replay(client, ended), range(5)))
+    [source] = {_source(answer) for answer in answers}
+    shared = _files(upload_dir)
+    ledger.add_failed_row(ended, 90, b"3,b,c,dear,1,2026-01-01")
+    other = _source(_replay(client, ended))
+    corrected = [_source(_replay(client, ended, content=CORRECTED)) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [202] * 5
+    assert len({answer.json()["id"] for answer in answers}) == 5
+    assert shared == [str(source)]
+    assert other.read_bytes() != source.read_bytes()
+    assert len({source, other, *corrected}) == 4
+
+
+def test_an_equal_replay_is_written_anew_where_the_file_is_gone(
+    client: httpx.Client, ended: str, ledger: Ledger
+) -> None:
+    """Or may go soon, since retention looks at when its folder was made."""
+    first = _source(_replay(client, ended))
+    ledger.execute("UPDATE adsp.jobs SET created_at = now() - interval '2 days'")
+    second = _source(_replay(client, ended))
+    second.unlink()
+    third = _source(_replay(client, ended))
+
+    assert len({first, second, third}) == 3
+    assert first.read_bytes() == third.read_bytes()
+
+
+def test_the_api_answers_while_many_large_replays_are_written(
+    client: httpx.Client, ended: str, ledger: Ledger
+) -> None:
+    """Seen before: each held a connection until its file was written, and the list of jobs was answered 503."""
+    ledger.execute(
+        "INSERT INTO adsp.failed_rows (job_id, chunk_number, byte_offset, raw, line_number, stage, error_code, message)"
+        " SELECT %s, 0, 100 + n, repeat('x', 200)::bytea, 10 + n, 'convert', 'type-error', 'wrong'"
+        " FROM generate_series(1, 40000) AS n",
+        ended,
+    )
+    statuses: list[int] = []
+    with ThreadPoolExecutor(12) as pool:
+        replays = [pool.submit(_replay, client, ended, timeout=120) for _ in range(12)]
+        while not all(replay.done() for replay in replays):
+            statuses.append(client.get("/v1/jobs", timeout=30).status_code)
+        answers = [replay.result() for replay in replays]
+
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({_source(answer) for answer in answers}) == 1
+    assert set(statuses) == {200}
+
+
+def test_a_replay_without_a_body_takes_a_slot_of_an_upload(
+    settings_with: SettingsWith, clean_database: object, ended: str
+) -> None:
+    settings = settings_with(max_uploads_at_once=1)
+    app = create_app(settings)
+    with serving_app(app) as client, app.state.wiring.upload_slots.taken(None):
+        answer = _replay(client, ended)
+
+    assert problem_of(answer)[:2] == (429, "too-many-uploads")
 
 
 def test_failed_rows_are_replayed_as_they_are_in_the_order_of_the_file(
