@@ -15,11 +15,11 @@ Responses = dict[int | str, dict[str, Any]]
 _PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _DESCRIPTIONS = {
     401: "No API key, or one that is unknown or revoked.",
-    403: "The key lacks the scope that this needs.",
+    403: "The key lacks the scope that this needs, or its owner has no room for more files.",
     404: "It is not there, or belongs to another owner.",
     422: "Something given is wrong: `code` names it, `detail` says how to mend it.",
     408: "Nothing more came of the body.",
-    429: "Too many requests or uploads; try again after `Retry-After` seconds.",
+    429: "Too many requests, uploads, unfinished jobs or failed rows; try again after `Retry-After` seconds.",
     503: "A server that the api needs is away; try again after `Retry-After` seconds.",
 }
 

@@ -115,7 +115,7 @@ def submit_stored(
 ) -> Submission:
     """Make the job; a file that no job will load is removed, one that a job may load is kept."""
     try:
-        submission = submit_job(wiring, request, keyed_request)
+        submission = submit_job(wiring, request, keyed_request, stored.size)
     except OutcomeUnknown:
         raise
     except BaseException:

@@ -35,6 +35,7 @@ from services.api.dialects import definition_of
 from services.api.documents import JobDocument
 from services.api.idempotency import IdempotencyKeyHeader, keyed
 from services.api.problems import ProblemError
+from services.api.quotas import require_room
 from services.api.receiving import (
     empty_body,
     receive_file,
@@ -104,6 +105,8 @@ async def replay_job(
     _refuse_other_than_file(request)
     refuse_declared_size(request, wiring.settings.max_upload_bytes)
     replayed = await run_in_threadpool(_find_replayed, wiring, caller, job_id)
+    if idempotency_key is None:  # one that was sent before is answered as then
+        await run_in_threadpool(_require_room, wiring, replayed.job.owner)
     corrected = await receive_file(request, wiring, f"corrected-{job_id}.csv", caller.owner)
     if corrected is None and _media_type(request) == "text/csv":
         raise empty_body()
@@ -169,6 +172,11 @@ def _find_replayed(wiring: Wiring, caller: Caller, job_id: UUID) -> Replayed:
             codes=codes,
             cut=_count_cut(session, job_id),
         )
+
+
+def _require_room(wiring: Wiring, owner: str | None) -> None:
+    with wiring.sessions() as session:
+        require_room(session, wiring.settings, owner)
 
 
 def _count_codes(session: Session, job_id: UUID) -> dict[ErrorCode, int]:

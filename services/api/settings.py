@@ -40,6 +40,17 @@ class ApiSettings(BuildSettings, DatabaseSettings, MessagingSettings, SourceSett
         ge=1,
         description="Files that one api process receives at once; one owner's: half of it.",
     )
+    max_unfinished_jobs: int = Field(
+        10_000, ge=0, description="Jobs of one owner that have not ended; 0: no limit."
+    )
+    max_stored_upload_bytes: int = Field(
+        1 << 40, ge=0, description="Bytes of one owner's files in the upload area; 0: no limit."
+    )
+    max_failed_rows_a_day: int = Field(
+        20_000_000,
+        ge=0,
+        description="Failed rows of one owner's jobs of a day, after which it makes no more; 0: no limit.",
+    )
     upload_idle_seconds: float = Field(
         30.0, gt=0, description="An upload that brings too little in so long is given up."
     )

@@ -8,12 +8,14 @@ sweeper sends what the ledger says is queued.
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from libs.common.crash_points import CrashPoint, crash_point
-from libs.common.db.models import Job
+from libs.common.db.models import Job, Upload
 from libs.common.errors import PublishFault, SourceError
 from libs.common.lifecycle import (
     SENT_WHOLE,
@@ -28,6 +30,7 @@ from libs.common.log import get_logger
 from libs.common.sources import resolve_sources
 from services.api.idempotency import KeyedRequest, find_earlier, remember
 from services.api.problems import RETRY_SECONDS, ProblemError
+from services.api.quotas import require_room
 from services.api.replayed_files import shared_source
 from services.api.wiring import Wiring
 
@@ -55,14 +58,18 @@ class Submission:
     is_replay: bool
 
 
-def submit_job(wiring: Wiring, request: JobRequest, keyed: KeyedRequest | None) -> Submission:
+def submit_job(
+    wiring: Wiring, request: JobRequest, keyed: KeyedRequest | None, stored_bytes: int = 0
+) -> Submission:
     """Make the job and have it planned, or return the one that the key made before.
 
-    Raises `BadInput` (nothing was recorded) and `OutcomeUnknown`.
+    `stored_bytes`: the size of its file, where the api has stored that.
+
+    Raises `BadInput` and `ProblemError` (nothing was recorded) and `OutcomeUnknown`.
     """
     keyed = keyed and keyed.of_owner(request.owner)
     with wiring.sessions() as session:
-        submission = _record(wiring, session, request, keyed)
+        submission = _record(wiring, session, request, keyed, stored_bytes)
         _commit(session)
     crash_point(CrashPoint.AFTER_INSERT)
     if not submission.is_replay:
@@ -73,16 +80,26 @@ def submit_job(wiring: Wiring, request: JobRequest, keyed: KeyedRequest | None) 
 
 
 def _record(
-    wiring: Wiring, session: Session, request: JobRequest, keyed: KeyedRequest | None
+    wiring: Wiring,
+    session: Session,
+    request: JobRequest,
+    keyed: KeyedRequest | None,
+    stored_bytes: int,
 ) -> Submission:
     earlier = find_earlier(session, keyed) if keyed else None
     if earlier is not None:
         return Submission(find_job(session, earlier), is_replay=True)
-    if request.replay_of is not None and request.source is not None:
-        source = shared_source(session, request.replay_of, request.source)
-        request = replace(request, source=source)
+    stored = request.source
+    if request.replay_of is not None and stored is not None:
+        shared = shared_source(session, request.replay_of, stored)
+        request = replace(request, source=shared)
+        stored_bytes = stored_bytes if shared == stored else 0
+    require_room(session, wiring.settings, request.owner, stored_bytes)
     job = create_job(session, request)
     _check_source(wiring, job)
+    if job.owner is not None and stored_bytes:
+        folder = UUID(Path(job.source).parent.name)
+        session.add(Upload(folder=folder, owner=job.owner, bytes=stored_bytes))
     if keyed:
         remember(session, keyed, job.id)
         session.flush()

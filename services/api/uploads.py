@@ -14,6 +14,7 @@ from services.api.callers import Submitter
 from services.api.datasets import DatasetName
 from services.api.documents import FORCE, IsoDate, JobDocument
 from services.api.idempotency import IdempotencyKeyHeader, keyed
+from services.api.quotas import require_room
 from services.api.receiving import (
     empty_body,
     receive_file,
@@ -70,7 +71,9 @@ async def upload_file(
     """Store the body in the upload area, whole or not at all, then make a job that loads it."""
     keyed(idempotency_key, "")  # a bad key is refused before the file is taken
     refuse_form(request)
-    await run_in_threadpool(_require_dataset, wiring, name)
+    # One that was sent before is answered as then, also where it has taken the last room.
+    owner = caller.owner if idempotency_key is None else None
+    await run_in_threadpool(_require_welcome, wiring, name, owner)
     refuse_declared_size(request, wiring.settings.max_upload_bytes)
     stored = await receive_file(request, wiring, safe_filename(asked.filename), caller.owner)
     if stored is None:
@@ -94,6 +97,8 @@ async def upload_file(
     return accepted(submission, response)
 
 
-def _require_dataset(wiring: Wiring, name: str) -> None:
+def _require_welcome(wiring: Wiring, name: str, owner: str | None) -> None:
+    """Refuse a file of which no job could be made, before it is sent."""
     with wiring.sessions() as session:
         find_dataset(session, name)
+        require_room(session, wiring.settings, owner)

@@ -80,7 +80,19 @@ def _remove_uploads(worker: Worker, cutoff: datetime) -> int:
     area = worker.settings.upload_dir.resolve()
     old = {folder.name: folder for folder in _old_uploads(area, cutoff)}
     needed = _needed(worker, list(old), cutoff) if old else set()
-    return sum(_is_removed(folder) for name, folder in old.items() if name not in needed)
+    removed = sum(_is_removed(folder) for name, folder in old.items() if name not in needed)
+    if area.is_dir():
+        _release_quotas(worker, cutoff, [name for name, folder in old.items() if folder.exists()])
+    return removed
+
+
+def _release_quotas(worker: Worker, cutoff: datetime, left: list[str]) -> None:
+    """Count no old file any more for its owner that is not among those `left`, however it went."""
+    with worker.engine.begin() as connection:
+        connection.execute(
+            text(read_statement("services.worker", "removed_uploads")),
+            {"cutoff": cutoff, "before": earliest_uuid7(cutoff), "left": left},
+        )
 
 
 def _old_uploads(area: Path, cutoff: datetime) -> Iterator[Path]:

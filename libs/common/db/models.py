@@ -254,6 +254,18 @@ class Job(Base):
         ),
         Index("ix_jobs_replay_of", "replay_of", postgresql_where=text("replay_of IS NOT NULL")),
         Index("ix_jobs_owner_id", "owner", "id", postgresql_where=text("owner IS NOT NULL")),
+        Index("ix_jobs_state_id", "state", "id"),
+        Index(
+            "ix_jobs_owner_unfinished",
+            "owner",
+            postgresql_where=text("owner IS NOT NULL AND finished_at IS NULL"),
+        ),
+        Index(
+            "ix_jobs_owner_rejected",
+            "owner",
+            "id",
+            postgresql_where=text("owner IS NOT NULL AND rows_rejected > 0"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
@@ -593,6 +605,17 @@ class IdempotencyKey(Base):
     job_id: Mapped[UUID] = mapped_column(
         ForeignKey(f"{SCHEMA}.jobs.id", ondelete="CASCADE"), index=True
     )
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Upload(Base):
+    """A file in the upload area that counts for an owner, until retention has removed it."""
+
+    __tablename__ = "uploads"
+
+    folder: Mapped[UUID] = mapped_column(primary_key=True, comment="Its folder's name.")
+    owner: Mapped[str] = mapped_column(index=True)
+    bytes: Mapped[int] = mapped_column(comment="Size of the file as stored.")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

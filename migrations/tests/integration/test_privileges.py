@@ -28,6 +28,7 @@ MAY: dict[Role, dict[str, str]] = {
         "adsp.idempotency_keys": "select insert",
         "adsp.job_files": "select",
         "adsp.jobs": "select insert update",
+        "adsp.uploads": "select insert",
         "public.items": "select",
     },
     "worker": {
@@ -40,6 +41,7 @@ MAY: dict[Role, dict[str, str]] = {
         "adsp.idempotency_keys": "select insert update delete",
         "adsp.job_files": "select insert update delete",
         "adsp.jobs": "select insert update delete",
+        "adsp.uploads": "select delete",
     },
     "loader": {
         "adsp.chunk_leases": "select insert update delete",

@@ -8,9 +8,10 @@ from uuid import UUID
 
 import psycopg2
 import pytest
+from sqlalchemy import select
 from structlog.testing import capture_logs
 
-from libs.common.db.models import Event, IdempotencyKey, Job
+from libs.common.db.models import Event, IdempotencyKey, Job, Upload
 from libs.common.ids import earliest_uuid7, uuid7
 from libs.common.states import Trigger
 from libs.common.testing.databases import ScratchDatabase
@@ -233,3 +234,23 @@ def test_a_ledger_that_is_away_removes_nothing(bench: Bench, execute: Execute) -
     assert {line["step"] for line in logs if line["event"] == "retention_step_failed"} == {
         "_remove_uploads"
     }
+
+
+def test_a_file_counts_for_its_owner_until_it_is_removed(bench: Bench, execute: Execute) -> None:
+    """Also one that somebody else has removed; one that is needed, or young, counts on."""
+    bench.put_dataset()
+    gone, needed, young = (_upload(bench, moment) for moment in (LONG_AGO, LONG_AGO, LATELY))
+    taken = bench.worker.settings.upload_dir / str(_id_of(LONG_AGO))
+    _job_of(bench, needed, execute, None)
+    for folder in (gone, needed, young, taken):
+        execute(
+            "INSERT INTO adsp.uploads (folder, owner, bytes, created_at) VALUES (%s, 'a', 1, %s)",
+            folder.name,
+            LATELY if folder == young else LONG_AGO,
+        )
+
+    retain(bench.worker)
+
+    with bench.worker.sessions() as session:
+        left = set(session.scalars(select(Upload.folder)))
+    assert {str(folder) for folder in left} == {needed.name, young.name}
