@@ -2,7 +2,7 @@
 INSERT INTO adsp.chunks (
     job_id, number, byte_start, byte_end, first_line, digest, state,
     rows_read, rows_loaded, rows_rejected, rows_superseded, bytes_done, warnings, load_path, load_path_reason,
-    started_at, finished_at
+    started_at, finished_at, taken_from
 )
 SELECT
     :job_id, number, byte_start, byte_end, first_line, digest,
@@ -12,7 +12,8 @@ SELECT
     CASE state WHEN 'done' THEN load_path END,
     CASE state WHEN 'done' THEN load_path_reason END,
     CASE state WHEN 'done' THEN started_at END,
-    CASE state WHEN 'done' THEN finished_at END
+    CASE state WHEN 'done' THEN finished_at END,
+    CASE state WHEN 'done' THEN job_id END
 FROM adsp.chunks AS earlier
 CROSS JOIN LATERAL (
     SELECT

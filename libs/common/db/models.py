@@ -40,6 +40,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from libs.common.datasets import DatasetDefinition, describe_refusal, parse_stored
+from libs.common.db.triggers import COUNT_ENDED_JOBS, DELETE_FAILED_ROWS, KEEP_VERSIONS
 from libs.common.errors import BadInput
 from libs.common.ids import uuid7
 from libs.common.states import ChunkState, ErrorCode, JobState, Stage, Trigger
@@ -252,6 +253,15 @@ class Job(Base):
             "finished_at",
             postgresql_where=text("finished_at IS NOT NULL"),
         ),
+        Index(
+            "ix_jobs_loaded",
+            "dataset",
+            "finished_at",
+            postgresql_where=text(
+                "state IN ('succeeded', 'completed_with_rejects', 'duplicate')"
+                " AND trigger <> 'replay'"
+            ),
+        ),
         Index("ix_jobs_replay_of", "replay_of", postgresql_where=text("replay_of IS NOT NULL")),
         Index("ix_jobs_owner_id", "owner", "id", postgresql_where=text("owner IS NOT NULL")),
         Index("ix_jobs_state_id", "state", "id"),
@@ -461,6 +471,9 @@ class Chunk(Base):
         server_default=text("0"),
         comment="Attempts that ended because a lock was not to be had; they are not held against it.",
     )
+    taken_from: Mapped[UUID | None] = mapped_column(
+        comment="The job that had loaded it, with which it is counted; NULL: this job."
+    )
 
 
 class ChunkLease(Base):
@@ -523,48 +536,41 @@ class FailedRow(Base):
     message: Mapped[str]
 
 
-_DELETE_FAILED_ROWS = """
-CREATE FUNCTION adsp.delete_failed_rows() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    DELETE FROM adsp.failed_rows AS f USING gone
-    WHERE f.job_id = gone.job_id AND f.chunk_number = gone.number;
-    RETURN NULL;
-END
-$$;
-CREATE TRIGGER delete_failed_rows AFTER DELETE ON adsp.chunks
-REFERENCING OLD TABLE AS gone
-FOR EACH STATEMENT EXECUTE FUNCTION adsp.delete_failed_rows()
-"""
-
-
-_KEEP_VERSIONS = """
-CREATE FUNCTION adsp.keep_dataset_version() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    IF TG_OP = 'UPDATE' THEN
-        NEW.version := OLD.version + 1;
-    END IF;
-    INSERT INTO adsp.dataset_versions (dataset, version, definition)
-    VALUES (NEW.name, NEW.version, NEW.definition);
-    RETURN NEW;
-END
-$$;
-CREATE TRIGGER keep_first_version AFTER INSERT ON adsp.datasets
-FOR EACH ROW EXECUTE FUNCTION adsp.keep_dataset_version();
-CREATE TRIGGER keep_next_version BEFORE UPDATE ON adsp.datasets
-FOR EACH ROW WHEN (OLD.definition IS DISTINCT FROM NEW.definition)
-EXECUTE FUNCTION adsp.keep_dataset_version()
-"""
-
-
 @event.listens_for(Base.metadata, "after_create")
 def _make_triggers(_tables: MetaData, connection: Connection, **_options: object) -> None:
     """Make what tables do not declare; the colons of plpgsql are no parameters."""
-    for statements in (_DELETE_FAILED_ROWS, _KEEP_VERSIONS):
+    for statements in (DELETE_FAILED_ROWS, KEEP_VERSIONS, COUNT_ENDED_JOBS):
         connection.exec_driver_sql(statements)
+
+
+class JobCounter(Base):
+    """How many jobs have ended and what became of their records; a trigger adds each at its end.
+
+    It never goes down, whatever jobs are deleted, and reading it costs the same however many there were.
+    """
+
+    __tablename__ = "job_counters"
+
+    dataset: Mapped[str] = mapped_column(primary_key=True)
+    trigger: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str] = mapped_column(primary_key=True)
+    jobs: Mapped[int]
+    rows_read: Mapped[int]
+    rows_loaded: Mapped[int]
+    rows_rejected: Mapped[int]
+    rows_superseded: Mapped[int]
+    bytes: Mapped[int] = mapped_column(comment="Of the sources, as stored.")
+    unaccounted: Mapped[int] = mapped_column(comment="Records that went nowhere; must be 0.")
+
+
+class FailedRowCounter(Base):
+    """How many failed rows ended jobs have had, by reason."""
+
+    __tablename__ = "failed_row_counters"
+
+    dataset: Mapped[str] = mapped_column(primary_key=True)
+    error_code: Mapped[str] = mapped_column(primary_key=True)
+    failed_rows: Mapped[int]
 
 
 class Event(Base):

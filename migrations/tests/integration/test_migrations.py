@@ -320,3 +320,34 @@ def test_what_a_dataset_is_becomes_its_first_version(
         rows = [tuple(row) for row in connection.execute(query)]
     engine.dispose()
     assert rows == [(1, [1]), (2, [2])]
+
+
+def test_counters_begin_with_the_jobs_that_have_ended(
+    two_databases: tuple[ScratchDatabase, ScratchDatabase],
+) -> None:
+    """Else Prometheus would see all counters begin anew with the upgrade."""
+    migrated, _ = two_databases
+    url = migrated.url_for("owner")
+    upgrade(url, "0012")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO adsp.datasets (name, definition) VALUES ('d', '{}');"
+                "INSERT INTO adsp.jobs (id, dataset, definition, data_date, source, trigger, state, finished_at,"
+                " bytes_total, rows_read, rows_loaded, rows_rejected, rejected_by_code)"
+                " SELECT gen_random_uuid(), 'd', '{}', '2026-01-02', 's', 'api', 'completed_with_rejects', now(),"
+                " 100, 5, 3, 2, jsonb_build_object('check', 2) FROM generate_series(1, 3);"
+                "INSERT INTO adsp.jobs (id, dataset, definition, data_date, source, trigger)"
+                " VALUES (gen_random_uuid(), 'd', '{}', '2026-01-02', 's', 'api')"
+            )
+        )
+
+    upgrade(url)
+
+    with engine.connect() as connection:
+        jobs = connection.execute(text("SELECT * FROM adsp.job_counters")).all()
+        failed_rows = connection.execute(text("SELECT * FROM adsp.failed_row_counters")).all()
+    engine.dispose()
+    assert jobs == [("d", "api", "completed_with_rejects", 3, 15, 9, 6, 0, 300, 0)]
+    assert failed_rows == [("d", "check", 6)]
