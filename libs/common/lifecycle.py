@@ -377,6 +377,7 @@ def _event_payload(job: Job) -> dict[str, object]:
         "duplicate_of": str(job.duplicate_of) if job.duplicate_of else None,
         "outdated_by": str(job.outdated_by) if job.outdated_by else None,
         "error": {"code": job.error_code, "message": job.error_message} if job.error_code else None,
+        "warnings": [warning["code"] for warning in job.warnings],
         "created_at": job.created_at.isoformat(),
         "finished_at": job.finished_at.isoformat() if job.finished_at else None,
     }

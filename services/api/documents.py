@@ -75,7 +75,9 @@ class JobErrorDocument(BaseModel):
 class JobWarningDocument(BaseModel):
     """What was odd about a job and allowed."""
 
-    code: WarningCode
+    code: str = Field(
+        description=f"Stable name of what it was: {', '.join(code.value for code in WarningCode)}."
+    )
     message: str = Field(description="What it was, and what was done about it.")
     counts: dict[str, int] = Field(description="The numbers in question, by name.")
 

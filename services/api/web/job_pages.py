@@ -100,7 +100,7 @@ def _warnings(job: JobDocument) -> Html | None:
     if not job.warnings:
         return None
     rows = (
-        (each.code.value, each.message, ", ".join(f"{k} {v:,}" for k, v in each.counts.items()))
+        (each.code, each.message, ", ".join(f"{k} {v:,}" for k, v in each.counts.items()))
         for each in job.warnings
     )
     return joined(element("h2", "Warnings"), _table(("warning", "message", "counts"), rows))

@@ -268,3 +268,6 @@ def test_a_job_ends_with_the_warnings_of_its_plan_and_of_its_done_chunks(bench: 
 
     assert count > 1
     assert bench.job(job).warnings == [renamed, {**odd, "counts": {"rows_loaded": count}}]
+    with bench.worker.sessions() as session:
+        event = session.scalars(select(Event).where(Event.job_id == job.id)).one()
+    assert event.payload["warnings"] == ["header-changed", "shrunk"]
