@@ -6,10 +6,10 @@ first, so a second message does no harm. Each kind of trouble is handled in a bo
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import exists, func, select, text, update
+from sqlalchemy import CursorResult, exists, func, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -47,6 +47,7 @@ class Swept(NamedTuple):
     finishes: int
     events: int
     dead_letters: int
+    settled: int
     files: int
     grown: int
 
@@ -56,7 +57,7 @@ def sweep(worker: Worker) -> Swept:
     with worker.sessions.begin() as session:
         if not try_to_take(session, "adsp.sweep"):
             log.info("sweep_skipped")
-            return Swept(0, 0, 0, 0, 0, 0, 0, 0)
+            return Swept(*[0] * len(Swept._fields))
         return _sweep(worker)
 
 
@@ -71,6 +72,7 @@ def _sweep(worker: Worker) -> Swept:
         finishes=_step(worker, _send_lost_finishes),
         events=_step(worker, _publish_events),
         dead_letters=dead_letters,
+        settled=_step(worker, _settle_failed_rows),
         files=_step(worker, put_due_files_away),
         grown=_step(worker, tell_grown),  # last: a file's server may let it wait
     )
@@ -99,6 +101,15 @@ def _step(worker: Worker, work: Callable[[Worker, int], int]) -> int:
 
 def _publish_events(worker: Worker, limit: int) -> int:
     return publish_pending(worker.sessions, worker.events, limit)
+
+
+def _settle_failed_rows(worker: Worker, limit: int) -> int:
+    """Note which jobs have no open failed rows any more, so that no scrape asks about them again."""
+    with worker.engine.begin() as connection:
+        settled: CursorResult[Any] = connection.execute(
+            text(read_statement("services.worker", "settle_failed_rows")), {"limit": limit}
+        )
+        return settled.rowcount
 
 
 def _send_due_plans(worker: Worker, limit: int) -> int:

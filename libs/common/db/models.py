@@ -262,6 +262,23 @@ class Job(Base):
                 " AND trigger <> 'replay'"
             ),
         ),
+        Index(
+            "ix_jobs_snapshots",
+            "dataset",
+            "finished_at",
+            postgresql_where=text(
+                "state IN ('succeeded', 'completed_with_rejects')"
+                " AND definition ->> 'mode' = 'replace'"
+            ),
+        ),
+        Index(
+            "ix_jobs_unsettled",
+            "dataset",
+            "finished_at",
+            postgresql_where=text(
+                "finished_at IS NOT NULL AND rows_rejected > 0 AND NOT failed_rows_settled"
+            ),
+        ),
         Index("ix_jobs_replay_of", "replay_of", postgresql_where=text("replay_of IS NOT NULL")),
         Index("ix_jobs_owner_id", "owner", "id", postgresql_where=text("owner IS NOT NULL")),
         Index("ix_jobs_state_id", "state", "id"),
@@ -364,6 +381,10 @@ class Job(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    failed_rows_settled: Mapped[bool] = mapped_column(
+        server_default=text("false"),
+        comment="Whether the sweep has seen that no replay can load its failed rows any more.",
+    )
 
     def parsed_definition(self) -> DatasetDefinition:
         """Return the definition that the job was made under as its typed form."""

@@ -1,11 +1,12 @@
 """Give Prometheus what the ledger says, at most one reading every few seconds, and say when that fails.
 
-Registered in the worker's parent process. A reading that fails leaves its numbers out, so that they look missing and
-not wrong; the process's own numbers are shown all the same.
+Registered in the worker's parent process. A reading that fails leaves its own numbers out, so that they look missing
+and not wrong; all others are shown.
 """
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -16,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from libs.common.log import get_logger
 from services.worker.ledger.families import describe_ledger
-from services.worker.ledger.readings import ReadingTooSlow, read_ledger
+from services.worker.ledger.readings import READINGS, read_ledger
 
 log = get_logger(__name__)
 
@@ -35,7 +36,7 @@ class LedgerCollector(Collector):
         self._metrics: list[Metric] = []
         self._read_at: float | None = None
         self._seconds = 0.0
-        self._failures = 0
+        self._failures: Counter[str] = Counter()
 
     def describe(self) -> list[Metric]:
         """Name nothing in advance: registering must not need the ledger."""
@@ -52,19 +53,28 @@ class LedgerCollector(Collector):
     def _read(self) -> None:
         start = time.monotonic()
         try:
-            self._metrics = list(describe_ledger(read_ledger(self._reader)))
-        except (SQLAlchemyError, ReadingTooSlow, ValueError) as exc:
-            log.warning("state_not_collected", error=type(exc).__name__, reason=str(exc))
+            readings = read_ledger(self._reader)
+            self._metrics = list(describe_ledger(readings))
+            failures = readings.failures
+        except (SQLAlchemyError, ValueError) as exc:
             self._metrics = []
-            self._failures += 1
+            failures = dict.fromkeys(READINGS, exc)
+        for name, reason in failures.items():
+            log.warning(
+                "state_not_collected", reading=name, error=type(reason).__name__, reason=str(reason)
+            )
+        self._failures.update(failures.keys())
         self._read_at = time.monotonic()
         self._seconds = self._read_at - start
 
     def _own(self) -> Iterator[Metric]:
         failures = CounterMetricFamily(
-            "adsp_state_collection_failures_total", "Readings of the ledger that failed."
+            "adsp_state_collection_failures_total",
+            "Readings of the ledger that failed, by what was asked; the others are told all the same.",
+            labels=["reading"],
         )
-        failures.add_metric([], self._failures)
+        for name in READINGS:
+            failures.add_metric([name], self._failures[name])
         yield failures
         seconds = GaugeMetricFamily(
             "adsp_state_collection_duration_seconds", "Seconds that the last reading took."

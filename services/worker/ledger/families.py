@@ -1,7 +1,7 @@
 """Turn what the ledger says into Prometheus' samples, with every combination of labels, also those that are 0."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import product
@@ -23,17 +23,13 @@ Values = Mapping[Any, float]
 
 
 def describe_ledger(readings: Readings) -> Iterator[Metric]:
-    """Yield all metrics that are read from the ledger."""
-    names = sorted(row["dataset"] for row in readings.datasets)
-    yield from _totals(names, readings)
-    yield from _failed_rows(names, readings)
-    yield from _in_progress(names, readings)
-    yield from _datasets(names, readings)
-    yield from _outbox(readings)
+    """Yield all metrics of the readings that did not fail."""
+    for name, describe in _DESCRIPTIONS.items():
+        if name in readings.rows:
+            yield from describe(readings.names, readings.rows[name])
 
 
-def _totals(names: list[str], readings: Readings) -> Iterator[Metric]:
-    rows = readings.totals
+def _totals(names: Sequence[str], rows: Sequence[Row]) -> Iterator[Metric]:
     jobs = {(row["dataset"], row["trigger"], row["state"]): row["jobs"] for row in rows}
     yield _counter(
         "adsp_jobs_total",
@@ -65,33 +61,34 @@ def _totals(names: list[str], readings: Readings) -> Iterator[Metric]:
     )
 
 
-def _failed_rows(names: list[str], readings: Readings) -> Iterator[Metric]:
+def _failed_rows(names: Sequence[str], rows: Sequence[Row]) -> Iterator[Metric]:
     yield _counter(
         "adsp_failed_rows_total",
         "Failed rows of ended jobs, by reason.",
         ("dataset", "error_code"),
         product(names, ErrorCode),
-        {(row["dataset"], row["error_code"]): row["failed_rows"] for row in readings.failed_rows},
+        {(row["dataset"], row["error_code"]): row["failed_rows"] for row in rows},
     )
-    still_open = readings.open_failed_rows
+
+
+def _open_failed_rows(names: Sequence[str], rows: Sequence[Row]) -> Iterator[Metric]:
     yield _gauge(
         "adsp_open_failed_rows",
         "Failed rows of ended jobs that no replay has taken up.",
         ("dataset",),
         product(names),
-        {(row["dataset"],): row["failed_rows"] for row in still_open},
+        {(row["dataset"],): row["failed_rows"] for row in rows},
     )
     yield _gauge(
         "adsp_oldest_open_failed_row_timestamp_seconds",
         "End of the oldest job with open failed rows, Unix time; 0: none.",
         ("dataset",),
         product(names),
-        {(row["dataset"],): _unix(row["oldest_at"]) for row in still_open},
+        {(row["dataset"],): _unix(row["oldest_at"]) for row in rows},
     )
 
 
-def _in_progress(names: list[str], readings: Readings) -> Iterator[Metric]:
-    live = readings.jobs_in_progress
+def _jobs_in_progress(names: Sequence[str], live: Sequence[Row]) -> Iterator[Metric]:
     yield _gauge(
         "adsp_jobs_in_progress",
         "Jobs that have not ended.",
@@ -121,17 +118,20 @@ def _in_progress(names: list[str], readings: Readings) -> Iterator[Metric]:
             if row["state"] == JobState.WAITING
         },
     )
+
+
+def _chunks_in_progress(_names: Sequence[str], rows: Sequence[Row]) -> Iterator[Metric]:
     yield _gauge(
         "adsp_chunks_in_progress",
         "Chunks that wait for a loader or are being loaded.",
         ("state",),
         product(CHUNK_STATES),
-        {(row["state"],): row["chunks"] for row in readings.chunks_in_progress},
+        {(row["state"],): row["chunks"] for row in rows},
     )
 
 
-def _datasets(names: list[str], readings: Readings) -> Iterator[Metric]:
-    rows = {row["dataset"]: row for row in readings.datasets}
+def _datasets(names: Sequence[str], found: Sequence[Row]) -> Iterator[Metric]:
+    rows = {row["dataset"]: row for row in found}
     for name, help_text, value in (
         ("last_success_timestamp", "End of the last job whose content is in", "last_success_at"),
         (
@@ -172,21 +172,33 @@ def _datasets(names: list[str], readings: Readings) -> Iterator[Metric]:
     )
 
 
-def _outbox(readings: Readings) -> Iterator[Metric]:
+def _outbox(_names: Sequence[str], rows: Sequence[Row]) -> Iterator[Metric]:
     yield _gauge(
         "adsp_outbox_pending",
         "Jobs and events that no broker has confirmed yet.",
         ("kind",),
         product(KINDS),
-        {(row["kind"],): row["pending"] for row in readings.outbox},
+        {(row["kind"],): row["pending"] for row in rows},
     )
     yield _gauge(
         "adsp_outbox_oldest_timestamp_seconds",
         "When the oldest of them was made, Unix time; 0: none waits.",
         ("kind",),
         product(KINDS),
-        {(row["kind"],): _unix(row["oldest_at"]) for row in readings.outbox},
+        {(row["kind"],): _unix(row["oldest_at"]) for row in rows},
     )
+
+
+_DESCRIPTIONS: dict[str, Callable[[Sequence[str], Sequence[Row]], Iterator[Metric]]] = {
+    "totals": _totals,
+    "failed_rows": _failed_rows,
+    "open_failed_rows": _open_failed_rows,
+    "jobs_in_progress": _jobs_in_progress,
+    "chunks_in_progress": _chunks_in_progress,
+    "datasets": _datasets,
+    "outbox": _outbox,
+}
+"""Of each reading, what describes its rows, given the names of all datasets."""
 
 
 def _counter(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -13,11 +14,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
+from libs.common.statements import read_statement
 from libs.common.states import END_STATES, LIVE_STATES, ErrorCode, JobState, Trigger
 from libs.common.testing.databases import ScratchDatabase
 from services.worker.finishing import finish
 from services.worker.ledger.collector import LedgerCollector
-from services.worker.ledger.readings import make_reader
+from services.worker.ledger.readings import READINGS, make_reader
 from services.worker.planning import plan
 from services.worker.tests.conftest import HEADER, Bench
 
@@ -106,7 +108,7 @@ def test_what_has_no_dataset_is_there_without_one(bench: Bench) -> None:
     assert scrape.value("outbox_pending", kind="event") == 0
     assert scrape.value("chunks_in_progress", state="queued") == 0
     assert scrape.value("chunks_in_progress", state="running") == 0
-    assert scrape.value("state_collection_failures_total") == 0
+    assert {scrape.value("state_collection_failures_total", reading=r) for r in READINGS} == {0}
     assert scrape.labels_of("jobs_total") == []
 
 
@@ -449,8 +451,78 @@ def test_a_ledger_that_is_away_is_told_and_harms_nothing(bench: Bench) -> None:
 
     scrape = Scrape(bench, make_reader(nowhere))
 
-    assert scrape.value("state_collection_failures_total") == 1
+    assert {scrape.value("state_collection_failures_total", reading=r) for r in READINGS} == {1}
     assert scrape.labels_of("jobs_total") == []
+
+
+@pytest.mark.parametrize(
+    ("table", "blind"),
+    [
+        ("job_counters", {"totals"}),
+        ("failed_row_counters", {"failed_rows"}),
+        ("events", {"outbox"}),
+        ("chunks", {"jobs_in_progress", "chunks_in_progress"}),
+        ("chunk_leases", {"jobs_in_progress"}),
+    ],
+)
+def test_a_reading_that_is_held_up_leaves_out_its_own_numbers_only(
+    bench: Bench, clean_database: ScratchDatabase, execute: Execute, table: str, blind: set[str]
+) -> None:
+    """All were read in one go: whatever was slow, nobody was told anything."""
+    bench.put_dataset()
+    insert_job(execute)
+    shown = {
+        "totals": "jobs_total",
+        "failed_rows": "failed_rows_total",
+        "open_failed_rows": "open_failed_rows",
+        "jobs_in_progress": "jobs_in_progress",
+        "chunks_in_progress": "chunks_in_progress",
+        "datasets": "dataset_created_timestamp_seconds",
+        "outbox": "outbox_pending",
+    }
+    with closing(psycopg2.connect(clean_database.superuser_dsn)) as other:
+        with other.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE adsp.{table}")
+        scrape = Scrape(bench)
+        other.rollback()
+
+    failed = {r for r in READINGS if scrape.value("state_collection_failures_total", reading=r)}
+    assert failed - {"open_failed_rows"} == blind
+    assert {r for r, name in shown.items() if not scrape.labels_of(name)} == failed
+
+
+def test_a_scrape_reads_no_ended_job(bench: Bench, execute: Execute) -> None:
+    """Else it would take longer for every job there ever was, until it fails."""
+    bench.put_dataset()
+    insert_job(
+        execute,
+        state="completed_with_rejects",
+        rows_read=2,
+        rows_loaded=1,
+        rows_rejected=1,
+        failed_rows_settled=True,
+    )
+    execute(
+        "INSERT INTO adsp.jobs SELECT copy.* FROM adsp.jobs AS j, generate_series(1, 20000) AS n,"
+        " jsonb_populate_record(j, jsonb_build_object('id', md5(n::text)::uuid)) AS copy"
+    )
+    execute(
+        "INSERT INTO adsp.chunks (job_id, number, byte_start, first_line, state, finished_at)"
+        " SELECT id, 0, 0, 1, 'done', now() FROM adsp.jobs"
+    )
+    execute("ANALYZE adsp.jobs, adsp.chunks")
+
+    plans = {
+        name: "\n".join(
+            line for (line,) in execute(f"EXPLAIN {read_statement('services.worker.ledger', name)}")
+        )
+        for name in READINGS
+    }
+
+    assert [name for name, plan in plans.items() if "Seq Scan on jobs" in plan] == []
+    assert [name for name, plan in plans.items() if "Seq Scan on chunks" in plan] == []
+    ended = {"dataset": "items", "trigger": "api", "state": "completed_with_rejects"}
+    assert Scrape(bench).value("jobs_total", **ended) == 20_001
 
 
 def test_a_storm_of_scrapes_reads_the_ledger_once(bench: Bench, execute: Execute) -> None:

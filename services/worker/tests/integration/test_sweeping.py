@@ -19,7 +19,7 @@ from libs.common.db.models import Chunk, ChunkLease, Job
 from libs.common.fences import fence_of
 from libs.common.messaging.names import DEAD_LETTER_EXCHANGE, DEAD_LETTER_QUEUE
 from libs.common.messaging.queues import dead_letter_queue
-from libs.common.states import ChunkState, JobState
+from libs.common.states import ChunkState, JobState, Trigger
 from libs.common.testing.databases import ScratchDatabase
 from libs.common.testing.waiting import wait_for
 from services.worker import sweeping
@@ -479,6 +479,27 @@ def test_a_cancel_whose_message_was_lost_is_told_again(bench: Bench) -> None:
 
     assert sweep(bench.worker).finishes == 1
     assert finish(bench.worker, job.id) == "cancelled"
+
+
+def test_failed_rows_that_no_replay_can_load_are_settled_and_others_are_not(bench: Bench) -> None:
+    ended = _planned(bench)
+    _change_chunk(
+        bench,
+        ended,
+        state=ChunkState.DONE,
+        rows_read=1,
+        rows_rejected=1,
+        finished_at=datetime.now(UTC),
+        next_attempt_at=None,
+    )
+    finish(bench.worker, ended.id)
+    before = sweep(bench.worker).settled
+    replay = bench.make_job(trigger=Trigger.REPLAY, replay_of=ended.id)
+    _change_job(bench, replay, state=JobState.SUCCEEDED, finished_at=datetime.now(UTC))
+
+    assert before == 0
+    assert [sweep(bench.worker).settled for _ in range(2)] == [1, 0]
+    assert bench.job(ended).failed_rows_settled
 
 
 ENDED = 20_000
