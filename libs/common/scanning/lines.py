@@ -54,7 +54,7 @@ class Lines:
         """Return the number of line ends: the last line may have none."""
         return len(self) - (not self.data.endswith(b"\n"))
 
-    def texts(self, places: Sequence[int]) -> tuple[list[int], list[bytes]]:
+    def texts(self, places: Sequence[int] | Positions) -> tuple[list[int], list[bytes]]:
         """Return for some lines where they begin, and their bytes without the end."""
         chosen = np.asarray(places, np.int64)
         begins, ends = (

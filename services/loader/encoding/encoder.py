@@ -5,7 +5,6 @@ lines ──tuples──► rows: certain, or suspected of breaking a constraint
 └── unfit: lines with too few or too many cells
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,10 +55,10 @@ class Rows:
             return self
         return Rows(self.copied, self.begins[chosen], self.ends[chosen], self.lines[chosen])
 
-    def without(self, left_out: Sequence[int]) -> "Rows":
+    def without(self, left_out: Positions) -> "Rows":
         """Return the rows without some of them (from 0)."""
         chosen = np.ones(len(self), np.bool_)
-        chosen[list(left_out)] = False
+        chosen[left_out] = False
         return self.keep(chosen)
 
 

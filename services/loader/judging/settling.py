@@ -4,8 +4,9 @@ It either settles a whole block, except for records that it returns to be judged
 says that it cannot: then the block goes record by record through `narrowing`, which can do anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
@@ -13,18 +14,22 @@ import psycopg2
 from psycopg2.extensions import cursor as Cursor
 
 from libs.common.records import Record
+from libs.common.scanning.lines import Positions
 from services.loader.encoding.blocks import BlockPlan, Prepared
 from services.loader.encoding.encoder import Rows
 from services.loader.judging.inputs import Doubt, Inputs
 from services.loader.judging.judge import Judge
 from services.loader.judging.slices import refuse_line
 from services.loader.judging.verdicts import Refusal, is_row_error
-from services.loader.judging.violations import OUTSIDE, Violation, Violations
-from services.loader.judging.wording import Wording
+from services.loader.judging.violations import OUTSIDE, Broken, Violations
+from services.loader.judging.wording import Worded, Wording
 from services.loader.postgres.session import Savepoint
 from services.loader.rejects.spool import FAILED_ROWS
 from services.loader.writing.copytext import encode_records
 from services.loader.writing.writers import Sink, copy_in
+
+BrokenLines: TypeAlias = tuple[Broken, Positions]
+"""What a constraint refuses, and the lines of the block on which that stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ class Settling:
             return None
         broken, judged_later = found
         worded, unworded = self._word(prepared, broken)
-        refused = _place(prepared, [*prepared.unfit, *misspelt, *worded])
+        refused = pl.concat([_place(prepared, [*prepared.unfit, *misspelt]), *worded])
         left = [*self._plan.records(prepared, undecided), *judged_later, *unworded]
         return Settled(refused, sorted(left, key=lambda record: record.byte_offset))
 
@@ -104,11 +109,11 @@ class Settling:
 
     def _write(
         self, prepared: Prepared, spelt: list[Record]
-    ) -> tuple[list[tuple[Violation, int]], list[Record]] | None:
+    ) -> tuple[list[BrokenLines], list[Record]] | None:
         """Write all that no constraint refuses; return the refusals with their lines, and records left."""
         certain, suspected = prepared.certain, prepared.suspected
         found = self._find(suspected)
-        if found is None or len(found) < len(suspected):
+        if found is None or sum(len(lines) for _, lines in found) < len(suspected):
             return None  # a guess was wrong: its row would have to go between the others
         looks_first, encoded = self._look_first, prepared.encoded
         if looks_first or not self._try_copy(encoded, len(certain), spelt):
@@ -117,7 +122,7 @@ class Settling:
                 return None
             self._look_first = len(more) > 0 or self._always_looks
             if more:
-                certain = certain.without([violation.row for violation, _ in more])
+                certain = certain.without(np.concatenate([broken.rows for broken, _ in more]))
                 encoded = self._plan.encode_for_copy(certain)
                 found += more
             # What has broken just now would only break again.
@@ -131,8 +136,8 @@ class Settling:
         encoded: bytes,
         count: int,
         spelt: list[Record],
-        found: list[tuple[Violation, int]],
-    ) -> tuple[list[tuple[Violation, int]], list[Record]] | None:
+        found: list[BrokenLines],
+    ) -> tuple[list[BrokenLines], list[Record]] | None:
         """Leave the records in other spellings to the judge, where their order does not matter."""
         if not spelt or self._plan.keeps_order or not self._try_copy(encoded, count, []):
             return None
@@ -150,16 +155,16 @@ class Settling:
             return True
         return self._ask_constraints(encode_records(spelt), is_binary=False) == []
 
-    def _find(self, rows: Rows) -> list[tuple[Violation, int]] | None:
+    def _find(self, rows: Rows) -> list[BrokenLines] | None:
         """Return which rows a constraint refuses, with their lines, None when that cannot be asked."""
         if not len(rows):
             return []
         found = self._ask_constraints(self._plan.encode(rows), is_binary=True)
         if found is None:
             return None
-        return [(violation, int(rows.lines[violation.row])) for violation in found]
+        return [(broken, rows.lines[broken.rows]) for broken in found]
 
-    def _ask_constraints(self, rows: bytes, *, is_binary: bool) -> list[Violation] | None:
+    def _ask_constraints(self, rows: bytes, *, is_binary: bool) -> list[Broken] | None:
         """Return which rows a constraint refuses, None when that cannot be asked."""
         try:
             with self._savepoint as before:
@@ -171,29 +176,37 @@ class Settling:
             return None
 
     def _word(
-        self, prepared: Prepared, broken: list[tuple[Violation, int]]
-    ) -> tuple[list[Refusal], list[Record]]:
+        self, prepared: Prepared, found: Sequence[BrokenLines]
+    ) -> tuple[list[pl.DataFrame], list[Record]]:
         """Return the refusals of rows that break a constraint, and the records that only a judge can word."""
-        worded, left = [], []
-        for violation, line in broken:
-            which, values = violation.constraint, violation.values
+        refused: list[pl.DataFrame] = []
+        left: list[Record] = []
+        for broken, lines in found:
+            which = broken.constraint
             if self._violations.part is not None and which == OUTSIDE:
-                worded.append(refuse_line(line, self._violations.part))
+                outside = [refuse_line(line, self._violations.part) for line in lines.tolist()]
+                refused.append(_place(prepared, outside))
                 continue
-            if not self._wording.is_known(which):
-                (record,) = self._plan.records(prepared, [line])
-                if not self._may_learn(which):
-                    left.append(record)
-                    continue
-                refusal = self._judge.judge(record)
-                if refusal is None:
-                    continue
-                self._wording.learn(which, values, refusal)
-                if not self._wording.is_known(which):
-                    left.append(record)
-                    continue
-            worded.append(self._wording.word(line, which, values))
-        return worded, left
+            begin = self._learn(prepared, broken, lines)
+            if self._wording.is_known(which):
+                worded = self._wording.word(which, broken.values[begin:])
+                refused.append(_place_worded(prepared, lines[begin:], worded))
+            else:
+                left += self._plan.records(prepared, lines[begin:].tolist())
+        return refused, left
+
+    def _learn(self, prepared: Prepared, broken: Broken, lines: Positions) -> int:
+        """Have the words of a constraint known if they can be; return how many of its lines were written on the way."""
+        which = broken.constraint
+        for place, line in enumerate(lines.tolist()):
+            if self._wording.is_known(which) or not self._may_learn(which):
+                return place
+            (record,) = self._plan.records(prepared, [line])
+            refusal = self._judge.judge(record)
+            if refusal is not None:
+                self._wording.learn(which, broken.values[place], refusal)
+                return place
+        return len(lines)
 
     def _may_learn(self, constraint: int) -> bool:
         """Tell whether the words of a constraint can be known and were not looked for in vain."""
@@ -221,19 +234,35 @@ class Settling:
 
 def _place(prepared: Prepared, refusals: list[Refusal]) -> pl.DataFrame:
     """Return refusals as failed rows: with the place and the bytes of their lines."""
-    lines = [refusal.line for refusal in refusals]
+    lines, codes, names, states, messages = zip(*refusals, strict=True) if refusals else ((),) * 5
+    reasons = {"error_code": codes, "column_name": names, "sqlstate": states, "message": messages}
+    return _failed_rows(prepared, np.asarray(lines, np.int64), reasons)
+
+
+def _place_worded(prepared: Prepared, lines: Positions, worded: Worded) -> pl.DataFrame:
+    """Return the refusals of one constraint as failed rows."""
+    first = worded.first
+    reasons = {
+        "error_code": first.error_code.value,
+        "column_name": first.column_name,
+        "sqlstate": first.sqlstate,
+        "message": worded.messages,
+    }
+    return _failed_rows(prepared, lines, reasons)
+
+
+def _failed_rows(
+    prepared: Prepared, lines: Positions, reasons: Mapping[str, object]
+) -> pl.DataFrame:
+    """Put lines of a block and the reasons together."""
     begins, texts = prepared.lines.texts(lines)
-    _, codes, names, states, messages = zip(*refusals, strict=True) if refusals else ((),) * 5
     block = prepared.block
     return pl.DataFrame(
         {
-            "line_number": np.asarray(lines, np.int64) + block.line_number,
+            "line_number": lines + block.line_number,
             "byte_offset": np.asarray(begins, np.int64) + block.byte_offset,
             "raw": texts,
-            "error_code": codes,
-            "column_name": names,
-            "sqlstate": states,
-            "message": messages,
+            **reasons,
             "record_bytes": None,
         },
         schema=FAILED_ROWS,

@@ -6,9 +6,11 @@ unique key when the target or an earlier row that passes has its key. What is fo
 `services.loader.judging.wording` says it in Postgres' words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
@@ -28,12 +30,12 @@ OUTSIDE = -2
 
 
 @dataclass(frozen=True, slots=True)
-class Violation:
-    """A row (from 0) that is refused, by which constraint, and the values as its error's detail writes them."""
+class Broken:
+    """A constraint, the rows (from 0) that it refuses, in order, and their values as its error's detail writes them."""
 
-    row: int
     constraint: int
-    values: str
+    rows: npt.NDArray[np.int64]
+    values: list[str]
 
 
 class Violations:
@@ -78,8 +80,11 @@ class Violations:
         )
         self._find: sql.Composed | None = None
 
-    def find(self, rows: bytes, before: str, *, is_binary: bool = True) -> list[Violation]:
-        """Return which rows, as COPY takes them, are refused, in order."""
+    def find(self, rows: bytes, before: str, *, is_binary: bool = True) -> list[Broken]:
+        """Return which rows, as COPY takes them, are refused.
+
+        They come as arrays: to make an object of each would take longer than Postgres takes to find it.
+        """
         find = self._find
         if find is None:
             find = self._prepare(before)
@@ -88,10 +93,14 @@ class Violations:
         copy_in(self._cursor, f"{self._copy} (FORMAT {'binary' if is_binary else 'text'})", rows)
         self._cursor.execute(find)
         self._find = find
-        return [
-            Violation(row, which, describe(values) if key is None else key)
-            for row, which, key, *values in self._cursor
-        ]
+        taken, keys, refused, which, *values = self._cursor.fetchone() or ()
+        found = []
+        if taken:
+            found.append(_in_order(_UNIQUE, taken, keys))
+        if refused:
+            described = [describe(row) for row in zip(*values, strict=True)]
+            found += _by_constraint(np.asarray(which), np.asarray(refused), described)
+        return found
 
     def _prepare(self, before: str) -> sql.Composed:
         """Make the temporary table, which ends with the transaction and numbers its rows; return the question."""
@@ -126,8 +135,9 @@ class Violations:
             else (_FIRST, self._unique.description(_ROW))
         )
         return sql.SQL(
-            "SELECT {0}, {1}, CASE WHEN {1} = {2} THEN {3} END, {4}"
-            " FROM {5} WHERE {1} IS NOT NULL ORDER BY {0}"
+            "SELECT array_agg({0}) FILTER (WHERE {1} = {2}), array_agg({3}) FILTER (WHERE {1} = {2}),"
+            " array_agg({0}) FILTER (WHERE {1} <> {2}), array_agg({1}) FILTER (WHERE {1} <> {2}), {4}"
+            " FROM {5} WHERE {1} IS NOT NULL"
         ).format(self._order, first, sql.Literal(_UNIQUE), key, self._values(first), found)
 
     def _refusals(self) -> Sequence[sql.Composable]:
@@ -147,11 +157,15 @@ class Violations:
         """
         given = {column.name for column in self._columns}
         return sql.SQL(", ").join(
-            sql.SQL("CASE WHEN {0} IS NOT NULL AND {1} >= 0 THEN concat({0}) END").format(
-                sql.Identifier(column.name), which
+            sql.SQL("array_agg({}) FILTER (WHERE {} <> {})").format(
+                sql.SQL("CASE WHEN {0} IS NOT NULL THEN concat({0}) END").format(
+                    sql.Identifier(column.name)
+                )
+                if column.name in given
+                else sql.SQL("NULL::text"),
+                which,
+                sql.Literal(_UNIQUE),
             )
-            if column.name in given
-            else sql.NULL
             for column in self._table.columns
         )
 
@@ -162,6 +176,24 @@ class Violations:
             {"table": self._table.oid, "columns": [column.name for column in self._columns]},
         )
         return list(self._cursor.fetchall())
+
+
+def _by_constraint(
+    which: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], values: list[str]
+) -> Iterator[Broken]:
+    """Yield the refused rows of each constraint."""
+    for constraint in np.unique(which).tolist():
+        places = np.flatnonzero(which == constraint)
+        yield _in_order(constraint, rows[places], [values[place] for place in places.tolist()])
+
+
+def _in_order(constraint: int, rows: npt.ArrayLike, values: list[str]) -> Broken:
+    """Put refused rows into their order; a question without a sort may answer in any."""
+    placed = np.asarray(rows, np.int64)
+    if np.all(placed[1:] > placed[:-1]):
+        return Broken(constraint, placed, values)
+    order = np.argsort(placed)
+    return Broken(constraint, placed[order], [values[place] for place in order.tolist()])
 
 
 def _stays_null(column: TargetColumn) -> bool:

@@ -6,8 +6,11 @@ it as they are put together here, every record of that constraint is judged by a
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from services.loader.judging.verdicts import FailedRow, Refusal
+import polars as pl
+
+from services.loader.judging.verdicts import FailedRow
 
 _MOST_BYTES = 64
 """Of a value in an error's detail (ExecBuildSlotValueDescription in src/backend/executor/execMain.c)."""
@@ -33,14 +36,21 @@ class Wording:
         """Tell whether the words were looked for in vain."""
         return constraint in self._known and self._known[constraint] is None
 
-    def word(self, line: int, constraint: int, values: str) -> Refusal:
-        """Return the refusal of a line with these values."""
+    def word(self, constraint: int, values: Sequence[str]) -> "Worded":
+        """Return what is said of rows with these values."""
         known = self._known[constraint]
         if known is None:
             raise KeyError(constraint)
         before, first, after = known
-        message = f"{before}{values}{after}"
-        return Refusal(line, first.error_code, first.column_name, first.sqlstate, message)
+        parts = [pl.lit(before), pl.Series("values", values, pl.String), pl.lit(after)]
+        return Worded(first, pl.select(pl.concat_str(parts)).to_series())
+
+
+class Worded(NamedTuple):
+    """Refusals of one constraint: the `first` one, whose reason is that of all, and the message of each."""
+
+    first: FailedRow
+    messages: pl.Series
 
 
 def describe(values: Sequence[str | None]) -> str:

@@ -20,10 +20,12 @@ def test_the_words_around_the_values_are_said_of_another_row() -> None:
     )
 
     assert wording.is_known(0)
-    said = wording.word(7, 0, describe(("2", "x")))
-    assert said.message == 'violates "(1, null)": Failing row contains (2, x).'
-    assert (said.line, said.error_code, said.column_name, said.sqlstate) == (
-        7,
+    said = wording.word(0, [describe(("2", "x")), describe(("3", None))])
+    assert said.messages.to_list() == [
+        'violates "(1, null)": Failing row contains (2, x).',
+        'violates "(1, null)": Failing row contains (3, null).',
+    ]
+    assert (said.first.error_code, said.first.column_name, said.first.sqlstate) == (
         ErrorCode.CHECK,
         "v",
         "23514",
