@@ -1,16 +1,17 @@
 """Show the failed rows of a job, in pages or as a CSV file to mend them in."""
 
+from collections.abc import Sequence
 from itertools import chain
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query
 from pydantic import Field
-from sqlalchemy import Select, func, select
+from sqlalchemy import Row, Select, func, select
 
-from libs.common.db.models import FailedRow
+from libs.common.db.models import FailedRow, Job
 from libs.common.replays import IS_WHOLE, OPEN_ENDED
-from libs.common.states import ErrorCode
+from libs.common.states import END_STATES, ErrorCode
 from services.api.answers import Responses, problems
 from services.api.callers import Caller, Reader
 from services.api.dialects import definition_of, encoding_of
@@ -80,11 +81,23 @@ def page_of_failed_rows(
     with wiring.sessions() as session:
         job = caller.find_job(session, job_id)
         encoding, paths = encoding_of(job), paths_of(session, job)
-        rows, has_more = read_page(session, query, asked.page_size)
+        rows: Sequence[Row[Any]] = []
+        has_more = False
+        if not _is_without(job, asked.error_code):
+            rows, has_more = read_page(session, query, asked.page_size)
     shown = [row[0] for row in rows]
     token = write_token(shown[-1].byte_offset, *scope) if has_more else None
     items = [FailedRowDocument.of(row, encoding, paths) for row in shown]
     return Page(items=items, next_page_token=token)
+
+
+def _is_without(job: Job, error_code: ErrorCode | None) -> bool:
+    """Tell whether an ended job has no failed row of this code: all of its rows would be gone through in vain."""
+    return (
+        error_code is not None
+        and job.state in END_STATES
+        and error_code.value not in job.rejected_by_code
+    )
 
 
 def _preferred_form(accept: str) -> Literal["json", "csv"]:

@@ -6,8 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
-from libs.common.lifecycle import count_failed_rows
-from libs.common.states import ErrorCode
+from libs.common.lifecycle import count_failed_rows, find_job
+from libs.common.states import END_STATES, ErrorCode
 from services.api.callers import Reader
 from services.api.failed_rows import FailedRowQuery, page_of_failed_rows
 from services.api.jobs import JobQuery, get_job, list_jobs
@@ -52,7 +52,11 @@ def show_job(
 
 
 def _count_reasons(wiring: Wiring, job_id: UUID) -> list[tuple[ErrorCode, int]]:
-    """Count the failed rows of each reason, the most frequent first."""
+    """Count the failed rows of each reason, the most frequent first; at its end a job has noted them."""
     with wiring.sessions() as session:
-        reasons = count_failed_rows(session, job_id)
+        job = find_job(session, job_id)
+        if job.state in END_STATES:
+            reasons = {ErrorCode(code): count for code, count in job.rejected_by_code.items()}
+        else:
+            reasons = count_failed_rows(session, job_id)
     return sorted(reasons.items(), key=lambda reason: (-reason[1], reason[0]))

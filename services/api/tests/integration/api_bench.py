@@ -81,6 +81,16 @@ class Ledger:
             cursor.execute(statement, parameters or None)
             return cursor.fetchall() if cursor.description else []
 
+    @contextmanager
+    def held(self, statement: str) -> Iterator[None]:
+        """Run a statement in a transaction that lasts as long as the context."""
+        self.execute("BEGIN")
+        try:
+            self.execute(statement)
+            yield
+        finally:
+            self.execute("ROLLBACK")
+
     def value(self, statement: str, *parameters: object) -> Any:
         """Return the one value that a query gives."""
         [(value,)] = self.execute(statement, *parameters)

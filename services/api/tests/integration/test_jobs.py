@@ -1,5 +1,6 @@
 import json
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -318,3 +319,25 @@ def test_a_page_token_holds_for_its_filter_only(client: httpx.Client, items: Pat
     answer = client.get("/v1/jobs", params={"page_token": token, "state": "running"})
 
     assert problem_of(answer)[:2] == (422, "page-token-invalid")
+
+
+@pytest.mark.parametrize("state", ["waiting", "failed"])
+def test_jobs_of_a_state_are_found_without_reading_the_others(
+    client: httpx.Client, job: str, ledger: Ledger, state: str
+) -> None:
+    """The page links to each state: one that hardly any job is in read all jobs there ever were."""
+    ledger.execute(
+        "INSERT INTO adsp.jobs (id, dataset, definition, data_date, source, trigger, state, finished_at)"
+        " SELECT gen_random_uuid(), 'items', '{}', '2026-01-02', 's', 'api', 'succeeded', now()"
+        " FROM generate_series(1, 20000)"
+    )
+    ledger.execute("ANALYZE adsp.jobs")
+    query = f"SELECT * FROM adsp.jobs WHERE state = '{state}' ORDER BY id DESC LIMIT 51"
+    plan = "\n".join(row[0] for row in ledger.execute(f"EXPLAIN (ANALYZE, BUFFERS) {query}"))
+    blocks = sum(
+        int(number) for number in re.findall(r"shared hit=(\d+)", plan.split("Planning")[0])
+    )
+
+    assert client.get(f"/v1/jobs?state={state}").json()["items"] == []
+    assert "ix_jobs_state_id" in plan
+    assert blocks < 50
