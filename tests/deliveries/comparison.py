@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from libs.common.states import LOADED_STATES
-from tests.deliveries.playing import Play, Sent, put_dataset
+from tests.deliveries.playing import Play, Sent
 from tests.deliveries.sequential import Flaw, SequentialLoader
 
 
@@ -16,7 +16,7 @@ def differences(play: Play) -> list[str]:
     found = [*_find_disorder(play), *_compare_jobs(play, play.jobs, loader)]
     if scenario.is_chunked and loader.most_rejected is not None:
         found += _mend(play, loader)
-    lost, unexpected = loader.rows - play.table(), play.table() - loader.rows
+    lost, unexpected = loader.rows - play.ledger.rows(), play.ledger.rows() - loader.rows
     if lost or unexpected:
         found.append(f"the table lacks {dict(lost)} and has {dict(unexpected)} too many")
     return found
@@ -25,8 +25,8 @@ def differences(play: Play) -> list[str]:
 def _mend(play: Play, loader: SequentialLoader) -> Iterator[str]:
     """Let a person raise the threshold and send all again: what a failed job has loaded is not loaded twice."""
     definition = play.scenario.definition
-    put_dataset(
-        play, {key: value for key, value in definition.items() if key != "max_rejected_rows"}
+    play.ledger.put_dataset(
+        {key: value for key, value in definition.items() if key != "max_rejected_rows"}
     )
     loader.most_rejected = None
     before = len(play.jobs)
@@ -37,15 +37,11 @@ def _mend(play: Play, loader: SequentialLoader) -> Iterator[str]:
 def _compare_jobs(play: Play, jobs: list[Sent], loader: SequentialLoader) -> Iterator[str]:
     """Load the deliveries in the order in which their jobs claimed them; yield how their ends differ."""
     for job in sorted(jobs, key=lambda job: job.claimed):
-        [(state, error, *counts)] = play.query(
-            "SELECT state, error_message, rows_loaded, rows_rejected, rows_superseded FROM adsp.jobs"
-            " WHERE id = %s",
-            str(job.job_id),
-        )
+        state, error, counts = play.ledger.end_of(job.job_id)
         right = loader.load(job.delivery)
         if state != right:
             yield f"job {job.job_id} ended as {state} instead of {right} ({error})"
-        elif state in LOADED_STATES and tuple(counts) != job.delivery.content.counts:
+        elif state in LOADED_STATES and counts != job.delivery.content.counts:
             yield f"job {job.job_id} counts {counts} instead of {job.delivery.content.counts}"
 
 
