@@ -82,7 +82,8 @@ def find_unfinished(session: Session, job: Job) -> Job | None:
             Chunk.state == ChunkState.DONE,
             Chunk.rows_loaded > 0,
         )
-        .order_by(Job.id.desc())
+        # The one that ended last holds what those before it have loaded; it may have been made before them.
+        .order_by(Job.finished_at.desc())
         .limit(1)
     )
 

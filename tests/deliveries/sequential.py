@@ -58,7 +58,8 @@ class SequentialLoader:
     def _write(self, delivery: Delivery) -> JobState:
         content, rejected = delivery.content, len(delivery.content.failed)
         is_too_bad = self.most_rejected is not None and rejected > self.most_rejected
-        if delivery.flaw is Flaw.HEADER or is_too_bad:
+        is_nothing_good = self._mode == "replace" and rejected > 0 and not content.rows
+        if delivery.flaw is Flaw.HEADER or is_too_bad or is_nothing_good:
             return JobState.FAILED
         if self._mode == "append":
             self.rows += content.rows

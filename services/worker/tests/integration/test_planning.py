@@ -607,6 +607,34 @@ def test_a_failed_job_that_is_not_atomic_is_gone_on_with(bench: Bench) -> None:
     assert [c.number for c in after if c.published_at] == [1, 2]
 
 
+def test_a_job_goes_on_with_what_ended_last_whenever_that_was_made(bench: Bench) -> None:
+    """The last job of a chain was made before the one that it went on with."""
+    bench.put_dataset(atomic=False)
+    bench.set(chunk_bytes=50)
+    bench.write_rows(20)
+    older, newer, third = (bench.make_job() for _ in range(3))
+    plan(bench.worker, newer.id)
+    _stop_half_way(bench, newer)
+    plan(bench.worker, older.id)
+    with bench.worker.sessions.begin() as session:
+        session.execute(
+            update(Chunk)
+            .where(Chunk.job_id == older.id, Chunk.number == 1)
+            .values(state=ChunkState.DONE, rows_read=4, rows_loaded=4)
+        )
+        session.execute(
+            update(Chunk)
+            .where(Chunk.job_id == older.id, Chunk.number > 1)
+            .values(state=ChunkState.FAILED, error_code="load-fault", error_message="disk full")
+        )
+    finish(bench.worker, older.id)
+
+    plan(bench.worker, third.id)
+
+    done = [chunk.number for chunk in bench.chunks(third) if chunk.state is ChunkState.DONE]
+    assert done == [0, 1]
+
+
 @pytest.mark.parametrize(
     "change",
     [
