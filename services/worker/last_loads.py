@@ -1,32 +1,66 @@
-"""Find the loads that a new delivery of a dataset is held against: the last that changed its table."""
+"""Find the loads that a new delivery of a dataset is held against: the last that changed its table.
 
-from sqlalchemy import Select, bindparam, func, select, text
+Every plan asks, so each question goes by an index: from the last end backwards, or by the day.
+"""
+
+from sqlalchemy import ColumnElement, Select, bindparam, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from libs.common.db.models import Job
 from libs.common.states import LOADED_STATES, LoadMode
 
+_RECENT = 1_000
+"""Loads of a dataset among which the last one of the same kind is looked for."""
+
+
+def _has_scope(job: type[Job]) -> ColumnElement[bool]:
+    """Tell whether a job has a scope; a definition from before there were slices has none, others say null."""
+    scope = func.coalesce(job.definition["scope"], text("'null'::jsonb"), type_=JSONB)
+    return scope == bindparam("scope", type_=JSONB)
+
+
+def _mode(job: type[Job]) -> ColumnElement[str]:
+    mode: ColumnElement[str] = job.definition["mode"].astext
+    return mode
+
+
+def _is_of_table(job: type[Job]) -> ColumnElement[bool]:
+    table: ColumnElement[str] = job.definition["table"].astext
+    return table == bindparam("table")
+
+
+def _has_changed(job: type[Job]) -> ColumnElement[bool]:
+    return (job.rows_loaded > 0) | (_mode(job) == LoadMode.REPLACE.value)
+
+
 OTHERS = select(Job).where(Job.dataset == bindparam("dataset"), Job.id != bindparam("own_id"))
-_OF_TABLE = OTHERS.where(
-    Job.definition["table"].astext == bindparam("table"), Job.replay_of.is_(None)
+DELIVERIES = OTHERS.where(
+    _is_of_table(Job), Job.replay_of.is_(None), _mode(Job) != LoadMode.APPEND.value
 )
-_IS_OF_DAY = Job.data_date == bindparam("data_date")
-# A definition from before there were slices has no scope, one without slices says null.
-_HAS_SCOPE = func.coalesce(Job.definition["scope"], text("'null'::jsonb")) == bindparam(
-    "scope", type_=JSONB
-)
-_IS_REPLACE = Job.definition["mode"].astext == LoadMode.REPLACE.value
-_CHANGES = _OF_TABLE.where(
-    Job.finished_at.is_not(None),
-    Job.state.in_(LOADED_STATES),
-    (Job.rows_loaded > 0) | _IS_REPLACE,
-).order_by(Job.finished_at.desc())
-DELIVERIES = _OF_TABLE.where(Job.definition["mode"].astext != LoadMode.APPEND.value)
 """Deliveries that set the table's state."""
-_LAST_SET = _CHANGES.where(Job.definition["mode"].astext != LoadMode.APPEND.value).limit(1)
-_LAST_ALIKE = _CHANGES.where(Job.definition["mode"].astext == bindparam("mode"), _HAS_SCOPE).limit(
-    1
+_IS_OF_DAY = Job.data_date == bindparam("data_date")
+_HAS_SCOPE = _has_scope(Job)
+_LOADS = OTHERS.where(
+    Job.finished_at.is_not(None), Job.state.in_(LOADED_STATES), Job.replay_of.is_(None)
+).order_by(Job.finished_at.desc())
+_CHANGES = _LOADS.where(_is_of_table(Job), _has_changed(Job))
+_LAST_SET = _CHANGES.where(_mode(Job) != LoadMode.APPEND.value).limit(1)
+_LAST_SET_OF_SLICE = _LAST_SET.where(_HAS_SCOPE, _IS_OF_DAY)
+_SET_OTHERWISE = _LAST_SET.where(~_HAS_SCOPE, Job.finished_at > bindparam("since"))
+_LAST_OF_DAY = _CHANGES.where(_mode(Job) == bindparam("mode"), _HAS_SCOPE, _IS_OF_DAY).limit(1)
+# Postgres takes so many conditions for rare and would read and sort all loads; a limit within keeps it to the index.
+_Recent = aliased(Job, _LOADS.limit(_RECENT).subquery())
+_LAST_ALIKE = (
+    select(_Recent)
+    .where(
+        _is_of_table(_Recent),
+        _has_changed(_Recent),
+        _mode(_Recent) == bindparam("mode"),
+        _has_scope(_Recent),
+    )
+    .order_by(_Recent.finished_at.desc())
+    .limit(1)
 )
 _CHANGES_SLICE = _IS_OF_DAY | ~_HAS_SCOPE
 """Of a job: it changes the slice of this scope and day, being of it, or going by other slices or by none."""
@@ -44,13 +78,22 @@ def rivals(jobs: Select[Job], job: Job) -> Select[Job]:
 
 
 def find_last_change(session: Session, job: Job, table: str) -> Job | None:
-    """Return the last delivery that has set the state of the table, or of the job's slice of it."""
-    return session.scalar(rivals(_LAST_SET, job), {**own(job), "table": table})
+    """Return the last delivery that has set the state of the table.
+
+    Of a slice the last one of the slice, or what has changed it since: another kind of slices, or the whole table.
+    """
+    parameters = {**own(job), "table": table}
+    if job.definition.get("scope") is None:
+        return session.scalar(_LAST_SET, parameters)
+    last = session.scalar(_LAST_SET_OF_SLICE, parameters)
+    if last is None:
+        return None
+    return session.scalar(_SET_OTHERWISE, {**parameters, "since": last.finished_at}) or last
 
 
 def find_load_of_day(session: Session, job: Job) -> Job | None:
     """Return the last load into the job's table in its mode for its data date."""
-    return session.scalar(_LAST_ALIKE.where(_IS_OF_DAY), _alike(job))
+    return session.scalar(_LAST_OF_DAY, _alike(job))
 
 
 def find_last_load(session: Session, job: Job) -> Job | None:

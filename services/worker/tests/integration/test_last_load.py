@@ -1,14 +1,17 @@
 """A delivery is held against the last load of its dataset: its header, and the number of its rows."""
 
 from datetime import date
+from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
+from sqlalchemy.orm import Session
 
 from libs.common.db.models import Chunk, Job
 from libs.common.lifecycle import JobError, record_end
 from libs.common.states import ChunkState, JobState, LoadMode, Trigger
 from services.worker.finishing import finish
+from services.worker.last_loads import find_last_change, find_last_load, find_load_of_day
 from services.worker.planning import plan
 from services.worker.tests.conftest import Bench
 
@@ -186,3 +189,67 @@ def test_a_day_that_is_appended_to_again_is_told(contacts: Bench, mode: LoadMode
     [warning] = again.warnings
     assert (warning["code"], warning["counts"]) == ("date-loaded-before", {"rows_before": 5})
     assert f"job {first.id} has loaded 5 rows of 2026-11-24" in warning["message"]
+
+
+_ENDED = """
+    INSERT INTO adsp.jobs (id, dataset, definition, data_date, source, trigger, state, finished_at, rows_read,
+        rows_loaded, fingerprint)
+    SELECT gen_random_uuid(), d.name, d.definition, date '2000-01-01' + n %% 5000, 's', 'api', 'succeeded',
+        now() - n * interval '1 minute', 1, 1, n::text
+    FROM adsp.datasets AS d, generate_series(1, 20000) AS n
+"""
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        {"mode": "append"},
+        {"mode": "upsert", "key": ["sku"]},
+        {"mode": "replace"},
+        {"mode": "replace", "scope": {"updated_at": "data_date"}},
+    ],
+    ids=["append", "upsert", "replace", "slice"],
+)
+@pytest.mark.parametrize("day", [date(2040, 1, 1), date(2000, 4, 10)], ids=["new", "old"])
+def test_a_long_history_is_not_read_for_each_plan(
+    bench: Bench, definition: dict[str, object], day: date
+) -> None:
+    """The questions touch some pages of thousands, with the statistics that Postgres has of such a table."""
+    bench.put_dataset(**definition)  # type: ignore[arg-type]
+    with bench.owner.connect().execution_options(isolation_level="AUTOCOMMIT") as owner:
+        owner.exec_driver_sql(_ENDED)
+        owner.exec_driver_sql("ANALYZE adsp.jobs")
+    job = bench.make_job(data_date=day)
+
+    with bench.worker.sessions() as session:
+        asked = _record_statements(session)
+        last = find_last_load(session, job)
+        find_load_of_day(session, job)
+        if definition["mode"] != "append":
+            find_last_change(session, job, "public.items")
+        pages = [_pages_read(session, statement, values) for statement, values in asked[:]]
+
+    assert last is not None
+    assert len(pages) >= 2
+    assert max(pages) < 100
+
+
+def _record_statements(session: Session) -> list[tuple[str, Any]]:
+    """Return a list that grows by what the session executes."""
+    asked: list[tuple[str, Any]] = []
+    connection = session.connection()
+
+    @event.listens_for(connection, "before_cursor_execute")
+    def _note(_connection: Any, _cursor: Any, statement: str, values: Any, *_more: Any) -> None:
+        asked.append((statement, values))
+
+    return asked
+
+
+def _pages_read(session: Session, statement: str, values: Any) -> int:
+    """Run a statement once more and return how many pages it needed."""
+    driver: Any = session.connection().connection.driver_connection
+    with driver.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", values)
+        [[plan]] = cursor.fetchone()
+    return int(plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"])
