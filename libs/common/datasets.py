@@ -230,7 +230,8 @@ class DatasetDefinition(_Strict):
         min_length=1,
         max_length=1,
         description="Of replace: only the rows are replaced whose column is of the job's data date,"
-        ' e.g. {"day": "data_date"}; records of other days are failed rows.',
+        ' e.g. {"day": "data_date"}; records of other days are failed rows. The column is a date, a timestamp, or'
+        " text that holds the day as YYYY-MM-DD.",
     )
     out_of_order: OutOfOrder = Field(
         OutOfOrder.REFUSE,

@@ -29,10 +29,11 @@ from libs.common.messaging.timing import STAGES, StageOfJob
 from libs.common.places import from_place
 from libs.common.records import Record
 from libs.common.slices import Slice
-from libs.common.states import ChunkState
+from libs.common.states import ChunkState, LoadMode
 from services.loader.encoding.blocks import BlockPlan, Prepared
 from services.loader.judging.narrowing import Narrowing
 from services.loader.judging.sequences import sequence_exhausted
+from services.loader.judging.slices import require_kept
 from services.loader.judging.verdicts import FailedRow, reject
 from services.loader.ledger.chunks import ChunkEnd, ChunkWork
 from services.loader.ledger.leases import Heartbeat
@@ -89,12 +90,15 @@ class Load:
                 self._definition.columns,
                 key=self._definition.needed_columns,
             )
+            part = Slice.of(table, self._definition, self._work.data_date)
             cursor.execute("SAVEPOINT adsp_load")
             try:
-                ways = self._load_table(cursor, table, columns, header)
+                ways = self._load_table(cursor, table, columns, header, part)
             except SequenceGeneratorLimitExceeded as exc:
                 cursor.execute("ROLLBACK TO SAVEPOINT adsp_load")
                 raise sequence_exhausted(cursor, table, exc) from exc
+            if part is not None and self._definition.mode is LoadMode.REPLACE:
+                require_kept(cursor, table, part, self._rows_accepted)
         self._source.check_unchanged()
         self._source.check_content()
         self._check_ratio()
@@ -117,9 +121,9 @@ class Load:
         table: TargetTable,
         columns: Sequence[TargetColumn],
         header: Header,
+        part: Slice | None,
     ) -> Ways:
         """Write every record by blocks, or by records where those turn out not to do; return how."""
-        part = Slice.of(table, self._definition, self._work.data_date)
         ways = open_ways(cursor, table, columns, self._definition, self._settings, part)
         try:
             self._load(header, ways)

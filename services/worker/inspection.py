@@ -17,6 +17,7 @@ from libs.common.errors import SourceError
 from libs.common.guards import require_columns
 from libs.common.header import Header, match_header, read_header
 from libs.common.job_needs import check_sequences
+from libs.common.slices import Slice
 from libs.common.sources import (
     SourceIdentity,
     SourceLimits,
@@ -180,13 +181,15 @@ class Inspector:
 
     def _read_target(self, connection: Any) -> TargetTable:
         definition = self._definition
-        return check_target(
+        table = check_target(
             connection,
             definition.table,
             mode=definition.mode,
             key=definition.key,
             is_sliced=definition.scope is not None,
         )
+        Slice.of(table, definition, date.min)  # the column may have changed since PUT
+        return table
 
     def _match_header(self, header: Header, table: TargetTable) -> Sequence[TargetColumn]:
         """Return the columns that the header means, or raise `HeaderError`."""

@@ -11,7 +11,8 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
-from libs.common.catalog import TargetColumn
+from libs.common.catalog import TargetColumn, TargetTable
+from libs.common.errors import BadInput
 from libs.common.records import Record
 from libs.common.slices import Slice
 from libs.common.states import ErrorCode
@@ -111,6 +112,27 @@ class SliceGate:
 def refuse_line(line: int, wanted: Slice) -> Refusal:
     """Return the refusal of a line of a block that is outside the slice."""
     return Refusal(line, ErrorCode.CHECK, wanted.column.name, None, wanted.reason)
+
+
+def require_kept(cursor: Cursor, table: TargetTable, wanted: Slice, rows: int) -> None:
+    """Raise `BadInput` when a replaced slice has fewer rows than were written: a trigger has given them another day.
+
+    The next load of the slice would not find them, and double them.
+    """
+    if not table.has_user_triggers:
+        return
+    cursor.execute(
+        sql.SQL("SELECT count(*) FROM {} WHERE {}").format(table.identifier, wanted.condition())
+    )
+    row = cursor.fetchone()
+    left = rows - (int(row[0]) if row else 0)
+    if left > 0:
+        raise BadInput(
+            "scope-not-possible",
+            f"a trigger of {table.name} has given {left:,} rows another {wanted.column.name!r} than that of their "
+            "slice, where the next load would not find them; nothing was loaded: change the trigger, or name another "
+            "column in 'scope'",
+        )
 
 
 def read_bounds(cursor: Cursor, wanted: Slice) -> tuple[int, int] | None:

@@ -251,6 +251,19 @@ def test_what_is_replayed_into_a_slice_belongs_there(bench: LoadBench) -> None:
     assert [row[3] for row in bench.failed_rows(job_id)] == ["check"]
 
 
+def test_a_trigger_that_moves_rows_to_another_day_fails_the_job(bench: LoadBench) -> None:
+    """The next load of the slice would not find them."""
+    moving = "NEW.day := NEW.day + NEW.id / 50; RETURN NEW"
+    make_table(bench, "date", BY_RECORDS.replace("RETURN NEW", moving))
+    before = rows(bench)
+
+    job_id = load(bench, [f"{DAY},{number},new" for number in range(60)])
+
+    assert bench.chunk(job_id)["error_code"] == "scope-not-possible"
+    assert "has given 10 rows another 'day'" in bench.chunk(job_id)["error_message"]
+    assert rows(bench) == before
+
+
 def test_a_column_may_have_any_name(bench: LoadBench) -> None:
     bench.renew_schema()
     bench.execute("""CREATE TABLE feed.events ("%day{}""s" text, id int, v text)""")

@@ -154,6 +154,20 @@ def test_a_replay_belongs_to_its_slice(sliced: Bench, followed_by: int, expected
     assert plan(sliced.worker, replay.id) == expected
 
 
+def test_a_column_that_cannot_hold_days_any_more_fails_the_plan(sliced: Bench) -> None:
+    """Before a row is read."""
+    _set_scope(sliced, {"name": "data_date"})
+    with sliced.owner.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE public.items ALTER name TYPE varchar(9)")
+    try:
+        job = _deliver(sliced, 1, 1)
+    finally:
+        with sliced.owner.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE public.items ALTER name TYPE text")
+
+    assert (job.state, job.error_code) == (JobState.FAILED, "scope-not-possible")
+
+
 def test_a_header_must_hold_the_column_of_the_slice(sliced: Bench) -> None:
     sliced.write("sku,name,category,price,quantity\n", "short.csv")
     job = sliced.make_job(source="short.csv")
