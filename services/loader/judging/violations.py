@@ -23,6 +23,8 @@ from services.loader.writing.writers import column_list, copy_in, unused_name
 
 _BLOCK, _ROW = sql.Identifier("pg_temp", "adsp_block"), sql.Identifier("adsp_row")
 _WHICH, _FIRST = sql.Identifier("adsp_constraint"), sql.Identifier("adsp_first")
+_SORT_MEMORY = "64MB"
+"""The search for repeated keys sorts a block, which takes a fifth of its time where that goes to a file."""
 _UNIQUE = -1
 """The number of the unique key among the constraints; an INSERT tries it last."""
 OUTSIDE = -2
@@ -110,7 +112,8 @@ class Violations:
         number = sql.SQL(
             "ALTER TABLE {} ADD {} bigint GENERATED ALWAYS AS IDENTITY (MINVALUE 0)"
         ).format(_BLOCK, self._order)
-        self._cursor.execute(sql.SQL(before) + make + number)
+        sort_memory = sql.SQL("; SET LOCAL work_mem = {}").format(sql.Literal(_SORT_MEMORY))
+        self._cursor.execute(sql.SQL(before) + make + number + sort_memory)
         cases = [
             sql.SQL("WHEN {} THEN {}").format(refusal, sql.Literal(place))
             for place, refusal in enumerate(self._refusals())
