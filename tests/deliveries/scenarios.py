@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 from tests.deliveries.sequential import Delivery, Flaw
@@ -58,7 +59,7 @@ def make_scenario(seed: int, folder: Path) -> Scenario:
         definition["out_of_order"] = "load"
     if rng.random() < 0.3:
         definition["arrival"] = {"wait": "1h", "poll": "5s"}
-    files = _write_files(rng, folder / str(seed), definition)
+    files = _write_files(rng, Path(mkdtemp(prefix=f"{seed}-", dir=folder)), definition)
     sent = _choose_files(rng, files)
     deliveries = [_send(rng, file, definition) for file in sent]
     late = []
@@ -77,7 +78,6 @@ def arrive(path: Path) -> None:
 
 def _write_files(rng: random.Random, folder: Path, definition: dict[str, Any]) -> Sequence[_File]:
     """Write some files, among them one without records, one that comes twice under two names, and bad ones."""
-    folder.mkdir()
     files = []
     for number in range(rng.randrange(2, 5)):
         content = write_content(

@@ -58,6 +58,7 @@ class Services:
 
     def __init__(self, worker: WorkerSettings, loader: LoaderSettings, folder: Path) -> None:
         self.folder = folder
+        self.points = KILL_POINTS
         self._settings = worker, loader
         self._tokens = folder / "tokens"
         self._tokens.mkdir()
@@ -99,7 +100,9 @@ class Services:
     def _start(self) -> None:
         self._pipe, theirs = _FORK.Pipe()
         self._child = _FORK.Process(
-            target=_serve, args=(theirs, *self._settings, self._tokens, self._log), daemon=True
+            target=_serve,
+            args=(theirs, *self._settings, self.points, self._tokens, self._log),
+            daemon=True,
         )
         self._child.start()
         theirs.close()
@@ -146,6 +149,7 @@ def _serve(
     pipe: Connection,
     worker_settings: WorkerSettings,
     loader_settings: LoaderSettings,
+    points: list[CrashPoint],
     tokens: Path,
     log: Path,
 ) -> None:
@@ -154,7 +158,7 @@ def _serve(
         os.dup2(file.fileno(), 2)
     configure_logging(worker_settings, "worker-and-loader")
     os.environ["ADSP_FAULTS"] = "1"
-    os.environ["ADSP_CRASH_POINTS"] = ",".join(KILL_POINTS)
+    os.environ["ADSP_CRASH_POINTS"] = ",".join(points)
     os.environ["ADSP_CRASH_TOKENS"] = str(tokens)
     crash_points._armed.cache_clear()
     queues = _Queues(pipe)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from kombu import Connection as BrokerConnection
 
+from libs.common.crash_points import CrashPoint
 from libs.common.messaging.queues import dead_letter_queue
 from libs.common.testing.databases import ScratchDatabase
 from libs.common.testing.vhosts import ScratchVhost
@@ -21,12 +22,12 @@ from services.worker.settings import WorkerSettings
 from tests.deliveries.comparison import differences
 from tests.deliveries.playing import Stuck, playing
 from tests.deliveries.scenarios import make_scenario
-from tests.deliveries.services import Services
+from tests.deliveries.services import KILL_POINTS, Services
 
 FIXED = range(1, 9)
 _MOST_FAILURES = 3
 SEEDS = int(os.environ.get("ADSP_ORACLE_SEEDS", "20"))
-SECONDS = 60 * float(os.environ.get("ADSP_ORACLE_MINUTES", "0.25"))
+SECONDS = 60 * float(os.environ.get("ADSP_ORACLE_MINUTES", "0.15"))
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +98,16 @@ def test_ends_where_a_sequential_loader_does(
 
     if difference is not None:
         pytest.fail(difference, pytrace=False)
+
+
+def test_a_loader_that_loads_again_what_is_done_is_noticed(
+    services: Services, database: ScratchDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What shows that the tests here can fail."""
+    monkeypatch.setattr(services, "points", [*KILL_POINTS, CrashPoint.NO_DONE_CHECK])
+    differences = (judge(seed, services, database) for seed in FIXED)
+
+    assert "too many" in next(filter(None, differences))
 
 
 def test_ends_where_a_sequential_loader_does_for_random_seeds(
