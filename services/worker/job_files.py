@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from libs.common.db.models import Job, JobFile
 from libs.common.sources import SourceIdentity, fingerprint
 from libs.common.states import LOADED_STATES, JobState, LoadMode, Once
+from services.worker.wiring import Worker
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,11 @@ class DeliveredFile:
 
 
 def identify_files(
-    session: Session, job: Job, found: Mapping[Path, SourceIdentity]
+    worker: Worker, job: Job, found: Mapping[Path, SourceIdentity]
 ) -> tuple[DeliveredFile, ...]:
     """Return the files with their fingerprints, by path; raises `SourceUnsettled`."""
-    known = _read_known(session, job, found)
+    with worker.sessions() as session:
+        known = _read_known(session, job, found)
     return tuple(
         DeliveredFile(path, seen, known.get((str(path), *_mark(seen))) or fingerprint(path, seen))
         for path, seen in found.items()
