@@ -4,7 +4,7 @@ It either settles a whole block, except for records that it returns to be judged
 says that it cannot: then the block goes record by record through `narrowing`, which can do anything.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -19,12 +19,12 @@ from services.loader.encoding.blocks import BlockPlan, Prepared
 from services.loader.encoding.encoder import Rows
 from services.loader.judging.inputs import Doubt, Inputs
 from services.loader.judging.judge import Judge
+from services.loader.judging.placing import place_refusals, place_worded
 from services.loader.judging.slices import refuse_line
 from services.loader.judging.verdicts import Refusal, is_row_error
 from services.loader.judging.violations import OUTSIDE, Broken, Violations
-from services.loader.judging.wording import Worded, Wording
+from services.loader.judging.wording import Wording
 from services.loader.postgres.session import Savepoint
-from services.loader.rejects.spool import FAILED_ROWS
 from services.loader.writing.copytext import encode_records
 from services.loader.writing.writers import Sink, copy_in
 
@@ -80,7 +80,7 @@ class Settling:
             return None
         broken, judged_later = found
         worded, unworded = self._word(prepared, broken)
-        refused = pl.concat([_place(prepared, [*prepared.unfit, *misspelt]), *worded])
+        refused = pl.concat([place_refusals(prepared, [*prepared.unfit, *misspelt]), *worded])
         left = [*self._plan.records(prepared, undecided), *judged_later, *unworded]
         return Settled(refused, sorted(left, key=lambda record: record.byte_offset))
 
@@ -185,12 +185,12 @@ class Settling:
             which = broken.constraint
             if self._violations.part is not None and which == OUTSIDE:
                 outside = [refuse_line(line, self._violations.part) for line in lines.tolist()]
-                refused.append(_place(prepared, outside))
+                refused.append(place_refusals(prepared, outside))
                 continue
             begin = self._learn(prepared, broken, lines)
             if self._wording.is_known(which):
                 worded = self._wording.word(which, broken.values[begin:])
-                refused.append(_place_worded(prepared, lines[begin:], worded))
+                refused.append(place_worded(prepared, lines[begin:], worded))
             else:
                 left += self._plan.records(prepared, lines[begin:].tolist())
         return refused, left
@@ -230,43 +230,6 @@ class Settling:
             return False
         self._sink.note(written)
         return True
-
-
-def _place(prepared: Prepared, refusals: list[Refusal]) -> pl.DataFrame:
-    """Return refusals as failed rows: with the place and the bytes of their lines."""
-    lines, codes, names, states, messages = zip(*refusals, strict=True) if refusals else ((),) * 5
-    reasons = {"error_code": codes, "column_name": names, "sqlstate": states, "message": messages}
-    return _failed_rows(prepared, np.asarray(lines, np.int64), reasons)
-
-
-def _place_worded(prepared: Prepared, lines: Positions, worded: Worded) -> pl.DataFrame:
-    """Return the refusals of one constraint as failed rows."""
-    first = worded.first
-    reasons = {
-        "error_code": first.error_code.value,
-        "column_name": first.column_name,
-        "sqlstate": first.sqlstate,
-        "message": worded.messages,
-    }
-    return _failed_rows(prepared, lines, reasons)
-
-
-def _failed_rows(
-    prepared: Prepared, lines: Positions, reasons: Mapping[str, object]
-) -> pl.DataFrame:
-    """Put lines of a block and the reasons together."""
-    begins, texts = prepared.lines.texts(lines)
-    block = prepared.block
-    return pl.DataFrame(
-        {
-            "line_number": lines + block.line_number,
-            "byte_offset": np.asarray(begins, np.int64) + block.byte_offset,
-            "raw": texts,
-            **reasons,
-            "record_bytes": None,
-        },
-        schema=FAILED_ROWS,
-    )
 
 
 class _RowsWithheld(Exception):

@@ -1,5 +1,6 @@
 """Rows whose key is there already are found by a join, and are those that Postgres refuses one by one."""
 
+from collections.abc import Sequence
 from random import Random
 
 import pytest
@@ -8,6 +9,7 @@ from libs.common.datasets import DatasetDefinition
 from libs.common.records import Record
 from services.loader.judging.judge import Judge
 from services.loader.judging.verdicts import FailedRow
+from services.loader.judging.wording import Worded, Wording
 from services.loader.tests.integration.cases import Case
 from services.loader.tests.integration.comparison import compare_case
 from services.loader.tests.integration.conftest import LoadBench
@@ -68,13 +70,19 @@ def test_a_file_that_is_sent_again_is_refused_without_a_question_for_each_row(
 ) -> None:
     """A million keys that are all there took hours."""
     judged: list[Record] = []
-    judge = Judge.judge
+    worded: list[int] = []
+    judge, word = Judge.judge, Wording.word
 
     def count(self: Judge, record: Record) -> FailedRow | None:
         judged.append(record)
         return judge(self, record)
 
+    def count_words(self: Wording, constraint: int, values: Sequence[str]) -> Worded:
+        worded.append(len(values))
+        return word(self, constraint, values)
+
     monkeypatch.setattr(Judge, "judge", count)
+    monkeypatch.setattr(Wording, "word", count_words)
     bench.execute("CREATE TABLE feed.t (id int PRIMARY KEY, v text)")
     definition = DatasetDefinition(table="feed.t")
     first = b"id,v\n" + b"".join(b"%d,a\n" % n for n in range(20_000))
@@ -85,4 +93,6 @@ def test_a_file_that_is_sent_again_is_refused_without_a_question_for_each_row(
     chunk = bench.chunk(again)
     assert (chunk["rows_loaded"], chunk["rows_rejected"]) == (0, 20_000)
     assert len(judged) <= 2
+    assert sum(worded) == 20_000
+    assert len(worded) <= 5  # one for each block
     assert bench.execute("SELECT count(*), min(v), max(v) FROM feed.t") == [(20_000, "a", "a")]
