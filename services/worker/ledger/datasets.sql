@@ -24,10 +24,11 @@ LEFT JOIN LATERAL (
             j.state IN ('succeeded', 'completed_with_rejects')
             OR j.state = 'duplicate' AND (
                 j.definition ->> 'mode' <> 'append'
-                OR EXISTS (
-                    SELECT 1
+                -- One value, since Postgres may answer an EXISTS by reading all jobs into a hash table.
+                OR j.data_date = (
+                    SELECT loaded.data_date
                     FROM adsp.jobs AS loaded
-                    WHERE loaded.id = j.duplicate_of AND loaded.data_date = j.data_date
+                    WHERE loaded.id = j.duplicate_of
                 )
             )
         )
