@@ -122,13 +122,12 @@ class System:
 
     def wait_held(self, seconds: float = 60) -> None:
         """Wait until a loader's backend waits for a lock."""
-        wait_for(
-            lambda: self.count(
-                "pg_locks JOIN adsp.chunk_leases ON pid = backend_pid WHERE NOT granted"
-            ),
-            seconds,
-            "the load is held up",
-        )
+        wait_for(self.is_held, seconds, "the load is held up")
+
+    def is_held(self) -> bool:
+        """Tell whether a loader's backend waits for a lock."""
+        locks = "pg_locks JOIN adsp.chunk_leases ON pid = backend_pid WHERE NOT granted"
+        return self.count(locks) > 0
 
     def query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run SQL as the owner and return its rows."""
