@@ -32,6 +32,8 @@ WHERE id IN (
                     AND snapshot.finished_at > j.finished_at
                     AND snapshot.state IN ('succeeded', 'completed_with_rejects')
                     AND snapshot.definition ->> 'mode' = 'replace'
+                    -- Of a slice only what was delivered for the same day.
+                    AND (snapshot.definition ->> 'scope' IS NULL OR snapshot.data_date = j.data_date)
             )
             OR (
                 j.state <> 'completed_with_rejects'
@@ -39,7 +41,9 @@ WHERE id IN (
                     SELECT 1
                     FROM adsp.jobs AS later
                     INNER JOIN adsp.chunks AS c ON later.id = c.job_id
-                    WHERE later.dataset = j.dataset AND later.fingerprint = j.fingerprint AND later.id > j.id
+                    WHERE
+                        later.dataset = j.dataset AND later.fingerprint = j.fingerprint
+                        AND (later.id > j.id OR c.taken_from = j.id)
                 )
             )
         )

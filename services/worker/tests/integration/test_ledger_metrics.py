@@ -21,6 +21,7 @@ from services.worker.finishing import finish
 from services.worker.ledger.collector import LedgerCollector
 from services.worker.ledger.readings import READINGS, make_reader
 from services.worker.planning import plan
+from services.worker.sweeping import sweep
 from services.worker.tests.conftest import HEADER, Bench
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -218,13 +219,38 @@ def test_failed_rows_of_a_snapshot_are_closed_by_the_next_one(
     assert after.value("open_failed_rows", dataset="items") == 0
 
 
+@pytest.mark.parametrize(("days_later", "still_open"), [(0, 0), (1, 2)])
+def test_failed_rows_of_a_slice_are_closed_by_the_next_of_its_day(
+    bench: Bench, execute: Execute, days_later: int, still_open: int
+) -> None:
+    bench.put_dataset()
+    definition = {"table": "public.items", "mode": "replace", "scope": {"day": "data_date"}}
+    of_slice = {"definition": json.dumps(definition)}
+    rejects = {"rows_read": 5, "rows_loaded": 3, "rows_rejected": 2}
+    insert_job(execute, state="completed_with_rejects", **rejects, **of_slice)
+    insert_job(
+        execute,
+        finished_at=AT + timedelta(days=1),
+        data_date=AT.date() + timedelta(days=days_later),
+        **of_slice,
+    )
+
+    before = Scrape(bench)
+    sweep(bench.worker)
+
+    assert before.value("open_failed_rows", dataset="items") == still_open
+    assert Scrape(bench).value("open_failed_rows", dataset="items") == still_open
+
+
+@pytest.mark.parametrize("is_made_first", [False, True])
 def test_failed_rows_that_another_job_takes_over_are_open_once(
-    bench: Bench, execute: Execute
+    bench: Bench, execute: Execute, *, is_made_first: bool
 ) -> None:
     bench.put_dataset(atomic=False)
     bench.set(chunk_bytes=50)
     bench.write_rows(20)
-    first = bench.make_job()
+    made = [bench.make_job(), bench.make_job()]
+    first, second = reversed(made) if is_made_first else made
     plan(bench.worker, first.id)
     execute(
         "UPDATE adsp.chunks SET state = 'done', finished_at = now(), rows_read = 4, rows_loaded = 1,"
@@ -236,7 +262,6 @@ def test_failed_rows_that_another_job_takes_over_are_open_once(
     )
     finish(bench.worker, first.id)
     stopped = Scrape(bench)
-    second = bench.make_job()
     plan(bench.worker, second.id)
     execute(
         "UPDATE adsp.chunks SET state = 'done', finished_at = now() WHERE job_id = %s",
