@@ -1,5 +1,6 @@
 """Ask each server whether it answers, each within the same short time, for ``/readyz``."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from services.api.settings import ApiSettings
 
 POSTGRES, RABBITMQ, REDIS = "postgres", "rabbitmq", "redis"
 REQUIRED = (POSTGRES, RABBITMQ)
+_FRESH_SECONDS = 0.5
+"""Anyone may ask, uncounted: each answer would cost the servers a connection."""
+
 _TROUBLE = (psycopg2.Error, redis.RedisError, KombuError, AMQPError, OSError)
 
 
@@ -28,7 +32,7 @@ class ServerCheck:
 
 
 class Readiness:
-    """Checks the servers side by side; a check that hangs is not started a second time."""
+    """Checks the servers side by side, for all who ask at about the same time; one that hangs is not started again."""
 
     def __init__(self, settings: ApiSettings) -> None:
         """Prepare the checks; nothing is connected yet."""
@@ -42,9 +46,10 @@ class Readiness:
         self._threads = ThreadPoolExecutor(len(self._checks), "readiness")
         self._lock = Lock()
         self._running: dict[str, Future[None]] = {}
+        self._started_at: dict[str, float] = {}
 
     def check(self) -> list[ServerCheck]:
-        """Check every server now; takes no longer than the timeout and a little."""
+        """Check every server, as of half a second ago at most; takes no longer than the timeout and a little."""
         with self._lock:
             futures = {name: self._start(name) for name in self._checks}
         wait(futures.values(), self._timeout)
@@ -56,8 +61,10 @@ class Readiness:
 
     def _start(self, name: str) -> Future[None]:
         running = self._running.get(name)
-        if running is None or running.done():
+        age = time.monotonic() - self._started_at.get(name, -_FRESH_SECONDS)
+        if running is None or (running.done() and age >= _FRESH_SECONDS):
             running = self._running[name] = self._threads.submit(self._checks[name])
+            self._started_at[name] = time.monotonic()
         return running
 
     def _error_of(self, future: Future[None]) -> str | None:

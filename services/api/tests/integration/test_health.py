@@ -1,8 +1,11 @@
+import time
+
 import httpx
 import pytest
 
 from libs.common.stack.ports import free_port
 from services.api.tests.integration.api_bench import (
+    Ledger,
     SettingsWith,
     problem_of,
     serving,
@@ -51,6 +54,18 @@ def test_the_api_is_ready_when_every_server_answers(client: httpx.Client) -> Non
         "status": "ready",
         "servers": {"postgres": "ok", "rabbitmq": "ok", "redis": "ok"},
     }
+
+
+def test_a_flood_of_probes_costs_the_servers_little(client: httpx.Client, ledger: Ledger) -> None:
+    """Seen before: anyone could have a connection to each server made for each request, uncounted."""
+    sessions = "SELECT sessions FROM pg_stat_database WHERE datname = current_database()"
+    before, start = ledger.value(sessions), time.monotonic()
+    statuses = {client.get("/readyz").status_code for _ in range(200)}
+    seconds = time.monotonic() - start
+
+    assert statuses == {200}
+    # Besides a connection or two that the api's own pool opens meanwhile.
+    assert ledger.value(sessions) - before <= 2 * seconds + 5
 
 
 @pytest.mark.parametrize("server", ["postgres", "rabbitmq"])
