@@ -256,7 +256,11 @@ class Framer:
             found = self._break.search(tail)
             if found and (at_end or found.group() != b"\r" or found.end() < len(tail)):
                 break
-            keep = tail[found.start() :] if found else b""
+            if found:
+                keep = tail[found.start() :]
+            else:
+                # A return at the very end may be the start of a line end.
+                keep = b"\r" if tail.endswith(b"\r") and not at_end else b""
             passed = len(tail) - len(keep)
             data += tail[: min(passed, kept - len(data))]
             skipped += passed

@@ -113,6 +113,16 @@ def split_all(
     cr=st.booleans(),
 )
 @example(
+    data=b",NULL\r\n1,2\n",
+    dialect=DIALECTS[0],
+    block_bytes=1,
+    step=1,
+    cap=4,
+    kept=12,
+    width=2,
+    cr=False,
+)
+@example(
     data=b'"' + b"x" * 8 + b"\r\n1,2\n",
     dialect=DIALECTS[0],
     block_bytes=1,
@@ -448,6 +458,15 @@ def test_half_a_unit_at_the_end_fails_the_last_record() -> None:
     cap=st.sampled_from([4, 9, 1 << 20]),
     kept=st.sampled_from([0, 12, 1 << 20]),
     cr=st.booleans(),
+)
+@example(
+    data=",NULL\r\n".encode("utf-16-le"),
+    dialect=FileFormat(encoding="utf-16-le"),
+    block_bytes=1,
+    step=1,
+    cap=4,
+    kept=12,
+    cr=False,
 )
 def test_utf_16_agrees_with_the_reference(
     data: bytes, dialect: FileFormat, block_bytes: int, step: int, cap: int, kept: int, *, cr: bool
