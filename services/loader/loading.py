@@ -73,7 +73,7 @@ class Load:
         self._settings = settings
         self._source = ChunkSource(work, settings)
         self._rows_accepted = 0
-        self._tally = FileTally(file.number for file in work.files if len(work.files) > 1)
+        self._tally = FileTally(file.number for file in work.files if work.counts_files)
         self._blocks = 0
         self._blocks_by_records = 0
 

@@ -7,7 +7,7 @@ from services.loader.ledger.chunks import RowCounts
 
 
 class FileTally:
-    """What is counted file by file; nothing for a load of one file, whose counts are those of its chunk."""
+    """What is counted file by file; nothing for a job of one file, whose counts are those of its chunk."""
 
     def __init__(self, numbers: Iterable[int]) -> None:
         """Count for the files with these numbers, each once it is over."""
@@ -22,7 +22,7 @@ class FileTally:
 
     @property
     def counts_files(self) -> bool:
-        """Return whether there are several files."""
+        """Return whether files have counts of their own."""
         return bool(self._numbers)
 
     def close(self, number: int, *, accepted: int, superseded: int) -> None:

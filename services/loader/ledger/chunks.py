@@ -65,7 +65,10 @@ class PlannedFile:
 
 @dataclass(frozen=True, slots=True)
 class ChunkWork:
-    """What is to be done, under the definition of its job: a byte range of its file, or all of several files."""
+    """What is to be done, under the definition of its job: a byte range of its file, or all of several files.
+
+    `counts_files`: each file has counts of its own, also where only one of several is left to load.
+    """
 
     number: int
     byte_start: int
@@ -74,6 +77,7 @@ class ChunkWork:
     waits_for_turn: bool
     definition: DatasetDefinition
     files: tuple[PlannedFile, ...]
+    counts_files: bool
     rows_before: int | None
     force: bool
     data_date: date
@@ -179,6 +183,7 @@ def open_chunk(connection: Connection, key: ChunkKey) -> ChunkWork | None:
         waits_for_turn=row["waits_for_turn"],
         definition=DatasetDefinition.model_validate(row["definition"]),
         files=files,
+        counts_files=not own.path,
         rows_before=row["rows_before"],
         force=row["force"],
         data_date=row["data_date"],

@@ -88,7 +88,7 @@ class ChunkSource:
             self.bytes_done = before + stream.position - origin
 
     def _refuse_too_long(self, file: PlannedFile, block: Block) -> None:
-        if len(self._work.files) > 1 and from_place(block.byte_end)[0] != file.number:
+        if self._work.counts_files and from_place(block.byte_end)[0] != file.number:
             raise SourceError(
                 "source-too-large",
                 f"{file.path} has more than {MOST_PLACES} bytes; give it a job of its own",

@@ -111,6 +111,18 @@ def test_several_files_are_loaded_as_one_of_all_their_records(
     ]
 
 
+def test_the_only_new_file_of_a_delivery_is_accounted_too(bench: LoadBench) -> None:
+    """A folder that gets a file a day: all others were loaded before."""
+    bench.execute(TABLES["by blocks"].format(key=""))
+    definition = DatasetDefinition.model_validate({"table": "feed.t"})
+    job_id = add_files(bench, [HEADER + b"1,a\nx,b\n2,c\n"], definition)
+
+    with closing(bench.loader()) as loader:
+        assert loader.load_chunk(job_id, 0) is Outcome.LOADED
+
+    assert counts(bench, job_id) == [(0, 0, 0, 0), (3, 2, 1, 0)]
+
+
 def test_a_delivery_with_too_many_failed_rows_loads_none_of_its_files(bench: LoadBench) -> None:
     bench.execute(TABLES["by blocks"].format(key=""))
     definition = DatasetDefinition.model_validate({"table": "feed.t", "max_rejected_rows": 2})
