@@ -1,6 +1,6 @@
 """Write a job's chunks into the ledger and send those whose turn it is."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from functools import cache
 from itertools import zip_longest
@@ -60,8 +60,8 @@ def write_chunks(
     return list(due)
 
 
-def find_unfinished(session: Session, job: Job) -> Job | None:
-    """Return the latest failed or cancelled job that has loaded rows of this content, which `job` would load again.
+def find_unfinished(session: Session, job: Job, contents: Collection[str]) -> Job | None:
+    """Return the latest failed or cancelled job that has loaded rows of such a content, which `job` would load again.
 
     One that has loaded none is no reason not to begin anew, perhaps with a corrected format; nor is any for a job
     that sets the table's state.
@@ -75,7 +75,7 @@ def find_unfinished(session: Session, job: Job) -> Job | None:
         .join(Chunk, Chunk.job_id == Job.id)
         .where(
             Job.dataset == job.dataset,
-            Job.fingerprint == job.fingerprint,
+            Job.fingerprint.in_(contents),
             Job.id != job.id,
             *of_same_day,
             Job.state.in_([JobState.FAILED, JobState.CANCELLED]),
@@ -91,7 +91,19 @@ def find_unfinished(session: Session, job: Job) -> Job | None:
 def take_over_chunks(session: Session, job: Job, earlier: Job) -> None:
     """Go on where an earlier job of the same content ended: its done chunks and their failed rows become this job's.
 
-    Raises `BadInput` when the two would not load the same (decision 11).
+    Raises `BadInput` when the two would not load the same.
+    """
+    require_alike(job, earlier)
+    parameters = {"job_id": job.id, "earlier_id": earlier.id}
+    for name in ("take_over", "take_over_failed_rows"):
+        session.execute(text(read_statement("services.worker", name)), parameters)
+    log.info("chunks_taken_over", job_id=str(job.id), earlier_job_id=str(earlier.id))
+
+
+def require_alike(job: Job, earlier: Job) -> None:
+    """Raise `BadInput` when a job cannot go on where an earlier one ended: they would not load the same (decision 11).
+
+    A job over several files, which is atomic, cannot go on where a chunked one ended.
     """
     now, then = (each.parsed_definition().model_dump() for each in (job, earlier))
     changed = [name for name in _WHAT_IS_LOADED if now[name] != then[name]]
@@ -101,12 +113,8 @@ def take_over_chunks(session: Session, job: Job, earlier: Job) -> None:
             f"job {earlier.id} has loaded a part of this file into {then['table']} and did not end; the dataset has "
             f"changed since ({', '.join(changed)}), so going on would load rows twice or into two places: undo that "
             f"change with PUT{_version_of(earlier)} and trigger again to load the rest, or delete those rows and "
-            "trigger with force",
+            "trigger this file alone (as 'source') with force",
         )
-    parameters = {"job_id": job.id, "earlier_id": earlier.id}
-    for name in ("take_over", "take_over_failed_rows"):
-        session.execute(text(read_statement("services.worker", name)), parameters)
-    log.info("chunks_taken_over", job_id=str(job.id), earlier_job_id=str(earlier.id))
 
 
 def _version_of(job: Job) -> str:

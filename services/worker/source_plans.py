@@ -22,6 +22,7 @@ from services.worker.arrival import find_all_whole, find_whole
 from services.worker.chunking import (
     find_unfinished,
     release_chunks,
+    require_alike,
     take_over_chunks,
     write_chunks,
 )
@@ -84,6 +85,9 @@ def _plan_files(worker: Worker, inspector: Inspector, job: Job) -> list[int] | N
         locked = lock_job(session, job.id)
         if locked is None or locked.state is not JobState.RUNNING:
             return None
+        begun = find_unfinished(session, locked, {file.fingerprint for file in left})
+        if begun is not None:
+            require_alike(locked, begun)
         locked.bytes_total = sum(file.size for file in left)
         _note_columns(session, locked, columns)
         _bound_rejects(worker, locked)
@@ -124,7 +128,7 @@ def _write_plan(
     _note_columns(session, job, inspected.columns)
     _bound_rejects(worker, job)
     job.chunks_at_once = inspected.chunks_at_once
-    earlier = find_unfinished(session, job)
+    earlier = find_unfinished(session, job, {inspected.fingerprint})
     if earlier is None:
         numbers = write_chunks(session, job, inspected.boundaries, inspected.digests)
     else:

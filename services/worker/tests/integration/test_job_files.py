@@ -268,3 +268,32 @@ def test_a_job_loads_at_most_a_thousand_files(bench: Bench) -> None:
     failed = bench.job(job)
     assert failed.error_code == "source-ambiguous"
     assert "1000" in (failed.error_message or "")
+
+
+def test_a_file_that_was_loaded_in_part_is_not_loaded_whole(bench: Bench) -> None:
+    """A chunked job has ended half-way, and its dataset takes all files since."""
+    bench.put_dataset("chunked", source="in/a.csv", atomic=False)
+    bench.put_dataset(**SOURCE)
+    bench.set(chunk_bytes=100)
+    write(bench, "a", *map(str, range(9)))
+    write(bench, "b", "new")
+    begun = bench.make_job("chunked")
+    plan(bench.worker, begun.id)
+    with bench.worker.sessions.begin() as session:
+        session.execute(
+            update(Chunk)
+            .where(Chunk.job_id == begun.id, Chunk.number == 0)
+            .values(state=ChunkState.DONE, rows_read=1, rows_loaded=1)
+        )
+        session.execute(update(Job).values(dataset="items"))
+        locked = lock_job(session, begun.id)
+        assert locked is not None
+        record_end(session, locked, JobState.CANCELLED)
+    job = bench.make_job()
+
+    assert plan(bench.worker, job.id) == "failed"
+
+    failed = bench.job(job)
+    assert failed.error_code == "resume-refused"
+    assert str(begun.id) in (failed.error_message or "")
+    assert plan(bench.worker, bench.make_job(force=True).id) == "running"
