@@ -68,11 +68,16 @@ _NEWER = (
 
 
 def claim_content(
-    worker: Worker, job_id: UUID, content: str, files: Sequence[DeliveredFile] = ()
+    worker: Worker,
+    job_id: UUID,
+    content: str,
+    files: Sequence[DeliveredFile] = (),
+    looked_at: Mapping[str, object] | None = None,
 ) -> bool:
     """Note the fingerprint of a running job and return True when it may load; else end it or let it wait.
 
-    Of `files`, which a job over several has, those that are loaded are left out; `content` is that of all.
+    Of `files`, which a job over several has, those that are loaded are left out; `content` is that of all. Of a job
+    that may not load, `looked_at` is kept, which says what its one file is.
     """
     with worker.sessions.begin() as session:
         job = lock_job(session, job_id)
@@ -104,6 +109,7 @@ def claim_content(
         _give_way(session, worker, job, obstacle)
         # Only now: while it runs, the same content under two jobs violates a unique index.
         job.fingerprint = content
+        job.known_content = dict(looked_at) if looked_at else None
     after_end(worker, job_id)
     return False
 

@@ -1,15 +1,10 @@
-"""Remember the fingerprint of a source while its job waits for another one: each look would read the file again."""
+"""Remember the source of a job that may not load, and its fingerprint: while it waits each look would read it again."""
 
 from dataclasses import asdict
 from pathlib import Path
-from uuid import UUID
-
-from sqlalchemy import update
 
 from libs.common.db.models import Job
 from libs.common.sources import SourceIdentity
-from libs.common.states import JobState
-from services.worker.wiring import Worker
 
 
 def known_fingerprint(job: Job, path: Path, seen: SourceIdentity) -> str | None:
@@ -18,17 +13,9 @@ def known_fingerprint(job: Job, path: Path, seen: SourceIdentity) -> str | None:
     return known.get("fingerprint") if known.get("file") == _describe(path, seen) else None
 
 
-def remember_fingerprint(
-    worker: Worker, job_id: UUID, path: Path, seen: SourceIdentity, fingerprint: str
-) -> None:
-    """Note the fingerprint of a job that waits; one that has ended needs it no more."""
-    known = {"file": _describe(path, seen), "fingerprint": fingerprint}
-    with worker.sessions.begin() as session:
-        session.execute(
-            update(Job)
-            .where(Job.id == job_id, Job.state == JobState.QUEUED)
-            .values(known_content=known)
-        )
+def describe_content(path: Path, seen: SourceIdentity, fingerprint: str) -> dict[str, object]:
+    """Return what is noted of a job that has to wait, or that ends since its content is loaded."""
+    return {"file": _describe(path, seen), "fingerprint": fingerprint}
 
 
 def _describe(path: Path, seen: SourceIdentity) -> dict[str, object]:

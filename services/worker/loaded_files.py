@@ -70,7 +70,10 @@ def _files_of(session: Session, job: Job) -> list[_LoadedFile]:
     files = session.scalars(select(JobFile).where(JobFile.job_id == job.id))
     found = [_LoadedFile(Path(file.path), file.size, file.mtime_ns) for file in files]
     if job.source_path is not None:
-        found = [_LoadedFile(Path(job.source_path), job.bytes_total or 0, job.source_mtime_ns or 0)]
+        return [_LoadedFile(Path(job.source_path), job.bytes_total or 0, job.source_mtime_ns or 0)]
+    if job.known_content is not None:  # a duplicate of one file, which was never planned
+        file = job.known_content["file"]
+        return [_LoadedFile(Path(file["path"]), file["size"], file["mtime_ns"])]
     return found
 
 

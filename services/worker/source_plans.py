@@ -31,7 +31,7 @@ from services.worker.comparison import compare_with_loads
 from services.worker.growth import refuse_grown
 from services.worker.inspection import Columns, Inspected, Inspector
 from services.worker.job_files import fingerprint_of, identify_files, read_files
-from services.worker.known_content import known_fingerprint, remember_fingerprint
+from services.worker.known_content import describe_content, known_fingerprint
 from services.worker.long_plans import room_for_plan
 from services.worker.wiring import Worker
 
@@ -59,8 +59,7 @@ def _plan_file(
     """Do so for a source that is one file."""
     found = inspector.identify(path, seen, known_fingerprint(job, path, seen))
     content = found if job.replay_of is None else fingerprint_of_replay(found, job.replay_of)
-    if not claim_content(worker, job.id, content):
-        remember_fingerprint(worker, job.id, path, seen, found)
+    if not claim_content(worker, job.id, content, looked_at=describe_content(path, seen, found)):
         return None
     with worker.sessions.begin() as session:
         connection = session.connection().connection.driver_connection

@@ -107,6 +107,20 @@ def test_all_files_of_a_delivery_go_those_that_were_duplicates_too(
     assert names(folder) == [f"loaded/{name}.csv" for name in ("a", "again", "b", "twice")]
 
 
+def test_a_file_that_is_a_duplicate_goes_too(bench: Bench, folder: Path) -> None:
+    """Else it would stand beside the next one, and the dataset's source would mean two files from then on."""
+    bench.put_dataset(source="in/*.csv", after_load="move")
+    bench.write_rows(3, "in/a.csv")
+    load(bench)
+    bench.write_rows(3, "in/again.csv")
+    duplicate = bench.make_job()
+
+    assert plan(bench.worker, duplicate.id) == "duplicate"
+    assert sweep(bench.worker).files == 1
+
+    assert names(folder) == ["loaded/a.csv", "loaded/again.csv"]
+
+
 @pytest.mark.parametrize("way", ["move", "delete"])
 def test_a_file_that_took_its_place_meanwhile_is_left_alone(
     bench: Bench, folder: Path, way: str, monkeypatch: pytest.MonkeyPatch
