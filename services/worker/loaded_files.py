@@ -102,13 +102,17 @@ def _put_away(job: Job, file: _LoadedFile, way: AfterLoad) -> str | None:
 
 
 def _move(path: Path, folder: int, job_id: UUID) -> Path:
-    """Move a file into the folder beside it, under a name that is not taken there, and return where it is."""
+    """Move a file into the folder beside it, under a name that is not taken there, and return where it is.
+
+    A link in the place of that folder is not followed: whoever sends files could have them put anywhere.
+    """
     with suppress(FileExistsError):
         os.mkdir(FOLDER, 0o755, dir_fd=folder)
     target = path.parent / FOLDER / path.name
     if os.path.lexists(target):
         target = target.with_name(f"{job_id}-{path.name}")
-    os.rename(path.name, f"{FOLDER}/{target.name}", src_dir_fd=folder, dst_dir_fd=folder)
+    with folder_without_links(target) as loaded:
+        os.rename(path.name, target.name, src_dir_fd=folder, dst_dir_fd=loaded)
     return target
 
 

@@ -179,3 +179,18 @@ def test_a_link_that_took_the_folders_place_leads_nowhere(bench: Bench, folder: 
 
     assert names(outside) == ["a.csv"]
     assert bench.job(job).files_due_at is not None
+
+
+def test_a_link_in_the_place_of_the_folder_for_loaded_files_leads_nowhere(
+    bench: Bench, folder: Path
+) -> None:
+    bench.put_dataset(source="in/a.csv", after_load="move")
+    bench.write_rows(3, "in/a.csv")
+    outside = bench.folder / "outside"
+    outside.mkdir()
+    (folder / "loaded").symlink_to(outside)
+
+    job = load(bench)
+
+    assert (names(folder), names(outside)) == (["a.csv"], [])
+    assert job.files_due_at is not None
