@@ -340,12 +340,13 @@ def record_wait(session: Session, job: Job, *, until: datetime, next_attempt_at:
     return is_first
 
 
-def record_growth(session: Session, job: Job, bytes_now: int) -> bool:
-    """Note that a locked job's source grew after its load, which makes an event; False when that is noted already."""
+def record_growth(session: Session, job: Job, path: str, bytes_loaded: int, bytes_now: int) -> bool:
+    """Note that a file of a locked job grew after its load, which makes an event; False when that is noted already."""
     told = select(Event.id).where(Event.job_id == job.id, Event.type == SOURCE_GREW)
     if session.scalar(told.limit(1)) is not None:
         return False
-    payload = _event_payload(job) | {"bytes_loaded": job.bytes_total, "bytes_now": bytes_now}
+    grown = {"path": path, "bytes_loaded": bytes_loaded, "bytes_now": bytes_now}
+    payload = _event_payload(job) | grown
     session.add(Event(job_id=job.id, type=SOURCE_GREW, payload=payload))
     session.flush()
     return True

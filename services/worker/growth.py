@@ -22,6 +22,7 @@ from libs.common.log import get_logger
 from libs.common.sources import SourceIdentity, fingerprint_of_start, identity
 from libs.common.statements import read_statement
 from libs.common.states import LoadMode
+from services.worker.job_files import inode_of
 from services.worker.wiring import Worker
 from services.worker.worker_metrics import GROWN_SOURCES
 
@@ -84,22 +85,21 @@ def tell_grown(worker: Worker, limit: int) -> int:
 def _tell(worker: Worker, row: Any) -> bool:
     """Tell of one job's file if it is the same file and longer."""
     try:
-        now = identity(Path(row.source_path))
+        now = identity(Path(row.path))
     except (SourceError, OSError):
         return False  # moved, or replaced by what is no file
-    is_same_file = {"inode": now.inode, "device": now.device}.items() <= row.seen_identity.items()
-    if not is_same_file or now.size <= row.bytes_total:
+    if inode_of(now) != row.inode or now.size <= row.size:
         return False
     with worker.sessions.begin() as session:
         job = lock_job(session, row.id)
-        if job is None or not record_growth(session, job, now.size):
+        if job is None or not record_growth(session, job, row.path, row.size, now.size):
             return False
     GROWN_SOURCES.add(1)
     log.warning(
         "source_grew",
         job_id=str(row.id),
         dataset=row.dataset,
-        bytes_loaded=row.bytes_total,
+        bytes_loaded=row.size,
         bytes_now=now.size,
     )
     return True

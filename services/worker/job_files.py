@@ -31,7 +31,7 @@ class DeliveredFile:
     @property
     def inode(self) -> str:
         """Return what tells it from another file of the same path, size and time."""
-        return _inode(self.identity)
+        return inode_of(self.identity)
 
 
 def identify_files(
@@ -52,6 +52,11 @@ def fingerprint_of(files: Iterable[DeliveredFile]) -> str:
     for file in files:
         digest.update(bytes.fromhex(file.fingerprint))
     return digest.hexdigest()
+
+
+def inode_of(seen: SourceIdentity) -> str:
+    """Return device and inode as `job_files` has them."""
+    return f"{seen.device}:{seen.inode}"
 
 
 def find_loaded(session: Session, job: Job, files: Sequence[DeliveredFile]) -> dict[Path, Job]:
@@ -185,8 +190,4 @@ def _read_known(
 
 
 def _mark(seen: SourceIdentity) -> tuple[int, int, str]:
-    return seen.size, seen.mtime_ns, _inode(seen)
-
-
-def _inode(seen: SourceIdentity) -> str:
-    return f"{seen.device}:{seen.inode}"
+    return seen.size, seen.mtime_ns, inode_of(seen)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, text, update
 
-from libs.common.db.models import Chunk, Event, Job
+from libs.common.db.models import Chunk, Event, Job, JobFile
 from libs.common.lifecycle import SOURCE_GREW
 from libs.common.states import ChunkState, JobState
 from services.worker.finishing import finish
@@ -24,6 +24,11 @@ def _load(bench: Bench, **request: Any) -> Job:
             update(Chunk)
             .where(Chunk.job_id == job.id)
             .values(state=ChunkState.DONE, rows_read=5, rows_loaded=5, finished_at=func.now())
+        )
+        session.execute(
+            update(JobFile)
+            .where(JobFile.job_id == job.id, JobFile.duplicate_of.is_(None))
+            .values(rows_read=5, rows_loaded=5)
         )
     finish(bench.worker, job.id)
     return bench.job(job)
@@ -128,3 +133,23 @@ def test_a_file_that_was_loaded_long_ago_may_have_grown(bench: Bench, unkeyed: s
     _grow(bench)
 
     assert _load(bench).state is JobState.SUCCEEDED
+
+
+def test_a_file_of_several_that_grew_is_told(bench: Bench) -> None:
+    bench.put_dataset(source="*.csv", match="all", settle=0.01)
+    size = bench.write_rows(5).stat().st_size
+    bench.write_rows(6, "other.csv")
+    assert _load(bench).state is JobState.SUCCEEDED
+    before = sweep(bench.worker).grown
+    _grow(bench)
+
+    counts = [sweep(bench.worker).grown for _ in range(2)]
+
+    assert (before, counts) == (0, [1, 0])
+    [payload] = _told(bench)
+    path = bench.folder / "items.csv"
+    assert (payload["path"], payload["bytes_loaded"], payload["bytes_now"]) == (
+        str(path),
+        size,
+        path.stat().st_size,
+    )
