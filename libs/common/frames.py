@@ -256,11 +256,9 @@ class Framer:
             found = self._break.search(tail)
             if found and (at_end or found.group() != b"\r" or found.end() < len(tail)):
                 break
-            if found:
-                keep = tail[found.start() :]
-            else:
-                # A return at the very end may be the start of a line end.
-                keep = b"\r" if tail.endswith(b"\r") and not at_end else b""
+            # A return at the very end may be the start of a line end.
+            may_end = not at_end and tail.endswith(b"\r")
+            keep = tail[found.start() :] if found else b"\r" * may_end
             passed = len(tail) - len(keep)
             data += tail[: min(passed, kept - len(data))]
             skipped += passed
