@@ -8,18 +8,19 @@ How long a while is says `source_watch_seconds`. Nothing is looked at in files t
 """
 
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.orm import Session
 
-from libs.common.db.models import Job
+from libs.common.db.models import Job, JobFile
 from libs.common.errors import BadInput, SourceError
 from libs.common.ids import earliest_uuid7
 from libs.common.lifecycle import SENT_WHOLE, lock_job, record_growth
 from libs.common.log import get_logger
-from libs.common.sources import SourceIdentity, fingerprint_of_start, identity
+from libs.common.sources import fingerprint_of_start, identity
 from libs.common.statements import read_statement
 from libs.common.states import LoadMode
 from services.worker.job_files import inode_of
@@ -28,25 +29,40 @@ from services.worker.worker_metrics import GROWN_SOURCES
 
 log = get_logger(__name__)
 
-_LOADED_FROM_PATH = (
+_MOST_COMPARED = 10
+_APPENDED = (
+    Job.dataset == bindparam("dataset"),
+    Job.finished_at >= func.now() - bindparam("watched"),
+    Job.definition["mode"].astext == LoadMode.APPEND.value,
+    Job.replay_of.is_(None),
+)
+_ALONE = (
     select(Job.id, Job.bytes_total, Job.fingerprint)
     .where(
-        Job.dataset == bindparam("dataset"),
-        Job.finished_at >= func.now() - bindparam("watched"),
+        *_APPENDED,
         Job.source_path == bindparam("path"),
-        Job.definition["mode"].astext == LoadMode.APPEND.value,
-        Job.replay_of.is_(None),
         Job.rows_loaded > 0,
         Job.bytes_total < bindparam("size"),
     )
     .order_by(Job.bytes_total.desc())
-    .limit(10)
+    .limit(_MOST_COMPARED)
+)
+_WITH_OTHERS = (
+    select(Job.id, JobFile.size, JobFile.fingerprint)
+    .join(JobFile, JobFile.job_id == Job.id)
+    .where(
+        *_APPENDED,
+        JobFile.path == bindparam("path"),
+        JobFile.duplicate_of.is_(None),
+        JobFile.rows_loaded > 0,
+        JobFile.size < bindparam("size"),
+    )
+    .order_by(JobFile.size.desc())
+    .limit(_MOST_COMPARED)
 )
 
 
-def refuse_grown(
-    session: Session, job: Job, path: Path, seen: SourceIdentity, watch_seconds: float
-) -> None:
+def refuse_grown(session: Session, job: Job, path: Path, size: int, watch_seconds: float) -> None:
     """Raise `BadInput` when the file that a job would append begins with what was appended from it a while ago."""
     is_asked_for = job.force or job.trigger in SENT_WHOLE
     if is_asked_for or job.parsed_definition().mode is not LoadMode.APPEND:
@@ -55,15 +71,17 @@ def refuse_grown(
         "dataset": job.dataset,
         "watched": timedelta(seconds=watch_seconds),
         "path": str(path),
-        "size": seen.size,
+        "size": size,
     }
-    for loaded in session.execute(_LOADED_FROM_PATH, asked).all():
-        if fingerprint_of_start(path, loaded.bytes_total) == loaded.fingerprint:
+    loaded = (session.execute(query, asked).all() for query in (_ALONE, _WITH_OTHERS))
+    for job_id, size_then, content in chain.from_iterable(loaded):
+        if fingerprint_of_start(path, size_then) == content:
             raise BadInput(
                 "source-grew",
-                f"{path} has grown: its first {loaded.bytes_total:,} bytes were loaded by job {loaded.id}, and would "
-                "be in the table twice; delete that job's rows and trigger with force, or send the rest as a file "
-                "of its own. A 'settle' longer than the sender's pauses, or a 'done_file', prevents this",
+                f"{path} has grown: its first {size_then:,} bytes were loaded by job {job_id}, and would "
+                "be in the table twice; delete those rows and trigger this file alone (as 'source') with force, or "
+                "send the rest as a file of its own. A 'settle' longer than the sender's pauses, or a 'done_file', "
+                "prevents this",
             )
 
 

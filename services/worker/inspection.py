@@ -41,13 +41,15 @@ class Columns:
     """What tells the cells of the records, the same for all files of a load.
 
     `encoding` is that of the format, with the byte order that the file's start tells. `given` are the columns that
-    the header means, `loadable` those that it may mean.
+    the header means, `loadable` those that it may mean. `take_rows_twice`: no key of the table would refuse a record
+    of them that comes again.
     """
 
     header: tuple[str, ...]
     encoding: str
     given: frozenset[str]
     loadable: frozenset[str]
+    take_rows_twice: bool
 
 
 @dataclass(frozen=True)
@@ -266,4 +268,5 @@ def _describe_columns(header: Header, table: TargetTable, given: Sequence[Target
         header.encoding,
         given=frozenset(column.name for column in given),
         loadable=frozenset(column.name for column in table.columns if not column.is_generated),
+        take_rows_twice=not table.has_order_dependent_constraints,
     )

@@ -64,8 +64,8 @@ def _plan_file(
     with worker.sessions.begin() as session:
         connection = session.connection().connection.driver_connection
         inspected = inspector.inspect(connection, path, seen, content)
-        if inspected.chunks_at_once is None:  # no key would refuse what comes twice
-            refuse_grown(session, job, path, seen, worker.settings.source_watch_seconds)
+        if inspected.columns.take_rows_twice:
+            refuse_grown(session, job, path, seen.size, worker.settings.source_watch_seconds)
         return _write_plan(worker, session, job.id, inspected)
 
 
@@ -81,6 +81,9 @@ def _plan_files(worker: Worker, inspector: Inspector, job: Job) -> list[int] | N
         left = read_files(session, job.id)
         connection = session.connection().connection.driver_connection
         columns = inspector.inspect_all(connection, [Path(file.path) for file in left])
+        for file in left if columns.take_rows_twice else ():
+            watched = worker.settings.source_watch_seconds
+            refuse_grown(session, job, Path(file.path), file.size, watched)
         locked = lock_job(session, job.id)
         if locked is None or locked.state is not JobState.RUNNING:
             return None

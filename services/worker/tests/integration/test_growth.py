@@ -153,3 +153,23 @@ def test_a_file_of_several_that_grew_is_told(bench: Bench) -> None:
         size,
         path.stat().st_size,
     )
+
+
+@pytest.mark.parametrize("matches", [("one", "all"), ("all", "all"), ("all", "one")])
+def test_a_file_of_several_that_grew_is_not_appended_again(
+    bench: Bench, unkeyed: str, matches: tuple[str, str]
+) -> None:
+    """Whether it is loaded alone or with others, and was so before."""
+    for name, match in zip(("first", "second"), matches, strict=True):
+        bench.put_dataset(name, table=unkeyed, match=match)
+    bench.write_rows(5)
+    first = _load(bench, dataset="first")
+    with bench.worker.sessions.begin() as session:
+        session.execute(update(Job).values(dataset="second"))
+    _grow(bench)
+
+    refused = _load(bench, dataset="second")
+
+    assert (refused.state, refused.error_code) == (JobState.FAILED, "source-grew")
+    assert str(first.id) in (refused.error_message or "")
+    assert _load(bench, dataset="second", force=True).state is JobState.SUCCEEDED
