@@ -111,6 +111,18 @@ class TargetTable:
         """Tell whether one statement over many rows may differ from one statement per row."""
         return self.references_itself or self.has_user_triggers or self.calls_user_functions
 
+    def refuses_repeated(self, given: Sequence[TargetColumn]) -> bool:
+        """Tell whether a unique index refuses a record of these columns that comes a second time.
+
+        Not one of a column that Postgres fills: each record gets another value. What an index of expressions or of a
+        part of the rows refuses cannot be told, and is taken for all.
+        """
+        names = {column.name for column in given}
+        is_known = self.unique_keys and not self.has_several_unique_indexes
+        return self.has_unique_index and (
+            not is_known or any(names.issuperset(key.columns) for key in self.unique_keys)
+        )
+
     def numbers_rows(self, given: Sequence[TargetColumn]) -> bool:
         """Tell whether a column that is not given may get a value that depends on the order of writing."""
         names = {column.name for column in given}

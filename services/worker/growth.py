@@ -8,7 +8,6 @@ How long a while is says `source_watch_seconds`. Nothing is looked at in files t
 """
 
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ _APPENDED = (
     Job.replay_of.is_(None),
 )
 _ALONE = (
-    select(Job.id, Job.bytes_total, Job.fingerprint)
+    select(Job.id, func.coalesce(Job.bytes_total, 0), Job.fingerprint)
     .where(
         *_APPENDED,
         Job.source_path == bindparam("path"),
@@ -73,8 +72,8 @@ def refuse_grown(session: Session, job: Job, path: Path, size: int, watch_second
         "path": str(path),
         "size": size,
     }
-    loaded = (session.execute(query, asked).all() for query in (_ALONE, _WITH_OTHERS))
-    for job_id, size_then, content in chain.from_iterable(loaded):
+    loaded = [*session.execute(_ALONE, asked), *session.execute(_WITH_OTHERS, asked)]
+    for job_id, size_then, content in loaded:
         if fingerprint_of_start(path, size_then) == content:
             raise BadInput(
                 "source-grew",

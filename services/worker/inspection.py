@@ -268,5 +268,5 @@ def _describe_columns(header: Header, table: TargetTable, given: Sequence[Target
         header.encoding,
         given=frozenset(column.name for column in given),
         loadable=frozenset(column.name for column in table.columns if not column.is_generated),
-        take_rows_twice=not table.has_order_dependent_constraints,
+        take_rows_twice=not table.refuses_repeated(given),
     )

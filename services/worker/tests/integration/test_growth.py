@@ -79,17 +79,27 @@ def test_other_sources_are_not_told(bench: Bench) -> None:
     assert (watched, sweep(bench.worker).grown, _told(bench)) == (0, 0, [])
 
 
+_TAKE_ROWS_TWICE = {
+    "plain": "SELECT 1",
+    "numbered": "ALTER TABLE public.unkeyed ADD id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+    "with a trigger": "CREATE TRIGGER kept BEFORE UPDATE ON public.unkeyed FOR EACH ROW"
+    " EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+}
+
+
 @pytest.fixture
-def unkeyed(bench: Bench) -> Iterator[str]:
+def unkeyed(bench: Bench, request: pytest.FixtureRequest) -> Iterator[str]:
     """Give a table that takes a row twice."""
     with bench.owner.begin() as connection:
         connection.execute(text("CREATE TABLE public.unkeyed (LIKE public.items)"))
+        connection.execute(text(_TAKE_ROWS_TWICE[getattr(request, "param", "plain")]))
         connection.execute(text("GRANT SELECT, INSERT ON public.unkeyed TO adsp_loader"))
     yield "public.unkeyed"
     with bench.owner.begin() as connection:
         connection.execute(text("DROP TABLE public.unkeyed"))
 
 
+@pytest.mark.parametrize("unkeyed", _TAKE_ROWS_TWICE, indirect=True)
 def test_a_source_that_grew_is_not_appended_again(bench: Bench, unkeyed: str) -> None:
     """Seen before: the first rows were in the table twice, and both jobs `succeeded`."""
     bench.put_dataset(table=unkeyed)
