@@ -3,6 +3,8 @@
     loaded ──► files_due_at ──► moved beside: loaded/NAME ──► the file that was loaded? ──► stays there, or is deleted
                                                                       └── another one: it goes back
 
+A file with records of which `failed_rows` keep the start alone is moved in place of deleted: the rest is nowhere else.
+
 A file is looked at once it has left its place: what a sender puts there meanwhile is neither moved nor deleted. Every
 step may be repeated: what is not there any more is done. What cannot be moved is tried again for a day.
 """
@@ -17,10 +19,11 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from libs.common.db.models import Job, JobFile
+from libs.common.db.models import FailedRow, Job, JobFile
 from libs.common.errors import SourceError
 from libs.common.job_warnings import JobWarning, merge_warnings
 from libs.common.log import get_logger
+from libs.common.replays import IS_WHOLE
 from libs.common.sources import SourceIdentity, folder_without_links, identity
 from libs.common.states import AfterLoad, WarningCode
 from services.worker.advisory import take_turns
@@ -49,7 +52,7 @@ def put_files_away(worker: Worker, job_id: UUID) -> None:
         job = session.get_one(Job, job_id)
         if job.files_due_at is None:
             return
-        way = AfterLoad(job.definition["after_load"])
+        way = _way_of(session, job)
         errors = [error for file in _files_of(session, job) if (error := _put_away(job, file, way))]
         job.files_due_at = None
         if errors:
@@ -64,6 +67,28 @@ def put_due_files_away(worker: Worker, limit: int) -> int:
     for job_id in job_ids:
         put_files_away(worker, job_id)
     return len(job_ids)
+
+
+def _way_of(session: Session, job: Job) -> AfterLoad:
+    """Return what the dataset says, or the next best where failed rows need their file; a warning tells."""
+    way = AfterLoad(job.definition["after_load"])
+    if way is not AfterLoad.DELETE or not _needs_files(session, job):
+        return way
+    warning = JobWarning(
+        WarningCode.SOURCE_KEPT,
+        f"of some failed rows only the start is kept, so that the files were moved into {FOLDER!r}, not deleted: "
+        "replay those rows from there (line_number, byte_offset), then delete the files by hand",
+    )
+    job.warnings = merge_warnings([*job.warnings, warning.as_document()])
+    return AfterLoad.MOVE
+
+
+def _needs_files(session: Session, job: Job) -> bool:
+    """Tell whether failed rows are cut that stand in the job's files, of this job or of one that has loaded them."""
+    of_files = select(JobFile.duplicate_of).where(JobFile.job_id == job.id)
+    jobs = {job.id, job.duplicate_of, *session.scalars(of_files)}
+    cut = select(FailedRow.id).where(FailedRow.job_id.in_(jobs - {None}), ~IS_WHOLE)
+    return session.scalar(cut.limit(1)) is not None
 
 
 def _files_of(session: Session, job: Job) -> list[_LoadedFile]:

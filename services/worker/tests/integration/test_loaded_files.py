@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from libs.common.db.models import Chunk, Job
+from libs.common.db.models import Chunk, FailedRow, Job
 from libs.common.sources import identity
-from libs.common.states import ChunkState, Trigger
+from libs.common.states import ChunkState, ErrorCode, Stage, Trigger
 from services.worker import loaded_files
 from services.worker.finishing import finish
 from services.worker.planning import plan
@@ -31,6 +31,11 @@ def load(bench: Bench, state: ChunkState = ChunkState.DONE, **changes: Any) -> J
     """Make a job, plan it and pretend that its chunks ended so."""
     job = bench.make_job(**changes)
     assert plan(bench.worker, job.id) == "running"
+    return end(bench, job, state)
+
+
+def end(bench: Bench, job: Job, state: ChunkState = ChunkState.DONE) -> Job:
+    """Pretend that the chunks of a planned job ended so."""
     failed = {} if state is ChunkState.DONE else {"error_code": "x", "error_message": "y"}
     with bench.worker.sessions.begin() as session:
         session.execute(update(Chunk).where(Chunk.job_id == job.id).values(state=state, **failed))
@@ -56,6 +61,45 @@ def test_a_loaded_file_goes_where_its_dataset_says(
 
     assert names(folder) == left
     assert job.files_due_at is None
+
+
+def cut_row(bench: Bench, job: Job) -> None:
+    """Give the job a failed row of which only the start is kept."""
+    with bench.worker.sessions.begin() as session:
+        session.add(
+            FailedRow(
+                job_id=job.id,
+                chunk_number=0,
+                line_number=2,
+                byte_offset=43,
+                raw=b"x",
+                record_bytes=10,
+                stage=Stage.PARSE,
+                error_code=ErrorCode.LINE_TOO_LONG,
+                message="too long",
+            )
+        )
+
+
+def test_a_file_that_has_all_of_a_failed_row_is_moved_not_deleted(
+    bench: Bench, folder: Path
+) -> None:
+    """Of a record above the cap only the start is kept: the rest stands in the file alone."""
+    bench.put_dataset(source="in/*.csv", after_load="delete")
+    bench.write_rows(3, "in/a.csv")
+    job = bench.make_job()
+    plan(bench.worker, job.id)
+    cut_row(bench, job)
+
+    ended = end(bench, job)
+
+    assert names(folder) == ["loaded/a.csv"]
+    assert [warning["code"] for warning in ended.warnings] == ["source-kept"]
+    assert ended.files_due_at is None
+    bench.write_rows(3, "in/again.csv")
+    plan(bench.worker, bench.make_job().id)
+    sweep(bench.worker)
+    assert names(folder) == ["loaded/a.csv", "loaded/again.csv"]
 
 
 def test_a_file_of_a_job_that_failed_stays(bench: Bench, folder: Path) -> None:
