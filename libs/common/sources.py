@@ -15,7 +15,7 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice, zip_longest
@@ -76,9 +76,11 @@ def resolve_source(
     """
     takes_newest = match is SourceMatch.NEWEST and glob.has_magic(pattern_or_path)
     found = _find(pattern_or_path, areas, None if takes_newest else _MOST_MATCHES)
+    newest = max(found, key=lambda path: (found[path].mtime_ns, path.name, str(path)))
+    _refuse_unstorable([newest] if takes_newest else found)
     if len(found) > 1 and not takes_newest:
         raise _ambiguous(pattern_or_path, set(found))
-    return max(found, key=lambda path: (found[path].mtime_ns, path.name, str(path)))
+    return newest
 
 
 def resolve_sources(
@@ -92,6 +94,7 @@ def resolve_sources(
         path = resolve_source(pattern_or_path, areas, match)
         return {path: identity(path)}
     found = _find(pattern_or_path, areas, None)
+    _refuse_unstorable(found)
     if len(found) > MOST_FILES:
         raise SourceError(
             "source-ambiguous",
@@ -113,9 +116,7 @@ def _find(
     for candidate in _candidates(pattern_or_path, real, most):
         try:
             path = _require_inside(candidate, real, pattern_or_path)
-            seen = identity(path)
-            _refuse_unstorable(path)
-            found[path] = seen
+            found[path] = identity(path)
         except SourceError as exc:
             refused.append(exc)
     if found:
@@ -290,15 +291,16 @@ def _identify(path: Path, status: os.stat_result) -> SourceIdentity:
     return SourceIdentity(status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev)
 
 
-def _refuse_unstorable(path: Path) -> None:
-    """Raise for a name that the ledger cannot hold."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError as exc:
-        raise SourceError(
-            "source-not-allowed",
-            f"the name of {os.fsencode(path)!r} is not valid UTF-8; rename the file",
-        ) from exc
+def _refuse_unstorable(paths: Iterable[Path]) -> None:
+    """Raise for names that the ledger cannot hold: a file that is meant must not be left out in silence."""
+    for path in paths:
+        try:
+            str(path).encode()
+        except UnicodeEncodeError as exc:
+            raise SourceError(
+                "source-not-allowed",
+                f"the name of {os.fsencode(path)!r} is not valid UTF-8; rename the file",
+            ) from exc
 
 
 def _refuse_unreachable(path: Path, exc: OSError) -> None:

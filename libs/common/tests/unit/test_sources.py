@@ -19,6 +19,7 @@ from libs.common.sources import (
     identity,
     open_source,
     resolve_source,
+    resolve_sources,
 )
 from libs.common.states import SourceMatch
 
@@ -99,6 +100,31 @@ def test_file_whose_name_looks_like_a_pattern_is_found_by_its_name(root: Path) -
     write(root / "items1.csv")
 
     assert resolve_source("items[1].csv", [root]) == path
+
+
+@pytest.mark.parametrize("match", SourceMatch)
+def test_a_file_whose_name_cannot_be_stored_is_not_left_out(root: Path, match: SourceMatch) -> None:
+    """Else a job would end well without it, or with the one of the day before."""
+    old = write(root / "in" / "a.csv")
+    os.utime(old, (1, 1))
+    odd = Path(os.fsdecode(os.fsencode(root / "in") + b"/ums\xe4tze.csv"))
+    write(odd)
+
+    with pytest.raises(SourceError) as caught:
+        resolve_sources("in/*.csv", [root], match)
+
+    assert caught.value.code == "source-not-allowed"
+    caught.value.message.encode()
+
+
+def test_a_name_that_cannot_be_stored_does_not_keep_newer_files_from_being_loaded(
+    root: Path,
+) -> None:
+    odd = write(Path(os.fsdecode(os.fsencode(root) + b"/ums\xe4tze.csv")))
+    os.utime(odd, (1, 1))
+    new = write(root / "a.csv")
+
+    assert resolve_source("*.csv", [root], SourceMatch.NEWEST) == new
 
 
 def test_link_within_the_roots_is_followed(root: Path) -> None:
