@@ -24,10 +24,10 @@ RUNNING = "state = 'running' AND NOT force"
 ANY_DAY = "definition ->> 'once' IS DISTINCT FROM 'data_date'"
 CONTENT = ["dataset", "fingerprint"]
 
-# What was loaded again for another day is marked as loaded by force, as only that could have loaded it before.
+# What is loaded again for another day is marked as loaded by force, as only that could have loaded it before.
 FORCE_REPEATED = """
 UPDATE adsp.jobs AS j SET force = true
-WHERE j.state IN ('succeeded', 'completed_with_rejects') AND NOT j.force
+WHERE j.state IN ('running', 'succeeded', 'completed_with_rejects') AND NOT j.force
     AND j.definition ->> 'once' = 'data_date'
 """
 

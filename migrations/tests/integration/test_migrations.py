@@ -351,3 +351,32 @@ def test_counters_begin_with_the_jobs_that_have_ended(
     engine.dispose()
     assert jobs == [("d", "api", "completed_with_rejects", 3, 15, 9, 6, 0, 300, 0)]
     assert failed_rows == [("d", "check", 6)]
+
+
+@pytest.mark.parametrize("state", ["running", "succeeded"])
+def test_without_migration_0018_a_content_of_two_days_counts_as_forced(
+    two_databases: tuple[ScratchDatabase, ScratchDatabase], state: str
+) -> None:
+    """Also of jobs that were loading when the services stopped."""
+    migrated, _ = two_databases
+    upgrade(migrated.url_for("owner"))
+    engine = create_engine(migrated.url_for("owner"))
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO adsp.datasets (name, definition) VALUES ('d', '{}')"))
+        connection.execute(
+            text(
+                "INSERT INTO adsp.jobs (id, dataset, definition, data_date, source, trigger, state, fingerprint,"
+                " finished_at)"
+                """ SELECT gen_random_uuid(), 'd', '{"mode": "append", "once": "data_date"}',"""
+                " date '2026-01-01' + day, 's', 'api', :state, 'x',"
+                " CASE WHEN :state <> 'running' THEN now() END FROM generate_series(0, 1) AS day"
+            ),
+            {"state": state},
+        )
+
+    downgrade(migrated.url_for("owner"), "0017")
+
+    with engine.begin() as connection:
+        forced = connection.execute(text("SELECT force FROM adsp.jobs")).scalars().all()
+    engine.dispose()
+    assert forced == [True, True]
