@@ -113,6 +113,17 @@ def read_files(session: Session, job_id: UUID) -> list[JobFile]:
     )
 
 
+def read_seen_files(session: Session, job_id: UUID) -> tuple[DeliveredFile, ...]:
+    """Return all files that the job's last look has found."""
+    rows = session.scalars(select(JobFile).where(JobFile.job_id == job_id).order_by(JobFile.number))
+    return tuple(DeliveredFile(Path(row.path), _identity_of(row), row.fingerprint) for row in rows)
+
+
+def _identity_of(row: JobFile) -> SourceIdentity:
+    device, _, inode = row.inode.partition(":")
+    return SourceIdentity(row.size, row.mtime_ns, inode=int(inode), device=int(device))
+
+
 def find_job_of_file(session: Session, job: Job, contents: Iterable[str]) -> dict[str, Job]:
     """Return the jobs of several files that have loaded these contents or are loading them, by fingerprint."""
     rows = session.execute(

@@ -6,6 +6,7 @@
 Nothing here decides what becomes of a job whose source is not right: that is `planning`, which calls it.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from libs.common.boundaries import Boundary
 from libs.common.db.models import Job
+from libs.common.errors import SourceError
 from libs.common.lifecycle import SENT_WHOLE, lock_job
 from libs.common.log import get_logger
 from libs.common.replays import fingerprint_of_replay
@@ -30,7 +32,7 @@ from services.worker.claiming import claim_content
 from services.worker.comparison import compare_with_loads
 from services.worker.growth import refuse_grown
 from services.worker.inspection import Columns, Inspected, Inspector
-from services.worker.job_files import fingerprint_of, identify_files, read_files
+from services.worker.job_files import fingerprint_of, identify_files, read_files, read_seen_files
 from services.worker.known_content import describe_content, known_fingerprint
 from services.worker.long_plans import room_for_plan
 from services.worker.wiring import Worker
@@ -46,11 +48,41 @@ def plan_source(worker: Worker, job: Job) -> list[int] | None:
     inspector = Inspector(
         worker.settings, job.parsed_definition(), is_sent=job.trigger in SENT_WHOLE
     )
-    if job.parsed_definition().match is SourceMatch.ALL and job.trigger not in SENT_WHOLE:
-        return _plan_files(worker, inspector, job)
-    path, seen = find_whole(worker, inspector, job)
+    is_of_several = (
+        job.parsed_definition().match is SourceMatch.ALL and job.trigger not in SENT_WHOLE
+    )
+    try:
+        found = (find_all_whole if is_of_several else _find_one)(worker, inspector, job)
+    except SourceError as exc:
+        if exc.code == "source-missing" and _is_loaded_by_another(worker, job):
+            return None
+        raise
+    if is_of_several:
+        return _plan_files(worker, inspector, job, found)
+    [(path, seen)] = found.items()
     with room_for_plan(worker, seen.size):
         return _plan_file(worker, inspector, job, path, seen)
+
+
+def _find_one(worker: Worker, inspector: Inspector, job: Job) -> dict[Path, SourceIdentity]:
+    return dict([find_whole(worker, inspector, job)])
+
+
+def _is_loaded_by_another(worker: Worker, job: Job) -> bool:
+    """Tell whether a job whose source is gone has ended, or waits again: another has it, and `after_load` moved it.
+
+    What the job saw while it waited for that other one is on record.
+    """
+    if job.trigger in SENT_WHOLE:
+        return False
+    with worker.sessions() as session:
+        files = read_seen_files(session, job.id)
+    if files:
+        return not claim_content(worker, job.id, fingerprint_of(files), files)
+    known = job.known_content
+    return known is not None and not claim_content(
+        worker, job.id, known["fingerprint"], looked_at=known
+    )
 
 
 def _plan_file(
@@ -69,9 +101,10 @@ def _plan_file(
         return _write_plan(worker, session, job.id, inspected)
 
 
-def _plan_files(worker: Worker, inspector: Inspector, job: Job) -> list[int] | None:
+def _plan_files(
+    worker: Worker, inspector: Inspector, job: Job, found: Mapping[Path, SourceIdentity]
+) -> list[int] | None:
     """Do the same for a source that is several files: one chunk holds all of them."""
-    found = find_all_whole(worker, inspector, job)
     size = sum(seen.size for seen in found.values())
     with room_for_plan(worker, size):
         files = identify_files(worker, job, found)

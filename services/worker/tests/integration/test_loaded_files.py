@@ -165,6 +165,22 @@ def test_a_file_that_is_a_duplicate_goes_too(bench: Bench, folder: Path) -> None
     assert names(folder) == ["loaded/a.csv", "loaded/again.csv"]
 
 
+@pytest.mark.parametrize("match", ["one", "all"])
+def test_a_job_that_waited_for_the_load_of_its_file_is_a_duplicate(
+    bench: Bench, folder: Path, match: str
+) -> None:
+    """It was triggered twice; when it looks again, the file has been moved."""
+    bench.put_dataset(source="in/*.csv", match=match, after_load="move")
+    bench.write_rows(3, "in/a.csv")
+    first, second = bench.make_job(), bench.make_job()
+    assert [plan(bench.worker, job.id) for job in (first, second)] == ["running", "queued"]
+    end(bench, first)
+    assert names(folder) == ["loaded/a.csv"]
+
+    assert plan(bench.worker, second.id) == "duplicate"
+    assert bench.job(second).duplicate_of == first.id
+
+
 @pytest.mark.parametrize("way", ["move", "delete"])
 def test_a_file_that_took_its_place_meanwhile_is_left_alone(
     bench: Bench, folder: Path, way: str, monkeypatch: pytest.MonkeyPatch
