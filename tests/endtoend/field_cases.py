@@ -22,7 +22,7 @@ class Step:
     """A file that is sent for a day, and how its job must end.
 
     `failed` has the failed rows: line → error code and SQLSTATE. `late`: it comes once the job waits for it; `before`
-    are files that are there already.
+    are files that are there already. From this step on the dataset has these `options`, too; `sql` is run before.
     """
 
     data: str | bytes
@@ -33,6 +33,9 @@ class Step:
     error: str | None = None
     late: bool = False
     before: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+    sql: str | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from libs.common.testing.waiting import wait_for
+from tests.endtoend.feed import codes
 from tests.endtoend.field_cases import DELIVERIES, PLAIN, RECORDS, Case, Step
+from tests.endtoend.field_snapshots import SNAPSHOTS
 from tests.endtoend.system import System
 from tools.client import Client, RefusedRequest
 
@@ -30,8 +32,16 @@ def _has_looked(system: System, job_id: str) -> bool:
     return bool(system.query(statement, job_id)[0][0])
 
 
-def _do(system: System, client: Client, dataset: str, table: str, step: Step) -> dict[str, Any]:
+def _do(
+    system: System, client: Client, dataset: str, definition: dict[str, Any], step: Step
+) -> dict[str, Any]:
     """Send a step's file for its day and return the job when it is over."""
+    table = dataset
+    if step.options:
+        definition.update(step.options)
+        client.put_dataset(dataset, definition)
+    if step.sql is not None:
+        system.execute(step.sql.format(table=table))
     for name, data in step.before.items():
         _write(system, name.format(table=table), data)
     name = step.name.format(table=table)
@@ -44,7 +54,7 @@ def _do(system: System, client: Client, dataset: str, table: str, step: Step) ->
     return system.wait_over(job)
 
 
-@pytest.mark.parametrize("case", [*DELIVERIES, *RECORDS], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*DELIVERIES, *RECORDS, *SNAPSHOTS], ids=lambda case: case.name)
 def test_a_case_from_the_field_ends_as_it_must(system: System, case: Case) -> None:
     short = "field_" + "".join(letter if letter.isalnum() else "_" for letter in case.name.lower())
     table = f"public.{short}"
@@ -52,11 +62,11 @@ def test_a_case_from_the_field_ends_as_it_must(system: System, case: Case) -> No
         f"{case.ddl.format(table=table)};"
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO adsp_loader"
     )
-    definition = {"source": "{table}.csv"} | case.definition
+    definition = _filled({"source": "{table}.csv"} | case.definition, short) | {"table": table}
     with system.client as client:
-        client.put_dataset(short, _filled(definition, short) | {"table": table})
+        client.put_dataset(short, definition)
 
-        jobs = [_do(system, client, short, short, step) for step in case.steps]
+        jobs = [_do(system, client, short, definition, step) for step in case.steps]
 
         failed = [
             {row["line_number"]: (row["error_code"], row["sqlstate"]) for row in rows}
@@ -65,7 +75,10 @@ def test_a_case_from_the_field_ends_as_it_must(system: System, case: Case) -> No
     assert [job["state"] for job in jobs] == [step.state for step in case.steps], jobs
     assert [(job["error"] or {}).get("code") for job in jobs] == [s.error for s in case.steps]
     assert failed == [step.failed for step in case.steps]
-    assert system.query(f"SELECT * FROM {table} ORDER BY 1") == case.rows
+    told = [step.warnings for step in case.steps]
+    assert [codes(job) for job in jobs] == told, [job["warnings"] for job in jobs]
+    order = 'ORDER BY 1, t::text COLLATE "C"'
+    assert system.query(f"SELECT * FROM {table} AS t {order}") == case.rows
 
 
 def test_every_trigger_means_the_day_of_the_schedules_zone(system: System) -> None:

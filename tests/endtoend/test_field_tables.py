@@ -1,0 +1,160 @@
+"""Cases from the field that ask for more than a file and its rows: grants, roles, limits, several files and chunks."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import psycopg2
+import pytest
+
+from tests.endtoend.feed import Feed, codes, end
+from tests.endtoend.system import QUICK, System
+from tools.client import RefusedRequest
+
+_LIMITED = ("api", "worker", "loader")
+_SLOW = (
+    "CREATE FUNCTION field_slow() RETURNS trigger LANGUAGE plpgsql AS"
+    " $$ BEGIN PERFORM pg_sleep(0.5); RETURN NEW; END $$;"
+    "CREATE TRIGGER slow BEFORE INSERT ON public.field_slow FOR EACH ROW EXECUTE FUNCTION field_slow()"
+)
+_TIMEOUTS = ("transaction_timeout", "statement_timeout", "lock_timeout", "idle_session_timeout")
+
+
+@contextmanager
+def restarted(system: System, *services: str, **variables: str) -> Iterator[None]:
+    """Start services anew with other settings, and in the end as they were."""
+    for each in (variables, {}):
+        for service in services:
+            system.processes.pop(service).stop(20)
+            system.start(service, **each)
+        system.wait_ready()
+        if each is variables:
+            yield
+
+
+def test_a_serial_without_its_grant_is_refused_with_the_cure(system: System) -> None:
+    """The case `serial-without-the-sequences-grant`: the first job would have been the one to tell."""
+    with pytest.raises(RefusedRequest) as refused:
+        Feed(system, "field_cities", "id serial PRIMARY KEY, name text NOT NULL")
+    system.execute("GRANT USAGE ON SEQUENCE field_cities_id_seq TO adsp_loader")
+    system.execute("DROP TABLE field_cities")
+
+    assert (refused.value.status, refused.value.code) == (422, "table-not-permitted")
+    assert "GRANT USAGE ON SEQUENCE public.field_cities_id_seq" in str(refused.value)
+
+
+def test_an_identity_column_needs_no_grant(system: System) -> None:
+    identity = "id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL"
+    feed = Feed(system, "field_identities", identity)
+
+    job = feed.load("name\nGraz\nLinz\n")
+
+    assert end(job) == ("succeeded", None)
+    assert feed.rows() == [(1, "Graz"), (2, "Linz")]
+
+
+def test_timeouts_of_the_role_end_no_load(system: System) -> None:
+    """The case `transaction-timeout-of-the-role`: five attempts of the same, and no row."""
+    feed = Feed(system, "field_slow", "id int, v text")
+    system.execute(_SLOW)
+    role = f"ALTER ROLE adsp_loader IN DATABASE {system.database.name}"
+    with closing(psycopg2.connect(system.database.superuser_dsn)) as connection:
+        connection.autocommit = True
+        cursor = connection.cursor()
+        try:
+            for name in _TIMEOUTS:
+                cursor.execute(f"{role} SET {name} = '2s'")
+            with restarted(system, "loader"):
+                job = feed.load("id,v\n" + "".join(f"{number},x\n" for number in range(12)))
+        finally:
+            cursor.execute(f"{role} RESET ALL")
+
+    assert (end(job), job["rows_loaded"], job["attempt"]) == (("succeeded", None), 12, 1)
+    assert len(feed.rows()) == 12
+
+
+def test_a_record_longer_than_the_cap_is_kept_whole_and_loads_once_the_cap_allows_it(
+    system: System,
+) -> None:
+    """The case `cell-longer-than-the-cap`: its text was cut, so that nothing could be done with it."""
+    polygon = "POLYGON((" + "1.25 2.5," * 160_000 + "1.25 2.5))"
+    text = f'id,wkt\n1,"POINT(1 2)"\n2,"{polygon}"\n3,"POINT(3 4)"\n'
+    feed = Feed(system, "field_shapes", "id int PRIMARY KEY, wkt text")
+
+    capped = feed.load(text)
+    with system.client as client:
+        [failed] = client.failed_rows(capped["id"])
+        exported = client.get(f"/v1/jobs/{capped['id']}/failed-rows", format="source").text
+        again = system.wait_over(client.replay(capped["id"]))
+        with restarted(system, *_LIMITED, ADSP_MAX_RECORD_BYTES=str(1 << 22)):
+            replayed = system.wait_over(client.replay(again["id"]))
+
+    assert (capped["state"], capped["rows_loaded"]) == ("completed_with_rejects", 2)
+    assert (failed["line_number"], failed["error_code"]) == (3, "line-too-long")
+    assert "ADSP_MAX_RECORD_BYTES of api, worker and loader" in failed["message"]
+    assert exported == f'id,wkt\n2,"{polygon}"\n'
+    assert (again["rows_loaded"], again["rows_rejected"]) == (0, 1)
+    assert (end(replayed), replayed["rows_loaded"]) == (("succeeded", None), 1)
+    assert feed.rows() == [(1, "POINT(1 2)"), (2, polygon), (3, "POINT(3 4)")]
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"], ids=["LF", "CRLF"])
+def test_lone_returns_spoil_one_record_each_in_every_chunk(system: System, line_end: str) -> None:
+    """The case `lone-return-inside-a-cell` in several chunks, also with the return near where they are cut."""
+    name = f"field_returns_{len(line_end)}"
+    feed = Feed(system, name, "id int NOT NULL, note text", atomic=False)
+    notes = [f"note {number} of many" for number in range(12_000)]
+    spoiled = range(5, 12_000, 17)
+    for number in spoiled:
+        notes[number] = "Line one\rLine two"
+    lines = ["id,note", *(f"{number},{note}" for number, note in enumerate(notes)), ""]
+
+    job = feed.load(line_end.join(lines))
+    with system.client as client:
+        failed = list(client.failed_rows(job["id"]))
+
+    chunks = f"adsp.chunks WHERE job_id = '{job['id']}' AND rows_rejected > 0"
+    assert system.count(chunks) > int(QUICK["ADSP_CHUNK_BYTES"]) // (1 << 15)
+    assert {row["error_code"] for row in failed} == {"bare-carriage-return"}
+    assert [row["line_number"] for row in failed] == [number + 2 for number in spoiled]
+    assert {row["raw"].partition(",")[2] for row in failed} == {"Line one\rLine two"}
+    left = [pair for pair in enumerate(notes) if pair[0] not in spoiled]
+    assert feed.rows() == left
+
+
+def test_a_file_of_the_day_that_comes_later_is_loaded_alone(system: System) -> None:
+    """Three files of one day: whose turn was before is listed as what it is, and not loaded again."""
+    options = {"source": "field_parts/{data_date}-*.csv", "match": "all"}
+    feed = Feed(system, "field_parts", "id int, v text", **options)
+    folder = system.incoming / "field_parts"
+    folder.mkdir()
+
+    def send(*parts: str) -> None:
+        for part in parts:
+            (folder / "part.tmp").write_text(f"id,v\n{ord(part)},{part}\n")
+            (folder / "part.tmp").rename(folder / f"2026-11-24-{part}.csv")
+
+    with system.client as client:
+
+        def load() -> tuple[dict, list]:  # type: ignore[type-arg]
+            job = system.wait_over(client.submit(dataset="field_parts", data_date="2026-11-24"))
+            files = client.get(f"/v1/jobs/{job['id']}/files").json()["items"]
+            return job, [
+                (file["path"][-5], file["rows_loaded"], file["duplicate_of"]) for file in files
+            ]
+
+        send("b", "c")
+        first, files_of_first = load()
+        send("a")  # before the others by its name
+        second, files_of_second = load()
+        third, files_of_third = load()
+
+    assert [end(job) for job in (first, second, third)] == [
+        ("succeeded", None),
+        ("succeeded", None),
+        ("duplicate", None),
+    ]
+    assert files_of_first == [("b", 1, None), ("c", 1, None)]
+    assert files_of_second == [("a", 1, None), ("b", 0, first["id"]), ("c", 0, first["id"])]
+    assert [of for _, _, of in files_of_third] == [second["id"], first["id"], first["id"]]
+    assert [codes(job) for job in (first, second, third)] == [[], ["date-loaded-before"], []]
+    assert feed.rows() == [(97, "a"), (98, "b"), (99, "c")]
