@@ -12,7 +12,7 @@ def differences(play: Play) -> list[str]:
     """Play the scenario to its end; list what differs."""
     scenario = play.scenario
     play.run(scenario.deliveries)
-    loader = SequentialLoader(scenario.definition)
+    loader = SequentialLoader(scenario.definition, is_keyed=scenario.is_keyed)
     found = [*_find_disorder(play), *_compare_jobs(play, play.jobs, loader)]
     if scenario.is_chunked and loader.most_rejected is not None:
         found += _mend(play, loader)
@@ -39,18 +39,23 @@ def _compare_jobs(play: Play, jobs: list[Sent], loader: SequentialLoader) -> Ite
     for job in sorted(jobs, key=lambda job: job.claimed):
         state, error, counts = play.ledger.end_of(job.job_id)
         right = loader.load(job.delivery)
-        if state != right:
-            yield f"job {job.job_id} ended as {state} instead of {right} ({error})"
-        elif state in LOADED_STATES and counts != job.delivery.content.counts:
-            yield f"job {job.job_id} counts {counts} instead of {job.delivery.content.counts}"
+        if state != right.state:
+            yield f"job {job.job_id} ended as {state} instead of {right.state} ({error})"
+        elif state in LOADED_STATES and counts != right.counts:
+            yield f"job {job.job_id} counts {counts} instead of {right.counts}"
+        if state in LOADED_STATES:
+            yield from play.ledger.find_uncounted_files(job.job_id)
 
 
 def _find_disorder(play: Play) -> Iterator[str]:
     """Yield the jobs of a dataset with an order that claimed its table before one that goes first and was there."""
-    if play.scenario.definition["mode"] == "append":
+    definition = play.scenario.definition
+    if definition["mode"] == "append":
         return
     for job in play.jobs:
         for first in play.jobs:
+            if "scope" in definition and first.delivery.data_date != job.delivery.data_date:
+                continue
             is_passed = first.place < job.place and first.made < job.claimed < first.claimed
             if is_passed and job.delivery.flaw is not Flaw.MISSING:
                 yield f"job {job.job_id} did not wait for job {first.job_id}"

@@ -57,6 +57,17 @@ class Ledger:
         )
         return state, error, tuple(counts)
 
+    def find_uncounted_files(self, job_id: UUID) -> Iterator[str]:
+        """Yield what is wrong with the counts of a job's files: those of several add up to the job's own."""
+        [(is_right,)] = self.query(
+            "SELECT count(f) = 0 OR (sum(f.rows_loaded), sum(f.rows_rejected), sum(f.rows_superseded))"
+            " = (j.rows_loaded, j.rows_rejected, j.rows_superseded)"
+            " FROM adsp.jobs AS j LEFT JOIN adsp.job_files AS f ON f.job_id = j.id WHERE j.id = %s GROUP BY j.id",
+            str(job_id),
+        )
+        if not is_right:
+            yield f"the counts of the files of job {job_id} do not add up"
+
     def is_planned(self, job_id: UUID) -> bool:
         """Tell whether a plan of the job has nothing to do any more."""
         return self._is_job(

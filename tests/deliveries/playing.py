@@ -87,7 +87,7 @@ class Play:
         request = JobRequest(
             dataset=DATASET,
             trigger=Trigger.API,
-            source=str(delivery.content.path),
+            source=delivery.source,
             data_date=delivery.data_date,
             force=delivery.force,
         )
@@ -98,7 +98,7 @@ class Play:
             self.queue.append(Message(PLAN, job_id))
         forced = ", forced" if delivery.force else ""
         flaw = f", {delivery.flaw}" if delivery.flaw else ""
-        self._note(f"{delivery.content.path.name} of {delivery.data_date}{forced}{flaw}: {job_id}")
+        self._note(f"{Path(delivery.source).name} of {delivery.data_date}{forced}{flaw}: {job_id}")
 
     def _deliver(self) -> None:
         """Deliver any message; it may come again, or never."""

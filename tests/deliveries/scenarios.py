@@ -3,31 +3,23 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from tests.deliveries.sequential import Delivery, Flaw
-from tests.faults.contents import Content, write_content
+from tests.deliveries.files import DAYS, FIRST_DAY, write_files
+from tests.deliveries.sequential import Delivery, File, Flaw
 
-FIRST_DAY = date(2026, 1, 10)
 _LATE = ".late"
 _MODES: dict[str, dict[str, Any]] = {
     "atomic": {"mode": "append"},
     "chunked": {"mode": "append", "atomic": False},
     "upsert": {"mode": "upsert", "key": ["sku"]},
     "replace": {"mode": "replace"},
+    "slices": {"mode": "replace", "scope": {"updated_at": "data_date"}},
+    "slices by text": {"mode": "replace", "scope": {"category": "data_date"}},
 }
-
-
-@dataclass(frozen=True)
-class _File:
-    """A file with what is wrong with it; a late one lies under another name at first."""
-
-    content: Content
-    data: bytes
-    flaw: Flaw | None
 
 
 @dataclass(frozen=True)
@@ -52,22 +44,18 @@ def make_scenario(seed: int, folder: Path) -> Scenario:
     rng = random.Random(seed)
     kind = rng.choice(list(_MODES))
     table = f"public.deliveries_{seed}"
-    definition = {"table": table, **_MODES[kind]}
-    if rng.random() < (0.8 if kind == "chunked" else 0.4):
-        definition["max_rejected_rows"] = rng.randrange(3)
-    if rng.random() < 0.3 and definition["mode"] != "append":
-        definition["out_of_order"] = "load"
-    if rng.random() < 0.3:
-        definition["arrival"] = {"wait": "1h", "poll": "5s"}
-    files = _write_files(rng, Path(mkdtemp(prefix=f"{seed}-", dir=folder)), definition)
-    sent = _choose_files(rng, files)
-    deliveries = [_send(rng, file, definition) for file in sent]
+    definition = _define(rng, kind, table)
+    folder = Path(mkdtemp(prefix=f"{seed}-", dir=folder))
+    files = write_files(rng, folder, definition)
+    sent = _choose_several(rng, files) if "match" in definition else _choose_files(rng, files)
+    deliveries = [_send(rng, each, folder, definition) for each in sent]
     late = []
     if "arrival" in definition:
         late = rng.sample([each.content.path for each in files], k=rng.randrange(len(files)))
         for path in late:
             path.rename(path.with_suffix(_LATE))
-    is_keyed = kind == "upsert" or (kind == "replace" and rng.random() < 0.5)
+    mode = definition["mode"]
+    is_keyed = mode == "upsert" or (mode == "replace" and rng.random() < 0.5)
     return Scenario(seed, table, is_keyed, definition, deliveries, late)
 
 
@@ -76,57 +64,61 @@ def arrive(path: Path) -> None:
     path.with_suffix(_LATE).rename(path)
 
 
-def _write_files(rng: random.Random, folder: Path, definition: dict[str, Any]) -> Sequence[_File]:
-    """Write some files, among them one without records, one that comes twice under two names, and bad ones."""
-    files = []
-    for number in range(rng.randrange(2, 5)):
-        content = write_content(
-            folder / f"{number}.csv",
-            rng,
-            rng.choice([0, 1, 5, 20, 60]) if number == 0 else rng.choice([1, 5, 20, 60]),
-            upsert=definition["mode"] == "upsert",
-            keys=None if definition["mode"] == "append" else "sku",
-            bad=rng.choice([0.0, 0.02, 0.2]),
-        )
-        files.append(_File(content, content.path.read_bytes(), None))
-    first = files[0]
-    copy = Content(
-        folder / "copy.csv", first.content.rows, first.content.failed, first.content.superseded
-    )
-    copy.path.write_bytes(first.data)
-    files.append(_File(copy, first.data, None))
-    if rng.random() < 0.5:
-        files.append(_flawed(rng, folder, definition))
-    return files
+def _define(rng: random.Random, kind: str, table: str) -> dict[str, Any]:
+    """Choose how the dataset loads."""
+    definition: dict[str, Any] = {"table": table, **_MODES[kind]}
+    if rng.random() < (0.8 if kind == "chunked" else 0.4):
+        definition["max_rejected_rows"] = rng.randrange(3)
+    if rng.random() < 0.3 and definition["mode"] != "append":
+        definition["out_of_order"] = "load"
+    if rng.random() < 0.3 and definition["mode"] == "append":
+        definition["once"] = "data_date"
+    if rng.random() < 0.4 and kind != "chunked":
+        definition["match"] = "all"
+    elif rng.random() < 0.3:
+        definition["arrival"] = {"wait": "1h", "poll": "5s"}
+    if "scope" in definition:
+        definition["time_zone"] = rng.choice(["UTC", "Europe/Vienna", "Pacific/Kiritimati"])
+    return definition
 
 
-def _flawed(rng: random.Random, folder: Path, definition: dict[str, Any]) -> _File:
-    """Return a file that no job can load; where jobs wait for theirs, each comes in the end."""
-    flaw = Flaw.HEADER if "arrival" in definition else rng.choice(list(Flaw))
-    content = write_content(folder / "flawed.csv", rng, 5)
-    data = content.path.read_bytes().replace(b"sku,", b"sqew,", 1)
-    content.path.write_bytes(data)
-    if flaw is Flaw.MISSING:
-        content.path.unlink()
-    return _File(content, data, flaw)
-
-
-def _choose_files(rng: random.Random, files: Sequence[_File]) -> list[_File]:
+def _choose_files(rng: random.Random, files: Sequence[File]) -> list[tuple[File, ...]]:
     """Choose what is sent: often the same as just before, as a sender whose data have not changed does."""
-    sent: list[_File] = []
+    sent: list[tuple[File, ...]] = []
     for _ in range(rng.randrange(3, 8)):
-        sent.append(sent[-1] if sent and rng.random() < 0.25 else rng.choice(files))
+        sent.append(sent[-1] if sent and rng.random() < 0.25 else (rng.choice(files),))
     return sent
 
 
-def _send(rng: random.Random, file: _File, definition: dict[str, Any]) -> Delivery:
+def _choose_several(rng: random.Random, files: Sequence[File]) -> list[tuple[File, ...]]:
+    """Choose some files for each delivery: often those of before and more; what never comes is there alone or not."""
+    sent: list[tuple[File, ...]] = []
+    for _ in range(rng.randrange(3, 8)):
+        before = sent[-1] if sent and rng.random() < 0.4 else ()
+        chosen = [
+            file for file in files if file in before or rng.random() < (0.15 if file.flaw else 0.4)
+        ] or [rng.choice(files)]
+        there = tuple(file for file in chosen if file.flaw is not Flaw.MISSING)
+        sent.append(there or tuple(chosen))
+    return sent
+
+
+def _send(
+    rng: random.Random, files: tuple[File, ...], folder: Path, definition: dict[str, Any]
+) -> Delivery:
     """Choose the day. What a chunked job may have loaded in part is not forced: that would double it."""
     most = definition.get("max_rejected_rows")
-    is_partial = most is not None and len(file.content.failed) > most
+    is_partial = most is not None and sum(len(file.content.failed) for file in files) > most
+    names = sorted(file.content.path.name for file in files)
+    day = files[0].day if rng.random() < 0.7 else None
     return Delivery(
-        content=file.content,
-        data=file.data,
-        data_date=FIRST_DAY + timedelta(days=rng.randrange(3)),
+        source=str(folder / (_pattern(names) if "match" in definition else names[0])),
+        files=tuple(sorted(files, key=lambda file: file.content.path)),
+        data_date=day or FIRST_DAY + timedelta(days=rng.randrange(DAYS)),
         force=rng.random() < 0.15 and not is_partial,
-        flaw=file.flaw,
     )
+
+
+def _pattern(names: Sequence[str]) -> str:
+    """Return a glob that means files of these names, which differ in their first letters."""
+    return f"[{''.join(name[0] for name in names)}]*.csv"

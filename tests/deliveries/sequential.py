@@ -4,10 +4,12 @@ Nothing here runs beside something else, dies, or is told twice: that is why it 
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from libs.common.states import JobState
 from tests.faults.contents import Content, Row
@@ -21,52 +23,145 @@ class Flaw(StrEnum):
 
 
 @dataclass(frozen=True)
-class Delivery:
-    """A file that is sent for a day; two with the same `data` are the same content."""
+class File:
+    """A file that is sent; two with the same `data` are the same content.
+
+    Where the table is replaced day by day its good rows are of this `day`, but for those of the `strays`, by key.
+    """
 
     content: Content
     data: bytes
+    flaw: Flaw | None = None
+    day: date | None = None
+    strays: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One file or several, in the order of their paths, that `source` means and a dataset receives for a day."""
+
+    source: str
+    files: tuple[File, ...]
     data_date: date
     force: bool = False
-    flaw: Flaw | None = None
+
+    @property
+    def flaw(self) -> Flaw | None:
+        """Return what is wrong with one of the files."""
+        return next((file.flaw for file in self.files if file.flaw), None)
+
+
+class End(NamedTuple):
+    """How a job ends, with its records loaded, rejected and superseded."""
+
+    state: JobState
+    counts: tuple[int, int, int] = (0, 0, 0)
 
 
 class SequentialLoader:
-    """The plain loader of one dataset: `load` a delivery, then the next one."""
+    """The plain loader of one dataset: `load` a delivery, then the next one.
 
-    def __init__(self, definition: dict[str, Any]) -> None:
+    What it remembers it remembers for each slice, which is a day, or None where there is but the whole table.
+    """
+
+    def __init__(self, definition: dict[str, Any], *, is_keyed: bool = False) -> None:
         self.most_rejected: int | None = definition.get("max_rejected_rows")
-        self.rows: Counter[Row] = Counter()
+        self._is_keyed = is_keyed
         self._mode: str = definition["mode"]
-        self._sets_state = self._mode != "append"
-        self._has_order = self._sets_state and definition.get("out_of_order") != "load"
-        self._newest = date.min
-        self._held: set[bytes] = set()
+        self._has_slices = "scope" in definition
+        self._has_order = self._mode != "append" and definition.get("out_of_order") != "load"
+        self._is_once_a_day = definition.get("once") == "data_date"
+        self._is_over_several = definition.get("match") == "all"
+        self._rows: dict[date | None, Counter[Row]] = {}
+        self._newest: dict[date | None, date] = {}
+        self._last: dict[date | None, list[bytes]] = {}  # of replace and upsert
+        self._appended: set[tuple[date | None, bytes]] = set()
+        self._loaded_from: dict[Path, bytes] = {}
 
-    def load(self, delivery: Delivery) -> JobState:
+    @property
+    def rows(self) -> Counter[Row]:
+        """Return the rows of the table."""
+        return sum(self._rows.values(), Counter[Row]())
+
+    def load(self, delivery: Delivery) -> End:
         """Load a delivery, or do not, and return how its job ends."""
         if delivery.flaw is Flaw.MISSING:
-            return JobState.FAILED
-        if self._has_order and not delivery.force and delivery.data_date < self._newest:
-            return JobState.OUTDATED
-        is_held = delivery.data in self._held and not delivery.force
-        state = JobState.DUPLICATE if is_held else self._write(delivery)
-        if state is not JobState.FAILED:
-            self._newest = max(self._newest, delivery.data_date)
-        return state
+            return End(JobState.FAILED)
+        part = delivery.data_date if self._has_slices else None
+        newest = self._newest.get(part, date.min)
+        if self._has_order and not delivery.force and delivery.data_date < newest:
+            return End(JobState.OUTDATED)
+        left = self._leave_out(delivery)
+        is_same = self._last.get(part) == [file.data for file in left] and not delivery.force
+        end = End(JobState.DUPLICATE) if is_same or not left else self._write(delivery, left, part)
+        if end.state is not JobState.FAILED:
+            self._newest[part] = max(newest, delivery.data_date)
+        return end
 
-    def _write(self, delivery: Delivery) -> JobState:
-        content, rejected = delivery.content, len(delivery.content.failed)
+    def _leave_out(self, delivery: Delivery) -> list[File]:
+        """Return the files that are to be loaded: not what stands in the table already."""
+        if self._mode == "append" and not delivery.force:
+            day = delivery.data_date if self._is_once_a_day else None
+            first = {file.data: file for file in reversed(delivery.files)}
+            return [
+                file
+                for file in delivery.files
+                if (day, file.data) not in self._appended and first[file.data] is file
+            ]
+        if self._mode == "upsert" and self._is_over_several and not delivery.force:
+            loaded = self._loaded_from
+            return [file for file in delivery.files if loaded.get(file.content.path) != file.data]
+        return list(delivery.files)
+
+    def _write(self, delivery: Delivery, files: Sequence[File], part: date | None) -> End:
+        good = [row for file in files for row in self._belonging(file, delivery.data_date)]
+        read = sum(sum(file.content.counts) for file in files)
+        superseded = sum(file.content.superseded for file in files)
+        rows = Counter(good)
+        if self._mode == "upsert" or (self._is_keyed and self._mode == "replace"):
+            rows = Counter(self._by_key(good, part).values())
+        if self._mode == "upsert":
+            superseded += len(good) - rows.total()
+        rejected = read - superseded - rows.total()
         is_too_bad = self.most_rejected is not None and rejected > self.most_rejected
-        is_nothing_good = self._mode == "replace" and rejected > 0 and not content.rows
+        is_nothing_good = self._mode == "replace" and rejected > 0 and not rows
         if delivery.flaw is Flaw.HEADER or is_too_bad or is_nothing_good:
-            return JobState.FAILED
+            return End(JobState.FAILED)
+        self._keep(rows, part)
+        self._remember(delivery, files, part, has_changed=bool(rows) or self._mode == "replace")
+        state = JobState.COMPLETED_WITH_REJECTS if rejected else JobState.SUCCEEDED
+        return End(state, (rows.total(), rejected, superseded))
+
+    def _belonging(self, file: File, day: date) -> list[Row]:
+        """Return the good rows of a file that are of the slice."""
+        rows = file.content.rows.elements()
+        if not self._has_slices:
+            return list(rows)
+        return [row for row in rows if file.day == day and row[0] not in file.strays]
+
+    def _by_key(self, good: Sequence[Row], part: date | None) -> dict[str, Row]:
+        """Return one row for each key: of an upsert the last, else the first, and none whose key another slice has."""
+        if self._mode == "upsert":
+            return {row[0]: row for row in good}
+        others = {row[0] for each, rows in self._rows.items() if each != part for row in rows}
+        return {row[0]: row for row in reversed(good) if row[0] not in others}
+
+    def _keep(self, rows: Counter[Row], part: date | None) -> None:
+        """Put the rows into the table as the mode says."""
+        before = self._rows.get(part, Counter[Row]())
         if self._mode == "append":
-            self.rows += content.rows
-        else:
-            before = self.rows if self._mode == "upsert" else ()
-            table = {row[0]: row for row in before} | {row[0]: row for row in content.rows}
-            self.rows = Counter(table.values())
-        if self._mode != "upsert" or content.rows:  # an upsert of nothing changes nothing
-            self._held = {delivery.data} | (set() if self._sets_state else self._held)
-        return JobState.COMPLETED_WITH_REJECTS if rejected else JobState.SUCCEEDED
+            rows = before + rows
+        elif self._mode == "upsert":
+            keys = {row[0] for row in rows}
+            rows = rows + Counter(row for row in before if row[0] not in keys)
+        self._rows[part] = rows
+
+    def _remember(
+        self, delivery: Delivery, files: Sequence[File], part: date | None, *, has_changed: bool
+    ) -> None:
+        """Note what is loaded; a delivery that has changed nothing is not the last one."""
+        day = delivery.data_date if self._is_once_a_day else None
+        self._appended |= {(day, file.data) for file in files}
+        self._loaded_from |= {file.content.path: file.data for file in files}
+        if has_changed and self._mode != "append":
+            self._last[part] = [file.data for file in files]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from libs.common.states import LOADED_STATES, JobState
-from tests.deliveries.sequential import Delivery, SequentialLoader
+from tests.deliveries.sequential import Delivery, File, SequentialLoader
 from tests.faults.contents import Content, Row
 
 
@@ -24,15 +24,17 @@ class Ended:
     @property
     def delivery(self) -> Delivery:
         """Return what was sent; each file has a content of its own."""
-        data = bytes(self.content.path)
-        return Delivery(self.content, data, self.data_date, force=self.force)
+        path = self.content.path
+        return Delivery(
+            str(path), (File(self.content, bytes(path)),), self.data_date, force=self.force
+        )
 
 
 def replay_ends(mode: str, jobs: Iterable[Ended]) -> tuple[Counter[Row], list[str]]:
     """Load the jobs' deliveries in the order of their ends; return the rows, and the jobs that ended otherwise."""
     loader, wrong = SequentialLoader({"mode": mode}), []
     for job in sorted(jobs, key=lambda job: job.finished_at):
-        right = loader.load(job.delivery)
+        right = loader.load(job.delivery).state
         if _loaded_or(job.state) != _loaded_or(right):
             name = f"{job.content.path.name} of {job.data_date} (job {job.job_id})"
             wrong.append(f"{name} ended as {job.state} instead of {right}")
