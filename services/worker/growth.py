@@ -19,10 +19,11 @@ from libs.common.errors import BadInput, SourceError
 from libs.common.ids import earliest_uuid7
 from libs.common.lifecycle import SENT_WHOLE, lock_job, record_growth
 from libs.common.log import get_logger
-from libs.common.sources import fingerprint_of_start, identity
+from libs.common.sources import SourceIdentity, fingerprint_of_start, identity
 from libs.common.statements import read_statement
 from libs.common.states import LoadMode
 from services.worker.job_files import inode_of
+from services.worker.loaded_files import places_of_moved
 from services.worker.wiring import Worker
 from services.worker.worker_metrics import GROWN_SOURCES
 
@@ -99,13 +100,19 @@ def tell_grown(worker: Worker, limit: int) -> int:
     return sum(_tell(worker, row) for row in rows)
 
 
-def _tell(worker: Worker, row: Any) -> bool:
-    """Tell of one job's file if it is the same file and longer."""
+def _look(path: Path) -> SourceIdentity | None:
     try:
-        now = identity(Path(row.path))
+        return identity(path)
     except (SourceError, OSError):
-        return False  # moved, or replaced by what is no file
-    if inode_of(now) != row.inode or now.size <= row.size:
+        return None  # not there, or no file
+
+
+def _tell(worker: Worker, row: Any) -> bool:
+    """Tell of one job's file if it is the same file and longer, also where the job has moved it to."""
+    path = Path(row.path)
+    found = map(_look, (path, *places_of_moved(path, row.id)))
+    now = next((seen for seen in found if seen and inode_of(seen) == row.inode), None)
+    if now is None or now.size <= row.size:
         return False
     with worker.sessions.begin() as session:
         job = lock_job(session, row.id)

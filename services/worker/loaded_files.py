@@ -69,6 +69,12 @@ def put_due_files_away(worker: Worker, limit: int) -> int:
     return len(job_ids)
 
 
+def places_of_moved(path: Path, job_id: UUID) -> tuple[Path, Path]:
+    """Return where a file of the job is once it has been moved: under its name, or another one where that is taken."""
+    folder = path.parent / FOLDER
+    return folder / path.name, folder / f"{job_id}-{path.name}"
+
+
 def _way_of(session: Session, job: Job) -> AfterLoad:
     """Return what the dataset says, or the next best where failed rows need their file; a warning tells."""
     way = AfterLoad(job.definition["after_load"])
@@ -133,9 +139,9 @@ def _move(path: Path, folder: int, job_id: UUID) -> Path:
     """
     with suppress(FileExistsError):
         os.mkdir(FOLDER, 0o755, dir_fd=folder)
-    target = path.parent / FOLDER / path.name
+    target, other = places_of_moved(path, job_id)
     if os.path.lexists(target):
-        target = target.with_name(f"{job_id}-{path.name}")
+        target = other
     with folder_without_links(target) as loaded:
         os.rename(path.name, target.name, src_dir_fd=folder, dst_dir_fd=loaded)
     return target

@@ -183,3 +183,20 @@ def test_a_file_of_several_that_grew_is_not_appended_again(
     assert (refused.state, refused.error_code) == (JobState.FAILED, "source-grew")
     assert str(first.id) in (refused.error_message or "")
     assert _load(bench, dataset="second", force=True).state is JobState.SUCCEEDED
+
+
+def test_a_file_that_grew_where_it_was_moved_to_is_told(bench: Bench) -> None:
+    """Its sender has it open, and goes on after the pause wherever it lies."""
+    bench.put_dataset(after_load="move")
+    size = bench.write_rows(5).stat().st_size
+    (bench.folder / "loaded").mkdir()
+    bench.write_rows(9, "loaded/items.csv")  # of the day before
+    job = _load(bench)
+    before = sweep(bench.worker).grown
+    bench.write_rows(9)  # of the day after
+    _grow(bench, f"loaded/{job.id}-items.csv")
+
+    counts = [sweep(bench.worker).grown for _ in range(2)]
+
+    assert (before, counts) == (0, [1, 0])
+    assert _told(bench)[0]["bytes_loaded"] == size
