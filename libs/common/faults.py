@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from libs.common.places import from_place
 from libs.common.states import ErrorCode
 
 
@@ -18,8 +19,8 @@ class Fault(NamedTuple):
 
     @property
     def message(self) -> str:
-        """Return the words with the offsets."""
-        return self.words.format(*self.places)
+        """Return the words with the offsets, which are those in the file, as the api shows them."""
+        return self.words.format(*(from_place(place)[1] for place in self.places))
 
 
 def damage(code: ErrorCode, start: int, after: int, max_record_bytes: int) -> Fault:

@@ -123,6 +123,22 @@ def test_the_only_new_file_of_a_delivery_is_accounted_too(bench: LoadBench) -> N
     assert counts(bench, job_id) == [(0, 0, 0, 0), (3, 2, 1, 0)]
 
 
+@pytest.mark.parametrize("table", TABLES)
+def test_a_message_names_the_bytes_of_the_record_in_its_own_file(
+    bench: LoadBench, table: str
+) -> None:
+    bench.execute(TABLES[table].format(key=""))
+    definition = DatasetDefinition.model_validate({"table": "feed.t"})
+    job_id = add_files(bench, [HEADER + b"1,a\n", HEADER + b'2,a"b\n3,a\0b\n4,\xff\n'], definition)
+
+    with closing(bench.loader()) as loader:
+        assert loader.load_chunk(job_id, 0) is Outcome.LOADED
+
+    messages = [row[-1] for row in bench.failed_rows(job_id)]
+    places = ("(bytes 5 to 11)", "at offset 14", "at offset 19")
+    assert [place in message for place, message in zip(places, messages, strict=True)] == [True] * 3
+
+
 def test_a_delivery_with_too_many_failed_rows_loads_none_of_its_files(bench: LoadBench) -> None:
     bench.execute(TABLES["by blocks"].format(key=""))
     definition = DatasetDefinition.model_validate({"table": "feed.t", "max_rejected_rows": 2})
