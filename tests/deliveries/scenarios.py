@@ -67,7 +67,7 @@ def arrive(path: Path) -> None:
 def _define(rng: random.Random, kind: str, table: str) -> dict[str, Any]:
     """Choose how the dataset loads."""
     definition: dict[str, Any] = {"table": table, **_MODES[kind]}
-    if rng.random() < (0.8 if kind == "chunked" else 0.4):
+    if rng.random() < {"chunked": 0.8, "slices": 0.2}.get(kind, 0.4):
         definition["max_rejected_rows"] = rng.randrange(3)
     if rng.random() < 0.3 and definition["mode"] != "append":
         definition["out_of_order"] = "load"
@@ -110,7 +110,7 @@ def _send(
     most = definition.get("max_rejected_rows")
     is_partial = most is not None and sum(len(file.content.failed) for file in files) > most
     names = sorted(file.content.path.name for file in files)
-    day = files[0].day if rng.random() < 0.7 else None
+    day = files[0].day if rng.random() < 0.9 else None  # with all others no record loads
     return Delivery(
         source=str(folder / (_pattern(names) if "match" in definition else names[0])),
         files=tuple(sorted(files, key=lambda file: file.content.path)),
