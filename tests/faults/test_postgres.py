@@ -10,9 +10,14 @@ import pytest
 from libs.common.testing.waiting import wait_for
 from tests.faults.cells import assert_loaded_once, at_most, make_cell
 from tests.faults.machine import Machine, descendants, send_signal
-from tools.client import RefusedRequest
+from tools.client import Client, RefusedRequest
 
 MOST_CONNECTIONS = 1_000
+
+
+def wait_unready(client: Client) -> None:
+    """Wait until the api says so: its answer may be half a second old."""
+    wait_for(lambda: client.get("/readyz").status_code == 503, 4, "the api is not ready")
 
 
 def test_killed_requests_are_refused_with_a_time_to_return_and_it_recovers(
@@ -22,7 +27,7 @@ def test_killed_requests_are_refused_with_a_time_to_return_and_it_recovers(
     machine.kill_server("PostgreSQL")
     with machine.system.client as client, at_most(15):
         answer = client.get("/v1/jobs")
-        ready = client.get("/readyz")
+        wait_unready(client)
     with pytest.raises(RefusedRequest) as refused:
         cell.submit()
     machine.revive()
@@ -30,7 +35,7 @@ def test_killed_requests_are_refused_with_a_time_to_return_and_it_recovers(
 
     accepted = cell.submit()
 
-    assert (answer.status_code, ready.status_code, refused.value.status) == (503, 503, 503)
+    assert (answer.status_code, refused.value.status) == (503, 503)
     assert int(answer.headers["Retry-After"]) > 0
     assert_loaded_once(machine, accepted)
 
@@ -76,10 +81,11 @@ def test_frozen_the_api_says_so_in_time_and_what_was_under_way_goes_on(machine: 
         for pid in [server, *descendants(server)]:
             send_signal(pid, signal.SIGSTOP)
         with machine.system.client as client, at_most(5):
-            alive, ready = client.get("/livez"), client.get("/readyz")
+            alive = client.get("/livez")
+            wait_unready(client)
         machine.wake()
 
-    assert (alive.status_code, ready.status_code) == (200, 503)
+    assert alive.status_code == 200
     assert_loaded_once(machine, accepted)
 
 
