@@ -16,9 +16,10 @@ import os
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice, zip_longest
+from itertools import islice
 from pathlib import Path
 
 from libs.common.decompression import MAGIC_BYTES, detect, make_decoder
@@ -154,14 +155,17 @@ def digest_parts(path: Path, header_end: int, starts: Sequence[int]) -> list[str
     The parts begin at `starts`, the first behind the header; each ends where the next begins, the last with the file.
     So the digest of a file in one part is its `fingerprint`.
     """
-    with _open_regular(path) as file:
+    # Two threads, as hashing lets go of the interpreter; the file was read before, so that it comes from memory.
+    with _open_regular(path) as file, ThreadPoolExecutor(2, thread_name_prefix="digest") as threads:
         header = hashlib.sha256()
         _feed(header, file, 0, header_end)
-        digests = []
-        for start, end in zip_longest(starts, starts[1:], fillvalue=sys.maxsize):
-            digests.append(header.copy())
-            _feed(digests[-1], file, start, end)
-    return [digest.hexdigest() for digest in digests]
+
+        def digest_of(start: int, end: int) -> str:
+            digest = header.copy()
+            _feed(digest, file, start, end)
+            return digest.hexdigest()
+
+        return list(threads.map(digest_of, starts, [*starts[1:], sys.maxsize]))
 
 
 def fingerprint_of_start(path: Path, size: int) -> str:
