@@ -16,7 +16,8 @@ from libs.common.errors import BadInput, PublishFault
 from libs.common.lifecycle import RESEND_AFTER
 from libs.common.log import get_logger
 from libs.common.statements import read_statement
-from libs.common.states import ChunkState, JobState, LoadMode, Once
+from libs.common.states import ChunkState, JobState, LoadMode
+from services.worker.job_files import once_with
 from services.worker.wiring import Worker
 
 log = get_logger(__name__)
@@ -66,18 +67,14 @@ def find_unfinished(session: Session, job: Job, contents: Collection[str]) -> Jo
     One that has loaded none is no reason not to begin anew, perhaps with a corrected format; nor is any for a job
     that sets the table's state.
     """
-    definition = job.parsed_definition()
-    if job.force or definition.mode is not LoadMode.APPEND:
+    if job.force or job.parsed_definition().mode is not LoadMode.APPEND:
         return None
-    of_same_day = [Job.data_date == job.data_date] if definition.once is Once.DATA_DATE else []
     return session.scalar(
         select(Job)
         .join(Chunk, Chunk.job_id == Job.id)
         .where(
-            Job.dataset == job.dataset,
+            *once_with(job),
             Job.fingerprint.in_(contents),
-            Job.id != job.id,
-            *of_same_day,
             Job.state.in_([JobState.FAILED, JobState.CANCELLED]),
             Chunk.state == ChunkState.DONE,
             Chunk.rows_loaded > 0,

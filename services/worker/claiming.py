@@ -23,13 +23,13 @@ from libs.common.db.models import Job
 from libs.common.db.session import commit_without_waiting
 from libs.common.lifecycle import lock_job, record_end
 from libs.common.log import get_logger
-from libs.common.states import LOADED_STATES, JobState, LoadMode, Once, OutOfOrder
+from libs.common.states import LOADED_STATES, JobState, LoadMode, OutOfOrder
 from services.worker.advisory import take_turns
 from services.worker.finishing import after_end
 from services.worker.job_files import (
     DeliveredFile,
-    find_job_of_file,
     find_loaded,
+    find_same_contents,
     fingerprint_of,
     write_files,
 )
@@ -47,9 +47,6 @@ class Obstacle(NamedTuple):
     reason: Job
 
 
-_SAME_CONTENT = OTHERS.where(
-    Job.fingerprint == bindparam("content"), Job.state.in_([*LOADED_STATES, JobState.RUNNING])
-)
 _LOADING = OTHERS.where(
     Job.finished_at.is_(None), Job.state == JobState.RUNNING, Job.fingerprint.is_not(None)
 )
@@ -167,16 +164,7 @@ def _find_duplicate(
 ) -> Obstacle | None:
     """Return the job that has put this content where it belongs, or is about to."""
     if definition.mode is LoadMode.APPEND or job.replay_of is not None:
-        query = _SAME_CONTENT
-        if definition.once is Once.DATA_DATE:
-            query = query.where(Job.data_date == job.data_date)
-        same = [
-            *session.scalars(query, {**own(job), "content": content}),
-            *find_job_of_file(session, job, [content]).values(),
-        ]
-        found = min(
-            same, key=lambda other: (other.state not in LOADED_STATES, other.id), default=None
-        )
+        found = find_same_contents(session, job, {content}).get(content)
     else:
         found = find_last_change(session, job, definition.table)
         if found is not None and not _has_done_the_same(found, definition, content):

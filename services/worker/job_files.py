@@ -6,7 +6,7 @@ A file whose path, size, time and inode are those of one that was loaded is not 
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -70,7 +70,7 @@ def find_loaded(session: Session, job: Job, files: Sequence[DeliveredFile]) -> d
         return {}
     if mode is LoadMode.UPSERT:
         return _find_same_files(session, job, files)
-    others = _find_same_contents(session, job, {file.fingerprint for file in files})
+    others = find_same_contents(session, job, {file.fingerprint for file in files})
     loaded: dict[Path, Job] = {}
     seen: set[str] = set()
     for file in files:
@@ -124,38 +124,28 @@ def _identity_of(row: JobFile) -> SourceIdentity:
     return SourceIdentity(row.size, row.mtime_ns, inode=int(inode), device=int(device))
 
 
-def find_job_of_file(session: Session, job: Job, contents: Iterable[str]) -> dict[str, Job]:
-    """Return the jobs of several files that have loaded these contents or are loading them, by fingerprint."""
-    rows = session.execute(
+def find_same_contents(session: Session, job: Job, contents: Collection[str]) -> dict[str, Job]:
+    """Return the jobs that have loaded these contents or are loading them, alone or with others, by fingerprint.
+
+    Of several that which has loaded it before one that is about to, the first of them.
+    """
+    others = [*once_with(job), Job.state.in_([*LOADED_STATES, JobState.RUNNING])]
+    alone = select(Job.fingerprint, Job).where(Job.fingerprint.in_(contents), *others)
+    with_others = (
         select(JobFile.fingerprint, Job)
         .join(Job, Job.id == JobFile.job_id)
-        .where(
-            JobFile.fingerprint.in_(contents),
-            JobFile.duplicate_of.is_(None),
-            *_is_once_with(job),
-        )
+        .where(JobFile.fingerprint.in_(contents), JobFile.duplicate_of.is_(None), *others)
     )
-    return _loaded_first((row[0], row[1]) for row in rows)
+    found = [(row[0], row[1]) for row in (*session.execute(alone), *session.execute(with_others))]
+    ordered = sorted(found, key=lambda pair: (pair[1].state not in LOADED_STATES, pair[1].id))
+    return dict(reversed(ordered))
 
 
-def _is_once_with(job: Job) -> list[ColumnElement[bool]]:
-    """Say which other jobs' contents the job must not load again."""
-    conditions = [
-        Job.dataset == job.dataset,
-        Job.id != job.id,
-        Job.state.in_([*LOADED_STATES, JobState.RUNNING]),
-    ]
-    if job.parsed_definition().once is Once.DATA_DATE:
-        conditions.append(Job.data_date == job.data_date)
-    return conditions
-
-
-def _find_same_contents(session: Session, job: Job, contents: Iterable[str]) -> dict[str, Job]:
-    of_one_file = session.scalars(
-        select(Job).where(Job.fingerprint.in_(contents), *_is_once_with(job))
-    )
-    found = [(other.fingerprint or "", other) for other in of_one_file]
-    return _loaded_first([*found, *find_job_of_file(session, job, contents).items()])
+def once_with(job: Job) -> list[ColumnElement[bool]]:
+    """Say with which other jobs of its dataset an append shares its contents: with all, or those of its day."""
+    others = [Job.dataset == job.dataset, Job.id != job.id]
+    is_by_day = job.parsed_definition().once is Once.DATA_DATE
+    return [*others, Job.data_date == job.data_date] if is_by_day else others
 
 
 def _find_same_files(session: Session, job: Job, files: Sequence[DeliveredFile]) -> dict[Path, Job]:
@@ -177,12 +167,6 @@ def _find_same_files(session: Session, job: Job, files: Sequence[DeliveredFile])
         for file in files
         if last.get(str(file.path), ("",))[0] == file.fingerprint
     }
-
-
-def _loaded_first(found: Iterable[tuple[str, Job]]) -> dict[str, Job]:
-    """Return one job for each content: one that has loaded it before one that is about to, the first of them."""
-    ordered = sorted(found, key=lambda pair: (pair[1].state not in LOADED_STATES, pair[1].id))
-    return dict(reversed(ordered))
 
 
 def _read_known(
