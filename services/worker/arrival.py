@@ -8,6 +8,7 @@ Looks may be minutes and workers apart: what the first one saw is in the ledger,
 
 import time
 from collections.abc import Mapping
+from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -27,7 +28,6 @@ from services.worker.wiring import Worker
 log = get_logger(__name__)
 
 _NOT_THERE = {"source-missing", "source-empty"}
-_COMPARED = ("size", "mtime_ns", "inode", "device")
 _LONGEST_SLEEP = 2.0
 """Seconds that a look may wait for a source to settle; for longer ones the job is sent again."""
 
@@ -137,7 +137,7 @@ def _compare(
 
     The files' own times are no proof: the clock of the server that keeps them may be wrong.
     """
-    files = {str(path): [getattr(one, name) for name in _COMPARED] for path, one in seen.items()}
+    files = {str(path): list(astuple(one)) for path, one in seen.items()}
     with worker.sessions.begin() as session:
         row = session.execute(
             select(Job.seen_identity, func.extract("epoch", func.clock_timestamp())).where(

@@ -97,7 +97,7 @@ class Inspector:
         """
         path, seen = self.find(source)
         if not is_complete:
-            self._settle(path, seen)
+            self.require_settled(path, seen)
         refuse_empty(path, seen)
         return path, seen
 
@@ -111,8 +111,13 @@ class Inspector:
         return resolve_sources(source, self._areas, self._definition.match)
 
     def require_settled(self, path: Path, seen: SourceIdentity) -> None:
-        """Wait until the file is old enough to be whole; raises `SourceUnsettled` when it changed meanwhile."""
-        self._settle(path, seen)
+        """Look at a young file again once it is old enough; raises `SourceUnsettled` when it changed meanwhile."""
+        patience = self._settings.source_settle_seconds
+        age = time.time() - seen.mtime_ns / 1e9
+        if age < patience:
+            time.sleep(min(patience, patience - age))
+            if identity(path) != seen:
+                raise unsettled(path)
 
     def require_done_file(self, path: Path, data_date: date) -> None:
         """Raise `SourceError` unless the file is there that says that the source at `path` is whole."""
@@ -218,15 +223,6 @@ class Inspector:
             return None
         may_overlap = table.may_load_side_by_side(columns)
         return self._settings.ordered_chunks_at_once if may_overlap else 1
-
-    def _settle(self, path: Path, seen: SourceIdentity) -> None:
-        """Look at a young file again once it is old enough."""
-        patience = self._settings.source_settle_seconds
-        age = time.time() - seen.mtime_ns / 1e9
-        if age < patience:
-            time.sleep(min(patience, patience - age))
-            if identity(path) != seen:
-                raise unsettled(path)
 
     def _read_and_cut(self, path: Path, seen: SourceIdentity) -> tuple[Header, list[Boundary]]:
         """Return the header, and where the chunks begin."""

@@ -10,6 +10,7 @@ step may be repeated: what is not there any more is done. What cannot be moved i
 """
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -80,12 +81,11 @@ def _way_of(session: Session, job: Job) -> AfterLoad:
     way = AfterLoad(job.definition["after_load"])
     if way is not AfterLoad.DELETE or not _needs_files(session, job):
         return way
-    warning = JobWarning(
-        WarningCode.SOURCE_KEPT,
+    _warn(
+        job,
         f"of some failed rows only the start is kept, so that the files were moved into {FOLDER!r}, not deleted: "
         "replay those rows from there (line_number, byte_offset), then delete the files by hand",
     )
-    job.warnings = merge_warnings([*job.warnings, warning.as_document()])
     return AfterLoad.MOVE
 
 
@@ -98,14 +98,13 @@ def _needs_files(session: Session, job: Job) -> bool:
 
 
 def _files_of(session: Session, job: Job) -> list[_LoadedFile]:
-    files = session.scalars(select(JobFile).where(JobFile.job_id == job.id))
-    found = [_LoadedFile(Path(file.path), file.size, file.mtime_ns) for file in files]
     if job.source_path is not None:
         return [_LoadedFile(Path(job.source_path), job.bytes_total or 0, job.source_mtime_ns or 0)]
     if job.known_content is not None:  # a duplicate of one file, which was never planned
         file = job.known_content["file"]
         return [_LoadedFile(Path(file["path"]), file["size"], file["mtime_ns"])]
-    return found
+    files = session.scalars(select(JobFile).where(JobFile.job_id == job.id))
+    return [_LoadedFile(Path(each.path), each.size, each.mtime_ns) for each in files]
 
 
 def _put_away(job: Job, file: _LoadedFile, way: AfterLoad) -> str | None:
@@ -116,9 +115,8 @@ def _put_away(job: Job, file: _LoadedFile, way: AfterLoad) -> str | None:
         with folder_without_links(file.path) as folder:
             moved = _move(file.path, folder, job.id)
         if not file.is_seen_in(identity(moved)):
-            os.link(
-                moved, file.path
-            )  # fails where there is one again: then this one stays where it is
+            # Fails where there is one again: then this one stays where it is.
+            os.link(moved, file.path)
             moved.unlink()
             return None
         if way is AfterLoad.DELETE:
@@ -153,10 +151,15 @@ def _try_again(job: Job, errors: list[str]) -> None:
     if job.finished_at is not None and now < job.finished_at + _PATIENCE:
         job.files_due_at = now + _AGAIN
         return
-    warning = JobWarning(
-        WarningCode.SOURCE_KEPT,
+    _warn(
+        job,
         f"'after_load' could not be done ({errors[0]}): give the worker's user write permission to that folder, and "
         "move the files by hand",
         {"files": len(errors)},
     )
+
+
+def _warn(job: Job, message: str, counts: Mapping[str, int] | None = None) -> None:
+    """Say in the job's warnings that its files are not where its dataset wants them."""
+    warning = JobWarning(WarningCode.SOURCE_KEPT, message, counts or {})
     job.warnings = merge_warnings([*job.warnings, warning.as_document()])

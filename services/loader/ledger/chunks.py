@@ -105,8 +105,7 @@ class RowCounts:
     @property
     def parameters(self) -> dict[str, object]:
         """Return them as parameters of a statement."""
-        read = self.rows_loaded + self.rows_rejected + self.rows_superseded
-        return {**asdict(self), "rows_read": read}
+        return _with_read(asdict(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +128,7 @@ class ChunkEnd:
         """Return it as parameters of a statement; the records read are the sum of their ends."""
         return {
             "state": self.state.value,
-            "rows_read": self.rows_loaded + self.rows_rejected + self.rows_superseded,
-            "rows_loaded": self.rows_loaded,
-            "rows_rejected": self.rows_rejected,
-            "rows_superseded": self.rows_superseded,
+            **_with_read(self.counts),
             "bytes_done": self.bytes_done,
             "error_code": self.error_code,
             "error_message": self.error_message,
@@ -157,6 +153,11 @@ class ChunkEnd:
             "rows_rejected": self.rows_rejected,
             "rows_superseded": self.rows_superseded,
         }
+
+
+def _with_read(counts: Mapping[str, int]) -> dict[str, object]:
+    """Return what became of records with the number of those read, which is the sum."""
+    return {**counts, "rows_read": sum(counts.values())}
 
 
 class Requeue(NamedTuple):
