@@ -7,7 +7,7 @@ from alembic import context
 from sqlalchemy import Connection, create_engine, event, pool, text
 from sqlalchemy.schema import SchemaItem
 
-from libs.common.db.models import SCHEMA, Base
+from libs.common.ledger.models import SCHEMA, Base
 
 _SCHEMAS = {SCHEMA, None}  # Alembic calls the default schema None
 LOCK_TIMEOUT = "5s"

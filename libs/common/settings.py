@@ -1,18 +1,15 @@
 """Read settings: one typed class per service, from ``ADSP_…`` variables or files in a secrets folder."""
 
 import os
-from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from libs.common.source_areas import SourceAreas
-
 SECRETS_DIR_VARIABLE = "ADSP_SECRETS_DIR"
 
 
-class _AdspSettings(BaseSettings):
+class AdspSettings(BaseSettings):
     """What all settings share; every class needs it, since the last base's configuration wins."""
 
     model_config = SettingsConfigDict(
@@ -23,7 +20,7 @@ class _AdspSettings(BaseSettings):
     )
 
 
-class LoggingSettings(_AdspSettings):
+class LoggingSettings(AdspSettings):
     """Where log lines go is decided by the process; how they look is decided here."""
 
     log_format: Literal["auto", "json", "console"] = Field(
@@ -40,7 +37,7 @@ class LoggingSettings(_AdspSettings):
         return cls(_secrets_dir=folder) if folder else cls()
 
 
-class DatabaseSettings(_AdspSettings):
+class DatabaseSettings(AdspSettings):
     """How to reach the ledger and the target tables."""
 
     database_url: str = Field(description="postgresql+psycopg2://role:password@host:port/database")
@@ -48,7 +45,7 @@ class DatabaseSettings(_AdspSettings):
     database_connect_timeout: int = Field(5, ge=1, description="Seconds to wait for a connection.")
 
 
-class MessagingSettings(_AdspSettings):
+class MessagingSettings(AdspSettings):
     """How to reach the broker and the result backend."""
 
     broker_url: str = Field(description="amqp://user:password@host:port/vhost")
@@ -63,32 +60,3 @@ class MessagingSettings(_AdspSettings):
     queue_delivery_limit: int = Field(
         10, ge=1, description="Deliveries of one message before it is dead-lettered."
     )
-
-
-class SourceSettings(_AdspSettings):
-    """Where sources may lie and how much of them is accepted."""
-
-    source_roots: list[Path] = Field(
-        default_factory=list, description="Folders that sources may lie in."
-    )
-    upload_dir: Path = Field(
-        Path("uploads"), description="Folder for uploaded files; no request can name one."
-    )
-    source_settle_seconds: float = Field(
-        1.0, ge=0, description="A source younger than this is looked at again before it is trusted."
-    )
-    max_record_bytes: int = Field(1 << 20, ge=1024, description="Longest record, in bytes.")
-    max_decompressed_bytes: int = Field(
-        1 << 40, ge=1, description="Largest decompressed source, bytes."
-    )
-    max_decompression_ratio: int = Field(
-        1000,
-        ge=1,
-        description="Largest ratio of decompressed to compressed bytes, past the first 64 MB.",
-    )
-
-    def areas(self, *, is_sent: bool) -> SourceAreas:
-        """Return where the source of a job may lie; `is_sent`: the api has stored it in the upload area itself."""
-        if is_sent:
-            return SourceAreas((*self.source_roots, self.upload_dir))
-        return SourceAreas(tuple(self.source_roots), self.upload_dir)

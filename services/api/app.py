@@ -7,49 +7,49 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from libs.common.log import get_logger
-from services.api import (
-    cancelling,
+from libs.common.logs import get_logger
+from services.api.dependencies import SERVICE, Wiring
+from services.api.errors.database import install_database_handlers
+from services.api.errors.problems import install_problem_handlers
+from services.api.limits.body_limit import BodyLimit
+from services.api.metrics import ApiMetrics
+from services.api.middleware.authentication import Authentication
+from services.api.middleware.request_log import RequestLog
+from services.api.responses import REFUSALS, add_problem_schema
+from services.api.routes import (
+    cancel,
+    dataset_patch,
+    dataset_retirement,
     datasets,
     definition_versions,
     failed_rows,
     health,
     job_files,
     jobs,
-    merge_patches,
     replays,
-    retirement,
-    tasks,
+    task_results,
     uploads,
 )
-from services.api.abandoned_uploads import keep_removing
-from services.api.answers import REFUSALS, add_problem_schema
-from services.api.api_metrics import ApiMetrics
-from services.api.authentication import Authentication
-from services.api.body_limit import BodyLimit
-from services.api.database_faults import install_database_handlers
-from services.api.problems import install_problem_handlers
-from services.api.request_log import RequestLog
 from services.api.settings import ApiSettings
+from services.api.uploads.abandoned_uploads import keep_removing
 from services.api.version import VERSION
 from services.api.web import reference
 from services.api.web import routes as web
-from services.api.wiring import SERVICE, Wiring
 
 log = get_logger(__name__)
 
 _NOUNS = (
     jobs,
     job_files,
-    cancelling,
+    cancel,
     failed_rows,
     replays,
     datasets,
-    merge_patches,
-    retirement,
+    dataset_patch,
+    dataset_retirement,
     definition_versions,
     uploads,
-    tasks,
+    task_results,
 )
 """The modules whose routes need a key, in the order of the interface's description."""
 

@@ -10,15 +10,15 @@ from psycopg2.extensions import connection as Connection  # a class in lower cas
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from libs.common.catalog import TargetTable, check_target
-from libs.common.datasets import DatasetDefinition, parse_stored
-from libs.common.db.models import Dataset
+from libs.common.datasets.definition import DatasetDefinition, parse_stored
+from libs.common.datasets.slices import check_scope
 from libs.common.errors import BadInput
-from libs.common.job_needs import check_sequences, check_time_zone
-from libs.common.log import get_logger
-from libs.common.slices import check_scope
-from libs.common.statements import read_statement
-from services.api.dataset_documents import AnyDatasetDocument, describe_dataset
+from libs.common.ledger.models import Dataset
+from libs.common.logs import get_logger
+from libs.common.postgres.job_requirements import check_sequences, check_time_zone
+from libs.common.postgres.target_table import TargetTable, check_target
+from libs.common.sql_files import read_statement
+from services.api.dataset_schemas import AnyDatasetDocument, describe_dataset
 from services.api.preconditions import require_match
 
 log = get_logger(__name__)
@@ -65,7 +65,7 @@ def change_definition(
     is_live = before is not None and before.deleted_at is None
     if before is not None and is_live and parse_stored(before.definition) == definition:
         return Change(describe_dataset(before), is_new=False)
-    statement = text(read_statement("services.api", "put_dataset"))
+    statement = text(read_statement(__package__, "put_dataset"))
     values = {"name": name, "definition": definition.model_dump_json()}
     was_made = session.execute(statement, values).scalar_one()
     stored = session.get_one(Dataset, name, populate_existing=True)

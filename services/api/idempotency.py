@@ -14,8 +14,8 @@ from fastapi import Header
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from libs.common.db.models import IdempotencyKey
 from libs.common.errors import BadInput, Conflict
+from libs.common.ledger.models import IdempotencyKey
 
 REPLAYED_HEADER = "Idempotent-Replayed"
 _SANE_KEY = re.compile(r"[\x21-\x7e]{1,255}")

@@ -2,9 +2,9 @@
 
 import uvicorn
 
-from libs.common.log import configure_logging
+from libs.common.logs import configure_logging
 from services.api.app import create_app
-from services.api.database_waits import bound_waits
+from services.api.database_timeouts import bound_waits
 from services.api.settings import ApiSettings
 
 SERVICE = "api"

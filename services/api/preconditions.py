@@ -10,8 +10,8 @@ from typing import Annotated, Any
 from fastapi import Header, Response
 from pydantic import BaseModel
 
-from services.api.answers import Responses, problems
-from services.api.problems import ProblemError
+from services.api.errors.problems import ProblemError
+from services.api.responses import Responses, problems
 
 _TAG = re.compile(r'(?:W/)?"[^"]*"')
 

@@ -5,9 +5,10 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from libs.common.datasets import DATASET_NAME_PATTERN
+from libs.common.datasets.definition import DATASET_NAME_PATTERN
 from libs.common.metrics import BuildSettings
-from libs.common.settings import DatabaseSettings, MessagingSettings, SourceSettings
+from libs.common.settings import DatabaseSettings, MessagingSettings
+from libs.common.sources.settings import SourceSettings
 
 
 class ApiSettings(BuildSettings, DatabaseSettings, MessagingSettings, SourceSettings):

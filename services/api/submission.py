@@ -14,10 +14,9 @@ from uuid import UUID
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from libs.common.crash_points import CrashPoint, crash_point
-from libs.common.db.models import Job, Upload
 from libs.common.errors import PublishFault, SourceError
-from libs.common.lifecycle import (
+from libs.common.failpoints import CrashPoint, crash_point
+from libs.common.ledger.jobs import (
     SENT_WHOLE,
     JobRequest,
     arrival_deadline,
@@ -26,13 +25,14 @@ from libs.common.lifecycle import (
     mark_publish_failed,
     mark_published,
 )
-from libs.common.log import get_logger
-from libs.common.sources import resolve_sources
+from libs.common.ledger.models import Job, Upload
+from libs.common.logs import get_logger
+from libs.common.sources.files import resolve_sources
+from services.api.dependencies import Wiring
+from services.api.errors.problems import RETRY_SECONDS, ProblemError
 from services.api.idempotency import KeyedRequest, find_earlier, remember
-from services.api.problems import RETRY_SECONDS, ProblemError
-from services.api.quotas import require_room
-from services.api.replayed_files import shared_source
-from services.api.wiring import Wiring
+from services.api.limits.quotas import require_room
+from services.api.uploads.replayed_files import shared_source
 
 log = get_logger(__name__)
 

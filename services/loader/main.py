@@ -1,11 +1,11 @@
 """Run the loader: a Celery worker of its own queue that takes chunks and copies them into Postgres."""
 
-from libs.common.log import configure_logging
-from libs.common.messaging.celery_app import make_celery
+from libs.common.logs import configure_logging
+from libs.common.messaging.app import make_celery
 from libs.common.messaging.heartbeat import beat_into
 from libs.common.messaging.names import LOAD_QUEUE
-from libs.common.messaging.process import run_worker
-from services.loader.encoding.encoder import warm_up
+from libs.common.messaging.worker_process import run_worker
+from libs.common.postgres.copy.encoder import warm_up
 from services.loader.settings import LoaderSettings
 from services.loader.tasks import register_tasks
 

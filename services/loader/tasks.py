@@ -8,8 +8,8 @@ from celery import Celery
 
 from libs.common.messaging.dispatcher import Dispatcher
 from libs.common.messaging.names import LOAD_CHUNK
-from libs.common.messaging.timing import STAGES, StageOfJob
-from services.loader.chunk import ChunkLoader, Outcome
+from libs.common.messaging.stage_metrics import STAGES, StageOfJob
+from services.loader.chunk_loader import ChunkLoader, Outcome
 from services.loader.settings import LoaderSettings
 
 

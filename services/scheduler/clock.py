@@ -12,7 +12,7 @@ from celery.beat import Scheduler
 from prometheus_client import Counter, Gauge
 
 from libs.common.errors import PublishFault
-from libs.common.log import get_logger
+from libs.common.logs import get_logger
 from libs.common.messaging.dispatcher import Dispatcher
 from libs.common.messaging.names import DISPATCH_DUE, RETAIN, SWEEP
 from services.scheduler.settings import SchedulerSettings

@@ -5,8 +5,8 @@ from typing import Any
 
 from celery import signals
 
-from libs.common.log import configure_logging, get_logger
-from libs.common.messaging.celery_app import make_celery
+from libs.common.logs import configure_logging, get_logger
+from libs.common.messaging.app import make_celery
 from libs.common.messaging.dispatcher import Dispatcher
 from libs.common.metrics import serve_metrics
 from services.scheduler.clock import Clock, set_schedule

@@ -10,15 +10,15 @@ import pika
 from pika.spec import BasicProperties
 from sqlalchemy import func, select, update
 
-from libs.common.db.models import Chunk
-from libs.common.lifecycle import JobError, lock_job, record_end
-from libs.common.log import get_logger
-from libs.common.messaging.connections import BROKER_ERRORS, broker_parameters
+from libs.common.enums import LIVE_STATES, ChunkState, JobState
+from libs.common.ledger.jobs import JobError, lock_job, record_end
+from libs.common.ledger.models import Chunk
+from libs.common.logs import get_logger
+from libs.common.messaging.amqp import BROKER_ERRORS, broker_parameters
 from libs.common.messaging.names import DEAD_LETTER_QUEUE
-from libs.common.states import LIVE_STATES, ChunkState, JobState
+from services.worker.dependencies import Worker
 from services.worker.finishing import finish
-from services.worker.wiring import Worker
-from services.worker.worker_metrics import DEAD_LETTERS
+from services.worker.metrics import DEAD_LETTERS
 
 log = get_logger(__name__)
 

@@ -13,12 +13,12 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from libs.common.db.models import Dataset, Job
+from libs.common.enums import Trigger
 from libs.common.errors import PublishFault
-from libs.common.lifecycle import JobRequest, create_job, mark_publish_failed, mark_published
-from libs.common.log import get_logger
-from libs.common.states import Trigger
-from services.worker.wiring import Worker
+from libs.common.ledger.jobs import JobRequest, create_job, mark_publish_failed, mark_published
+from libs.common.ledger.models import Dataset, Job
+from libs.common.logs import get_logger
+from services.worker.dependencies import Worker
 
 log = get_logger(__name__)
 

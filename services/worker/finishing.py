@@ -10,10 +10,10 @@ from uuid import UUID
 from sqlalchemy import TextClause, func, select, text, update
 from sqlalchemy.orm import Session
 
-from libs.common.crash_points import CrashPoint, crash_point
-from libs.common.db.models import Chunk, Job
+from libs.common.enums import ChunkState, JobState
 from libs.common.errors import PublishFault
-from libs.common.lifecycle import (
+from libs.common.failpoints import CrashPoint, crash_point
+from libs.common.ledger.jobs import (
     RESEND_AFTER,
     Counts,
     JobError,
@@ -23,14 +23,14 @@ from libs.common.lifecycle import (
     record_end,
     sum_finished,
 )
-from libs.common.log import get_logger
+from libs.common.ledger.models import Chunk, Job
+from libs.common.logs import get_logger
 from libs.common.messaging.events import publish_pending
-from libs.common.messaging.timing import STAGES, StageOfJob
-from libs.common.statements import read_statement
-from libs.common.states import ChunkState, JobState
-from services.worker.chunking import release_chunks, send_chunks
+from libs.common.messaging.stage_metrics import STAGES, StageOfJob
+from libs.common.sql_files import read_statement
+from services.worker.dependencies import Worker
 from services.worker.loaded_files import put_files_away
-from services.worker.wiring import Worker
+from services.worker.planning.chunking import release_chunks, send_chunks
 
 log = get_logger(__name__)
 
@@ -182,7 +182,7 @@ def _wake_twins(worker: Worker, job_id: UUID) -> list[tuple[UUID, str | None]]:
 
 @cache
 def _wake() -> TextClause:
-    return text(read_statement("services.worker", "wake_twins"))
+    return text(read_statement(__package__, "wake_twins"))
 
 
 def _summary(job: Job) -> dict[str, object]:

@@ -20,15 +20,15 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from libs.common.db.models import FailedRow, Job, JobFile
+from libs.common.datasets.job_warnings import JobWarning, merge_warnings
+from libs.common.enums import AfterLoad, WarningCode
 from libs.common.errors import SourceError
-from libs.common.job_warnings import JobWarning, merge_warnings
-from libs.common.log import get_logger
-from libs.common.replays import IS_WHOLE
-from libs.common.sources import SourceIdentity, folder_without_links, identity
-from libs.common.states import AfterLoad, WarningCode
-from services.worker.advisory import take_turns
-from services.worker.wiring import Worker
+from libs.common.ledger.advisory_locks import take_turns
+from libs.common.ledger.models import FailedRow, Job, JobFile
+from libs.common.ledger.replays import IS_WHOLE
+from libs.common.logs import get_logger
+from libs.common.sources.files import SourceIdentity, folder_without_links, identity
+from services.worker.dependencies import Worker
 
 log = get_logger(__name__)
 

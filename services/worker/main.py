@@ -2,13 +2,13 @@
 
 from prometheus_client import REGISTRY
 
-from libs.common.log import configure_logging
-from libs.common.messaging.celery_app import make_celery
+from libs.common.logs import configure_logging
+from libs.common.messaging.app import make_celery
 from libs.common.messaging.heartbeat import beat_into
 from libs.common.messaging.names import WORKER_QUEUES
-from libs.common.messaging.process import run_worker
-from services.worker.ledger.collector import LedgerCollector
-from services.worker.ledger.readings import make_reader
+from libs.common.messaging.worker_process import run_worker
+from services.worker.ledger_metrics.collector import LedgerCollector
+from services.worker.ledger_metrics.queries import make_reader
 from services.worker.settings import WorkerSettings
 from services.worker.tasks import register_tasks
 

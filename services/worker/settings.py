@@ -4,7 +4,8 @@ from pydantic import Field
 
 from libs.common.messaging.heartbeat import LivenessSettings
 from libs.common.metrics import MetricsSettings
-from libs.common.settings import DatabaseSettings, MessagingSettings, SourceSettings
+from libs.common.settings import DatabaseSettings, MessagingSettings
+from libs.common.sources.settings import SourceSettings
 
 
 class WorkerSettings(

@@ -13,22 +13,22 @@ from sqlalchemy import CursorResult, exists, func, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from libs.common.db.models import Chunk, ChunkLease, Job
+from libs.common.enums import ChunkState, JobState
 from libs.common.errors import PublishFault
-from libs.common.fences import fence_of
-from libs.common.lifecycle import RESEND_AFTER
-from libs.common.log import get_logger
+from libs.common.ledger.advisory_locks import try_to_take
+from libs.common.ledger.fences import fence_of
+from libs.common.ledger.jobs import RESEND_AFTER
+from libs.common.ledger.models import Chunk, ChunkLease, Job
+from libs.common.logs import get_logger
 from libs.common.messaging.events import publish_pending
-from libs.common.statements import read_statement
-from libs.common.states import ChunkState, JobState
-from services.worker.advisory import try_to_take
-from services.worker.chunking import IS_UNDER_WAY, send_chunks
+from libs.common.sql_files import read_statement
 from services.worker.deadletters import drain_dead_letters
+from services.worker.dependencies import Worker
 from services.worker.dispatching import send_plan
-from services.worker.growth import tell_grown
 from services.worker.loaded_files import put_due_files_away
-from services.worker.wiring import Worker
-from services.worker.worker_metrics import ACTIONS, Action
+from services.worker.metrics import ACTIONS, Action
+from services.worker.planning.chunking import IS_UNDER_WAY, send_chunks
+from services.worker.source_growth import tell_grown
 
 log = get_logger(__name__)
 
@@ -107,7 +107,7 @@ def _settle_failed_rows(worker: Worker, limit: int) -> int:
     """Note which jobs have no open failed rows any more, so that no scrape asks about them again."""
     with worker.engine.begin() as connection:
         settled: CursorResult[Any] = connection.execute(
-            text(read_statement("services.worker", "settle_failed_rows")), {"limit": limit}
+            text(read_statement(__package__, "settle_failed_rows")), {"limit": limit}
         )
         return settled.rowcount
 
@@ -165,7 +165,7 @@ def _free_expired_chunks(worker: Worker, limit: int) -> int:
     """End the backends of loaders that are gone and give their chunks to others."""
     with worker.sessions() as session:
         rows = session.execute(
-            text(read_statement("services.worker", "expired_leases")),
+            text(read_statement(__package__, "expired_leases")),
             {"limit": limit, "lease_seconds": worker.settings.lease_seconds},
         ).all()
     freed = 0
@@ -181,7 +181,7 @@ def _end_backend(session: Session, worker: Worker, job_id: UUID, number: int, ho
     """End the backend of a lease, unless the lease was renewed since the sweep read its list."""
     lease = {"job_id": job_id, "number": number, "holder": holder}
     ended = session.execute(
-        text(read_statement("services.worker", "end_backend")),
+        text(read_statement(__package__, "end_backend")),
         {
             **lease,
             "wait_milliseconds": BACKEND_END_WAIT,

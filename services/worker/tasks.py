@@ -6,13 +6,13 @@ from uuid import UUID
 from celery import Celery, signals
 
 from libs.common.messaging.names import DISPATCH_DUE, FINISH, PLAN, RETAIN, SWEEP
+from services.worker.cleanup import retain
+from services.worker.dependencies import Worker, wire
 from services.worker.dispatching import dispatch_due
 from services.worker.finishing import finish
-from services.worker.planning import plan
-from services.worker.retention import retain
+from services.worker.planning.job_plan import plan
 from services.worker.settings import WorkerSettings
 from services.worker.sweeping import sweep
-from services.worker.wiring import Worker, wire
 
 
 def register_tasks(celery: Celery, settings: WorkerSettings) -> None:

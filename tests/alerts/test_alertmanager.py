@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from libs.common.stack.binaries import missing_monitoring
-from libs.common.stack.errors import StackError
-from libs.common.stack.prometheus import name_webhooks
-from libs.common.stack.scraping import QUEUE_FAMILIES, scrape_configuration
+from libs.devstack.binaries import missing_monitoring
+from libs.devstack.errors import StackError
+from libs.devstack.prometheus import name_webhooks
+from libs.devstack.scraping import QUEUE_FAMILIES, scrape_configuration
 from tests.alerts.rules import ALERTMANAGER, PROMETHEUS, alert_names
-from tools.localstack.monitoring import WEBHOOK_VARIABLES
+from tools.local_env.monitoring import WEBHOOK_VARIABLES
 
 CONFIGURATION = ALERTMANAGER / "alertmanager.yml"
 URL = "https://alarm.example/hook?team=a&b=c|d"

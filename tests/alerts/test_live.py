@@ -11,15 +11,15 @@ import httpx
 import pika
 import pytest
 
-from libs.common.messaging.connections import broker_parameters
+from libs.common.messaging.amqp import broker_parameters
 from libs.common.messaging.names import JOBS_QUEUE
-from libs.common.stack.binaries import missing_monitoring, monitoring_program
-from libs.common.stack.monitoring import MonitoringAddresses, monitored
-from libs.common.stack.ports import free_port, free_ports
-from libs.common.testing.databases import ScratchDatabase
-from libs.common.testing.fixtures import EnvironmentFor
-from libs.common.testing.vhosts import ScratchVhost
-from libs.common.testing.waiting import wait_for
+from libs.devstack.binaries import missing_monitoring, monitoring_program
+from libs.devstack.monitoring import MonitoringAddresses, monitored
+from libs.devstack.ports import free_port, free_ports
+from libs.devstack.testing.databases import ScratchDatabase
+from libs.devstack.testing.fixtures import EnvironmentFor
+from libs.devstack.testing.vhosts import ScratchVhost
+from libs.devstack.testing.waiting import wait_for
 from tests.alerts.rules import read_rules, selectors
 from tests.alerts.watching import plan_watching, query
 from tests.alerts.webhook import Webhook

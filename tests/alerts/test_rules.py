@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from libs.common.messaging.names import WORK_QUEUES
-from libs.common.stack.binaries import missing_monitoring, monitoring_program
+from libs.devstack.binaries import missing_monitoring, monitoring_program
 from tests.alerts.rules import (
     CASES,
     PROMETHEUS,

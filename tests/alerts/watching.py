@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx
 
-from libs.common.stack.addresses import StackAddresses
-from libs.common.stack.monitoring import MonitoringAddresses, MonitoringPlan
-from libs.common.stack.prometheus import name_webhooks
-from libs.common.stack.scraping import Target
+from libs.devstack.addresses import StackAddresses
+from libs.devstack.monitoring import MonitoringAddresses, MonitoringPlan
+from libs.devstack.prometheus import name_webhooks
+from libs.devstack.scraping import Target
 from tests.alerts.rules import ALERTMANAGER, RULES
 from tests.alerts.webhook import Webhook
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from libs.common.stack.ports import LOOPBACK
+from libs.devstack.ports import LOOPBACK
 
 
 class Webhook:

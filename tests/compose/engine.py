@@ -10,12 +10,12 @@ from pathlib import Path
 from signal import SIGTERM
 from typing import Any
 
-from libs.common.stack.account import Account, machine_folder
-from libs.common.stack.errors import ServerFailedError
-from libs.common.stack.locks import EXCLUSIVE, held
-from libs.common.stack.processes import ChildProcess, Command
+from libs.devstack.child_process import ChildProcess, Command
+from libs.devstack.errors import ServerFailedError
+from libs.devstack.file_locks import EXCLUSIVE, held
+from libs.devstack.os_user import Account, machine_folder
 from tests.compose.isolation import IsolationError, own_network
-from tools.system import ensure_program
+from tools.bootstrap.system_packages import ensure_program
 
 PROGRAMS = {
     "dockerd": "docker.io",

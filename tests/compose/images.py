@@ -7,8 +7,8 @@ Valkey are the real ones in the right version, RabbitMQ and Prometheus the real 
 import shutil
 from pathlib import Path
 
-from libs.common.stack.account import Account
-from libs.common.stack.binaries import postgres_programs, valkey_server
+from libs.devstack.binaries import postgres_programs, valkey_server
+from libs.devstack.os_user import Account
 from tests.compose.engine import Engine
 from tests.compose.rootfs import python_rootfs, servers_rootfs
 

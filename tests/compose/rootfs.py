@@ -8,8 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from libs.common.stack.account import machine_folder
-from libs.common.stack.locks import EXCLUSIVE, held
+from libs.devstack.file_locks import EXCLUSIVE, held
+from libs.devstack.os_user import machine_folder
 
 _SUITE = "bookworm"
 _PYTHON = ("python3", "python3-venv", "ca-certificates")

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from libs.common.stack.ports import free_ports
-from libs.common.states import Scope
-from libs.common.testing.waiting import wait_for
+from libs.common.enums import Scope
+from libs.devstack.ports import free_ports
+from libs.devstack.testing.waiting import wait_for
 from tests.compose.engine import Engine, run
 from tests.compose.images import REPOSITORY
-from tools.client import Client, is_over
-from tools.keystore import COMPOSE_PSQL, KeyStore
-from tools.localstack.passwords import ensure_passwords
+from tools.client.api import Client, is_over
+from tools.local_env.keystore import COMPOSE_PSQL, KeyStore
+from tools.local_env.passwords import ensure_passwords
 
 PROJECT = "adsptest"
 # Grafana is the one service without a stand-in: Debian does not package it.

@@ -7,11 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
-from libs.common.testing.waiting import wait_for
+from libs.devstack.testing.waiting import wait_for
 from tests.compose.engine import Engine
 from tests.compose.images import FOLDERS
 from tests.compose.stack import ComposeStack
-from tools.generate import write_items
+from tools.client.sample_items import write_items
 
 OURS = ("api", "worker", "scheduler", "loader")
 UID = 10001

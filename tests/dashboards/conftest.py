@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from libs.common.stack.addresses import StackAddresses
-from libs.common.stack.monitoring import MonitoringPlan, monitored
-from libs.common.stack.ports import free_ports
-from libs.common.stack.scraping import Target
-from libs.common.testing.databases import ScratchDatabase
-from libs.common.testing.fixtures import EnvironmentFor
-from libs.common.testing.waiting import wait_for
+from libs.devstack.addresses import StackAddresses
+from libs.devstack.monitoring import MonitoringPlan, monitored
+from libs.devstack.ports import free_ports
+from libs.devstack.scraping import Target
+from libs.devstack.testing.databases import ScratchDatabase
+from libs.devstack.testing.fixtures import EnvironmentFor
+from libs.devstack.testing.waiting import wait_for
 from tests.dashboards.daily_work import DATASETS, JOBS, put_datasets
 from tests.dashboards.prometheus import Prometheus
 from tests.endtoend.system import SERVICES, System

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.endtoend.system import System
-from tools.generate import write_items
+from tools.client.sample_items import write_items
 
 DATASETS = ("good", "rejecting", "failing")
 JOBS: tuple[dict[str, Any], ...] = (

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from libs.common.stack.binaries import missing_monitoring
-from libs.common.testing.waiting import wait_for
+from libs.devstack.binaries import missing_monitoring
+from libs.devstack.testing.waiting import wait_for
 from services.api.web.dashboards import DAILY_LOADS
 from tests.dashboards.daily_work import DATASETS
 from tests.dashboards.expressions import all_questions, question

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
+from libs.common.enums import END_STATES, ErrorCode, Trigger
 from libs.common.messaging.names import WORK_QUEUES
-from libs.common.messaging.timing import StageOfJob
-from libs.common.stack.binaries import missing_monitoring
-from libs.common.states import END_STATES, ErrorCode, Trigger
+from libs.common.messaging.stage_metrics import StageOfJob
+from libs.devstack.binaries import missing_monitoring
 from tests.dashboards.daily_work import DATASETS
 from tests.dashboards.prometheus import Prometheus
 

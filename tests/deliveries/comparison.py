@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from libs.common.states import LOADED_STATES
+from libs.common.enums import LOADED_STATES
 from tests.deliveries.playing import Play, Sent
 from tests.deliveries.sequential import Flaw, SequentialLoader
 

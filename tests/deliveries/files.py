@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.deliveries.sequential import File, Flaw
-from tests.faults.contents import write_content
+from tests.faults.harness.contents import write_content
 
 FIRST_DAY = date(2026, 1, 10)
 DAYS = 3

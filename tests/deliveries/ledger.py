@@ -8,10 +8,10 @@ from uuid import UUID
 
 import psycopg2
 
-from libs.common.datasets import DatasetDefinition
-from libs.common.states import END_STATES
-from libs.common.testing.databases import ScratchDatabase
-from tests.faults.contents import Row
+from libs.common.datasets.definition import DatasetDefinition
+from libs.common.enums import END_STATES
+from libs.devstack.testing.databases import ScratchDatabase
+from tests.faults.harness.contents import Row
 
 DATASET = "deliveries"
 

@@ -16,11 +16,11 @@ from uuid import UUID
 from sqlalchemy import Engine, NullPool, create_engine
 from sqlalchemy.orm import Session
 
-from libs.common.lifecycle import JobRequest, create_job
+from libs.common.enums import Trigger
+from libs.common.ledger.jobs import JobRequest, create_job
 from libs.common.messaging.names import FINISH, PLAN, SWEEP
-from libs.common.states import Trigger
-from libs.common.testing.databases import ScratchDatabase
-from libs.common.testing.waiting import wait_for
+from libs.devstack.testing.databases import ScratchDatabase
+from libs.devstack.testing.waiting import wait_for
 from tests.deliveries.ledger import DATASET, Ledger, open_ledger
 from tests.deliveries.scenarios import Scenario, arrive
 from tests.deliveries.sequential import Delivery

@@ -11,8 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from libs.common.states import JobState
-from tests.faults.contents import Content, Row
+from libs.common.enums import JobState
+from tests.faults.harness.contents import Content, Row
 
 
 class Flaw(StrEnum):

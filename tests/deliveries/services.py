@@ -16,19 +16,19 @@ from uuid import UUID
 
 from sqlalchemy import Engine, event
 
-from libs.common import crash_points
-from libs.common.crash_points import CrashPoint
-from libs.common.log import configure_logging
-from libs.common.messaging.celery_app import make_celery
+from libs.common import failpoints
+from libs.common.failpoints import CrashPoint
+from libs.common.logs import configure_logging
+from libs.common.messaging.app import make_celery
 from libs.common.messaging.dispatcher import Dispatcher
 from libs.common.messaging.names import FINISH, LOAD_CHUNK, PLAN, SWEEP
-from services.loader.chunk import ChunkLoader
+from services.loader.chunk_loader import ChunkLoader
 from services.loader.settings import LoaderSettings
+from services.worker.dependencies import wire
 from services.worker.finishing import finish
-from services.worker.planning import plan
+from services.worker.planning.job_plan import plan
 from services.worker.settings import WorkerSettings
 from services.worker.sweeping import sweep
-from services.worker.wiring import wire
 
 _FORK = multiprocessing.get_context("fork")
 _DEADLINE = 60.0
@@ -160,7 +160,7 @@ def _serve(
     os.environ["ADSP_FAULTS"] = "1"
     os.environ["ADSP_CRASH_POINTS"] = ",".join(points)
     os.environ["ADSP_CRASH_TOKENS"] = str(tokens)
-    crash_points._armed.cache_clear()
+    failpoints._armed.cache_clear()
     queues = _Queues(pipe)
     worker = replace(
         wire(worker_settings, make_celery(worker_settings, "worker")), dispatcher=queues

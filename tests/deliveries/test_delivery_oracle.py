@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from kombu import Connection as BrokerConnection
 
-from libs.common.crash_points import CrashPoint
+from libs.common.failpoints import CrashPoint
 from libs.common.messaging.queues import dead_letter_queue
-from libs.common.testing.databases import ScratchDatabase
-from libs.common.testing.vhosts import ScratchVhost
-from services.loader.encoding.encoder import warm_up
+from libs.common.postgres.copy.encoder import warm_up
+from libs.devstack.testing.databases import ScratchDatabase
+from libs.devstack.testing.vhosts import ScratchVhost
 from services.loader.settings import LoaderSettings
 from services.worker.settings import WorkerSettings
 from tests.deliveries.comparison import differences

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from libs.common.stack.ports import free_port
-from libs.common.testing.databases import ScratchDatabase
-from libs.common.testing.fixtures import EnvironmentFor
+from libs.devstack.ports import free_port
+from libs.devstack.testing.databases import ScratchDatabase
+from libs.devstack.testing.fixtures import EnvironmentFor
 from tests.endtoend.system import SERVICES, System
 
 

@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 import psycopg2
 
-from libs.common.stack.account import Account
-from libs.common.stack.processes import ChildProcess, Command
-from libs.common.testing.databases import ScratchDatabase
-from libs.common.testing.waiting import wait_for
-from tools.client import Client, is_over
+from libs.devstack.child_process import ChildProcess, Command
+from libs.devstack.os_user import Account
+from libs.devstack.testing.databases import ScratchDatabase
+from libs.devstack.testing.waiting import wait_for
+from tools.client.api import Client, is_over
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SERVICES = ("api", "worker", "loader", "scheduler")

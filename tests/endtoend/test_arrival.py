@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from libs.common.testing.waiting import wait_for
+from libs.devstack.testing.waiting import wait_for
 from tests.endtoend.system import System
-from tools.generate import write_items
+from tools.client.sample_items import write_items
 
 
 def test_a_job_waits_for_a_file_that_comes_late(system: System) -> None:

@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 
 from tests.endtoend.system import System
-from tools.generate import write_items
+from tools.client.sample_items import write_items
 
 SOON = 15
 

@@ -1,7 +1,7 @@
 """A dataset that is deleted and put again does not load twice what its table holds."""
 
 from tests.endtoend.system import System
-from tools.generate import write_items
+from tools.client.sample_items import write_items
 
 
 def test_a_dataset_that_comes_back_loads_nothing_again(system: System) -> None:

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from libs.common.testing.waiting import wait_for
+from libs.devstack.testing.waiting import wait_for
 from tests.endtoend.feed import codes
 from tests.endtoend.field_cases import DELIVERIES, PLAIN, RECORDS, Case, Step
 from tests.endtoend.field_snapshots import SNAPSHOTS
 from tests.endtoend.system import System
-from tools.client import Client, RefusedRequest
+from tools.client.api import Client, RefusedRequest
 
 
 def _filled(value: Any, table: str) -> Any:

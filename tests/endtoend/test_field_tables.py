@@ -8,7 +8,7 @@ import pytest
 
 from tests.endtoend.feed import Feed, codes, end
 from tests.endtoend.system import QUICK, System
-from tools.client import RefusedRequest
+from tools.client.api import RefusedRequest
 
 _LIMITED = ("api", "worker", "loader")
 _SLOW = (

@@ -2,9 +2,9 @@
 
 import pytest
 
-from libs.common.testing.waiting import wait_for
+from libs.devstack.testing.waiting import wait_for
 from tests.endtoend.system import System
-from tools.generate import write_items
+from tools.client.sample_items import write_items
 
 ROWS = 60_000
 

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
-from libs.common.testing.waiting import wait_for
+from libs.devstack.testing.waiting import wait_for
 from tests.endtoend.system import System
-from tools.client import is_over
-from tools.generate import write_items
+from tools.client.api import is_over
+from tools.client.sample_items import write_items
 
 BAD_LINES = {
     3: "SKU-A,lamp,tools,-1.00,3,2026-01-01 00:00:00+00",

@@ -8,7 +8,7 @@ import psycopg2
 import pytest
 
 from tests.endtoend.system import System
-from tools.client import Client
+from tools.client.api import Client
 
 HEADER = "sku,name,category,price,quantity,updated_at"
 GOOD = "{},lamp,tools,9.99,3,2026-01-01 00:00:00+00"

@@ -8,10 +8,10 @@ from typing import Any
 import psycopg2
 import pytest
 
-from libs.common.testing.waiting import wait_for
+from libs.devstack.testing.waiting import wait_for
 from migrations.runner import downgrade, upgrade
 from tests.endtoend.system import System
-from tools.generate import write_items
+from tools.client.sample_items import write_items
 
 ROWS = 2_000
 WAYS: dict[str, dict[str, Any]] = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.machine import Machine, running_machine
+from tests.faults.harness.machine import Machine, running_machine
 
 _MOST_LINES = 80
 

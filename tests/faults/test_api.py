@@ -6,10 +6,10 @@ import uuid
 import httpx
 import pytest
 
-from libs.common.crash_points import CrashPoint
-from tests.faults.cells import assert_loaded_once, at_most, make_cell
-from tests.faults.injection import cut_sessions
-from tests.faults.machine import Machine, send_signal
+from libs.common.failpoints import CrashPoint
+from tests.faults.harness.cells import assert_loaded_once, at_most, make_cell
+from tests.faults.harness.injection import cut_sessions
+from tests.faults.harness.machine import Machine, send_signal
 
 API_POINTS = [CrashPoint.AFTER_INSERT, CrashPoint.AFTER_PUBLISH, CrashPoint.AFTER_CONFIRM]
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from libs.common.crash_points import CrashPoint
-from tests.faults.checker import run_seeds, settle, unfinished
-from tests.faults.clients import Accepted, Feed, make_table
-from tests.faults.contents import write_content
-from tests.faults.machine import Machine, running_machine, send_signal
-from tests.faults.verdicts import judge
+from libs.common.failpoints import CrashPoint
+from tests.faults.harness.checker import run_seeds, settle, unfinished
+from tests.faults.harness.clients import Accepted, Feed, make_table
+from tests.faults.harness.contents import write_content
+from tests.faults.harness.machine import Machine, running_machine, send_signal
+from tests.faults.harness.verdicts import judge
 
 SEEDS = 20
 

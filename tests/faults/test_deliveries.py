@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.contents import Content
-from tests.faults.deliveries import Ended, replay_ends
+from tests.faults.harness.contents import Content
+from tests.faults.harness.deliveries import Ended, replay_ends
 
 _START = datetime(2026, 1, 10, tzinfo=UTC)
 

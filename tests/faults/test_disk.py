@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from libs.common.stack.databases import administration
-from tests.faults.cells import Cell, assert_loaded_once, make_cell
-from tests.faults.checker import settle, unfinished
-from tests.faults.machine import Machine
+from libs.devstack.cluster import administration
+from tests.faults.harness.cells import Cell, assert_loaded_once, make_cell
+from tests.faults.harness.checker import settle, unfinished
+from tests.faults.harness.machine import Machine
 
 
 @pytest.fixture

@@ -3,9 +3,14 @@
 Times have four times the bound of the long form: other tests run beside these.
 """
 
-from tests.faults.load import READ_BOUND, drain_under_kills, read_during_load, use_large_chunks
-from tests.faults.machine import Machine
-from tests.faults.slow_uploads import HEALTH_BOUND, upload_slowly
+from tests.faults.harness.load import (
+    READ_BOUND,
+    drain_under_kills,
+    read_during_load,
+    use_large_chunks,
+)
+from tests.faults.harness.machine import Machine
+from tests.faults.harness.slow_uploads import HEALTH_BOUND, upload_slowly
 
 
 def test_queued_jobs_drain_while_both_loaders_are_killed_again_and_again(

@@ -5,10 +5,10 @@ import subprocess
 
 import pytest
 
-from libs.common.crash_points import CrashPoint
+from libs.common.failpoints import CrashPoint
 from libs.common.messaging.names import LOAD_QUEUE
-from libs.common.testing.waiting import wait_for
-from tests.faults.cells import (
+from libs.devstack.testing.waiting import wait_for
+from tests.faults.harness.cells import (
     LEASE_SECONDS,
     assert_loaded_once,
     family,
@@ -17,8 +17,8 @@ from tests.faults.cells import (
     signal_all,
     unacknowledged,
 )
-from tests.faults.clients import Accepted
-from tests.faults.machine import Machine
+from tests.faults.harness.clients import Accepted
+from tests.faults.harness.machine import Machine
 
 GRACE_SECONDS = 2.0
 

@@ -11,7 +11,7 @@ from typing import Any
 import pika
 import pytest
 
-from libs.common.messaging.connections import broker_parameters
+from libs.common.messaging.amqp import broker_parameters
 from libs.common.messaging.names import (
     FINISH,
     FINISHES_QUEUE,
@@ -21,10 +21,10 @@ from libs.common.messaging.names import (
     PLAN,
     WORK_QUEUES,
 )
-from libs.common.testing.waiting import wait_for
-from tests.faults.cells import assert_loaded_once, family, make_cell
-from tests.faults.injection import purge
-from tests.faults.machine import Machine
+from libs.devstack.testing.waiting import wait_for
+from tests.faults.harness.cells import assert_loaded_once, family, make_cell
+from tests.faults.harness.injection import purge
+from tests.faults.harness.machine import Machine
 
 TIMES = 5
 CONSUMERS = ("worker", "loader-1", "loader-2")

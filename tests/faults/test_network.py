@@ -11,9 +11,9 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from libs.common.messaging.tests.relay import Relay, relay_to
-from libs.common.stack.ports import LOOPBACK
-from tests.faults.cells import assert_loaded_once, at_most, make_cell
-from tests.faults.machine import SERVICES, Machine
+from libs.devstack.ports import LOOPBACK
+from tests.faults.harness.cells import assert_loaded_once, at_most, make_cell
+from tests.faults.harness.machine import SERVICES, Machine
 
 SECONDS = 5.0
 DELAY = 0.03

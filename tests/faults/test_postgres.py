@@ -7,10 +7,10 @@ import httpx
 import psycopg2
 import pytest
 
-from libs.common.testing.waiting import wait_for
-from tests.faults.cells import assert_loaded_once, at_most, make_cell
-from tests.faults.machine import Machine, descendants, send_signal
-from tools.client import Client, RefusedRequest
+from libs.devstack.testing.waiting import wait_for
+from tests.faults.harness.cells import assert_loaded_once, at_most, make_cell
+from tests.faults.harness.machine import Machine, descendants, send_signal
+from tools.client.api import Client, RefusedRequest
 
 MOST_CONNECTIONS = 1_000
 

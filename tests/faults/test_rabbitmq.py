@@ -8,13 +8,13 @@ from contextlib import contextmanager
 import pytest
 
 from libs.common.messaging.names import WORK_QUEUES
-from libs.common.stack.addresses import VHOST
-from libs.common.stack.binaries import rabbitmq_server
-from libs.common.stack.management import call_management
-from libs.common.testing.waiting import wait_for
-from tests.faults.cells import assert_loaded_once, at_most, make_cell
-from tests.faults.injection import purge
-from tests.faults.machine import Machine, send_signal
+from libs.devstack.addresses import VHOST
+from libs.devstack.binaries import rabbitmq_server
+from libs.devstack.management import call_management
+from libs.devstack.testing.waiting import wait_for
+from tests.faults.harness.cells import assert_loaded_once, at_most, make_cell
+from tests.faults.harness.injection import purge
+from tests.faults.harness.machine import Machine, send_signal
 
 PUBLISH_BOUND = 2 * 2 + 3.0
 """Twice the publish timeout of these tests (2 s, 5 s outside), and the time of the request itself."""

@@ -6,17 +6,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from libs.common.messaging.celery_app import make_celery
+from libs.common.messaging.app import make_celery
 from libs.common.messaging.names import TICKS_QUEUE
-from libs.common.stack.addresses import VHOST
-from libs.common.stack.management import call_management
-from libs.common.testing.waiting import wait_for
+from libs.devstack.addresses import VHOST
+from libs.devstack.management import call_management
+from libs.devstack.testing.waiting import wait_for
+from services.worker.dependencies import Worker, wire
 from services.worker.dispatching import dispatch_due
 from services.worker.settings import WorkerSettings
-from services.worker.wiring import Worker, wire
 from tests.endtoend.system import QUICK
-from tests.faults.cells import Cell, assert_loaded_once, backlog_of_plans, make_cell
-from tests.faults.machine import Machine, send_signal
+from tests.faults.harness.cells import Cell, assert_loaded_once, backlog_of_plans, make_cell
+from tests.faults.harness.machine import Machine, send_signal
 
 YEARLY = {"cron": "0 0 1 1 *", "time_zone": "UTC"}
 """Due once in the year that the tests let go by unseen."""

@@ -4,10 +4,10 @@ import signal
 
 import redis
 
-from libs.common.crash_points import CrashPoint
-from tests.faults.cells import assert_loaded_once, at_most, make_cell
-from tests.faults.injection import flush
-from tests.faults.machine import Machine, send_signal
+from libs.common.failpoints import CrashPoint
+from tests.faults.harness.cells import assert_loaded_once, at_most, make_cell
+from tests.faults.harness.injection import flush
+from tests.faults.harness.machine import Machine, send_signal
 
 
 def test_killed_jobs_are_taken_and_loaded_without_it(machine: Machine) -> None:

@@ -6,10 +6,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from libs.common.crash_points import CrashPoint
+from libs.common.failpoints import CrashPoint
 from libs.common.messaging.names import JOBS_QUEUE
-from libs.common.testing.waiting import wait_for
-from tests.faults.cells import (
+from libs.devstack.testing.waiting import wait_for
+from tests.faults.harness.cells import (
     assert_loaded_once,
     backlog_of_plans,
     family,
@@ -17,7 +17,7 @@ from tests.faults.cells import (
     signal_all,
     unacknowledged,
 )
-from tests.faults.machine import Machine
+from tests.faults.harness.machine import Machine
 
 GRACE_SECONDS = 2.0
 

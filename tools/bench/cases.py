@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tools.generate import ItemsFile
+from tools.client.sample_items import ItemsFile
 
 ROWS = 5_000_000
 SHORT_ROWS = 100_000

@@ -8,7 +8,7 @@ from tools.bench.cases import Case
 from tools.bench.ledger import BenchError
 from tools.bench.runs import BASE_TABLE, Run, Source, run_job, run_psql
 from tools.bench.system import BenchSystem
-from tools.generate import ItemsFile
+from tools.client.sample_items import ItemsFile
 
 Tell = Callable[[str], None]
 

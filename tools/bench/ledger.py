@@ -6,8 +6,8 @@ from typing import Any, BinaryIO
 
 from psycopg2.extensions import cursor as Cursor  # a class in lower case
 
+from libs.common.enums import END_STATES
 from libs.common.errors import AdspError
-from libs.common.states import END_STATES
 
 _POLL_SECONDS = 0.005
 _SETTINGS = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tools.localstack.layout import REPOSITORY
+from tools.local_env.layout import REPOSITORY
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from libs.common.stack.binaries import client_program
+from libs.devstack.binaries import client_program
 from tools.bench.cases import Case
 from tools.bench.ledger import BenchError, Content, Ledger
 from tools.bench.memory import Peak, peak_of

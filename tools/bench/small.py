@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from libs.common.stack.deadlines import wait_until
+from libs.devstack.waiting import wait_until
 from tools.bench.cases import KEYED, Case
 from tools.bench.ledger import BenchError
 from tools.bench.runs import JOB_SECONDS, fresh_target
 from tools.bench.system import BenchSystem
-from tools.generate import ItemsFile
+from tools.client.sample_items import ItemsFile
 
 ROWS = 100
 IN_FLIGHT = 8

@@ -15,16 +15,16 @@ from pathlib import Path
 
 import psycopg2
 
-from libs.common.stack.account import Account, machine_folder, make_own_folder
-from libs.common.stack.addresses import Credentials, Role, StackAddresses
-from libs.common.stack.ports import LOOPBACK, free_port
-from libs.common.stack.processes import ChildProcess, Command
-from libs.common.stack.servers import StackPlan, start_servers
+from libs.devstack.addresses import Credentials, Role, StackAddresses
+from libs.devstack.child_process import ChildProcess, Command
+from libs.devstack.os_user import Account, machine_folder, make_own_folder
+from libs.devstack.ports import LOOPBACK, free_port
+from libs.devstack.servers import StackPlan, start_servers
 from migrations.runner import upgrade
 from tools.bench.ledger import Ledger
-from tools.client import Client
-from tools.localstack.control import answers
-from tools.localstack.layout import REPOSITORY
+from tools.client.api import Client
+from tools.local_env.control import answers
+from tools.local_env.layout import REPOSITORY
 
 LOADERS = 2
 _READY_SECONDS = 90.0

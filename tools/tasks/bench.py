@@ -11,8 +11,8 @@ from rich.table import Table
 from tools.bench.cases import NAMES, ROWS
 from tools.bench.program import Plan, run_bench
 from tools.bench.report import Report, write_into
-from tools.localstack.layout import REPOSITORY
-from tools.system import ensure_rabbitmq
+from tools.bootstrap.system_packages import ensure_rabbitmq
+from tools.local_env.layout import REPOSITORY
 from tools.tasks.stack import plain_errors
 
 DOCUMENT = REPOSITORY / "docs" / "benchmarks.md"

@@ -12,11 +12,11 @@ from invoke.tasks import task
 
 from tools.bootstrap.errors import BootstrapError
 from tools.bootstrap.locations import ROOT
-from tools.checks import Check, all_checks, run_checks
-from tools.images import image_variables
-from tools.pantsw import pants_command
-from tools.system import ensure_monitoring, ensure_pgbouncer, ensure_rabbitmq
-from tools.testing import run_everything
+from tools.bootstrap.pants import pants_command
+from tools.bootstrap.system_packages import ensure_monitoring, ensure_pgbouncer, ensure_rabbitmq
+from tools.checks.lint import Check, all_checks, run_checks
+from tools.checks.suite import run_everything
+from tools.local_env.images import image_variables
 
 _RUFF = str(Path(sys.executable).with_name("ruff"))
 

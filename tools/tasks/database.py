@@ -11,10 +11,10 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 from psycopg2.extensions import parse_dsn
 
-from libs.common.stack.binaries import client_program
-from libs.common.states import LOADED_STATES, JobState
-from tools.localstack import control
-from tools.localstack.layout import REPOSITORY, Layout
+from libs.common.enums import LOADED_STATES, JobState
+from libs.devstack.binaries import client_program
+from tools.local_env import control
+from tools.local_env.layout import REPOSITORY, Layout
 from tools.tasks.stack import environment, plain_errors
 
 SAMPLE = REPOSITORY / "infra" / "sample" / "items.csv"
@@ -51,9 +51,9 @@ def makemigrations(_context: Context, message: str) -> None:
 def init(_context: Context, file: str = str(SAMPLE)) -> None:
     """Load the initial data from a CSV file into `items`, through the API, as any other job."""
     # Only this command needs them, and `jobs` needs this module.
-    from tools.client import Client  # noqa: PLC0415
+    from tools.client.api import Client  # noqa: PLC0415
+    from tools.client.progress import load_file  # noqa: PLC0415
     from tools.tasks.jobs import ITEMS  # noqa: PLC0415
-    from tools.watching import load_file  # noqa: PLC0415
 
     path = Path(file).resolve()
     if not path.is_file():

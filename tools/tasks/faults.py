@@ -27,7 +27,9 @@ def faults(
 ) -> None:
     """Kill, freeze and cut a system of its own by seed; every row must be there once in the end."""
     arguments = ["--seeds", str(seeds), "--minutes", str(minutes), "--seed", str(seed)]
-    program = ["tests.faults.load"] if load else ["tests.faults.checker", *arguments]
+    program = (
+        ["tests.faults.harness.load"] if load else ["tests.faults.harness.checker", *arguments]
+    )
     command = [sys.executable, "-m", *program]
     if subprocess.run(command, cwd=ROOT, check=False).returncode:
         raise Exit("the check of faults failed: what is wrong stands above", code=1)

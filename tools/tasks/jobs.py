@@ -16,15 +16,15 @@ from invoke.tasks import task
 from rich.console import Console
 from rich.table import Table
 
-from libs.common.states import LOADED_STATES
-from tools.client import Client
-from tools.localstack import control
-from tools.localstack.layout import Layout
-from tools.localstack.state import LocalState
-from tools.system import ensure_rabbitmq
+from libs.common.enums import LOADED_STATES
+from tools.bootstrap.system_packages import ensure_rabbitmq
+from tools.client.api import Client
+from tools.client.progress import show_result, watch
+from tools.local_env import control
+from tools.local_env.layout import Layout
+from tools.local_env.state import LocalState
 from tools.tasks.database import SAMPLE
 from tools.tasks.stack import environment, plain_errors, start_local_stack
-from tools.watching import show_result, watch
 
 ITEMS = {
     "table": "public.items",

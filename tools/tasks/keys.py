@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from libs.common.states import Scope
-from tools.keystore import COMPOSE_PSQL, KeyStore
-from tools.localstack import control
-from tools.localstack.compose import compose_command
-from tools.localstack.layout import REPOSITORY, Layout
+from libs.common.enums import Scope
+from tools.local_env import control
+from tools.local_env.compose import compose_command
+from tools.local_env.keystore import COMPOSE_PSQL, KeyStore
+from tools.local_env.layout import REPOSITORY, Layout
 from tools.tasks.database import psql_command
 from tools.tasks.stack import plain_errors
 

@@ -13,12 +13,12 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from libs.common.errors import AdspError
-from libs.common.stack.binaries import has_rabbitmq, missing_monitoring
-from tools.images import build_images, images_exist
-from tools.localstack import control, health, logs
-from tools.localstack.compose import compose_command
-from tools.localstack.layout import REPOSITORY, Layout
-from tools.localstack.state import LocalState
+from libs.devstack.binaries import has_rabbitmq, missing_monitoring
+from tools.local_env import control, health, logs
+from tools.local_env.compose import compose_command
+from tools.local_env.images import build_images, images_exist
+from tools.local_env.layout import REPOSITORY, Layout
+from tools.local_env.state import LocalState
 
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red")
 

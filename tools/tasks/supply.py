@@ -7,12 +7,12 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from tools.audit import SERVICE
-from tools.audit import audit as ask
 from tools.bootstrap.errors import BootstrapError
 from tools.bootstrap.locations import ROOT
-from tools.lockfile import locked_packages
-from tools.sbom import bill_of_materials, write_bill
+from tools.supply_chain.audit import SERVICE
+from tools.supply_chain.audit import audit as ask
+from tools.supply_chain.lockfile import locked_packages
+from tools.supply_chain.sbom import bill_of_materials, write_bill
 
 DEFAULT_FILE = ".adsp/dist/sbom.cdx.json"
 VULNERABLE, NOT_ASKED = 1, 2

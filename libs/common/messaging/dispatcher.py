@@ -22,7 +22,7 @@ from libs.common.messaging.names import (
     finish_task_id,
     plan_task_id,
 )
-from libs.common.messaging.timing import SENT_AT
+from libs.common.messaging.stage_metrics import SENT_AT
 
 _BROKER_ERRORS = (KombuError, AMQPError, MessageNacked, RedisError, OSError)
 

@@ -12,11 +12,11 @@ from pika.adapters.blocking_connection import BlockingChannel
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from libs.common.crash_points import CrashPoint, crash_point
-from libs.common.db.models import Event
-from libs.common.db.session import commit_without_waiting
-from libs.common.log import get_logger
-from libs.common.messaging.connections import BROKER_ERRORS, broker_parameters
+from libs.common.failpoints import CrashPoint, crash_point
+from libs.common.ledger.models import Event
+from libs.common.ledger.session import commit_without_waiting
+from libs.common.logs import get_logger
+from libs.common.messaging.amqp import BROKER_ERRORS, broker_parameters
 from libs.common.messaging.names import EVENTS_EXCHANGE
 
 log = get_logger(__name__)

@@ -11,7 +11,7 @@ from celery.backends.redis import RedisBackend
 from celery.exceptions import BackendError
 from redis.exceptions import RedisError
 
-from libs.common.log import get_logger
+from libs.common.logs import get_logger
 
 log = get_logger(__name__)
 

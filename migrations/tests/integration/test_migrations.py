@@ -11,12 +11,12 @@ import pytest
 from psycopg2.extensions import parse_dsn
 from sqlalchemy import create_engine, text
 
-from libs.common.db.models import SCHEMA, Base
-from libs.common.stack.addresses import StackAddresses
-from libs.common.stack.binaries import client_program
-from libs.common.stack.databases import administration, create_database, drop_database
-from libs.common.testing.databases import ScratchDatabase
-from libs.common.testing.waiting import wait_for
+from libs.common.ledger.models import SCHEMA, Base
+from libs.devstack.addresses import StackAddresses
+from libs.devstack.binaries import client_program
+from libs.devstack.cluster import administration, create_database, drop_database
+from libs.devstack.testing.databases import ScratchDatabase
+from libs.devstack.testing.waiting import wait_for
 from migrations.runner import downgrade, upgrade
 
 NAMES = ("adsp_test_migrated", "adsp_test_modelled")

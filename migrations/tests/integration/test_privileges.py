@@ -11,9 +11,9 @@ import pytest
 from psycopg2 import errors, sql
 from psycopg2.extensions import cursor as Cursor  # a class in lower case
 
-from libs.common.db.models import Base
-from libs.common.stack.addresses import ROLES, Role
-from libs.common.testing.databases import ScratchDatabase
+from libs.common.ledger.models import Base
+from libs.devstack.addresses import ROLES, Role
+from libs.devstack.testing.databases import ScratchDatabase
 
 RESTRICTED: tuple[Role, ...] = ("api", "worker", "loader", "monitor")
 MAY: dict[Role, dict[str, str]] = {

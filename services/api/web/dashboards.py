@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
-from services.api.documents import JobDocument
+from services.api.schemas import JobDocument
 
 DAILY_LOADS = "adsp-daily-loads"
 """The uid of the dashboard, which a test compares with Grafana's file."""

@@ -5,9 +5,9 @@ from datetime import datetime
 from pathlib import PurePath
 from urllib.parse import urlencode
 
-from libs.common.states import LIVE_STATES, ErrorCode, JobState
-from services.api.documents import FailedRowDocument, JobDocument
-from services.api.pages import Page
+from libs.common.enums import LIVE_STATES, ErrorCode, JobState
+from services.api.pagination import Page
+from services.api.schemas import FailedRowDocument, JobDocument
 from services.api.web.elements import Html, element, joined, page
 
 REFRESH_SECONDS = 5

@@ -6,16 +6,16 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
-from libs.common.lifecycle import count_failed_rows, find_job
-from libs.common.states import END_STATES, ErrorCode
-from services.api.callers import Reader
-from services.api.failed_rows import FailedRowQuery, page_of_failed_rows
-from services.api.jobs import JobQuery, get_job, list_jobs
-from services.api.pages import PageQuery
+from libs.common.enums import END_STATES, ErrorCode
+from libs.common.ledger.jobs import count_failed_rows, find_job
+from services.api.dependencies import Wired, Wiring
+from services.api.pagination import PageQuery
+from services.api.routes.failed_rows import FailedRowQuery, page_of_failed_rows
+from services.api.routes.jobs import JobQuery, get_job, list_jobs
+from services.api.security.caller import Reader
 from services.api.web.dashboards import dashboard_of
 from services.api.web.elements import POLICY
 from services.api.web.job_pages import job_page, jobs_page
-from services.api.wiring import Wired, Wiring
 
 router = APIRouter(include_in_schema=False)
 

@@ -12,13 +12,20 @@ from uuid import UUID
 import polars as pl
 from psycopg2.extensions import cursor as Cursor
 
+from libs.common.csv.places import from_place
+from libs.common.enums import STAGE_OF
 from libs.common.errors import MESSAGE_LIMIT, cut_message
-from libs.common.places import from_place
-from libs.common.states import STAGE_OF
-from services.loader.encoding.encoder import HEADER, TRAILER
-from services.loader.judging.verdicts import FailedRow
+from libs.common.postgres.copy.encoder import HEADER, TRAILER
+from services.loader.rejects.copy_rows import (
+    BIGINT,
+    BYTES,
+    INTEGER,
+    TEXT,
+    UUID_BYTES,
+    encode_tuples,
+)
 from services.loader.rejects.packed import BlockReader, PackedBytes
-from services.loader.rejects.rows import BIGINT, BYTES, INTEGER, TEXT, UUID_BYTES, encode_tuples
+from services.loader.rejects.rejected_row import FailedRow
 
 _COPY = (
     "COPY adsp.failed_rows (job_id, chunk_number, line_number, byte_offset, raw,"

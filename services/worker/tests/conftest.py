@@ -9,17 +9,17 @@ import pytest
 from sqlalchemy import Engine, create_engine, select
 from sqlalchemy.orm import Session
 
-from libs.common.datasets import DatasetDefinition
-from libs.common.db.models import Chunk, Dataset, Job
-from libs.common.lifecycle import JobRequest, create_job
-from libs.common.messaging.celery_app import make_celery
+from libs.common.datasets.definition import DatasetDefinition
+from libs.common.enums import Trigger
+from libs.common.ledger.jobs import JobRequest, create_job
+from libs.common.ledger.models import Chunk, Dataset, Job
+from libs.common.messaging.app import make_celery
 from libs.common.messaging.dispatcher import Dispatcher
 from libs.common.messaging.events import EventPublisher
-from libs.common.states import Trigger
-from libs.common.testing.databases import ScratchDatabase
-from libs.common.testing.vhosts import ScratchVhost
+from libs.devstack.testing.databases import ScratchDatabase
+from libs.devstack.testing.vhosts import ScratchVhost
+from services.worker.dependencies import Worker, wire
 from services.worker.settings import WorkerSettings
-from services.worker.wiring import Worker, wire
 
 HEADER = "sku,name,category,price,quantity,updated_at\n"
 ROW = "SKU-{0},lamp,tools,9.99,3,2026-01-01 00:00:00+00\n"

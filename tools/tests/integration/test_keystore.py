@@ -6,10 +6,10 @@ import psycopg2
 import pytest
 from psycopg2.extensions import parse_dsn
 
-from libs.common.stack.binaries import client_program
-from libs.common.states import Scope
-from libs.common.testing.databases import ScratchDatabase
-from tools.keystore import KeyStore, KeyStoreFault
+from libs.common.enums import Scope
+from libs.devstack.binaries import client_program
+from libs.devstack.testing.databases import ScratchDatabase
+from tools.local_env.keystore import KeyStore, KeyStoreFault
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tools import generate
-from tools.generate import BAD_KINDS, ItemsFile, write_items
+from tools.client import sample_items
+from tools.client.sample_items import BAD_KINDS, ItemsFile, write_items
 
 
 def rows_of(path: Path) -> list[list[str]]:
@@ -34,7 +34,7 @@ def test_the_same_seed_makes_the_same_file_however_it_is_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_items(tmp_path / "one.csv", 1_000, bad_ratio=0.1, seed=4)
-    monkeypatch.setattr(generate, "BLOCK_ROWS", 7)
+    monkeypatch.setattr(sample_items, "BLOCK_ROWS", 7)
     write_items(tmp_path / "two.csv", 1_000, bad_ratio=0.1, seed=4)
     write_items(tmp_path / "other.csv", 1_000, bad_ratio=0.1, seed=5)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.testing import Totals, count_results, noted_properties
+from tools.checks.suite import Totals, count_results, noted_properties
 
 _REPORT = '<testsuites><testsuite tests="{}" failures="{}" errors="{}" skipped="{}"/></testsuites>'
 

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from tools.audit import read_answer
-from tools.lockfile import Locked
-from tools.sbom import bill_of_materials
+from tools.supply_chain.audit import read_answer
+from tools.supply_chain.lockfile import Locked
+from tools.supply_chain.sbom import bill_of_materials
 
 PACKAGES = [
     Locked(

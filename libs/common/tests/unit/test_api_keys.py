@@ -2,8 +2,8 @@ import hashlib
 
 import pytest
 
-from libs.common.api_keys import ApiKey, grants
-from libs.common.states import Scope
+from libs.common.enums import Scope
+from libs.common.ledger.api_keys import ApiKey, grants
 
 
 def test_a_key_is_read_back_from_its_text() -> None:

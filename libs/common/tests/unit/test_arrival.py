@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import ValidationError
 
-from libs.common.arrival import Arrival, parse_duration
-from libs.common.datasets import DatasetDefinition
-from libs.common.lifecycle import arrival_deadline
-from libs.common.states import Trigger
+from libs.common.datasets.arrival import Arrival, parse_duration
+from libs.common.datasets.definition import DatasetDefinition
+from libs.common.enums import Trigger
+from libs.common.ledger.jobs import arrival_deadline
 
 VIENNA = ZoneInfo("Europe/Vienna")
 

@@ -1,9 +1,9 @@
 import pytest
 from pydantic import ValidationError
 
-from libs.common.datasets import DatasetDefinition
+from libs.common.datasets.definition import DatasetDefinition
+from libs.common.datasets.guards import LastLoad, check_rows, compare_headers
 from libs.common.errors import MESSAGE_LIMIT, GuardTripped, HeaderError
-from libs.common.guards import LastLoad, check_rows, compare_headers
 
 
 def _definition(**changes: object) -> DatasetDefinition:

@@ -4,10 +4,11 @@ import io
 
 import pytest
 
-from libs.common.catalog import TargetColumn, TargetTable
-from libs.common.datasets import FileFormat
+from libs.common.csv.dialect import FileFormat
+from libs.common.csv.header import Header, read_header
 from libs.common.errors import HeaderError, SourceError
-from libs.common.header import Header, match_header, read_header
+from libs.common.postgres.header_mapping import match_header
+from libs.common.postgres.target_table import TargetColumn, TargetTable
 
 
 def column(name: str, **traits: object) -> TargetColumn:

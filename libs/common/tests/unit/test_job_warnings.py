@@ -1,6 +1,6 @@
+from libs.common.datasets.job_warnings import JobWarning, merge_warnings
+from libs.common.enums import WarningCode
 from libs.common.errors import MESSAGE_LIMIT
-from libs.common.job_warnings import JobWarning, merge_warnings
-from libs.common.states import WarningCode
 
 
 def test_of_each_code_there_is_one_warning_with_the_sum_of_the_counts() -> None:

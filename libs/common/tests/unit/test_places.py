@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.places import MOST_PLACES, from_place, to_place
+from libs.common.csv.places import MOST_PLACES, from_place, to_place
 
 FILES = st.integers(0, 999)
 POSITIONS = st.integers(0, MOST_PLACES - 1)

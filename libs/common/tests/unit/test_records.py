@@ -8,12 +8,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from libs.common.boundaries import find_boundaries
-from libs.common.datasets import FileFormat
-from libs.common.frames import Framer
-from libs.common.records import Record, split
-from libs.common.states import ErrorCode
-from libs.common.testing.reference_splitter import ReferenceRecord, reference_split
+from libs.common.csv.chunk_boundaries import find_boundaries
+from libs.common.csv.dialect import FileFormat
+from libs.common.csv.framing import Framer
+from libs.common.csv.records import Record, split
+from libs.common.enums import ErrorCode
+from libs.devstack.testing.reference_splitter import ReferenceRecord, reference_split
 
 DIALECTS = [
     FileFormat(),

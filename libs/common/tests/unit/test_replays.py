@@ -1,8 +1,9 @@
 from uuid import UUID
 
-from libs.common.datasets import DatasetDefinition, FileFormat
-from libs.common.replays import definition_of_replay, fingerprint_of_replay
-from libs.common.states import LoadMode
+from libs.common.csv.dialect import FileFormat
+from libs.common.datasets.definition import DatasetDefinition
+from libs.common.enums import LoadMode
+from libs.common.ledger.replays import definition_of_replay, fingerprint_of_replay
 
 FIRST, SECOND = UUID(int=1), UUID(int=2)
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common import lifecycle
-from libs.common.datasets import DatasetDefinition
-from libs.common.source_pattern import expand, holds_date, validate
-from libs.common.states import CatchUp
+from libs.common.datasets.definition import DatasetDefinition
+from libs.common.enums import CatchUp
+from libs.common.ledger import jobs
+from libs.common.sources.source_pattern import expand, holds_date, validate
 
 DAY = date(2026, 11, 24)
 
@@ -103,9 +103,9 @@ def test_every_trigger_means_the_day_in_the_zone_of_the_schedule(
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
             return datetime(2026, 11, 23, 13, 31, tzinfo=UTC).astimezone(tz)
 
-    monkeypatch.setattr(lifecycle, "datetime", Clock)
+    monkeypatch.setattr(jobs, "datetime", Clock)
     body = {"table": "a.b", "source": "t.csv"}
     schedule = {"schedule": {"cron": "30 0 * * *", "time_zone": "Australia/Sydney"}}
 
-    assert lifecycle.today_for(DatasetDefinition.model_validate(body | schedule)) == DAY
-    assert lifecycle.today_for(DatasetDefinition.model_validate(body)) == DAY - timedelta(days=1)
+    assert jobs.today_for(DatasetDefinition.model_validate(body | schedule)) == DAY
+    assert jobs.today_for(DatasetDefinition.model_validate(body)) == DAY - timedelta(days=1)

@@ -12,7 +12,7 @@ import uvicorn
 from psycopg2.extensions import connection as Connection
 from structlog.testing import capture_logs
 
-from libs.common.testing.waiting import wait_for
+from libs.devstack.testing.waiting import wait_for
 from services.api.app import Api, create_app
 from services.api.settings import ApiSettings
 

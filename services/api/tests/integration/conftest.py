@@ -11,8 +11,8 @@ import psycopg2
 import pytest
 import structlog
 
-from libs.common.testing.databases import ScratchDatabase
-from libs.common.testing.vhosts import ScratchVhost
+from libs.devstack.testing.databases import ScratchDatabase
+from libs.devstack.testing.vhosts import ScratchVhost
 from services.api.settings import ApiSettings
 from services.api.tests.integration.api_bench import ITEMS, Ledger, SettingsWith, serving
 

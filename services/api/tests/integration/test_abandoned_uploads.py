@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from libs.common.ids import uuid7
-from libs.common.testing.waiting import wait_for
-from services.api.abandoned_uploads import ABANDONED_SECONDS, remove_abandoned
+from libs.devstack.testing.waiting import wait_for
 from services.api.tests.integration.api_bench import SettingsWith, serving
-from services.api.upload_area import PART_SUFFIX
+from services.api.uploads.abandoned_uploads import ABANDONED_SECONDS, remove_abandoned
+from services.api.uploads.upload_area import PART_SUFFIX
 
 OLD = time.time() - ABANDONED_SECONDS - 60
 

@@ -10,9 +10,9 @@ import httpx
 import psycopg2
 import pytest
 
-from libs.common.stack.addresses import StackAddresses
-from libs.common.testing.databases import ScratchDatabase
-from libs.common.testing.waiting import wait_for
+from libs.devstack.addresses import StackAddresses
+from libs.devstack.testing.databases import ScratchDatabase
+from libs.devstack.testing.waiting import wait_for
 from services.api.tests.integration.api_bench import (
     ITEMS,
     Ledger,

@@ -7,7 +7,7 @@ import pika
 import pytest
 
 from libs.common.messaging.names import FINISHES_QUEUE
-from libs.common.testing.vhosts import ScratchVhost
+from libs.devstack.testing.vhosts import ScratchVhost
 from services.api.tests.integration.api_bench import Ledger, SettingsWith, problem_of, serving
 
 UNKNOWN = "01a20bb0-ed59-716e-a450-60748f27550b"

@@ -11,11 +11,11 @@ from psycopg2 import extensions
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from libs.common.db.session import make_engine
-from libs.common.testing.databases import ScratchDatabase
-from services.api.database_waits import bound_waits
+from libs.common.ledger.session import make_engine
+from libs.devstack.testing.databases import ScratchDatabase
+from services.api.database_timeouts import bound_waits
+from services.api.dependencies import Wiring
 from services.api.tests.integration.api_bench import SettingsWith, silent_server
-from services.api.wiring import Wiring
 
 BOUND = 1.0
 

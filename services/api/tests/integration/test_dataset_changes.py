@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.api.merge_patches import MERGE_PATCH, merge
+from services.api.routes.dataset_patch import MERGE_PATCH, merge
 from services.api.tests.integration.api_bench import ITEMS, Ledger, problem_of
 
 URL = "/v1/datasets/items"

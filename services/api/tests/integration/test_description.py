@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.api_keys import ApiKey
-from libs.common.testing.databases import ScratchDatabase
+from libs.common.ledger.api_keys import ApiKey
+from libs.devstack.testing.databases import ScratchDatabase
 from services.api.tests.integration.api_bench import ITEMS, Ledger, SettingsWith, serving
 
 SEED = 20260101

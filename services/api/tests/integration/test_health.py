@@ -3,7 +3,7 @@ import time
 import httpx
 import pytest
 
-from libs.common.stack.ports import free_port
+from libs.devstack.ports import free_port
 from services.api.tests.integration.api_bench import (
     Ledger,
     SettingsWith,

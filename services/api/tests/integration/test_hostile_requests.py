@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.api.pages import write_token
+from services.api.pagination import write_token
 from services.api.tests.integration.api_bench import ITEMS, Ledger, problem_of
 
 JSON = {"Content-Type": "application/json"}

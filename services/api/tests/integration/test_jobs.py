@@ -9,7 +9,7 @@ import pika
 import pytest
 
 from libs.common.messaging.names import JOBS_QUEUE
-from libs.common.testing.vhosts import ScratchVhost
+from libs.devstack.testing.vhosts import ScratchVhost
 from services.api.tests.integration.api_bench import ITEMS, Ledger, problem_of
 
 JOB_FIELDS = {

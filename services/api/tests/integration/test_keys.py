@@ -11,11 +11,11 @@ import pytest
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from libs.common.api_keys import ApiKey
-from libs.common.testing.databases import ScratchDatabase
-from libs.common.testing.waiting import wait_for
+from libs.common.ledger.api_keys import ApiKey
+from libs.devstack.testing.databases import ScratchDatabase
+from libs.devstack.testing.waiting import wait_for
 from services.api.app import Api, create_app
-from services.api.authentication import OPEN_PATHS
+from services.api.middleware.authentication import OPEN_PATHS
 from services.api.settings import ApiSettings
 from services.api.tests.integration.api_bench import (
     ITEMS,

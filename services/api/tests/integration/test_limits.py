@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from starlette.requests import Request
 
-from libs.common.api_keys import ApiKey
-from libs.common.testing.databases import ScratchDatabase
-from libs.common.testing.waiting import wait_for
-from services.api.authentication import network_of
-from services.api.keys import KnownKeys
-from services.api.problems import ProblemError
-from services.api.rate_limits import RateLimits
+from libs.common.ledger.api_keys import ApiKey
+from libs.devstack.testing.databases import ScratchDatabase
+from libs.devstack.testing.waiting import wait_for
+from services.api.errors.problems import ProblemError
+from services.api.limits.rate_limits import RateLimits
+from services.api.limits.upload_slots import UploadSlots
+from services.api.middleware.authentication import network_of
+from services.api.security.api_keys import KnownKeys
 from services.api.tests.integration.api_bench import (
     ITEMS,
     Ledger,
@@ -26,7 +27,6 @@ from services.api.tests.integration.api_bench import (
     serving,
     silent_server,
 )
-from services.api.upload_slots import UploadSlots
 
 SLOW_UPLOADS = 200
 SLOTS = 8

@@ -8,8 +8,8 @@ import httpx
 import psycopg2
 import pytest
 
-from libs.common.stack.ports import free_port
-from libs.common.testing.databases import ScratchDatabase
+from libs.devstack.ports import free_port
+from libs.devstack.testing.databases import ScratchDatabase
 from services.api.tests.integration.api_bench import (
     ITEMS,
     Ledger,

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from libs.common.api_keys import ApiKey
+from libs.common.ledger.api_keys import ApiKey
 from services.api.tests.integration.api_bench import (
     Ledger,
     SettingsWith,

@@ -7,7 +7,7 @@ import pytest
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
-from libs.common.testing.waiting import wait_for
+from libs.devstack.testing.waiting import wait_for
 from services.api.tests.integration.api_bench import Ledger, SettingsWith, problem_of, serving
 
 

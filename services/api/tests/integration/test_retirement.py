@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import create_engine, select
 from sqlalchemy.orm import Session
 
-from libs.common.db.models import Dataset
+from libs.common.enums import Trigger
 from libs.common.errors import NotFound
-from libs.common.lifecycle import JobRequest, create_job
-from libs.common.states import Trigger
-from libs.common.testing.databases import ScratchDatabase
-from libs.common.testing.waiting import wait_for
+from libs.common.ledger.jobs import JobRequest, create_job
+from libs.common.ledger.models import Dataset
+from libs.devstack.testing.databases import ScratchDatabase
+from libs.devstack.testing.waiting import wait_for
 from services.api.tests.integration.api_bench import ITEMS, Ledger, problem_of
 
 URL = "/v1/datasets/items"

@@ -1,8 +1,8 @@
 import httpx
 import pytest
 
-from libs.common.messaging.celery_app import make_celery
-from libs.common.stack.ports import free_port
+from libs.common.messaging.app import make_celery
+from libs.devstack.ports import free_port
 from services.api.tests.integration.api_bench import SettingsWith, problem_of, serving
 
 # Celery calls redis by a name that is deprecated.

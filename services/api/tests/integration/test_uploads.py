@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from libs.common.testing.waiting import wait_for
+from libs.devstack.testing.waiting import wait_for
 from services.api.tests.integration.api_bench import (
     ITEMS,
     Ledger,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.api.csv_cells import defuse, write_line
+from services.api.exports.csv_cells import defuse, write_line
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
-from services.api.documents import JobDocument
+from services.api.schemas import JobDocument
 from services.api.web.dashboards import dashboard_of
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)

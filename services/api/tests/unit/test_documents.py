@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from libs.common.db.models import FailedRow
-from libs.common.states import ErrorCode, Stage
-from services.api.documents import FailedRowDocument, TriggerRequest, render_raw
+from libs.common.enums import ErrorCode, Stage
+from libs.common.ledger.models import FailedRow
+from services.api.schemas import FailedRowDocument, TriggerRequest, render_raw
 
 
 def test_text_is_shown_as_it_is() -> None:

@@ -1,7 +1,7 @@
 import pytest
 
-from libs.common.datasets import FileFormat
-from services.api.export import cells_of
+from libs.common.csv.dialect import FileFormat
+from services.api.exports.csv_report import cells_of
 
 SEMICOLONS = FileFormat(delimiter=";", quote="'", null="NULL")
 LATIN = FileFormat(encoding="latin-1")

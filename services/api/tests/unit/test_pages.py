@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from libs.common.errors import BadInput
-from services.api.pages import read_token, write_token
+from services.api.pagination import read_token, write_token
 
 JOB = "01a20bb0-ed59-716e-a450-60748f27550b"
 

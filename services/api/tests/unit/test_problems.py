@@ -3,7 +3,7 @@ import json
 import pytest
 
 from libs.common.errors import BadInput, Conflict, HeaderError, NotFound, SourceError
-from services.api.problems import FieldError, internal_error, problem_response, status_of
+from services.api.errors.problems import FieldError, internal_error, problem_response, status_of
 
 
 @pytest.mark.parametrize(

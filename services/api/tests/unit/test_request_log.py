@@ -2,7 +2,7 @@ from uuid import UUID
 
 import pytest
 
-from services.api.request_log import accept_request_id
+from services.api.middleware.request_log import accept_request_id
 
 
 @pytest.mark.parametrize("given", ["a", "01a20bb0-ed59-716e", "trace:1.2_3", "x" * 128])

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.datasets import FileFormat
-from libs.common.frames import Framer
-from libs.common.header import read_header
-from libs.common.records import split
-from libs.common.states import ErrorCode
-from libs.common.utf16 import with_byte_order
-from services.api.source_form import source_blocks, write_header
+from libs.common.csv.dialect import FileFormat
+from libs.common.csv.framing import Framer
+from libs.common.csv.header import read_header
+from libs.common.csv.records import split
+from libs.common.csv.utf16 import with_byte_order
+from libs.common.enums import ErrorCode
+from services.api.exports.source_file import source_blocks, write_header
 
 DIALECTS = [
     FileFormat(),

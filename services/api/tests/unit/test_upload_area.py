@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.api.problems import ProblemError
-from services.api.upload_area import IncomingUpload, safe_filename, storage_faults
+from services.api.errors.problems import ProblemError
+from services.api.uploads.upload_area import IncomingUpload, safe_filename, storage_faults
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,14 @@ from uuid import UUID
 import psycopg2
 import zstandard
 
-from libs.common.catalog import read_table
-from libs.common.datasets import DatasetDefinition
-from libs.common.header import match_header, read_header
-from libs.common.states import LoadMode
-from services.loader.chunk import Outcome
-from services.loader.judging.verdicts import may_be_row_error
-from services.loader.postgres.session import fix_settings
+from libs.common.csv.header import read_header
+from libs.common.datasets.definition import DatasetDefinition
+from libs.common.enums import LoadMode
+from libs.common.postgres.header_mapping import match_header
+from libs.common.postgres.target_table import read_table
+from services.loader.chunk_loader import Outcome
+from services.loader.rejects.rejected_row import may_be_row_error
+from services.loader.session import fix_settings
 from services.loader.tests.integration.cases import Case
 from services.loader.tests.integration.conftest import LoadBench
 from services.loader.tests.integration.generators import CAP, Trial

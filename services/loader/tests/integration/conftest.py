@@ -11,15 +11,15 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection as Connection
 
-from libs.common.boundaries import find_boundaries
-from libs.common.datasets import DatasetDefinition
-from libs.common.decompression import detect
-from libs.common.frames import MAX_RECORD_BYTES
-from libs.common.header import read_header
+from libs.common.csv.chunk_boundaries import find_boundaries
+from libs.common.csv.framing import MAX_RECORD_BYTES
+from libs.common.csv.header import read_header
+from libs.common.datasets.definition import DatasetDefinition
 from libs.common.ids import uuid7
-from libs.common.sources import SourceLimits, digest_parts, identity, open_source
-from libs.common.testing.databases import ScratchDatabase
-from services.loader.chunk import ChunkLoader, Outcome
+from libs.common.sources.compression import detect
+from libs.common.sources.files import SourceLimits, digest_parts, identity, open_source
+from libs.devstack.testing.databases import ScratchDatabase
+from services.loader.chunk_loader import ChunkLoader, Outcome
 from services.loader.settings import LoaderSettings
 
 

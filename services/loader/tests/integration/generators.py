@@ -10,7 +10,7 @@ from typing import Any
 
 import zstandard
 
-from libs.common.datasets import DatasetDefinition
+from libs.common.datasets.definition import DatasetDefinition
 from services.loader.tests.integration.cases import Case
 from services.loader.tests.integration.tables import Column, Shape, make_day_column, make_shape
 

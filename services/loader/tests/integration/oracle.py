@@ -13,9 +13,9 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from libs.common.datasets import DatasetDefinition
-from libs.common.states import LoadMode
-from libs.common.testing.reference_splitter import ReferenceRecord, reference_split
+from libs.common.datasets.definition import DatasetDefinition
+from libs.common.enums import LoadMode
+from libs.devstack.testing.reference_splitter import ReferenceRecord, reference_split
 
 CODES = {
     "22P02": "type-error",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from libs.common.datasets import DatasetDefinition
+from libs.common.datasets.definition import DatasetDefinition
 from services.loader.tests.integration.conftest import LoadBench
 
 BY_BLOCKS = "CREATE TABLE feed.t (id int PRIMARY KEY, note text)"

@@ -15,15 +15,15 @@ import pytest
 import zstandard
 from psycopg2.extensions import connection as Connection
 
-from libs.common.boundaries import find_boundaries
-from libs.common.datasets import DatasetDefinition
+from libs.common.csv.chunk_boundaries import find_boundaries
+from libs.common.csv.header import read_header
+from libs.common.datasets.definition import DatasetDefinition
 from libs.common.errors import MESSAGE_LIMIT, PublishFault
-from libs.common.header import read_header
-from libs.common.testing.waiting import wait_for
-from services.loader import loading
-from services.loader.chunk import ChunkLoader, Outcome
-from services.loader.judging.verdicts import FailedRow
-from services.loader.postgres.connections import LoadingConnections
+from libs.devstack.testing.waiting import wait_for
+from services.loader import load
+from services.loader.chunk_loader import ChunkLoader, Outcome
+from services.loader.leasing.connection_cache import LoadingConnections
+from services.loader.rejects.rejected_row import FailedRow
 from services.loader.rejects.spool import by_columns
 from services.loader.tests.integration.conftest import LoadBench
 
@@ -165,7 +165,7 @@ def test_each_refused_row_is_put_into_a_frame_once(
         heights.append(frame.height)
         return frame
 
-    monkeypatch.setattr(loading, "by_columns", counted)
+    monkeypatch.setattr(load, "by_columns", counted)
     data = b"id,v\n" + b"".join(b"%d,new\n" % n for n in range(1, 8001))
     job_id = bench.load(data, pairs(**changes))
 
@@ -322,10 +322,10 @@ def test_a_fault_that_nobody_expects_is_an_attempt_and_on_record(
     bench.execute(TABLE)
     job_id = bench.add_job(DATA, PAIRS)
 
-    def break_down(_load: loading.Load) -> None:
+    def break_down(_load: load.Load) -> None:
         raise TypeError("x" * 5_000)
 
-    monkeypatch.setattr(loading.Load, "run", break_down)
+    monkeypatch.setattr(load.Load, "run", break_down)
 
     seen = [bench.loader(max_attempts=2).load_chunk(job_id, 0) for _ in range(2)]
 

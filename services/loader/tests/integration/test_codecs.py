@@ -6,12 +6,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from libs.common.catalog import TargetColumn
-from libs.common.datasets import FileFormat
-from libs.common.scanning.lines import find_lines
-from services.loader.encoding.encoder import Encoder, Rows
-from services.loader.encoding.guesses import suspect
-from services.loader.encoding.shapes import find_shape
+from libs.common.csv.dialect import FileFormat
+from libs.common.csv.line_scanner import find_lines
+from libs.common.postgres.copy.check_prefilter import suspect
+from libs.common.postgres.copy.column_types import find_shape
+from libs.common.postgres.copy.encoder import Encoder, Rows
+from libs.common.postgres.target_table import TargetColumn
 from services.loader.tests.integration.conftest import LoadBench
 
 NUMBERS = st.one_of(

@@ -6,11 +6,11 @@ from contextlib import closing
 import psycopg2
 import pytest
 
-from libs.common.datasets import DatasetDefinition
-from libs.common.testing.waiting import wait_for
-from services.loader.chunk import ChunkLoader, Outcome
-from services.loader.postgres import connections
-from services.loader.postgres.connections import LoadingConnections, Loan
+from libs.common.datasets.definition import DatasetDefinition
+from libs.devstack.testing.waiting import wait_for
+from services.loader.chunk_loader import ChunkLoader, Outcome
+from services.loader.leasing import connection_cache
+from services.loader.leasing.connection_cache import LoadingConnections, Loan
 from services.loader.tests.integration.conftest import LoadBench
 
 PAIRS = DatasetDefinition(table="feed.t")
@@ -95,7 +95,7 @@ def test_a_load_longer_than_a_lease_keeps_no_connection(
     bench.execute(TABLE)
     loader = bench.loader()
     times = iter([0.0, float(bench.settings().lease_seconds)])
-    monkeypatch.setattr("services.loader.chunk.monotonic", lambda: next(times))
+    monkeypatch.setattr("services.loader.chunk_loader.monotonic", lambda: next(times))
 
     assert load(bench, loader) is Outcome.LOADED
 
@@ -129,7 +129,7 @@ def test_what_a_trigger_leaves_in_its_session_is_gone(
 def test_a_connection_is_not_kept_for_ever(
     lender: LoadingConnections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "LONGEST_LIFE", 0.0)
+    monkeypatch.setattr(connection_cache, "LONGEST_LIFE", 0.0)
 
     first = use(lender, "SELECT")
 

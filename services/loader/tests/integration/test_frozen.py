@@ -12,11 +12,11 @@ from psycopg2.errors import LockNotAvailable
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from libs.common.datasets import DatasetDefinition
-from libs.common.testing.waiting import wait_for
-from services.loader import setbacks
-from services.loader.ledger.chunks import ChunkKey, close_chunk
-from services.loader.ledger.leases import Heartbeat
+from libs.common.datasets.definition import DatasetDefinition
+from libs.devstack.testing.waiting import wait_for
+from services.loader import chunk_retry
+from services.loader.leasing.chunks import ChunkKey, close_chunk
+from services.loader.leasing.lease import Heartbeat
 from services.loader.tests.integration.conftest import LoadBench
 
 TABLE = "CREATE TABLE feed.t (id int PRIMARY KEY)"
@@ -97,7 +97,7 @@ def test_in_the_record_of_a_failure_the_chunk_is_free_when_the_lease_expires(
         freeze.here()
         return is_closed
 
-    monkeypatch.setattr(setbacks, "close_chunk", close_and_freeze)
+    monkeypatch.setattr(chunk_retry, "close_chunk", close_and_freeze)
     with ThreadPoolExecutor(1) as pool:
         loading = pool.submit(bench.loader(lease_seconds=2).load_chunk, job_id, 0)
         with freeze.lasting():

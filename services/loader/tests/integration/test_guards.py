@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from libs.common.datasets import DatasetDefinition
-from services.loader.chunk import Outcome
+from libs.common.datasets.definition import DatasetDefinition
+from services.loader.chunk_loader import Outcome
 from services.loader.tests.integration.conftest import LoadBench
 
 OLD = 100

@@ -11,9 +11,9 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection as Connection
 
-from libs.common.datasets import DatasetDefinition
-from libs.common.testing.waiting import wait_for
-from services.loader.chunk import Outcome
+from libs.common.datasets.definition import DatasetDefinition
+from libs.devstack.testing.waiting import wait_for
+from services.loader.chunk_loader import Outcome
 from services.loader.tests.integration.conftest import LoadBench
 
 TABLE = (

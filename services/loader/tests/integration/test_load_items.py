@@ -1,6 +1,6 @@
 """A file of items is loaded: good rows in the table, bad rows on record with place and reason."""
 
-from libs.common.datasets import DatasetDefinition
+from libs.common.datasets.definition import DatasetDefinition
 from services.loader.tests.integration.conftest import LoadBench
 
 ITEMS = DatasetDefinition(table="public.items")

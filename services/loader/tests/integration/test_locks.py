@@ -12,9 +12,9 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from libs.common.datasets import DatasetDefinition
-from libs.common.testing.waiting import wait_for
-from services.loader.chunk import Outcome
+from libs.common.datasets.definition import DatasetDefinition
+from libs.devstack.testing.waiting import wait_for
+from services.loader.chunk_loader import Outcome
 from services.loader.tests.integration.conftest import LoadBench
 
 TABLE = (

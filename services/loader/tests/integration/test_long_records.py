@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from libs.common.datasets import DatasetDefinition
+from libs.common.datasets.definition import DatasetDefinition
 from services.loader.tests.integration.conftest import LoadBench
 
 CAP = 1024

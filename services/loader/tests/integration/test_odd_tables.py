@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from libs.common.catalog import MOST_COLUMNS
-from libs.common.datasets import DatasetDefinition
+from libs.common.datasets.definition import DatasetDefinition
+from libs.common.postgres.target_table import MOST_COLUMNS
 from services.loader.tests.integration.conftest import LoadBench
 
 UPSERT = {"mode": "upsert", "key": ["c0"]}

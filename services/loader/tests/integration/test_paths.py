@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from libs.common.datasets import DatasetDefinition
+from libs.common.datasets.definition import DatasetDefinition
 from services.loader.tests.integration.conftest import LoadBench
 
 PLAIN = "CREATE TABLE feed.t (id int PRIMARY KEY, v text)"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.datasets import DatasetDefinition
-from libs.common.stack.account import Account
-from libs.common.stack.ports import LOOPBACK, free_port, is_listening
-from libs.common.testing.waiting import wait_for
-from services.loader.chunk import Outcome
+from libs.common.datasets.definition import DatasetDefinition
+from libs.devstack.os_user import Account
+from libs.devstack.ports import LOOPBACK, free_port, is_listening
+from libs.devstack.testing.waiting import wait_for
+from services.loader.chunk_loader import Outcome
 from services.loader.tests.integration.conftest import LoadBench
 
 PGBOUNCER = shutil.which("pgbouncer")

@@ -15,9 +15,9 @@ import psycopg2
 import pytest
 from psycopg2.extensions import connection as Connection
 
-from libs.common.datasets import DatasetDefinition
-from libs.common.stack.binaries import client_program
-from services.loader.chunk import Outcome
+from libs.common.datasets.definition import DatasetDefinition
+from libs.devstack.binaries import client_program
+from services.loader.chunk_loader import Outcome
 from services.loader.tests.integration.conftest import LoadBench
 
 PATIENCE = 60

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 
 from celery import Celery
 
-from libs.common.datasets import DatasetDefinition
-from libs.common.messaging.celery_app import make_celery
+from libs.common.datasets.definition import DatasetDefinition
+from libs.common.messaging.app import make_celery
 from libs.common.messaging.dispatcher import Dispatcher
 from libs.common.messaging.names import FINISHES_QUEUE
 from libs.common.settings import MessagingSettings
-from libs.common.testing.waiting import wait_for
+from libs.devstack.testing.waiting import wait_for
 from services.loader.tests.integration.conftest import LoadBench
 
 PATIENCE = 60

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import pytest
 
-from libs.common.datasets import DatasetDefinition
-from libs.common.places import from_place
-from libs.common.sources import fingerprint, identity
-from services.loader.chunk import Outcome
+from libs.common.csv.places import from_place
+from libs.common.datasets.definition import DatasetDefinition
+from libs.common.sources.files import fingerprint, identity
+from services.loader.chunk_loader import Outcome
 from services.loader.tests.integration.conftest import LoadBench
 
 TABLES = {

@@ -8,9 +8,9 @@ from uuid import UUID
 import psycopg2
 import pytest
 
-from libs.common.datasets import DatasetDefinition
-from libs.common.testing.waiting import wait_for
-from services.loader.chunk import Outcome
+from libs.common.datasets.definition import DatasetDefinition
+from libs.devstack.testing.waiting import wait_for
+from services.loader.chunk_loader import Outcome
 from services.loader.tests.integration.conftest import LoadBench
 
 TABLE = "CREATE TABLE feed.t (id int PRIMARY KEY, v text)"

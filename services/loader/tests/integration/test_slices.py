@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from libs.common.datasets import DatasetDefinition
+from libs.common.datasets.definition import DatasetDefinition
 from services.loader.tests.integration.conftest import LoadBench
 
 DAY = "2026-01-02"

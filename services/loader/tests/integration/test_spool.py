@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.datasets import DatasetDefinition
-from services.loader.chunk import Outcome
+from libs.common.datasets.definition import DatasetDefinition
+from services.loader.chunk_loader import Outcome
 from services.loader.tests.integration.conftest import LoadBench
 
 PAIRS = DatasetDefinition(table="feed.t")

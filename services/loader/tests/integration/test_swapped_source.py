@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from libs.common.datasets import DatasetDefinition
-from services.loader.chunk import Outcome
+from libs.common.datasets.definition import DatasetDefinition
+from services.loader.chunk_loader import Outcome
 from services.loader.tests.integration.conftest import LoadBench
 
 ROWS = b"".join(b"%05d,text\n" % number for number in range(2_000))

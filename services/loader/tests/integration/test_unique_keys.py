@@ -5,11 +5,11 @@ from random import Random
 
 import pytest
 
-from libs.common.datasets import DatasetDefinition
-from libs.common.records import Record
-from services.loader.judging.judge import Judge
-from services.loader.judging.verdicts import FailedRow
-from services.loader.judging.wording import Worded, Wording
+from libs.common.csv.records import Record
+from libs.common.datasets.definition import DatasetDefinition
+from services.loader.blocks.constraint_messages import Worded, Wording
+from services.loader.rejects.rejected_row import FailedRow
+from services.loader.rows.single_insert import Judge
 from services.loader.tests.integration.cases import Case
 from services.loader.tests.integration.comparison import compare_case
 from services.loader.tests.integration.conftest import LoadBench

@@ -5,8 +5,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.records import Record
-from services.loader.writing.copytext import encode_record, encode_records
+from libs.common.csv.records import Record
+from libs.common.postgres.copy.text import encode_record, encode_records
 
 UNESCAPED = {b"\\\\": b"\\", b"\\t": b"\t", b"\\n": b"\n", b"\\r": b"\r"}
 CELLS = st.lists(

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.datasets import FileFormat
-from libs.common.frames import Block
-from libs.common.records import RecordSplitter
-from libs.common.testing.reference_splitter import reference_split
-from services.loader.encoding.blocks import BlockPlan, Prepared
-from services.loader.encoding.encoder import HEADER, TRAILER, Encoder
-from services.loader.encoding.guesses import Suspicion
-from services.loader.encoding.shapes import Comparison, Kind, Limit, Shape
+from libs.common.csv.dialect import FileFormat
+from libs.common.csv.framing import Block
+from libs.common.csv.records import RecordSplitter
+from libs.common.postgres.copy.check_prefilter import Suspicion
+from libs.common.postgres.copy.column_types import Comparison, Kind, Limit, Shape
+from libs.common.postgres.copy.encoder import HEADER, TRAILER, Encoder
+from libs.devstack.testing.reference_splitter import reference_split
+from services.loader.blocks.preparation import BlockPlan, Prepared
 
 WIDTH, CAP, FIRST_LINE = 3, 30, 7
 PIECES = ["a", "é", " ", ",", ",", ",", '"', '""', '"a"', '"b,c"', '","', "\\.", "\n", "\n", "\r\n"]

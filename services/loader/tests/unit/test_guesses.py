@@ -2,9 +2,9 @@
 
 import pytest
 
-from libs.common.catalog import TargetColumn
-from services.loader.encoding.guesses import suspect
-from services.loader.encoding.shapes import Comparison, Limit
+from libs.common.postgres.copy.check_prefilter import suspect
+from libs.common.postgres.copy.column_types import Comparison, Limit
+from libs.common.postgres.target_table import TargetColumn
 
 
 def column(name: str, type_name: str, *, is_not_null: bool = False) -> TargetColumn:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.records import Record
-from libs.common.states import ErrorCode
-from services.loader.judging.narrowing import Narrowing
-from services.loader.judging.verdicts import FailedRow, reject
-from services.loader.postgres.session import Savepoint
+from libs.common.csv.records import Record
+from libs.common.enums import ErrorCode
+from services.loader.rejects.rejected_row import FailedRow, reject
+from services.loader.rows.bisection import Narrowing
+from services.loader.session import Savepoint
 
 
 class Refused(psycopg2.DataError):

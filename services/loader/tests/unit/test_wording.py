@@ -2,9 +2,9 @@
 
 import pytest
 
-from libs.common.states import ErrorCode
-from services.loader.judging.verdicts import FailedRow
-from services.loader.judging.wording import Wording, describe
+from libs.common.enums import ErrorCode
+from services.loader.blocks.constraint_messages import Wording, describe
+from services.loader.rejects.rejected_row import FailedRow
 
 
 def refusal(message: str) -> FailedRow:

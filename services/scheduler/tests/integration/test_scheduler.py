@@ -18,10 +18,10 @@ from kombu import Connection
 import services.scheduler.main
 from libs.common.messaging.names import DISPATCH_DUE, SWEEP, TICKS_QUEUE
 from libs.common.messaging.queues import work_queues
-from libs.common.stack.addresses import StackAddresses
-from libs.common.stack.ports import free_ports
-from libs.common.testing.vhosts import ScratchVhost, scratch_vhost
-from libs.common.testing.waiting import wait_for
+from libs.devstack.addresses import StackAddresses
+from libs.devstack.ports import free_ports
+from libs.devstack.testing.vhosts import ScratchVhost, scratch_vhost
+from libs.devstack.testing.waiting import wait_for
 
 START_SECONDS = 30
 NOWHERE = "amqp://guest:guest@127.0.0.1:1//"

@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import select, update
 
-from libs.common.db.models import Event, Job
-from libs.common.lifecycle import mark_published
-from libs.common.states import JobState, Trigger
+from libs.common.enums import JobState, Trigger
+from libs.common.ledger.jobs import mark_published
+from libs.common.ledger.models import Event, Job
 from services.worker.dispatching import dispatch_due
-from services.worker.planning import plan
+from services.worker.planning.job_plan import plan
 from services.worker.sweeping import sweep
 from services.worker.tests.conftest import ROW, Bench
 
@@ -152,7 +152,9 @@ def test_an_empty_file_that_is_being_filled_is_looked_at_again(
     bench.set(source_settle_seconds=60)
     bench.write("")
     job = bench.make_job()
-    monkeypatch.setattr("services.worker.inspection.time.sleep", lambda _: bench.write_rows(1))
+    monkeypatch.setattr(
+        "services.worker.planning.source_inspection.time.sleep", lambda _: bench.write_rows(1)
+    )
 
     assert plan(bench.worker, job.id) == "queued"
 

@@ -11,12 +11,12 @@ import psycopg2
 import pytest
 from psycopg2.extensions import cursor as Cursor
 
-from libs.common.statements import read_statement
-from libs.common.states import ErrorCode, Trigger
-from libs.common.testing.databases import ScratchDatabase
+from libs.common.enums import ErrorCode, Trigger
+from libs.common.sql_files import read_statement
+from libs.devstack.testing.databases import ScratchDatabase
 from services.worker import sweeping
 from services.worker.finishing import finish
-from services.worker.planning import plan
+from services.worker.planning.job_plan import plan
 from services.worker.tests.conftest import Bench
 
 NAMES = ("rows_read", "rows_loaded", "rows_rejected", "rows_superseded")
@@ -193,7 +193,7 @@ def read(cursor: Cursor) -> tuple[Counter[Any], Counter[Any], Counter[Any]]:
 
 def read_open(cursor: Cursor) -> list[Any]:
     """Return what the ledger says about open failed rows; those that are settled must not be among them."""
-    cursor.execute(read_statement("services.worker.ledger", "open_failed_rows"))
+    cursor.execute(read_statement("services.worker.ledger_metrics", "open_failed_rows"))
     return sorted(cursor.fetchall())
 
 

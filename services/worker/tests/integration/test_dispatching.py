@@ -8,8 +8,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from structlog.testing import capture_logs
 
-from libs.common.db.models import Dataset, Job
-from libs.common.states import JobState, Trigger
+from libs.common.enums import JobState, Trigger
+from libs.common.ledger.models import Dataset, Job
 from services.worker.dispatching import dispatch_due
 from services.worker.tests.conftest import Bench
 

@@ -7,13 +7,13 @@ import pika
 import pytest
 from sqlalchemy import select, update
 
-from libs.common.db.models import Chunk, Event, Job
-from libs.common.job_warnings import JobWarning
-from libs.common.lifecycle import record_end
+from libs.common.datasets.job_warnings import JobWarning
+from libs.common.enums import ChunkState, JobState, WarningCode
+from libs.common.ledger.jobs import record_end
+from libs.common.ledger.models import Chunk, Event, Job
 from libs.common.messaging.events import publish_pending
-from libs.common.states import ChunkState, JobState, WarningCode
 from services.worker.finishing import WITHDRAWN, finish
-from services.worker.planning import plan
+from services.worker.planning.job_plan import plan
 from services.worker.tests.conftest import Bench
 
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, text, update
 
-from libs.common.db.models import Chunk, Event, Job, JobFile
-from libs.common.lifecycle import SOURCE_GREW
-from libs.common.states import ChunkState, JobState
+from libs.common.enums import ChunkState, JobState
+from libs.common.ledger.jobs import SOURCE_GREW
+from libs.common.ledger.models import Chunk, Event, Job, JobFile
 from services.worker.finishing import finish
-from services.worker.planning import plan
+from services.worker.planning.job_plan import plan
 from services.worker.sweeping import sweep
 from services.worker.tests.conftest import ROW, Bench
 

@@ -10,12 +10,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, update
 
-from libs.common.db.models import Chunk, Job, JobFile
-from libs.common.lifecycle import lock_job, record_end
-from libs.common.sources import SourceIdentity, fingerprint
-from libs.common.states import ChunkState, JobState
-from services.worker import job_files
-from services.worker.planning import plan
+from libs.common.enums import ChunkState, JobState
+from libs.common.ledger.jobs import lock_job, record_end
+from libs.common.ledger.models import Chunk, Job, JobFile
+from libs.common.sources.files import SourceIdentity, fingerprint
+from services.worker.planning import job_files
+from services.worker.planning.job_plan import plan
 from services.worker.tests.conftest import HEADER, ROW, Bench
 
 SOURCE: dict[str, Any] = {"source": "in/*.csv", "match": "all"}

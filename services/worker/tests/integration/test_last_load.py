@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import event, update
 from sqlalchemy.orm import Session
 
-from libs.common.db.models import Chunk, Job
-from libs.common.lifecycle import JobError, record_end
-from libs.common.states import ChunkState, JobState, LoadMode, Trigger
+from libs.common.enums import ChunkState, JobState, LoadMode, Trigger
+from libs.common.ledger.jobs import JobError, record_end
+from libs.common.ledger.models import Chunk, Job
 from services.worker.finishing import finish
-from services.worker.last_loads import find_last_change, find_last_load, find_load_of_day
-from services.worker.planning import plan
+from services.worker.planning.job_plan import plan
+from services.worker.planning.last_loads import find_last_change, find_last_load, find_load_of_day
 from services.worker.tests.conftest import Bench
 
 FULL = "sku,name,category,price,quantity,updated_at\n"

@@ -14,13 +14,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
-from libs.common.statements import read_statement
-from libs.common.states import END_STATES, LIVE_STATES, ErrorCode, JobState, Trigger
-from libs.common.testing.databases import ScratchDatabase
+from libs.common.enums import END_STATES, LIVE_STATES, ErrorCode, JobState, Trigger
+from libs.common.sql_files import read_statement
+from libs.devstack.testing.databases import ScratchDatabase
 from services.worker.finishing import finish
-from services.worker.ledger.collector import LedgerCollector
-from services.worker.ledger.readings import READINGS, make_reader
-from services.worker.planning import plan
+from services.worker.ledger_metrics.collector import LedgerCollector
+from services.worker.ledger_metrics.queries import READINGS, make_reader
+from services.worker.planning.job_plan import plan
 from services.worker.sweeping import sweep
 from services.worker.tests.conftest import HEADER, Bench
 
@@ -539,7 +539,10 @@ def test_a_scrape_reads_no_ended_job(bench: Bench, execute: Execute) -> None:
 
     plans = {
         name: "\n".join(
-            line for (line,) in execute(f"EXPLAIN {read_statement('services.worker.ledger', name)}")
+            line
+            for (line,) in execute(
+                f"EXPLAIN {read_statement('services.worker.ledger_metrics', name)}"
+            )
         )
         for name in READINGS
     }

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from libs.common.db.models import Chunk, FailedRow, Job
-from libs.common.sources import identity
-from libs.common.states import ChunkState, ErrorCode, Stage, Trigger
+from libs.common.enums import ChunkState, ErrorCode, Stage, Trigger
+from libs.common.ledger.models import Chunk, FailedRow, Job
+from libs.common.sources.files import identity
 from services.worker import loaded_files
 from services.worker.finishing import finish
-from services.worker.planning import plan
+from services.worker.planning.job_plan import plan
 from services.worker.sweeping import sweep
 from services.worker.tests.conftest import HEADER, Bench
 

@@ -12,14 +12,14 @@ import pytest
 from sqlalchemy import select, text, update
 from structlog.testing import capture_logs
 
-from libs.common.datasets import DatasetDefinition
-from libs.common.db.models import Chunk, FailedRow, Job
-from libs.common.lifecycle import record_end
-from libs.common.sources import SourceIdentity, fingerprint
-from libs.common.states import ChunkState, ErrorCode, JobState, LoadMode, Stage, Trigger
+from libs.common.datasets.definition import DatasetDefinition
+from libs.common.enums import ChunkState, ErrorCode, JobState, LoadMode, Stage, Trigger
+from libs.common.ledger.jobs import record_end
+from libs.common.ledger.models import Chunk, FailedRow, Job
+from libs.common.sources.files import SourceIdentity, fingerprint
 from services.worker.finishing import finish
-from services.worker.inspection import Inspected, Inspector
-from services.worker.planning import plan
+from services.worker.planning.job_plan import plan
+from services.worker.planning.source_inspection import Inspected, Inspector
 from services.worker.tests.conftest import HEADER, Bench
 
 
@@ -281,7 +281,7 @@ def test_a_source_that_keeps_changing_is_looked_at_again_and_then_fails(
     bench.put_dataset()
     path = bench.write_rows(3)
     grow = _growing(path)
-    monkeypatch.setattr("services.worker.inspection.fingerprint", grow)
+    monkeypatch.setattr("services.worker.planning.source_inspection.fingerprint", grow)
     job = bench.make_job()
     attempts = bench.worker.settings.plan_max_attempts
 

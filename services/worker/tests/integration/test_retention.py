@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
-from libs.common.db.models import Event, IdempotencyKey, Job, Upload
+from libs.common.enums import Trigger
 from libs.common.ids import earliest_uuid7, uuid7
-from libs.common.states import Trigger
-from libs.common.testing.databases import ScratchDatabase
-from services.worker.retention import Removed, retain
+from libs.common.ledger.models import Event, IdempotencyKey, Job, Upload
+from libs.devstack.testing.databases import ScratchDatabase
+from services.worker.cleanup import Removed, retain
 from services.worker.tests.conftest import Bench
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=31)

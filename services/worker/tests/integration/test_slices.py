@@ -6,11 +6,11 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from libs.common.db.models import Chunk, Dataset, Job
-from libs.common.replays import definition_of_replay
-from libs.common.states import ChunkState, JobState, Trigger
+from libs.common.enums import ChunkState, JobState, Trigger
+from libs.common.ledger.models import Chunk, Dataset, Job
+from libs.common.ledger.replays import definition_of_replay
 from services.worker.finishing import finish
-from services.worker.planning import plan
+from services.worker.planning.job_plan import plan
 from services.worker.tests.conftest import Bench
 
 SCOPE = {"updated_at": "data_date"}

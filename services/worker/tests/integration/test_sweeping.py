@@ -15,20 +15,20 @@ from sqlalchemy import event, update
 from sqlalchemy.orm import Session
 from structlog.testing import capture_logs
 
-from libs.common.db.models import Chunk, ChunkLease, Job
-from libs.common.fences import fence_of
+from libs.common.enums import ChunkState, JobState, Trigger
+from libs.common.ledger.advisory_locks import try_to_take
+from libs.common.ledger.fences import fence_of
+from libs.common.ledger.models import Chunk, ChunkLease, Job
 from libs.common.messaging.names import DEAD_LETTER_EXCHANGE, DEAD_LETTER_QUEUE
 from libs.common.messaging.queues import dead_letter_queue
-from libs.common.states import ChunkState, JobState, Trigger
-from libs.common.testing.databases import ScratchDatabase
-from libs.common.testing.waiting import wait_for
+from libs.devstack.testing.databases import ScratchDatabase
+from libs.devstack.testing.waiting import wait_for
 from services.worker import sweeping
-from services.worker.advisory import try_to_take
+from services.worker.dependencies import Worker
 from services.worker.finishing import finish
-from services.worker.planning import plan
+from services.worker.planning.job_plan import plan
 from services.worker.sweeping import sweep
 from services.worker.tests.conftest import Bench
-from services.worker.wiring import Worker
 
 PAST = datetime(2026, 1, 1, tzinfo=UTC)
 PATIENCE = 30

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text, update
 
-from libs.common.db.models import Chunk
-from libs.common.states import ChunkState
+from libs.common.enums import ChunkState
+from libs.common.ledger.models import Chunk
 from services.worker.finishing import finish
-from services.worker.planning import plan
+from services.worker.planning.job_plan import plan
 from services.worker.tests.conftest import Bench
 
 UPSERT: dict[str, Any] = {"mode": "upsert", "key": ["sku"]}

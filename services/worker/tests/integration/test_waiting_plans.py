@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from libs.common.db.models import Chunk
-from libs.common.sources import SourceIdentity, fingerprint
-from libs.common.states import ChunkState
-from services.worker import inspection
+from libs.common.enums import ChunkState
+from libs.common.ledger.models import Chunk
+from libs.common.sources.files import SourceIdentity, fingerprint
 from services.worker.finishing import finish
-from services.worker.long_plans import room_for_plan
-from services.worker.planning import plan
+from services.worker.planning import source_inspection
+from services.worker.planning.job_plan import plan
+from services.worker.planning.long_plans import room_for_plan
 from services.worker.tests.conftest import Bench
 
 UPSERT = "upsert"
@@ -28,7 +28,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(path.name)
         return fingerprint(path, seen)
 
-    monkeypatch.setattr(inspection, "fingerprint", noted)
+    monkeypatch.setattr(source_inspection, "fingerprint", noted)
     return names
 
 

@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 import pika
 import pytest
 
-from libs.common.messaging.celery_app import make_celery
+from libs.common.messaging.app import make_celery
 from libs.common.messaging.dispatcher import Dispatcher
 from libs.common.messaging.tests.relay import Relay, relay_to
 from libs.common.settings import MessagingSettings
-from libs.common.stack.addresses import StackAddresses
-from libs.common.testing.vhosts import ScratchVhost, scratch_vhost
+from libs.devstack.addresses import StackAddresses
+from libs.devstack.testing.vhosts import ScratchVhost, scratch_vhost
 
 TIMEOUT = 1.0
 """Seconds that a publish in these tests waits for the broker."""

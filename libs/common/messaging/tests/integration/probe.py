@@ -7,14 +7,14 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from libs.common.log import configure_logging, get_logger
-from libs.common.messaging.celery_app import make_celery
+from libs.common.logs import configure_logging, get_logger
+from libs.common.messaging.app import make_celery
 from libs.common.messaging.heartbeat import LivenessSettings, beat_into
 from libs.common.messaging.names import JOBS_QUEUE, PLAN
-from libs.common.messaging.process import run_worker
+from libs.common.messaging.worker_process import run_worker
 from libs.common.metrics import MetricsSettings
 from libs.common.settings import MessagingSettings
-from libs.common.testing.waiting import wait_for
+from libs.devstack.testing.waiting import wait_for
 
 log = get_logger(__name__)
 

@@ -19,7 +19,7 @@ from libs.common.messaging.names import (
 )
 from libs.common.messaging.tests.integration.conftest import TIMEOUT, Mail, MakeDispatcher
 from libs.common.messaging.tests.relay import Relay
-from libs.common.testing.vhosts import ScratchVhost
+from libs.devstack.testing.vhosts import ScratchVhost
 
 Take = Callable[[str], Mail | None]
 

@@ -13,18 +13,18 @@ import pytest
 from sqlalchemy import create_engine, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from libs.common.datasets import DatasetDefinition
-from libs.common.db.models import Dataset, Event, Job
-from libs.common.db.session import make_sessions
-from libs.common.lifecycle import JobRequest, create_job, lock_job, record_end
+from libs.common.datasets.definition import DatasetDefinition
+from libs.common.enums import JobState, Trigger
+from libs.common.ledger.jobs import JobRequest, create_job, lock_job, record_end
+from libs.common.ledger.models import Dataset, Event, Job
+from libs.common.ledger.session import make_sessions
 from libs.common.messaging import events as messaging_events
-from libs.common.messaging.connections import HEARTBEAT_SECONDS
+from libs.common.messaging.amqp import HEARTBEAT_SECONDS
 from libs.common.messaging.events import EventPublisher, publish_pending
 from libs.common.messaging.tests.relay import Relay
-from libs.common.states import JobState, Trigger
-from libs.common.testing.databases import ScratchDatabase
-from libs.common.testing.vhosts import ScratchVhost
-from libs.common.testing.waiting import wait_for
+from libs.devstack.testing.databases import ScratchDatabase
+from libs.devstack.testing.vhosts import ScratchVhost
+from libs.devstack.testing.waiting import wait_for
 
 Sessions = sessionmaker[Session]
 PAST = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from libs.common.messaging.heartbeat import HEARTBEAT_SECONDS
 from libs.common.messaging.tests.integration import probe as probe_module
-from libs.common.testing.vhosts import ScratchVhost
-from libs.common.testing.waiting import wait_for
+from libs.devstack.testing.vhosts import ScratchVhost
+from libs.devstack.testing.waiting import wait_for
 
 MISSED = 3 * HEARTBEAT_SECONDS
 

@@ -20,9 +20,9 @@ from libs.common.messaging.tests.integration import probe as probe_module
 from libs.common.messaging.tests.integration.conftest import Mail
 from libs.common.messaging.tests.integration.probe import BURNT_SECONDS
 from libs.common.messaging.tests.relay import Relay
-from libs.common.stack.ports import free_ports
-from libs.common.testing.vhosts import ScratchVhost
-from libs.common.testing.waiting import wait_for
+from libs.devstack.ports import free_ports
+from libs.devstack.testing.vhosts import ScratchVhost
+from libs.devstack.testing.waiting import wait_for
 
 START_SECONDS = 30
 DELIVERY_LIMIT = 2

@@ -11,10 +11,10 @@ import pytest
 from celery import Celery
 from structlog.testing import capture_logs
 
-from libs.common.messaging.celery_app import REDIS_TIMEOUT, make_celery
+from libs.common.messaging.app import REDIS_TIMEOUT, make_celery
 from libs.common.messaging.tests.relay import Relay, relay_to
 from libs.common.settings import MessagingSettings
-from libs.common.testing.vhosts import ScratchVhost
+from libs.devstack.testing.vhosts import ScratchVhost
 
 MakeApp = Callable[[str], Celery]
 

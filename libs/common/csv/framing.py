@@ -1,0 +1,279 @@
+"""Find where records begin and end in a stream of bytes: the first step of every load.
+
+    bytes ──frames──► blocks of frames ──records──► cells ──loader──► Postgres
+
+A record ends at LF or CRLF outside quotes, in a file whose header ends with a lone CR also at CR; a blank line is no
+record. Physical lines end at the same bytes, inside quotes too. Damage stays local:
+
+- a lone CR outside quotes, where it ends no record, ends its record at that line's end;
+- a quote inside an unquoted cell, or text after a closing quote, ends its record at that line's end;
+- a record longer than the cap ends at the first line end at or after the cap, quoted or not; as much of it is kept
+  as is asked for, the cap at least;
+- a quote that never closes takes the rest of the file, up to that cap.
+
+Memory is bounded by the block size, the cap and what is kept. The result does not depend on how the stream is cut into
+reads. All bytes below 128 mean themselves in every accepted encoding, so no decoding is needed here;
+UTF-16 is read as UTF-8, in which the cap counts, while offsets are always those of the file.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from libs.common.csv.dialect import FileFormat
+from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
+from libs.common.csv.utf16 import Ruler, Utf8Reader
+from libs.common.enums import ErrorCode
+
+BLOCK_BYTES = 1 << 20
+MAX_RECORD_BYTES = 1 << 20
+
+_BREAKS = {False: re.compile(rb"\r?\n"), True: re.compile(rb"\r\n|\n|\r")}
+"""The line ends, where a lone CR is none and where it is one."""
+_CR = 13
+
+
+class ByteStream(Protocol):
+    """What frames are read from: `read` returns about `size` bytes, and none only at the end."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes."""
+        ...
+
+
+class Frame(NamedTuple):
+    """One record in a block: where its bytes begin and end, where the next begins, and its damage."""
+
+    start: int
+    end: int
+    after: int
+    fault: ErrorCode | None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole records that stand side by side; `frames` is None when each LF or CRLF line is one of them.
+
+    Such lines may hold quotes only where the framer was given `count_ends`.
+
+    `byte_offset` and `line_number` (from 1) tell where `data` begins in the decompressed source;
+    `byte_end` and `next_line` where the block after it begins.
+    """
+
+    byte_offset: int
+    line_number: int
+    data: bytes
+    frames: list[Frame] | None
+    byte_end: int
+    next_line: int
+    cr_ends_lines: bool = False
+
+    def count_breaks(self, start: int, end: int) -> int:
+        """Count the line ends in a part of `data`."""
+        return count_breaks(self.data[start:end], cr_ends_lines=self.cr_ends_lines)
+
+    def place(self, position: int, wide: str | None) -> int:
+        """Return the offset of a position in `data`; `wide` is the file's encoding if that is UTF-16."""
+        if wide is None:
+            return self.byte_offset + position
+        return Ruler(self.data, 0, self.byte_offset, wide).place(position)
+
+
+def count_breaks(data: bytes, *, cr_ends_lines: bool) -> int:
+    """Count the line ends in `data`: LF and CRLF are one each, a lone CR too where it ends lines."""
+    has_lone = cr_ends_lines and b"\r" in data
+    return data.count(b"\n") + (data.count(b"\r") - data.count(b"\r\n") if has_lone else 0)
+
+
+def cell_pattern(dialect: FileFormat) -> bytes:
+    """Return the expression of one cell, quoted or plain; possessive, so that it stays linear."""
+    quote, delimiter = re.escape(dialect.quote.encode()), re.escape(dialect.delimiter.encode())
+    quoted = b"%b(?:[^%b]++|%b%b)*+%b" % ((quote,) * 5)
+    return b"(?:%b|[^%b%b\r\n]*+)" % (quoted, delimiter, quote)
+
+
+def _body_pattern(dialect: FileFormat) -> re.Pattern[bytes]:
+    """Compile a record's cells up to its line end; where it stops short of one, there is damage."""
+    cell, delimiter = cell_pattern(dialect), re.escape(dialect.delimiter.encode())
+    return re.compile(b"%b(?:%b%b)*+" % (cell, delimiter, cell))
+
+
+@dataclass(slots=True)
+class Framer:
+    """Cut a stream into blocks of frames.
+
+    `count_ends` may tell quickly how many line ends some bytes have if each line, quotes and all, is one sound record.
+    Of a record longer than the cap `kept_record_bytes` are kept, or the cap if that is more.
+    `cr_ends_records` says that a lone CR ends records and lines too: see `Header`.
+    """
+
+    stream: ByteStream
+    dialect: FileFormat
+    first_line: int = 1
+    first_offset: int = 0
+    end_offset: int | None = None
+    max_record_bytes: int = MAX_RECORD_BYTES
+    block_bytes: int = BLOCK_BYTES
+    count_ends: Callable[[bytes], int | None] | None = None
+    cr_ends_records: bool = False
+    kept_record_bytes: int = 0
+    _quote: bytes = field(init=False)
+    _delimiter: int = field(init=False)
+    _body: re.Pattern[bytes] = field(init=False)
+    _line: re.Pattern[bytes] = field(init=False)
+    _break: re.Pattern[bytes] = field(init=False)
+    _wide: Utf8Reader | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Compile the dialect."""
+        self._quote = self.dialect.quote.encode()
+        self._delimiter = ord(self.dialect.delimiter)
+        self._body = _body_pattern(self.dialect)
+        # A sound record whose line end is certain, the common case; `_frame` looks at all others.
+        ends = b"(\n|\r\n|\r(?=.))" if self.cr_ends_records else b"(\n|\r\n)"
+        self._line = re.compile(self._body.pattern + ends, re.DOTALL)
+        self._break = _BREAKS[self.cr_ends_records]
+        self._wide = None
+        if self.dialect.encoding in WIDE_ENCODINGS:
+            self._wide = Utf8Reader(
+                self.stream, self.dialect.encoding, self.first_offset, self.end_offset
+            )
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the blocks in file order until the stream or the range ends."""
+        offset, line, rest, at_end = self.first_offset, self.first_line, b"", False
+        while not at_end:
+            # Reading as much again as is left over keeps a long record's cost linear.
+            more = self._read(offset + len(rest), max(self.block_bytes, len(rest)))
+            at_end, buffer = not more, rest + more
+            block = self._cut(buffer, offset, line, at_end=at_end)
+            if block.data:
+                yield block
+            offset, line, rest = (
+                offset + len(block.data),
+                block.next_line,
+                buffer[len(block.data) :],
+            )
+            if len(rest) > self.max_record_bytes + 1 and not at_end:
+                block, offset, rest, at_end = self._overlong(rest, offset, line)
+                yield block
+                line, at_end = block.next_line, at_end and not rest
+
+    def _read(self, position: int, size: int) -> bytes:
+        """Read on, never past the end of the range."""
+        if self._wide is not None:
+            return self._wide.read(size)
+        if self.end_offset is None:
+            return self.stream.read(size)
+        left = self.end_offset - position
+        return self.stream.read(min(size, left))[:left] if left > 0 else b""
+
+    def _place(self, position: int) -> int:
+        """Return the offset in the file of a position in what is read; they differ for UTF-16."""
+        return position if self._wide is None else self._wide.place(position)
+
+    def _cut(self, buffer: bytes, offset: int, line: int, *, at_end: bool) -> Block:
+        """Make a block of the whole records at the start of `buffer`."""
+        data = buffer if at_end else buffer[: buffer.rfind(b"\n") + 1]
+        ends = self.count_ends(data) if self.count_ends is not None else None
+        frames: list[Frame] | None = None
+        if ends is None and self._need_frames(buffer, at_end=at_end):
+            frames = self._frames(buffer, at_end=at_end)
+            data = buffer[: frames[-1].after if frames else 0]
+        start, end = self._place(offset), self._place(offset + len(data))
+        next_line = line + (ends or self._count_breaks(data))
+        return Block(start, line, data, frames, end, next_line, self.cr_ends_records)
+
+    def _count_breaks(self, data: bytes) -> int:
+        return count_breaks(data, cr_ends_lines=self.cr_ends_records)
+
+    def _need_frames(self, buffer: bytes, *, at_end: bool) -> bool:
+        """Tell whether a record may end elsewhere than at an LF: there are quotes or lone returns."""
+        if self._quote in buffer:
+            return True
+        # The LF of a return at the very end may be in the next read.
+        lone_returns = buffer.count(b"\r") - buffer.count(b"\r\n")
+        return lone_returns - (not at_end and buffer.endswith(b"\r")) > 0
+
+    def _frames(self, buffer: bytes, *, at_end: bool) -> list[Frame]:
+        """Frame record after record, blank lines included, until one may go on past the buffer."""
+        frames: list[Frame] = []
+        position, length, cap, match = 0, len(buffer), self.max_record_bytes, self._line.match
+        while position < length:
+            found = match(buffer, position)
+            if found and found.start(1) - position <= cap:
+                frame: Frame | None = Frame(position, found.start(1), found.end(), None)
+            else:
+                frame = self._frame(buffer, position, at_end=at_end)
+            if frame is None:
+                break
+            frames.append(frame)
+            position = frame.after
+        return frames
+
+    def _frame(self, buffer: bytes, start: int, *, at_end: bool) -> Frame | None:
+        """Frame the record at `start`, or return None when its end is not in the buffer yet."""
+        match = self._body.match(buffer, start)
+        end, fault = match.end() if match else start, None
+        if end < len(buffer) and not self._break.match(buffer, end):
+            end, fault = self._end_damage(buffer, start, end)
+        if end - start > self.max_record_bytes:
+            fault = ErrorCode.LINE_TOO_LONG
+            end = self._next_break(buffer, start + self.max_record_bytes)
+        found = self._break.match(buffer, end)
+        after = found.end() if found else end
+        if not at_end and (end == len(buffer) or (after == len(buffer) and buffer[-1] == _CR)):
+            return None  # the next byte may belong to it: a quote, a delimiter, the LF of a CRLF
+        return Frame(start, end, after, fault)
+
+    def _end_damage(self, buffer: bytes, start: int, place: int) -> tuple[int, ErrorCode]:
+        """Return where the record at `start` ends whose cells break off at `place`, and why they do."""
+        if buffer[place] == _CR:
+            return self._next_break(buffer, place), ErrorCode.BARE_CARRIAGE_RETURN
+        opens = place == start or buffer[place - 1] == self._delimiter
+        never_closed = opens and buffer[place] == self._quote[0]
+        end = len(buffer) if never_closed else self._next_break(buffer, place)
+        return end, ErrorCode.MALFORMED_QUOTE
+
+    def _next_break(self, buffer: bytes, position: int) -> int:
+        """Return where the next line end begins, or the buffer's length."""
+        found = self._break.search(buffer, position)
+        return found.start() if found else len(buffer)
+
+    def _overlong(self, rest: bytes, offset: int, line: int) -> tuple[Block, int, bytes, bool]:
+        """Make a block of the record at the start of `rest`, whose end is past the cap and the buffer.
+
+        Only what is kept of it is in the block; its frame goes on beyond that. Returns the block, the position
+        behind the record, what was read beyond it, and whether the stream has ended.
+        """
+        begin = self._place(offset)
+        cap = self.max_record_bytes
+        kept = max(cap, self.kept_record_bytes)
+        head, tail, skipped, at_end = rest[:cap], rest[cap:], cap, False
+        data = bytearray(head)
+        while True:
+            found = self._break.search(tail)
+            if found and (at_end or found.group() != b"\r" or found.end() < len(tail)):
+                break
+            # A return at the very end may be the start of a line end.
+            may_end = not at_end and tail.endswith(b"\r")
+            keep = tail[found.start() :] if found else b"\r" * may_end
+            passed = len(tail) - len(keep)
+            data += tail[: min(passed, kept - len(data))]
+            skipped += passed
+            self._place(offset + skipped)
+            if at_end:
+                break
+            more = self._read(offset + skipped + len(keep), self.block_bytes)
+            at_end, tail = not more, keep + more
+        end = skipped + (found.start() if found else 0)
+        data += tail[: min(end - skipped, kept - len(data))]
+        after = skipped + (found.end() if found else 0)
+        straddles = self.cr_ends_records and end == cap and head.endswith(b"\r")
+        lines = self._count_breaks(head) + (found is not None)
+        lines -= straddles and found is not None and found.group() == b"\n"
+        frame = Frame(0, end, after, ErrorCode.LINE_TOO_LONG)
+        place = self._place(offset + after)
+        block = Block(begin, line, bytes(data), [frame], place, line + lines, self.cr_ends_records)
+        return block, offset + after, tail[found.end() :] if found else b"", at_end

@@ -1,0 +1,176 @@
+"""Find the lines of a block at once where each is certainly one record: the quick look before `frames`.
+
+    bytes ──lines──► where each record begins ──► the planner's chunks, the loader's tuples
+               └── anything uncommon ──► frames, record by record
+
+Certain means: no NUL, no blank line, line ends all LF or all CRLF, and each quote either opens a cell, closes one, or
+is doubled inside of one that ends on its line. Compiled: the bytes are looked at eight at a time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from libs.common.compiled.jit import compiled, inlined
+from libs.common.compiled.words import (
+    SLACK,
+    Bytes,
+    Number,
+    Numbers,
+    count_equal,
+    find_below_or_equal_to,
+    repeated,
+)
+from libs.common.csv.dialect import FileFormat
+
+Positions: TypeAlias = Numbers
+"""Offsets in a block, ascending."""
+
+_CR, _LF = 13, 10
+_UNCERTAIN = -1
+_FIRST_PLAIN = 14
+"""NUL and the line ends are below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The lines of a block: line `i` (from 0) is `data[starts[i]:starts[i + 1] - ending]`.
+
+    `ending` is the length of a line end, 1 or 2 bytes; a last line without one counts as if it had it.
+    """
+
+    data: bytes
+    starts: Positions
+    ending: int
+
+    def __len__(self) -> int:
+        """Return the number of lines."""
+        return len(self.starts) - 1
+
+    @property
+    def ends(self) -> int:
+        """Return the number of line ends: the last line may have none."""
+        return len(self) - (not self.data.endswith(b"\n"))
+
+    def texts(self, places: Sequence[int] | Positions) -> tuple[list[int], list[bytes]]:
+        """Return for some lines where they begin, and their bytes without the end."""
+        chosen = np.asarray(places, np.int64)
+        begins, ends = (
+            self.starts[chosen].tolist(),
+            (self.starts[chosen + 1] - self.ending).tolist(),
+        )
+        return begins, [self.data[a:b] for a, b in zip(begins, ends, strict=True)]
+
+    @property
+    def longest(self) -> int:
+        """Return the length of the longest line in bytes, without its end."""
+        return int(np.diff(self.starts).max()) - self.ending
+
+
+def find_lines(data: bytes, dialect: FileFormat) -> Lines | None:
+    """Return the lines of whole records, or None when not each line is certainly one."""
+    if not data:
+        return None
+    text, size = with_slack(data), len(data)
+    starts = np.empty(count_bytes(text, _LF) + 2, np.int64)
+    count, ending = mark_lines(text, size, ord(dialect.delimiter), ord(dialect.quote), starts)
+    return Lines(data, starts[: count + 1], ending) if count > 0 else None
+
+
+def with_slack(data: bytes) -> Bytes:
+    """Return bytes for compiled functions, which may read a few beyond their end."""
+    text = np.zeros(len(data) + SLACK, np.uint8)
+    text[: len(data)] = np.frombuffer(data, np.uint8)
+    return text
+
+
+def count_ends(data: bytes, dialect: FileFormat) -> int | None:
+    """Return the number of line ends, or None when not each line is certainly one record."""
+    lines = find_lines(data, dialect)
+    return None if lines is None else lines.ends
+
+
+def warm_up() -> None:
+    """Compile what is needed here, or find it where it is kept; a process forked from this one has it then."""
+    find_lines(b"1\n", FileFormat())
+
+
+@inlined
+def _find_special(text: Bytes, place: Number, size: Number, quote: Number) -> Number:
+    """Return where the next quote, line end or NUL is, or `size`; the quote may be a control character too."""
+    quotes = repeated(quote)
+    place = find_below_or_equal_to(text, place, size, repeated(_FIRST_PLAIN), quotes)
+    while (
+        place < size
+        and _LF != text[place] != _CR
+        and text[place] != quote
+        and 0 < text[place] < _FIRST_PLAIN
+    ):
+        place = find_below_or_equal_to(text, place + 1, size, repeated(_FIRST_PLAIN), quotes)
+    return place
+
+
+@inlined
+def _skip_quoted(text: Bytes, opening: Number, size: Number, quote: Number) -> Number:
+    """Return what follows a quoted cell that begins here, or -1 where it does not end on its line."""
+    place = _find_special(text, opening + 1, size, quote)
+    while place < size and text[place] == quote:
+        if place + 1 >= size or text[place + 1] != quote:
+            return place + 1
+        place = _find_special(text, place + 2, size, quote)
+    return _UNCERTAIN
+
+
+@inlined
+def _find_end(text: Bytes, begin: Number, size: Number, delimiter: Number, quote: Number) -> Number:
+    """Return where the line that begins here ends, or -1 when it is not certainly a record."""
+    place = _find_special(text, begin, size, quote)
+    while place < size and text[place] == quote:
+        if place > begin and text[place - 1] != delimiter:
+            return _UNCERTAIN
+        after = _skip_quoted(text, place, size, quote)
+        if after < 0:
+            return _UNCERTAIN
+        place = _find_special(text, after, size, quote)
+        if place != after and text[after] != delimiter:
+            return _UNCERTAIN
+    return _UNCERTAIN if place < size and text[place] == 0 else place
+
+
+@compiled
+def count_bytes(text: Bytes, byte: Number) -> Number:
+    """Count a byte in a text that ends with `SLACK` others."""
+    return count_equal(text, len(text) - SLACK, repeated(byte))
+
+
+@compiled
+def mark_lines(
+    text: Bytes, size: Number, delimiter: Number, quote: Number, starts: Numbers
+) -> tuple[Number, Number]:
+    """Write where each line of ``text[:size]`` begins, and where one after the last would.
+
+    Returns how many lines there are, -1 when not each is certainly a record, and the length of a line end.
+    """
+    place = count = 0
+    ending = 0
+    while place < size:
+        starts[count] = place
+        end = _find_end(text, place, size, delimiter, quote)
+        if end <= place:
+            return _UNCERTAIN, 0  # no record, or a blank line
+        count += 1
+        if end == size:
+            ending = max(ending, 1)
+            place = size + ending
+            break
+        found = 1 if text[end] == _LF else 2
+        if found == 2 and (end + 1 >= size or text[end + 1] != _LF):
+            return _UNCERTAIN, 0
+        if ending not in (0, found):
+            return _UNCERTAIN, 0
+        ending = found
+        place = end + found
+    starts[count] = place
+    return count, ending

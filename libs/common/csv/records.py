@@ -1,0 +1,260 @@
+"""Split a stream into records: cells as UTF-8 bytes, with the place and the raw bytes of each.
+
+Stands between `frames` (where a record ends) and the loader (what Postgres says to it). A record that is not
+well-formed comes out with a fault instead of cells; when several apply, the first of this list is named:
+`line-too-long`, `malformed-quote` or `bare-carriage-return` (what stands first), `encoding-error`, then
+`missing-cell` or `extra-cell`.
+
+UTF-16 comes as UTF-8 here; its records get the places and the bytes that they have in the file in the end.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from libs.common.csv import parse_errors
+from libs.common.csv.dialect import FileFormat
+from libs.common.csv.framing import (
+    MAX_RECORD_BYTES,
+    Block,
+    Frame,
+    Framer,
+    cell_pattern,
+    count_breaks,
+)
+from libs.common.csv.parse_errors import Fault
+from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
+from libs.common.csv.utf16 import Ruler, restore, with_byte_order
+from libs.common.enums import ErrorCode
+
+Cells = list[bytes | None]
+
+
+class Record(NamedTuple):
+    """One record of a source; `cells` are UTF-8, None for NULL, and empty when there is a fault.
+
+    `line_number` is the physical line it starts on, from 1; `byte_offset` is that of its first byte in the
+    decompressed source; `raw` is what stands there, without the line end: of a record above the cap perhaps its start.
+    """
+
+    line_number: int
+    byte_offset: int
+    raw: bytes
+    cells: Cells
+    fault: Fault | None = None
+
+
+class First(NamedTuple):
+    """The first record of a file, the offset and the line of what stands after it, and whether a lone CR ends it."""
+
+    record: Record
+    byte_end: int
+    next_line: int
+    ends_with_cr: bool
+
+
+class RecordSplitter:
+    """Turn blocks into the records of one dialect.
+
+    `width` is the number of cells that a record must have; None accepts any number.
+    """
+
+    def __init__(
+        self,
+        dialect: FileFormat,
+        *,
+        width: int | None = None,
+        max_record_bytes: int = MAX_RECORD_BYTES,
+        kept_record_bytes: int = 0,
+    ) -> None:
+        """Compile the dialect; of a record above the cap `kept_record_bytes` are kept, the cap at least."""
+        is_wide = dialect.encoding in WIDE_ENCODINGS
+        self._wide = with_byte_order(dialect.encoding, b"") if is_wide else None
+        self._encoding = "utf-8" if is_wide else dialect.encoding
+        self._null = dialect.null.encode()
+        self._stored_null = _encode_or_nothing(dialect.null, self._encoding)
+        self._quote = dialect.quote.encode()
+        self._delimiter = dialect.delimiter.encode()
+        ended_cell = b"(%b)%b" % (cell_pattern(dialect), re.escape(self._delimiter))
+        self._ended_cell = re.compile(ended_cell)
+        self._width = width
+        self._cap = max_record_bytes
+        self._kept = max(max_record_bytes, kept_record_bytes)
+
+    def split(self, block: Block) -> list[Record]:
+        """Return the records of a block in file order."""
+        is_sound = self._is_sound(block.data)
+        if block.frames is None and is_sound and self._quote not in block.data:
+            records = self._split_lines(block)
+        else:
+            records = self._split_frames(block, is_sound=is_sound)
+        return records if self._wide is None else _as_stored(records, block, self._wide)
+
+    def split_first(self, block: Block) -> First | None:
+        """Return a block's first record with what it tells of those after it."""
+        data, first_line = block.data, block.line_number
+        for frame in block.frames if block.frames is not None else _line_frames(data):
+            start, end, after, _ = frame
+            if start < end:
+                ends_with_cr = data[end:after] == b"\r"
+                before, up_to = (
+                    count_breaks(data[:place], cr_ends_lines=ends_with_cr)
+                    for place in (start, after)
+                )
+                record = self._record(
+                    frame, data[start:end], first_line + before, block.byte_offset + start
+                )
+                return First(
+                    record, block.place(after, self._wide), first_line + up_to, ends_with_cr
+                )
+        return None
+
+    def _is_sound(self, data: bytes) -> bool:
+        """Tell whether `data` is valid UTF-8 without a NUL, so that its cells need no second look."""
+        if b"\0" in data:
+            return False
+        if data.isascii() or self._encoding != "utf-8":
+            return data.isascii()
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            return False
+        return True
+
+    def _split_lines(self, block: Block) -> list[Record]:
+        """Split the common block: no quote, no lone carriage return, nothing to decode."""
+        delimiter, null, width, cap = self._delimiter, self._null, self._width, self._cap
+        has_returns = b"\r" in block.data
+        records: list[Record] = []
+        line, offset = block.line_number - 1, block.byte_offset
+        for text in block.data.split(b"\n"):
+            line += 1
+            raw = text.removesuffix(b"\r") if has_returns else text
+            if raw:
+                cells: Cells = [None if cell == null else cell for cell in raw.split(delimiter)]
+                if len(raw) <= cap and (width is None or len(cells) == width):
+                    records.append(Record(line, offset, raw, cells))
+                else:
+                    after = min(len(text) + 1, block.byte_offset + len(block.data) - offset)
+                    records.append(self._record(Frame(0, len(raw), after, None), raw, line, offset))
+            offset += len(text) + 1
+        return records
+
+    def _split_frames(self, block: Block, *, is_sound: bool) -> list[Record]:
+        """Split a block that needs a look at each record, at its bytes too unless they are sound."""
+        data, line, width, cap = block.data, block.line_number, self._width, self._cap
+        records: list[Record] = []
+        for frame in block.frames if block.frames is not None else _line_frames(data):
+            start, end, after, fault = frame
+            raw = data[start:end]
+            if start < end:
+                offset = block.byte_offset + start
+                if is_sound and fault is None and end - start <= cap:
+                    cells = self._split_cells(raw)
+                    if width is None or len(cells) == width:
+                        records.append(Record(line, offset, raw, cells))
+                    else:
+                        records.append(self._record(frame, raw, line, offset))
+                else:
+                    records.append(self._record(frame, raw, line, offset))
+            line += 1 if after > end else 0
+            if b"\n" in raw or b"\r" in raw:
+                line += block.count_breaks(start, after) - (after > end)
+        return records
+
+    def _record(self, frame: Frame, raw: bytes, line: int, offset: int) -> Record:
+        """Make one record: with its cells when it is well-formed, else with its fault."""
+        code = ErrorCode.LINE_TOO_LONG if len(raw) > self._cap else frame.fault
+        if code is not None:
+            kept = raw[: self._kept] if code is ErrorCode.LINE_TOO_LONG else raw
+            fault = parse_errors.damage(code, offset, offset + frame.after - frame.start, self._cap)
+            is_cut = len(kept) < frame.end - frame.start
+            return Record(line, offset, kept, [], fault._replace(is_cut=is_cut))
+        if b"\0" in raw:
+            return Record(line, offset, raw, [], parse_errors.nul_byte(offset + raw.index(b"\0")))
+        try:
+            cells = self._decode(raw)
+        except UnicodeDecodeError as exc:
+            fault = parse_errors.undecodable(
+                raw[exc.start : exc.start + 1], offset + exc.start, self._encoding
+            )
+            return Record(line, offset, raw, [], fault)
+        if self._width is None or len(cells) == self._width:
+            return Record(line, offset, raw, cells)
+        return Record(line, offset, raw, [], parse_errors.wrong_count(len(cells), self._width))
+
+    def _split_cells(self, raw: bytes) -> Cells:
+        """Cut a sound record into cells, still in the file's encoding."""
+        null, quote = self._stored_null, self._quote
+        if quote not in raw:
+            return [None if cell == null else cell for cell in raw.split(self._delimiter)]
+        return [
+            cell[1:-1].replace(quote + quote, quote)
+            if cell.startswith(quote)
+            else (None if cell == null else cell)
+            for cell in self._ended_cell.findall(raw + self._delimiter)
+        ]
+
+    def _decode(self, raw: bytes) -> Cells:
+        """Cut a record into cells and turn them into UTF-8, or raise UnicodeDecodeError."""
+        if raw.isascii():
+            return self._split_cells(raw)
+        raw.decode(self._encoding)
+        cells = self._split_cells(raw)
+        if self._encoding == "utf-8":
+            return cells
+        return [None if cell is None else cell.decode(self._encoding).encode() for cell in cells]
+
+
+def _as_stored(records: list[Record], block: Block, encoding: str) -> list[Record]:
+    """Give records of UTF-16 the places and bytes that they have in the file."""
+    ruler, origin = (
+        Ruler(block.data, block.byte_offset, block.byte_offset, encoding),
+        block.byte_offset,
+    )
+    found: list[Record] = []
+    for line, offset, raw, cells, fault in records:
+        begin, stored, found_fault = ruler.place(offset), restore(raw, encoding), fault
+        if fault is not None and fault.places:
+            beyond = fault.places[-1] > origin + len(
+                block.data
+            )  # the record was too long for a block
+            end = block.byte_end if beyond else ruler.place(fault.places[-1])
+            found_fault = fault._replace(places=(begin, end)[-len(fault.places) :])
+            if fault.code is ErrorCode.ENCODING_ERROR and b"\0" not in raw:
+                found_fault = parse_errors.undecodable(stored[end - begin :][:2], end, encoding)
+        found.append(Record(line, begin, stored, cells, found_fault))
+    return found
+
+
+def _encode_or_nothing(null: str, encoding: str) -> bytes | None:
+    """Return the null string as it stands in a file, or None when the encoding has no such text."""
+    try:
+        return null.encode(encoding)
+    except UnicodeEncodeError:
+        return None
+
+
+def _line_frames(data: bytes) -> Iterator[Frame]:
+    """Frame each line of `data`, which has neither quotes nor lone carriage returns."""
+    start = 0
+    while start < len(data):
+        found = data.find(b"\n", start)
+        line_end = found if found >= 0 else len(data)
+        end = line_end - data.endswith(b"\r", start, line_end)
+        yield Frame(start, end, min(line_end + 1, len(data)), None)
+        start = line_end + 1
+
+
+def split(framer: Framer, *, width: int | None = None) -> Iterator[list[Record]]:
+    """Yield the records of a stream in file order, a list for each block read."""
+    splitter = RecordSplitter(
+        framer.dialect,
+        width=width,
+        max_record_bytes=framer.max_record_bytes,
+        kept_record_bytes=framer.kept_record_bytes,
+    )
+    for block in framer.blocks():
+        records = splitter.split(block)
+        if records:
+            yield records

@@ -1,0 +1,215 @@
+"""Define a dataset: what is fed into which table, from where, in which format, when, and how.
+
+The definition is what ``PUT /v1/datasets/{name}`` accepts. A job keeps a copy of the definition it was
+made under, so that a later change does not alter a load that is under way.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from libs.common.csv.dialect import FileFormat
+from libs.common.datasets.arrival import Arrival
+from libs.common.datasets.schedule import Schedule, TimeZone
+from libs.common.enums import (
+    AfterLoad,
+    LoadMode,
+    MissingColumns,
+    Once,
+    OutOfOrder,
+    SourceMatch,
+)
+from libs.common.sources import source_pattern
+from libs.common.strict_model import StrictModel
+
+DATASET_NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
+TABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_$]{0,62}\.[A-Za-z_][A-Za-z0-9_$]{0,62}$"
+
+
+class DatasetDefinition(StrictModel):
+    """A named feed: target table, source pattern, file format, load mode, key, schedule, thresholds."""
+
+    table: str = Field(
+        pattern=TABLE_PATTERN, description="Target as 'schema.table'; it must exist."
+    )
+    source: str | None = Field(
+        None,
+        min_length=1,
+        max_length=4096,
+        description=f"Path or glob under an allowed root; may hold dates: {source_pattern.EXAMPLES}.",
+    )
+    match: SourceMatch = Field(
+        SourceMatch.ONE,
+        description="Which matches of a glob are loaded: the only one, the newest by its time, or all of them as one"
+        " delivery; `all` leaves out files that an earlier job loaded, unless mode is replace.",
+    )
+    format: FileFormat = Field(default_factory=FileFormat)
+    columns: dict[str, str] = Field(
+        default_factory=dict, description="Header cell → column, for headers that differ."
+    )
+    mode: LoadMode = LoadMode.APPEND
+    atomic: bool = Field(
+        default=True,
+        strict=True,
+        description="All or nothing; false loads chunk by chunk (append only).",
+    )
+    key: list[str] = Field(
+        default_factory=list, description="Columns that identify a row, for upsert."
+    )
+    once: Once = Field(
+        Once.CONTENT,
+        description="Of append: a content is loaded once, or once for each data_date, for files that may be the same"
+        " on two days.",
+    )
+    scope: dict[str, Literal["data_date"]] | None = Field(
+        None,
+        min_length=1,
+        max_length=1,
+        description="Of replace: only the rows are replaced whose column is of the job's data date,"
+        ' e.g. {"day": "data_date"}; records of other days are failed rows. The column is a date, a timestamp, or'
+        " text that holds the day as YYYY-MM-DD.",
+    )
+    out_of_order: OutOfOrder = Field(
+        OutOfOrder.REFUSE,
+        description="Of replace and upsert: a delivery older than the newest loaded one ends `outdated`, or is loaded.",
+    )
+    time_zone: TimeZone = Field("UTC", description="Zone of timestamps that name none.")
+    schedule: Schedule | None = None
+    arrival: Arrival | None = Field(
+        None,
+        description="How long a job waits for a source that is not there; null: it fails at once.",
+    )
+    settle: float | None = Field(
+        None,
+        gt=0,
+        le=86_400,
+        strict=True,
+        description="Seconds for which the source must have been seen unchanged; null: the worker's own rule.",
+    )
+    done_file: str | None = Field(
+        None,
+        min_length=1,
+        max_length=4096,
+        pattern=r"^[^\x00]*$",
+        description="Path of a file that says that the source is whole, e.g. '{source}.done'; may hold dates as"
+        " 'source' does and {source} (the source's path). `settle` is not looked at then.",
+    )
+    after_load: AfterLoad = Field(
+        AfterLoad.KEEP,
+        description="What becomes of the files of a job that ended well: they stay, are moved into the folder 'loaded'"
+        " beside them, or are deleted.",
+    )
+    max_rejected_rows: int | None = Field(
+        None, ge=0, strict=True, description="More failed rows fail the job."
+    )
+    max_rejected_ratio: float | None = Field(
+        None, ge=0, le=1, strict=True, description="A larger share of failed rows fails the job."
+    )
+    min_rows: int | None = Field(
+        None,
+        ge=1,
+        strict=True,
+        description="Fewer good rows fail the job; not for chunked datasets.",
+    )
+    max_shrink: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        strict=True,
+        description="Share of the last load's rows that may be missing; more fail the job, unless it has `force`."
+        " Not for chunked datasets.",
+    )
+    required_columns: list[Annotated[str, Field(min_length=1, max_length=1024)]] = Field(
+        default_factory=list,
+        max_length=1600,
+        description="Cells that the header must have, as they stand there.",
+    )
+    missing_columns: MissingColumns = Field(
+        MissingColumns.REFUSE,
+        description="Of a header that lacks columns of the last load: the job fails (unless it has `force`), or they"
+        " take their default.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_catch_up(cls, data: Any) -> Any:
+        """Run every missed time where each has a source of its own: `latest` would drop files."""
+        schedule = data.get("schedule") if isinstance(data, dict) else None
+        if not isinstance(schedule, dict) or "catch_up" in schedule:
+            return data
+        source = data.get("source")
+        is_dated = isinstance(source, str) and source_pattern.holds_date(source)
+        return data | {"schedule": schedule | {"catch_up": "all" if is_dated else "latest"}}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.mode is LoadMode.UPSERT) != bool(self.key):
+            raise ValueError("mode 'upsert' needs a 'key'; the other modes take none")
+        if not self.atomic and self.mode is not LoadMode.APPEND:
+            raise ValueError(f"mode {self.mode.value!r} is always atomic; leave 'atomic' out")
+        if self.once is Once.DATA_DATE and self.mode is not LoadMode.APPEND:
+            raise ValueError(
+                f"mode {self.mode.value!r} loads a content again whenever another one came between; leave 'once' out"
+            )
+        if not self.atomic and self.match is SourceMatch.ALL:
+            raise ValueError("match 'all' loads its files together; leave 'atomic' out")
+        guards = [name for name in ("min_rows", "max_shrink") if getattr(self, name) is not None]
+        if not self.atomic and guards:
+            raise ValueError(
+                f"{guards[0]!r} is known only at the end of the file, when 'atomic': false has loaded its chunks; "
+                f"leave 'atomic' out, or {guards[0]!r}"
+            )
+        if self.after_load is AfterLoad.MOVE and "**" in (self.source or ""):
+            raise ValueError(
+                "'**' in 'source' would find files again that 'after_load' has moved; name the folders, or delete files"
+            )
+        if self.schedule is not None and self.source is None:
+            raise ValueError("a schedule needs a 'source' to load from")
+        source_pattern.validate(self.source or "")
+        source_pattern.validate((self.done_file or "").replace("{source}", ""), "done_file")
+        return self
+
+    @property
+    def slice_column(self) -> str | None:
+        """Return the column that tells to which slice a row belongs, if the table is replaced by slices."""
+        return next(iter(self.scope or ()), None)
+
+    @property
+    def needed_columns(self) -> list[str]:
+        """Return the columns that each header must hold."""
+        return [*self.key, *(self.scope or ())]
+
+    @property
+    def day_zone(self) -> str:
+        """Return the zone of the dataset's days: its schedule's, so that every trigger means the same day."""
+        return (self.schedule or self).time_zone
+
+    def exceeds_thresholds(self, rows_read: int, rows_rejected: int) -> bool:
+        """Tell whether so many failed rows among so many records fail the job."""
+        if self.max_rejected_rows is not None and rows_rejected > self.max_rejected_rows:
+            return True
+        return (
+            self.max_rejected_ratio is not None
+            and rows_read > 0
+            and rows_rejected / rows_read > self.max_rejected_ratio
+        )
+
+
+def parse_stored(definition: dict[str, Any]) -> DatasetDefinition | ValidationError:
+    """Return a stored definition in its typed form, or what today's rules say against it."""
+    try:
+        return DatasetDefinition.model_validate(definition)
+    except ValidationError as exc:
+        return exc
+
+
+def describe_refusal(error: ValidationError) -> str:
+    """Word what is wrong with a definition that was stored before the rule that refuses it."""
+    return "; ".join(
+        f"{'.'.join(map(str, each['loc'])) or 'definition'}: {each['msg'].removeprefix('Value error, ')}"
+        for each in error.errors(include_url=False)
+    )

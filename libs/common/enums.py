@@ -1,0 +1,158 @@
+"""Hold the closed vocabularies of the ledger: the same words in code, SQL, API, metrics and docs."""
+
+from enum import StrEnum
+
+
+class JobState(StrEnum):
+    """The states of a job; see `libs.common.ledger.jobs` for the moves between them."""
+
+    QUEUED = "queued"
+    WAITING = "waiting"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    COMPLETED_WITH_REJECTS = "completed_with_rejects"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    DUPLICATE = "duplicate"
+    OUTDATED = "outdated"
+
+
+LIVE_STATES = frozenset({JobState.QUEUED, JobState.WAITING, JobState.RUNNING})
+LOADED_STATES = frozenset({JobState.SUCCEEDED, JobState.COMPLETED_WITH_REJECTS})
+END_STATES = frozenset(JobState) - LIVE_STATES
+
+
+class ChunkState(StrEnum):
+    """The states of a chunk: `failed` means that its job must fail."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Scope(StrEnum):
+    """What an API key may do: `read` GETs, `submit` what starts or stops jobs, `admin` everything."""
+
+    READ = "read"
+    SUBMIT = "submit"
+    ADMIN = "admin"
+
+
+class Trigger(StrEnum):
+    """What started a job."""
+
+    SCHEDULE = "schedule"
+    API = "api"
+    UPLOAD = "upload"
+    REPLAY = "replay"
+
+
+class SourceMatch(StrEnum):
+    """Which matches of a source's glob are loaded."""
+
+    ONE = "one"
+    NEWEST = "newest"
+    ALL = "all"
+
+
+class LoadMode(StrEnum):
+    """What a job does to the target table."""
+
+    APPEND = "append"
+    UPSERT = "upsert"
+    REPLACE = "replace"
+
+
+class Once(StrEnum):
+    """How often an append loads a content: once, or once for each data date."""
+
+    CONTENT = "content"
+    DATA_DATE = "data_date"
+
+
+class AfterLoad(StrEnum):
+    """What becomes of local files that were loaded."""
+
+    KEEP = "keep"
+    MOVE = "move"
+    DELETE = "delete"
+
+
+class OutOfOrder(StrEnum):
+    """What becomes of a delivery that is older than what the table holds: it ends `outdated`, or is loaded."""
+
+    REFUSE = "refuse"
+    LOAD = "load"
+
+
+class MissingColumns(StrEnum):
+    """What becomes of a file that lacks columns of the last load: it is refused, or they take their default."""
+
+    REFUSE = "refuse"
+    DEFAULT = "default"
+
+
+class CatchUp(StrEnum):
+    """Which missed due times are dispatched: the last one or every one."""
+
+    LATEST = "latest"
+    ALL = "all"
+
+
+class WarningCode(StrEnum):
+    """What was odd about a job and allowed; see `libs.common.datasets.job_warnings`."""
+
+    DATE_LOADED_BEFORE = "date-loaded-before"
+    HEADER_CHANGED = "header-changed"
+    SHRUNK = "shrunk"
+    SOURCE_KEPT = "source-kept"
+
+
+class Stage(StrEnum):
+    """Where a record was rejected."""
+
+    PARSE = "parse"
+    CONVERT = "convert"
+    CONSTRAINT = "constraint"
+
+
+class ErrorCode(StrEnum):
+    """Why a record was rejected; the stage of each code is in `STAGE_OF`."""
+
+    MISSING_CELL = "missing-cell"
+    EXTRA_CELL = "extra-cell"
+    MALFORMED_QUOTE = "malformed-quote"
+    BARE_CARRIAGE_RETURN = "bare-carriage-return"
+    ENCODING_ERROR = "encoding-error"
+    LINE_TOO_LONG = "line-too-long"
+    TYPE_ERROR = "type-error"
+    OUT_OF_RANGE = "out-of-range"
+    VALUE_TOO_LONG = "value-too-long"
+    NOT_NULL = "not-null"
+    UNIQUE = "unique"
+    FOREIGN_KEY = "foreign-key"
+    CHECK = "check"
+    EXCLUSION = "exclusion"
+    SUPPRESSED = "suppressed"
+    OTHER = "other"
+
+
+STAGE_OF: dict[ErrorCode, Stage] = {
+    ErrorCode.MISSING_CELL: Stage.PARSE,
+    ErrorCode.EXTRA_CELL: Stage.PARSE,
+    ErrorCode.MALFORMED_QUOTE: Stage.PARSE,
+    ErrorCode.BARE_CARRIAGE_RETURN: Stage.PARSE,
+    ErrorCode.ENCODING_ERROR: Stage.PARSE,
+    ErrorCode.LINE_TOO_LONG: Stage.PARSE,
+    ErrorCode.TYPE_ERROR: Stage.CONVERT,
+    ErrorCode.OUT_OF_RANGE: Stage.CONVERT,
+    ErrorCode.VALUE_TOO_LONG: Stage.CONVERT,
+    ErrorCode.NOT_NULL: Stage.CONSTRAINT,
+    ErrorCode.UNIQUE: Stage.CONSTRAINT,
+    ErrorCode.FOREIGN_KEY: Stage.CONSTRAINT,
+    ErrorCode.CHECK: Stage.CONSTRAINT,
+    ErrorCode.EXCLUSION: Stage.CONSTRAINT,
+    ErrorCode.SUPPRESSED: Stage.CONSTRAINT,
+    ErrorCode.OTHER: Stage.CONSTRAINT,
+}

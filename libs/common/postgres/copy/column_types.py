@@ -1,0 +1,123 @@
+"""Say how the cells of a column are read by `tuples`: the types that need no question to Postgres.
+
+A value is read here only in spellings that Postgres reads in the same way; all others are doubts, which it is asked.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from libs.common.postgres.target_table import TargetColumn
+
+
+class Kind(IntEnum):
+    """How a cell is read; what `size` and `scale` of its shape mean is said here."""
+
+    TEXT = 0  # size: the most characters, 0 for any number
+    DOCUMENT = 1  # jsonb
+    INTEGER = 2  # size: bytes
+    NUMERIC = (
+        3  # size: the most digits; scale: digits behind the point, -1 for as many as the cell has
+    )
+    BOOLEAN = 4
+    DATE = 5
+    TIME = 6
+    MOMENT = 7  # size: whether it may name a zone; scale: whether it must
+    UUID = 8
+    BYTES = 9
+    FLOAT = 10  # size: bytes
+
+
+class Comparison(IntEnum):
+    """What a value may have to be to a constant."""
+
+    AT_LEAST = 0
+    ABOVE = 1
+    AT_MOST = 2
+    BELOW = 3
+    EQUAL = 4
+    DIFFERENT = 5
+
+
+KIND, SIZE, SCALE, REQUIRED, FIRST_LIMIT, LIMITS = range(6)
+"""The places of a column's properties in its row of what `as_arrays` returns."""
+MOST_DIGITS = 18
+"""So many decimal digits fit into 64 bits."""
+MOST_DECIMALS = 16
+"""So many of them may stand behind the point: they are written in groups of four."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the cells of a column are read."""
+
+    kind: Kind
+    size: int = 0
+    scale: int = 0
+
+    @property
+    def width(self) -> int:
+        """Return the most bytes that a field takes beside those of the cell's text."""
+        return 4 + (40 if self.kind is Kind.NUMERIC else 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A comparison with a constant that a column's number should pass; numeric counts units of its scale."""
+
+    column: int
+    comparison: Comparison
+    constant: int
+
+
+def find_shape(column: TargetColumn, time_zone: str) -> Shape | None:
+    """Return the shape of a column, or None when Postgres is to read each of its cells."""
+    if column.is_domain or column.is_generated:
+        return None
+    if found := re.fullmatch(r"numeric\((\d+),(\d+)\)", column.type):
+        precision, scale = int(found[1]), int(found[2])
+        fits = scale <= min(precision, MOST_DECIMALS)
+        return Shape(Kind.NUMERIC, min(precision, MOST_DIGITS), scale) if fits else None
+    if found := re.fullmatch(r"character(?: varying)?\((\d+)\)", column.type):
+        return Shape(Kind.TEXT, int(found[1]))  # Postgres pads those of char(n) itself
+    if column.type == "timestamp with time zone":
+        return Shape(Kind.MOMENT, 1, int(time_zone != "UTC"))
+    return _SHAPES.get(column.type)
+
+
+_SHAPES = {
+    "smallint": Shape(Kind.INTEGER, 2),
+    "integer": Shape(Kind.INTEGER, 4),
+    "bigint": Shape(Kind.INTEGER, 8),
+    "numeric": Shape(Kind.NUMERIC, MOST_DIGITS, -1),
+    "real": Shape(Kind.FLOAT, 4),
+    "double precision": Shape(Kind.FLOAT, 8),
+    "text": Shape(Kind.TEXT),
+    "character varying": Shape(Kind.TEXT),
+    "json": Shape(Kind.TEXT),
+    "jsonb": Shape(Kind.DOCUMENT),
+    "boolean": Shape(Kind.BOOLEAN),
+    "bytea": Shape(Kind.BYTES),
+    "date": Shape(Kind.DATE),
+    "time without time zone": Shape(Kind.TIME),
+    "timestamp without time zone": Shape(Kind.MOMENT, 0, 0),
+    "uuid": Shape(Kind.UUID),
+}
+
+
+def as_arrays(
+    shapes: list[Shape], required: list[bool], limits: list[Limit]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the properties of the columns, and comparison and constant of each limit, in the columns' order."""
+    ordered = sorted(limits, key=lambda limit: limit.column)
+    owners = [limit.column for limit in ordered]
+    rows = [
+        [shape.kind, shape.size, shape.scale, is_required, first, owners.count(place)]
+        for place, (shape, is_required) in enumerate(zip(shapes, required, strict=True))
+        for first in [sum(owner < place for owner in owners)]
+    ]
+    pairs = [[limit.comparison, limit.constant] for limit in ordered]
+    return np.array(rows, np.int64).reshape(-1, 6), np.array(pairs, np.int64).reshape(-1, 2)

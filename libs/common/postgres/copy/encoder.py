@@ -1,0 +1,227 @@
+"""Turn the lines of a block into rows of a binary COPY, and set apart what is no certain row.
+
+lines ──tuples──► rows: certain, or suspected of breaking a constraint
+├── doubts: cells in other spellings
+└── unfit: lines with too few or too many cells
+"""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from libs.common.compiled.words import SLACK, Bytes
+from libs.common.csv.dialect import FileFormat
+from libs.common.csv.line_scanner import Lines, Positions, find_lines, with_slack
+from libs.common.postgres.copy.check_prefilter import Suspicion
+from libs.common.postgres.copy.column_types import SIZE, Kind, Shape, as_arrays
+from libs.common.postgres.copy.floats import read_floats
+from libs.common.postgres.copy.lines import (
+    CERTAIN,
+    DOUBTFUL,
+    SUSPECTED,
+    Columns,
+    Found,
+    Text,
+    encode_lines,
+    pick_tuples,
+)
+
+HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+TRAILER = b"\xff\xff"
+_LINE_NUMBER_BYTES = 12
+_LF = 10
+_NO_PLACE = -1
+
+Doubt: TypeAlias = tuple[int, int, str]
+"""A cell that is no certain value: the line of the block, the column's place in the header, the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of a COPY: row `i` is ``copied[begins[i]:ends[i]]`` and stands on line `lines[i]` of the block (from 0)."""
+
+    copied: bytes
+    begins: Positions
+    ends: Positions
+    lines: Positions
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.lines)
+
+    def keep(self, chosen: npt.NDArray[np.bool_]) -> "Rows":
+        """Return the chosen rows."""
+        if chosen.all():
+            return self
+        return Rows(self.copied, self.begins[chosen], self.ends[chosen], self.lines[chosen])
+
+    def without(self, left_out: Positions) -> "Rows":
+        """Return the rows without some of them (from 0)."""
+        chosen = np.ones(len(self), np.bool_)
+        chosen[left_out] = False
+        return self.keep(chosen)
+
+
+class Room:
+    """An array that is used again and again; it grows as needed."""
+
+    def __init__(self, dtype: type[np.generic]) -> None:
+        """Hold nothing yet."""
+        self._array: npt.NDArray[Any] = np.empty(0, dtype)
+
+    def take(self, size: int) -> npt.NDArray[Any]:
+        """Return room for so many items, with anything in it."""
+        if len(self._array) < size:
+            self._array = np.empty(size + size // 4, self._array.dtype)
+        return self._array[:size]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What became of the lines of a block; `unfit` are lines with `unfit_counts` cells, too few or too many."""
+
+    certain: Rows
+    suspected: Rows
+    doubts: list[Doubt]
+    unfit: list[int]
+    unfit_counts: list[int]
+
+
+class Encoder:
+    """Encode blocks of one dialect for one list of columns."""
+
+    def __init__(
+        self, dialect: FileFormat, shapes: list[Shape], suspicion: Suspicion, *, has_lines: bool
+    ) -> None:
+        """Read cells as `shapes` say; with `has_lines` rows end with their line number.
+
+        `guesses_all` says afterwards whether every row that a constraint of its own may refuse is suspected.
+        """
+        self._dialect = dialect
+        self._quote, self._delimiter = dialect.quote, ord(dialect.delimiter)
+        self._null = np.frombuffer(dialect.null.encode(), np.uint8).copy()
+        self._columns = Columns(*as_arrays(shapes, suspicion.required, suspicion.limits))
+        self.width = len(shapes)
+        self._floats = sum(shape.kind is Kind.FLOAT for shape in shapes)
+        self.has_lines = has_lines
+        self.guesses_all = suspicion.is_complete
+        # Fresh memory for each block would have to be cleared by the kernel every time.
+        self._tuples, self._doubts = Room(np.uint8), Room(np.int64)
+        self._late = Room(np.int64)
+        self._most = 2 + _LINE_NUMBER_BYTES + sum(shape.width for shape in shapes)
+
+    def encode(self, lines: Lines, first_line: int) -> Encoded | None:
+        """Return the rows of a block that begins on this line, or None when it is not in the file's encoding.
+
+        Also when it has more doubts than are worth the while.
+        """
+        data = self._as_utf8(lines.data)
+        if data is None:
+            return None
+        count, text = len(lines), with_slack(data)
+        starts = lines.starts if data is lines.data else _starts(data, lines)
+        begins, verdicts = np.empty(count + 1, np.int64), np.empty(count, np.int64)
+        found = Found(
+            self._tuples.take(len(HEADER) + count * self._most + len(text) + SLACK),
+            begins,
+            verdicts,
+            self._doubts.take(4 * (2 * count + self.width)).reshape(-1, 4),
+            self._late.take(5 * count * self._floats).reshape(-1, 5),
+        )
+        end, doubtful, late = encode_lines(
+            Text(text, starts, lines.ending, self._delimiter, ord(self._quote), self._null),
+            self._columns,
+            found,
+            first_line if self.has_lines else 0,
+            len(HEADER),
+        )
+        if doubtful < 0:
+            return None
+        cells = self._texts(text, found.doubts[:doubtful])
+        if late:
+            cells += self._read_floats(text, found, late)
+        copied = b"".join((HEADER, found.tuples[len(HEADER) : end].data, TRAILER))
+        rows = Rows(copied, begins[:-1], begins[1:], np.arange(count))
+        unfit = np.flatnonzero(verdicts > CERTAIN)
+        return Encoded(
+            rows.keep(verdicts == CERTAIN),
+            rows.keep(verdicts == SUSPECTED),
+            cells,
+            unfit.tolist(),
+            verdicts[unfit].tolist(),
+        )
+
+    def for_sink(self, rows: Rows) -> bytes:
+        """Return rows as the sink's COPY takes them, with their line numbers if they have them."""
+        return self._copy(rows, 0)
+
+    def for_target(self, rows: Rows) -> bytes:
+        """Return rows as a table of the target's columns takes them."""
+        return self._copy(rows, _LINE_NUMBER_BYTES if self.has_lines else 0)
+
+    def _copy(self, rows: Rows, cut: int) -> bytes:
+        """Return rows with header and trailer, without their last `cut` bytes each."""
+        size = int((rows.ends - rows.begins).sum()) - cut * len(rows)
+        if len(HEADER) + size + len(TRAILER) == len(rows.copied):
+            return rows.copied
+        out, fields = np.empty(size, np.uint8), self.width + (self.has_lines and not cut)
+        pick_tuples(np.frombuffer(rows.copied, np.uint8), rows.begins, rows.ends, cut, fields, out)
+        return b"".join((HEADER, out.data, TRAILER))
+
+    def _as_utf8(self, data: bytes) -> bytes | None:
+        """Return the text in UTF-8, or None when some of it is not in the file's encoding."""
+        if data.isascii():
+            return data
+        try:
+            text = data.decode(self._dialect.encoding)
+        except UnicodeDecodeError:
+            return None
+        return data if self._dialect.encoding == "utf-8" else text.encode()
+
+    def _texts(self, text: Bytes, places: npt.NDArray[np.int64]) -> list[Doubt]:
+        """Return cells with their texts, as they are without quotes."""
+        return [
+            (line, column, self._text(text, begin, end))
+            for line, column, begin, end in places.tolist()
+        ]
+
+    def _text(self, text: Bytes, begin: int, end: int) -> str:
+        """Return the text of a cell; a quote inside it is doubled."""
+        return text[begin:end].tobytes().decode().replace(self._quote * 2, self._quote)
+
+    def _read_floats(self, text: Bytes, found: Found, count: int) -> list[Doubt]:
+        """Write floats that need more care into their tuples; return those that are not certain."""
+        floats, doubts = found.floats[:count], list[Doubt]()
+        for column in np.unique(floats[:, 1]).tolist():
+            cells = floats[floats[:, 1] == column]
+            texts = [self._text(text, begin, end) for begin, end in cells[:, 2:4].tolist()]
+            size = int(self._columns.shapes[column, SIZE])
+            values, is_certain = read_floats(texts, size)
+            written = is_certain & (cells[:, 4] != _NO_PLACE)
+            places = cells[written, 4][:, None] + np.arange(size)
+            found.tuples[places] = values[written].view(np.uint8).reshape(-1, size)
+            doubtful = np.flatnonzero(~is_certain).tolist()
+            found.verdicts[cells[doubtful, 0]] = DOUBTFUL
+            doubts += [(int(cells[row, 0]), column, texts[row]) for row in doubtful]
+        return doubts
+
+
+def _starts(data: bytes, lines: Lines) -> Positions:
+    """Return where the lines of a block begin in its text in another encoding."""
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == _LF) + 1
+    starts = np.concatenate(([0], ends))
+    return starts if data.endswith(b"\n") else np.append(starts, len(data) + lines.ending)
+
+
+def warm_up() -> None:
+    """Compile what a block needs, or find it where it is kept; a process forked from this one has it then."""
+    dialect = FileFormat()
+    lines = find_lines(b"1\n", dialect)
+    encoder = Encoder(
+        dialect, [Shape(Kind.TEXT)], Suspicion([False], [], is_complete=True), has_lines=True
+    )
+    encoded = encoder.encode(lines, 1) if lines is not None else None
+    if encoded is not None:
+        encoder.for_target(encoded.certain)

@@ -1,0 +1,390 @@
+"""Write the lines of a block as tuples of a binary COPY, in one pass over their bytes; compiled.
+
+Every line must certainly be one record (`libs.common.csv.line_scanner`). The protocol is that of PostgreSQL's
+documentation of COPY: a count of fields, then for each its length (-1: NULL) and its bytes, as the types' ``send``
+functions write them.
+"""
+
+from typing import NamedTuple
+
+from libs.common.compiled.jit import compiled, inlined
+from libs.common.compiled.words import (
+    Bytes,
+    Number,
+    Numbers,
+    copy64,
+    find,
+    put16,
+    put32,
+    put64,
+    repeated,
+)
+from libs.common.postgres.copy.column_types import (
+    FIRST_LIMIT,
+    KIND,
+    LIMITS,
+    MOST_DECIMALS,
+    REQUIRED,
+    SCALE,
+    SIZE,
+    Comparison,
+    Kind,
+)
+from libs.common.postgres.copy.values import (
+    POWERS,
+    count_decimals,
+    put_hex,
+    put_numeric,
+    put_uuid,
+    read_boolean,
+    read_date,
+    read_float,
+    read_integer,
+    read_moment,
+    read_numeric,
+    read_time,
+)
+
+CERTAIN, SUSPECTED, DOUBTFUL = 0, -1, -2
+"""What became of a line; a positive number is the count of cells of a line that has too few or too many."""
+
+# Compiled code knows plain numbers only.
+_DOCUMENT, _INTEGER, _NUMERIC = int(Kind.DOCUMENT), int(Kind.INTEGER), int(Kind.NUMERIC)
+_DATE, _TIME, _MOMENT = int(Kind.DATE), int(Kind.TIME), int(Kind.MOMENT)
+_UUID, _BYTES, _FLOAT = int(Kind.UUID), int(Kind.BYTES), int(Kind.FLOAT)
+_AT_LEAST, _ABOVE, _AT_MOST, _BELOW, _EQUAL, _DIFFERENT = (int(how) for how in Comparison)
+_DOUBT, _LATE = -1, -2
+"""What became of a cell, where it is not the end of its field."""
+
+
+class Text(NamedTuple):
+    """The lines of a block in UTF-8: line `i` is ``text[starts[i]:starts[i + 1] - ending]``."""
+
+    text: Bytes
+    starts: Numbers
+    ending: Number
+    delimiter: Number
+    quote: Number
+    null: Bytes
+
+
+class Columns(NamedTuple):
+    """The columns' properties and limits (`libs.common.postgres.copy.column_types.as_arrays`)."""
+
+    shapes: Numbers
+    limits: Numbers
+
+
+class Found(NamedTuple):
+    """What is written: tuples, and where that of each line begins, what became of the line, cells to be looked at.
+
+    A doubt is a line, a column, and where the cell begins and ends. A float that needs more care has a fifth number:
+    the place of its bytes, -1 where the line is not certain.
+    """
+
+    tuples: Bytes
+    begins: Numbers
+    verdicts: Numbers
+    doubts: Numbers
+    floats: Numbers
+
+
+class Cell(NamedTuple):
+    """Where the text of a cell is; a quoted one has so many doubled quotes in it."""
+
+    begin: Number
+    end: Number
+    is_quoted: Number
+    doubled: Number
+
+
+@inlined
+def _find_cell(source: Text, place: Number, line_end: Number) -> Cell:
+    """Return the cell that begins at a place."""
+    text, quote = source.text, source.quote
+    if place == line_end or text[place] != quote:
+        end = find(text, place, line_end, repeated(source.delimiter))
+        return Cell(begin=place, end=end, is_quoted=False, doubled=0)
+    begin, doubled = place + 1, 0
+    place = find(text, begin, line_end, repeated(quote))
+    while text[place + 1] == quote and place + 1 < line_end:
+        doubled += 1
+        place = find(text, place + 2, line_end, repeated(quote))
+    return Cell(begin=begin, end=place, is_quoted=True, doubled=doubled)
+
+
+@inlined
+def _is_null(source: Text, cell: Cell) -> Number:
+    """Tell whether an unquoted cell is the text that stands for NULL."""
+    if cell.is_quoted or cell.end - cell.begin != len(source.null):
+        return False
+    for place in range(len(source.null)):
+        if source.text[cell.begin + place] != source.null[place]:
+            return False
+    return True
+
+
+@inlined
+def _count_characters(text: Bytes, begin: Number, end: Number) -> Number:
+    """Count the characters of UTF-8."""
+    count = 0
+    for place in range(begin, end):
+        count += (text[place] & 0xC0) != 0x80
+    return count
+
+
+@inlined
+def _put_text(source: Text, cell: Cell, out: Bytes, at: Number) -> Number:
+    """Store a text, each doubled quote as one; return its end."""
+    text, place = source.text, cell.begin
+    if not cell.doubled:
+        while place < cell.end:
+            copy64(text, place, out, at + place - cell.begin)
+            place += 8
+        return at + cell.end - cell.begin
+    while place < cell.end:
+        out[at] = text[place]
+        at += 1
+        place += 2 if text[place] == source.quote else 1
+    return at
+
+
+@inlined
+def _put_text_field(
+    source: Text, cell: Cell, kind: Number, most: Number, out: Bytes, at: Number
+) -> Number:
+    """Store a text or a document; return the field's end, or that it is a doubt where it is too long."""
+    if most and cell.end - cell.begin - cell.doubled > most:
+        characters = _count_characters(source.text, cell.begin, cell.end)
+        if characters - cell.doubled > most:
+            return _DOUBT
+    start = at + 4
+    if kind == _DOCUMENT:
+        out[start] = 1  # jsonb_recv's version
+        start += 1
+    end = _put_text(source, cell, out, start)
+    put32(out, at, end - at - 4)
+    return end
+
+
+@inlined
+def _put_bytes_field(text: Bytes, cell: Cell, kind: Number, out: Bytes, at: Number) -> Number:
+    """Store a UUID, or bytes in their hex form; return the field's end, or that it is a doubt."""
+    begin, end = cell.begin, cell.end
+    if kind == _UUID:
+        stop = put_uuid(text, begin, end, out, at + 4)
+    elif end - begin >= 2 and text[begin] == 92 and text[begin + 1] == 120:  # backslash and x
+        stop = put_hex(text, begin + 2, end, out, at + 4)
+    else:
+        return _DOUBT
+    if stop < 0:
+        return _DOUBT
+    put32(out, at, stop - at - 4)
+    return stop
+
+
+@inlined
+def _put_number(out: Bytes, at: Number, size: Number, value: Number) -> Number:
+    """Store a field of one number of 1, 2, 4 or 8 bytes; return its end."""
+    put32(out, at, size)
+    if size == 8:
+        put64(out, at + 4, value)
+    elif size == 4:
+        put32(out, at + 4, value)
+    elif size == 2:
+        put16(out, at + 4, value)
+    else:
+        out[at + 4] = value
+    return at + 4 + size
+
+
+@inlined
+def _read_decimal(
+    text: Bytes, cell: Cell, most: Number, scale: Number
+) -> tuple[bool, Number, Number]:
+    """Read a numeric of at most so many digits; return whether it is certain, the number and its scale."""
+    if scale < 0:
+        scale = count_decimals(text, cell.begin, cell.end)
+        if scale > MOST_DECIMALS:
+            return False, 0, 0
+    is_certain, value = read_numeric(text, cell.begin, cell.end, scale)
+    return is_certain and -POWERS[most] < value < POWERS[most], value, scale
+
+
+@inlined
+def _read_moment(
+    text: Bytes, cell: Cell, kind: Number, size: Number, scale: Number
+) -> tuple[bool, Number, Number]:
+    """Read a date, a time or both; return whether it is certain, the number and its bytes."""
+    if kind == _MOMENT:
+        is_certain, value = read_moment(text, cell.begin, cell.end, size, scale)
+        return is_certain, value, 8
+    if kind == _DATE:
+        is_certain, value = read_date(text, cell.begin, cell.end)
+        return is_certain, value, 4
+    is_certain, value = read_time(text, cell.begin, cell.end)
+    return is_certain, value, 8
+
+
+@inlined
+def _read(
+    text: Bytes, cell: Cell, kind: Number, size: Number, scale: Number
+) -> tuple[bool, Number, Number]:
+    """Read a cell that is one number; return whether it is certain, the number, and its bytes, of numeric the scale."""
+    if kind == _NUMERIC:
+        return _read_decimal(text, cell, size, scale)
+    if _DATE <= kind <= _MOMENT:
+        return _read_moment(text, cell, kind, size, scale)
+    if kind == _INTEGER:
+        is_certain, value = read_integer(text, cell.begin, cell.end, size)
+        return is_certain, value, size
+    if kind == _FLOAT:
+        is_certain, value = read_float(text, cell.begin, cell.end, size)
+        return is_certain, value, size
+    is_certain, value = read_boolean(text, cell.begin, cell.end)
+    return is_certain, value, 1
+
+
+@inlined
+def _holds(comparison: Number, value: Number, constant: Number) -> Number:
+    """Tell whether a comparison is true."""
+    return (
+        (comparison == _AT_LEAST and value >= constant)
+        or (comparison == _ABOVE and value > constant)
+        or (comparison == _AT_MOST and value <= constant)
+        or (comparison == _BELOW and value < constant)
+        or (comparison == _EQUAL and value == constant)
+        or (comparison == _DIFFERENT and value != constant)
+    )
+
+
+@inlined
+def _passes(columns: Columns, column: Number, value: Number) -> Number:
+    """Tell whether a value passes every limit of its column."""
+    first = columns.shapes[column, FIRST_LIMIT]
+    for place in range(first, first + columns.shapes[column, LIMITS]):
+        if not _holds(columns.limits[place, 0], value, columns.limits[place, 1]):
+            return False
+    return True
+
+
+@inlined
+def _put_cell(
+    source: Text, columns: Columns, column: Number, cell: Cell, out: Bytes, at: Number
+) -> tuple[Number, Number]:
+    """Write a cell as a field; return its end or what became of it, and whether a constraint may refuse it."""
+    kind, size = columns.shapes[column, KIND], columns.shapes[column, SIZE]
+    if _is_null(source, cell):
+        put32(out, at, -1)
+        return at + 4, columns.shapes[column, REQUIRED] != 0
+    if kind <= _DOCUMENT:
+        return _put_text_field(source, cell, kind, size, out, at), False
+    if cell.begin == cell.end:
+        return _DOUBT, False
+    if kind in (_UUID, _BYTES):
+        return _put_bytes_field(source.text, cell, kind, out, at), False
+    is_certain, value, size = _read(source.text, cell, kind, size, columns.shapes[column, SCALE])
+    if not is_certain:
+        return _LATE if kind == _FLOAT else _DOUBT, False
+    end = (
+        put_numeric(out, at, value, size) if kind == _NUMERIC else _put_number(out, at, size, value)
+    )
+    return end, not _passes(columns, column, value)
+
+
+@inlined
+def _note(cells: Numbers, row: Number, line: Number, column: Number, cell: Cell) -> None:
+    """Write down a cell."""
+    cells[row, 0] = line
+    cells[row, 1] = column
+    cells[row, 2] = cell.begin
+    cells[row, 3] = cell.end
+
+
+@inlined
+def _put_line(
+    source: Text,
+    columns: Columns,
+    found: Found,
+    line: Number,
+    at: Number,
+    doubtful: Number,
+    late: Number,
+) -> tuple[Number, Number, Number]:
+    """Write a line's fields; return their end, and how many doubts and floats there are after it.
+
+    `found.verdicts` tells what became of it.
+    """
+    width, first_doubt, first_late = len(columns.shapes), doubtful, late
+    place, line_end = source.starts[line], source.starts[line + 1] - source.ending
+    column, is_suspected = 0, False
+    while True:
+        cell = _find_cell(source, place, line_end)
+        if column < width:
+            end, is_refused = _put_cell(source, columns, column, cell, found.tuples, at)
+            is_suspected |= is_refused
+            if end >= 0:
+                at = end
+            elif end == _LATE:
+                _note(found.floats, late, line, column, cell)
+                size = columns.shapes[column, SIZE]
+                put32(found.tuples, at, size)
+                found.floats[late, 4] = at + 4
+                at += 4 + size
+                late += 1
+            else:
+                _note(found.doubts, doubtful, line, column, cell)
+                doubtful += 1
+        column += 1
+        place = cell.end + (1 if cell.is_quoted else 0)
+        if place >= line_end:
+            break
+        place += 1
+    if column != width:
+        found.verdicts[line] = column
+        return at, first_doubt, first_late
+    found.verdicts[line] = SUSPECTED if is_suspected else CERTAIN
+    if doubtful > first_doubt:
+        found.verdicts[line] = DOUBTFUL
+        found.floats[first_late:late, 4] = -1
+    return at, doubtful, late
+
+
+@compiled
+def encode_lines(
+    source: Text, columns: Columns, found: Found, first_line: Number, at: Number
+) -> tuple[Number, Number, Number]:
+    """Write the tuple of each line that is certain or suspected, one after the other from `found.tuples[at]`.
+
+    With a `first_line` from 1 a tuple ends with the line's number. Returns where the tuples end, and how many doubts
+    and floats were found; -1 doubts when there is no more room for them.
+    """
+    width = len(columns.shapes)
+    doubtful = late = 0
+    for line in range(len(source.starts) - 1):
+        if doubtful + width > len(found.doubts):
+            return at, -1, late
+        found.begins[line] = at
+        put16(found.tuples, at, width + (first_line > 0))
+        end, doubtful, late = _put_line(source, columns, found, line, at + 2, doubtful, late)
+        if found.verdicts[line] == CERTAIN or found.verdicts[line] == SUSPECTED:
+            at = end
+            if first_line > 0:
+                at = _put_number(found.tuples, end, 8, first_line + line)
+    found.begins[len(source.starts) - 1] = at
+    return at, doubtful, late
+
+
+@compiled
+def pick_tuples(
+    tuples: Bytes, begins: Numbers, ends: Numbers, cut: Number, fields: Number, out: Bytes
+) -> None:
+    """Copy tuples side by side, without their last `cut` bytes, as tuples of `fields`; no array needs slack."""
+    at = 0
+    for row in range(len(begins)):
+        begin, end = begins[row], ends[row] - cut
+        put16(out, at, fields)
+        at += 2
+        for place in range(begin + 2, end):
+            out[at] = tuples[place]
+            at += 1

@@ -1,0 +1,111 @@
+"""Lines that are found at once are the records that the framer finds one by one, or none are found."""
+
+from io import BytesIO
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from libs.common.csv.dialect import FileFormat
+from libs.common.csv.framing import Framer
+from libs.common.csv.line_scanner import find_lines
+from libs.common.csv.records import split
+
+DIALECT = FileFormat()
+PIECES = [
+    "a",
+    "é",
+    ",",
+    ",",
+    '"',
+    '""',
+    '"a"',
+    '"b,c"',
+    '"","',
+    "\n",
+    "\n",
+    "\r\n",
+    "\r",
+    "\0",
+    "\t",
+    "\x0b",
+]
+FILES = st.lists(st.sampled_from(PIECES), max_size=40).map(lambda pieces: "".join(pieces).encode())
+
+
+def assert_records(data: bytes, dialect: FileFormat) -> None:
+    """Fail unless each line that is found is a sound record of the splitter."""
+    lines = find_lines(data, dialect)
+    if lines is None:
+        return
+
+    begins, texts = lines.texts(range(len(lines)))
+
+    assert [
+        data[begin : begin + len(text)] for begin, text in zip(begins, texts, strict=True)
+    ] == texts
+    assert lines.ends == data.count(b"\n")
+    assert lines.longest == max(map(len, texts))
+    records = [record for block in split(Framer(BytesIO(data), dialect)) for record in block]
+    assert [(record.byte_offset, record.raw, record.fault) for record in records] == [
+        (begin, text, None) for begin, text in zip(begins, texts, strict=True)
+    ]
+
+
+@given(FILES)
+def test_each_line_found_is_one_sound_record(data: bytes) -> None:
+    assert_records(data, DIALECT)
+
+
+ASCII = [chr(code) for code in range(1, 128) if chr(code) not in "\r\n"]
+DIALECTS = st.permutations(ASCII).map(lambda order: FileFormat(quote=order[0], delimiter=order[1]))
+CONTROLS = [FileFormat(quote=quote, delimiter=";") for quote in "\x01\b\t\x0b\x0c\x0e"]
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(CONTROLS) | DIALECTS, FILES)
+def test_lines_of_any_quote_and_delimiter_are_those_of_the_splitter(
+    dialect: FileFormat, data: bytes
+) -> None:
+    signs = bytes.maketrans(b'",', f"{dialect.quote}{dialect.delimiter}".encode())
+
+    assert_records(data.translate(signs), dialect)
+
+
+@pytest.mark.parametrize("quote", ASCII)
+def test_each_character_quotes_beside_each_delimiter(quote: str) -> None:
+    for delimiter in ASCII:
+        if delimiter == quote:
+            continue
+        dialect = FileFormat(quote=quote, delimiter=delimiter)
+        for text in ['a,"b\nc"\nd,e\n', '"a,""b"",",c\n,""\n', 'a,b"c\nd,e\n', '"a"b,c\n']:
+            signs = str.maketrans({",": delimiter, '"': quote})
+            assert_records(text.translate(signs).encode(), dialect)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"a,\0\n",
+        b"a\n\nb\n",
+        b"a\r\nb\n",
+        b"a\rb\n",
+        b"a\r\n\r\n",
+        b'"a\nb"\n',
+        b'a"b\n',
+        b'"a"b\n',
+        b'"a\n',
+        b'""" ""\n',
+        b'a,b"\n',
+    ],
+)
+def test_nothing_is_found_where_a_line_is_not_certainly_a_record(data: bytes) -> None:
+    assert find_lines(data, DIALECT) is None
+
+
+def test_lines_of_one_kind_of_end_are_found() -> None:
+    lines = find_lines(b'1,"a,""b"""\r\n,\r\n"",x,y', DIALECT)
+
+    assert lines is not None
+    assert lines.texts([0, 2]) == ([0, 16], [b'1,"a,""b"""', b'"",x,y'])

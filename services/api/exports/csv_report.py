@@ -1,0 +1,146 @@
+"""Export failed rows as CSV: the columns of the source, then the reason of each row.
+
+    failed_rows ──pages──► cells by the job's dialect ──► lines
+
+The names come from the source itself when it is still what was loaded; else each record stands in
+one `raw` column.
+"""
+
+import io
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+from fastapi.responses import StreamingResponse
+from sqlalchemy import Select
+from sqlalchemy.orm import Session, sessionmaker
+
+from libs.common.csv.dialect import FileFormat
+from libs.common.csv.framing import Framer
+from libs.common.csv.header import read_header
+from libs.common.csv.records import split
+from libs.common.errors import Conflict, SourceError
+from libs.common.ledger.jobs import SENT_WHOLE
+from libs.common.ledger.models import FailedRow, Job
+from libs.common.sources.files import SourceLimits, identity, open_source, resolve_source
+from services.api.exports.csv_cells import MEDIA_TYPE, write_line
+from services.api.exports.dialects import definition_of
+from services.api.exports.row_stream import pages_of
+from services.api.schemas import SHOWN_BYTES, place_of, render_raw
+from services.api.settings import ApiSettings
+
+REASON_COLUMNS = (
+    "adsp_line_number",
+    "adsp_error_code",
+    "adsp_column",
+    "adsp_sqlstate",
+    "adsp_message",
+)
+FILE_COLUMN = "adsp_file"
+RAW_COLUMN = "raw"
+
+
+def read_source_header(job: Job, settings: ApiSettings) -> tuple[str, ...] | None:
+    """Return the names in the source's header, or None when nothing tells them.
+
+    A job that was planned before headers were kept has them in its source alone, if that is there as it was.
+    """
+    if job.header is not None:
+        return tuple(job.header)
+    if job.source_path is None:
+        return None
+    try:
+        path = resolve_source(job.source_path, settings.areas(is_sent=job.trigger in SENT_WHOLE))
+        if not _is_unchanged(path, job):
+            return None
+        dialect = definition_of(job).format
+        limits = SourceLimits.from_settings(settings)
+        with open_source(path, dialect.compression, limits) as stream:
+            header = read_header(stream, dialect, max_record_bytes=settings.max_record_bytes)
+    except (SourceError, OSError):
+        return None
+    return header.cells
+
+
+def require_header(job: Job, settings: ApiSettings) -> tuple[str, ...]:
+    """Return the names in the source's header, or raise `Conflict` when nothing tells them."""
+    header = read_source_header(job, settings)
+    if header is None:
+        raise Conflict(
+            "header-unknown",
+            f"the header of job {job.id} is not on record and its source is not there as it was; correct "
+            "its failed rows in a file with the dataset's header, and send that as the body of its replay",
+        )
+    return header
+
+
+def export_rows(
+    sessions: sessionmaker[Session],
+    query: Select[FailedRow],
+    header: Sequence[str] | None,
+    dialect: FileFormat,
+    max_record_bytes: int,
+    paths: Sequence[str],
+) -> Generator[str]:
+    """Yield the CSV file in blocks, reading rows as they are asked for.
+
+    `paths` are those of the source's files; of several, each row names its own.
+    """
+    file_column = (FILE_COLUMN,) if len(paths) > 1 else ()
+    yield write_line([*(header or (RAW_COLUMN,)), *file_column, *REASON_COLUMNS])
+    for rows in pages_of(sessions, query):
+        yield "".join(
+            write_line(
+                [*_source_cells(row, header, dialect, max_record_bytes), *_reason(row, paths)]
+            )
+            for row in rows
+        )
+
+
+class ExportResponse(StreamingResponse):
+    """An answer that is saved as a file."""
+
+    def __init__(self, blocks: Generator[str] | Generator[bytes], filename: str) -> None:
+        """Stream `blocks` as a file to be saved."""
+        disposition = {"Content-Disposition": f'attachment; filename="{filename}"'}
+        super().__init__(blocks, media_type=MEDIA_TYPE, headers=disposition)
+
+
+def cells_of(
+    raw: bytes, width: int, dialect: FileFormat, max_record_bytes: int
+) -> Sequence[str | None]:
+    """Return a record's cells, `width` of them.
+
+    Missing ones are left empty; a record that cannot be cut so stands whole in the first cell.
+    """
+    records = [
+        record
+        for block in split(Framer(io.BytesIO(raw), dialect, max_record_bytes=max_record_bytes))
+        for record in block
+    ]
+    is_sound = len(records) == 1 and records[0].fault is None
+    cells = (
+        [None if cell is None else cell.decode() for cell in records[0].cells] if is_sound else []
+    )
+    if not 0 < len(cells) <= width:
+        cells = [render_raw(raw, dialect.encoding)[0]]
+    return cells + [None] * (width - len(cells))
+
+
+def _source_cells(
+    row: FailedRow, header: Sequence[str] | None, dialect: FileFormat, max_record_bytes: int
+) -> Sequence[str | None]:
+    width = 1 if header is None else len(header)
+    if header is None or row.record_bytes is not None or len(row.raw) > SHOWN_BYTES:
+        return [render_raw(row.raw[:SHOWN_BYTES], dialect.encoding)[0]] + [None] * (width - 1)
+    return cells_of(row.raw, width, dialect, max_record_bytes)
+
+
+def _is_unchanged(path: Path, job: Job) -> bool:
+    found = identity(path)
+    return (found.size, found.mtime_ns) == (job.bytes_total, job.source_mtime_ns)
+
+
+def _reason(row: FailedRow, paths: Sequence[str]) -> list[str | int | None]:
+    file, line_number, _ = place_of(row, paths)
+    named = [file] if len(paths) > 1 else []
+    return [*named, line_number, row.error_code.value, row.column_name, row.sqlstate, row.message]

@@ -1,0 +1,42 @@
+"""Write failed rows as the file they came from: its header, then their bytes as they were.
+
+What comes out can be sent to the job's replay, as it is or corrected.
+"""
+
+from collections.abc import Generator, Iterable, Sequence
+
+from libs.common.csv.dialect import FileFormat
+from libs.common.csv.utf16 import with_byte_order
+
+_BLOCK_BYTES = 1 << 20
+_LINE_END = "\n"
+
+
+def write_header(cells: Sequence[str], dialect: FileFormat) -> bytes:
+    """Return the header line in the dialect's encoding."""
+    line = dialect.delimiter.join(_write_name(cell, dialect) for cell in cells) + _LINE_END
+    return line.encode(with_byte_order(dialect.encoding, b""))
+
+
+def source_blocks(
+    raws: Iterable[bytes], header: Sequence[str], dialect: FileFormat
+) -> Generator[bytes]:
+    """Yield the file of these records in blocks, reading them as they are asked for."""
+    gathered = bytearray(write_header(header, dialect))
+    encoding = with_byte_order(dialect.encoding, b"")
+    line_end, return_ = _LINE_END.encode(encoding), "\r".encode(encoding)
+    for raw in raws:
+        # A return that ends the record would be part of the line end, were that an LF alone.
+        gathered += raw + (return_ if raw.endswith(return_) else b"") + line_end
+        if len(gathered) >= _BLOCK_BYTES:
+            yield bytes(gathered)
+            gathered.clear()
+    yield bytes(gathered)
+
+
+def _write_name(cell: str, dialect: FileFormat) -> str:
+    """Quote a name that would be read otherwise, or as a byte order mark."""
+    quote = dialect.quote
+    if cell and not any(mark in cell for mark in (quote, dialect.delimiter, "\r", "\n", "\ufeff")):
+        return cell
+    return quote + cell.replace(quote, quote * 2) + quote

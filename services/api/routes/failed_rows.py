@@ -1,0 +1,160 @@
+"""Show the failed rows of a job, in pages or as a CSV file to mend them in."""
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Query
+from pydantic import Field
+from sqlalchemy import Row, Select, func, select
+
+from libs.common.enums import END_STATES, ErrorCode
+from libs.common.ledger.models import FailedRow, Job
+from libs.common.ledger.replays import IS_WHOLE, OPEN_ENDED
+from services.api.dependencies import Wired, Wiring
+from services.api.exports.csv_report import (
+    ExportResponse,
+    export_rows,
+    read_source_header,
+    require_header,
+)
+from services.api.exports.dialects import definition_of, encoding_of
+from services.api.exports.row_stream import pages_of, read_page
+from services.api.exports.source_file import source_blocks
+from services.api.pagination import Page, PageQuery, read_token, write_token
+from services.api.responses import Responses, problems
+from services.api.routes.job_files import paths_of
+from services.api.schemas import FailedRowDocument
+from services.api.security.caller import Caller, Reader
+
+router = APIRouter(tags=["failed rows"])
+
+
+class FailedRowQuery(PageQuery):
+    """Which failed rows to show, and how."""
+
+    error_code: ErrorCode | None = None
+    form: Literal["json", "csv", "source"] | None = Field(
+        None,
+        alias="format",
+        description="csv: all of them at once with their reasons, to look at in a spreadsheet; source: header and "
+        "records as in the source, to correct and send to the job's replay (`line-too-long` and `malformed-quote` "
+        "ones come last; those with `kept_bytes` below `record_bytes` are left out and counted in the header "
+        "`ADSP-Rows-Left-Out`); default: csv when `Accept` names text/csv and not JSON, else json.",
+    )
+
+
+_ANSWERS: Responses = {
+    200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
+    **problems(404, 409, 422, 503),
+}
+
+
+@router.get(
+    "/v1/jobs/{job_id}/failed-rows",
+    operation_id="listFailedRows",
+    summary="List or export the failed rows of a job",
+    response_model=Page[FailedRowDocument],
+    responses=_ANSWERS,
+)
+def list_failed_rows(
+    wiring: Wired,
+    caller: Reader,
+    job_id: UUID,
+    asked: Annotated[FailedRowQuery, Query()],
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Page[FailedRowDocument] | ExportResponse:
+    """List failed rows in the order of the file."""
+    form = asked.form or _preferred_form(accept)
+    if form == "csv":
+        return _export(wiring, caller, job_id, asked.error_code)
+    if form == "source":
+        return _export_source(wiring, caller, job_id, asked.error_code)
+    return page_of_failed_rows(wiring, caller, job_id, asked)
+
+
+def page_of_failed_rows(
+    wiring: Wiring, caller: Caller, job_id: UUID, asked: FailedRowQuery
+) -> Page[FailedRowDocument]:
+    """Return a page of a job's failed rows in the order of the file."""
+    scope = ("failed-rows", job_id, asked.error_code)
+    query = _of_job(job_id, asked.error_code).order_by(FailedRow.byte_offset)
+    after = read_token(asked.page_token, int, *scope)
+    if after is not None:
+        query = query.where(FailedRow.byte_offset > after)
+    with wiring.sessions() as session:
+        job = caller.find_job(session, job_id)
+        encoding, paths = encoding_of(job), paths_of(session, job)
+        rows: Sequence[Row[Any]] = []
+        has_more = False
+        if not _is_without(job, asked.error_code):
+            rows, has_more = read_page(session, query, asked.page_size)
+    shown = [row[0] for row in rows]
+    token = write_token(shown[-1].byte_offset, *scope) if has_more else None
+    items = [FailedRowDocument.of(row, encoding, paths) for row in shown]
+    return Page(items=items, next_page_token=token)
+
+
+def _is_without(job: Job, error_code: ErrorCode | None) -> bool:
+    """Tell whether an ended job has no failed row of this code: all of its rows would be gone through in vain."""
+    return (
+        error_code is not None
+        and job.state in END_STATES
+        and error_code.value not in job.rejected_by_code
+    )
+
+
+def _preferred_form(accept: str) -> Literal["json", "csv"]:
+    """Return the form that an ``Accept`` header asks for; JSON unless it names CSV alone."""
+    types = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
+    return "csv" if "text/csv" in types and "application/json" not in types else "json"
+
+
+def _export(
+    wiring: Wiring, caller: Caller, job_id: UUID, error_code: ErrorCode | None
+) -> ExportResponse:
+    """Stream every failed row; what can be refused is refused before the first byte."""
+    settings = wiring.settings
+    with wiring.sessions() as session:
+        job = caller.find_job(session, job_id)
+        paths = paths_of(session, job)
+    blocks = export_rows(
+        wiring.sessions,
+        _of_job(job_id, error_code),
+        read_source_header(job, settings),
+        definition_of(job).format,
+        settings.max_record_bytes,
+        paths,
+    )
+    return ExportResponse(blocks, f"failed-rows-{job_id}.csv")
+
+
+def _export_source(
+    wiring: Wiring, caller: Caller, job_id: UUID, error_code: ErrorCode | None
+) -> ExportResponse:
+    """Stream the failed rows as a file like the one they came from."""
+    with wiring.sessions() as session:
+        job = caller.find_job(session, job_id)
+        rows = _of_job(job_id, error_code)
+        left_out = session.scalars(_count(rows.where(~IS_WHOLE))).one()
+    raws = rows.where(IS_WHOLE).with_only_columns(FailedRow.raw)
+    sound = raws.where(FailedRow.error_code.not_in(OPEN_ENDED))
+    open_ended = raws.where(FailedRow.error_code.in_(OPEN_ENDED))
+    header = require_header(job, wiring.settings)
+    dialect = definition_of(job).format
+    pages = chain(pages_of(wiring.sessions, sound), pages_of(wiring.sessions, open_ended))
+    blocks = source_blocks(chain.from_iterable(pages), header, dialect)
+    answer = ExportResponse(blocks, f"failed-rows-{job_id}-source.csv")
+    if left_out:
+        answer.headers["ADSP-Rows-Left-Out"] = str(left_out)
+    return answer
+
+
+def _count(rows: Select[FailedRow]) -> Select[int]:
+    return select(func.count()).select_from(rows.subquery())
+
+
+def _of_job(job_id: UUID, error_code: ErrorCode | None) -> Select[FailedRow]:
+    query = select(FailedRow).where(FailedRow.job_id == job_id)
+    return query if error_code is None else query.where(FailedRow.error_code == error_code)

@@ -1,0 +1,95 @@
+"""Tell whether the api lives, is well, is ready, and how busy it is; nothing needs the ledger."""
+
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel, Field
+
+from services.api.dependencies import Wired
+from services.api.errors.problems import unavailable
+from services.api.readiness import REQUIRED, ServerCheck
+from services.api.responses import problems
+from services.api.version import VERSION
+
+router = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    """That the api runs, which one, and how the servers around it are."""
+
+    status: Literal["ok", "degraded"] = Field(
+        description="degraded: a server is away; /readyz tells whether jobs can be taken."
+    )
+    service: Literal["api"] = "api"
+    version: str
+    servers: dict[str, str] = Field(description="'ok', or what is wrong, by server.")
+
+
+class Liveness(BaseModel):
+    """That the process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class ReadinessDocument(BaseModel):
+    """Whether jobs can be taken and sent."""
+
+    status: Literal["ready", "degraded"] = Field(
+        description="degraded: all works but the results of tasks, which are in Redis."
+    )
+    servers: dict[str, str] = Field(description="'ok', or what is wrong, by server.")
+
+
+@router.get("/health", operation_id="getHealth", summary="Say that the api runs")
+def get_health(wiring: Wired) -> Health:
+    """Answer 200 whatever else is up or down, with a word on each server."""
+    checks = wiring.readiness.check()
+    return Health(
+        status="degraded" if any(check.error for check in checks) else "ok",
+        version=VERSION,
+        servers=_words(checks),
+    )
+
+
+@router.get("/livez", operation_id="getLiveness", summary="Say that the process is alive")
+async def get_liveness() -> Liveness:
+    """Answer without a look at anything else: a restart would mend nothing there."""
+    return Liveness()
+
+
+@router.get(
+    "/readyz",
+    operation_id="getReadiness",
+    summary="Say whether jobs can be taken",
+    responses=problems(503),
+)
+def get_readiness(wiring: Wired) -> ReadinessDocument:
+    """Check Postgres, RabbitMQ and Redis; without Redis the api is degraded, not down."""
+    found = wiring.readiness.check()
+    checks = {check.server: check.error for check in found}
+    troubles = [f"{name}: {checks[name]}" for name in REQUIRED if checks[name]]
+    if troubles:
+        raise unavailable(
+            "not-ready", f"a server that the api needs is away ({'; '.join(troubles)}); start it"
+        )
+    return ReadinessDocument(
+        status="degraded" if any(checks.values()) else "ready",
+        servers=_words(found),
+    )
+
+
+@router.get(
+    "/metrics",
+    operation_id="getMetrics",
+    summary="Give metrics to Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+def get_metrics(wiring: Wired) -> Response:
+    """Render the api's own metrics."""
+    return Response(wiring.metrics.render(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _words(checks: list[ServerCheck]) -> dict[str, str]:
+    return {check.server: check.error or "ok" for check in checks}

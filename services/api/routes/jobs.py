@@ -1,0 +1,141 @@
+"""Make jobs and show them: ``/trigger-job`` and ``/v1/jobs``."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import structlog
+from fastapi import APIRouter, Body, Query, Response
+from pydantic import Field
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from libs.common.datasets.definition import DATASET_NAME_PATTERN
+from libs.common.enums import JobState, Scope, Trigger
+from libs.common.ledger.jobs import JobRequest
+from libs.common.ledger.models import Job
+from libs.common.sql_files import read_statement
+from services.api.dependencies import Wired, Wiring
+from services.api.idempotency import IdempotencyKeyHeader, keyed
+from services.api.pagination import Page, PageQuery, read_token, write_token
+from services.api.responses import JOB_ACCEPTED, accepted, problems
+from services.api.schemas import IsoDate, JobCreation, JobDocument, TriggerRequest
+from services.api.security.caller import Caller, Reader, Submitter
+from services.api.submission import submit_job
+
+router = APIRouter(tags=["jobs"])
+
+
+class JobQuery(PageQuery):
+    """Which jobs to list."""
+
+    dataset: str | None = Field(None, pattern=DATASET_NAME_PATTERN)
+    state: JobState | None = None
+    data_date: IsoDate | None = None
+    trigger: Trigger | None = None
+    replay_of: UUID | None = Field(None, description="The replays of this job.")
+
+
+@router.post(
+    "/trigger-job",
+    status_code=202,
+    operation_id="triggerJob",
+    summary="Start the daily job",
+    responses=JOB_ACCEPTED,
+)
+def trigger_job(
+    wiring: Wired,
+    caller: Submitter,
+    response: Response,
+    body: Annotated[TriggerRequest | None, Body()] = None,
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> JobDocument:
+    """Load the daily dataset, or what the optional body says."""
+    request = body or TriggerRequest()
+    return _submit(wiring, caller, response, "POST /trigger-job", request, idempotency_key)
+
+
+@router.post(
+    "/v1/jobs",
+    status_code=202,
+    operation_id="createJob",
+    summary="Make a job",
+    responses=JOB_ACCEPTED,
+)
+def create_job(
+    wiring: Wired,
+    caller: Submitter,
+    response: Response,
+    body: JobCreation,
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> JobDocument:
+    """Load a source into a dataset; what is left out comes from the dataset."""
+    return _submit(wiring, caller, response, "POST /v1/jobs", body, idempotency_key)
+
+
+@router.get("/v1/jobs", operation_id="listJobs", summary="List jobs", responses=problems(422, 503))
+def list_jobs(
+    wiring: Wired, caller: Reader, asked: Annotated[JobQuery, Query()]
+) -> Page[JobDocument]:
+    """List the jobs of the key's owner, with the scope `admin` all jobs, the newest first."""
+    filters = asked.model_dump(exclude={"page_size", "page_token"}, exclude_none=True)
+    scope = ("jobs", *sorted(filters.items()))
+    query = select(Job).filter_by(**filters).order_by(Job.id.desc()).limit(asked.page_size + 1)
+    if not caller.may(Scope.ADMIN):
+        query = query.where(Job.owner == caller.owner)
+    after = read_token(asked.page_token, UUID, *scope)
+    if after is not None:
+        query = query.where(Job.id < after)
+    with wiring.sessions() as session:
+        jobs = list(session.scalars(query))
+    shown = jobs[: asked.page_size]
+    token = write_token(str(shown[-1].id), *scope) if len(jobs) > len(shown) else None
+    return Page(items=[JobDocument.of(job) for job in shown], next_page_token=token)
+
+
+@router.get(
+    "/v1/jobs/{job_id}",
+    operation_id="getJob",
+    summary="Show a job",
+    responses=problems(404, 422, 503),
+)
+def get_job(wiring: Wired, caller: Reader, job_id: UUID) -> JobDocument:
+    """Show a job as it is now; the counts of a running one grow while it loads."""
+    with wiring.sessions() as session:
+        return describe_job(session, caller.find_job(session, job_id))
+
+
+def describe_job(session: Session, job: Job) -> JobDocument:
+    """Show a job, a running one with the counts that it has reached by now."""
+    document = JobDocument.of(job)
+    if job.state is not JobState.RUNNING:
+        return document
+    return document.model_copy(update=_progress(session, job.id))
+
+
+def _submit(
+    wiring: Wiring,
+    caller: Caller,
+    response: Response,
+    route: str,
+    body: TriggerRequest,
+    idempotency_key: str | None,
+) -> JobDocument:
+    keyed_request = keyed(idempotency_key, route, body.model_dump_json())
+    request = JobRequest(
+        dataset=body.dataset or wiring.settings.daily_dataset,
+        trigger=Trigger.API,
+        source=body.source,
+        data_date=body.data_date,
+        force=body.force,
+        request_id=structlog.contextvars.get_contextvars().get("request_id"),
+        owner=caller.owner,
+    )
+    return accepted(submit_job(wiring, request, keyed_request), response)
+
+
+def _progress(session: Session, job_id: UUID) -> dict[str, Any]:
+    """Return the counts of a running job and what holds it up, from its chunks and their leases."""
+    statement = text(read_statement(__package__, "progress"))
+    row = session.execute(statement, {"job_id": job_id}).mappings().one()
+    counts = {name: int(value) for name, value in row.items() if name != "problem"}
+    return {**counts, "problem": row["problem"]}

@@ -1,0 +1,246 @@
+"""Replay the failed rows of a job: as they are, or from a file in which they are corrected.
+
+    body ──────────────────────────┐
+    no body: failed rows, header ──┴──► upload area, whole or not at all ──► job with `replay_of`
+
+The job is one like any other: planned, loaded and fingerprinted, so that the same replay twice loads once.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+from uuid import UUID
+
+import structlog
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+
+from libs.common.datasets.definition import DatasetDefinition
+from libs.common.enums import END_STATES, LOADED_STATES, ErrorCode, JobState, Trigger
+from libs.common.errors import Conflict
+from libs.common.ledger.jobs import JobRequest, find_dataset
+from libs.common.ledger.models import FailedRow, Job
+from libs.common.ledger.replays import (
+    IS_WHOLE,
+    OPEN_ENDED,
+    definition_of_replay,
+    is_one_record,
+    replayable_rows,
+)
+from services.api.dependencies import Wired, Wiring
+from services.api.errors.problems import ProblemError
+from services.api.exports.dialects import definition_of
+from services.api.idempotency import IdempotencyKeyHeader, keyed
+from services.api.limits.quotas import require_room
+from services.api.responses import JOB_ACCEPTED, accepted, problems
+from services.api.schemas import JobDocument
+from services.api.security.caller import Caller, Submitter
+from services.api.uploads.receive import (
+    empty_body,
+    receive_file,
+    refuse_declared_size,
+    refuse_form,
+    submit_stored,
+)
+from services.api.uploads.replayed_files import write_failed_rows
+from services.api.uploads.upload_area import StoredUpload
+
+router = APIRouter(tags=["failed rows"])
+
+
+class ReplayQuery(BaseModel):
+    """How to replay."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    force: bool = Field(default=False, description="Load a replay that was loaded once more.")
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """The job whose failed rows are replayed, how many there are of each code, and how many are kept in part only."""
+
+    job: Job
+    before: DatasetDefinition
+    current: DatasetDefinition
+    version: int
+    codes: dict[ErrorCode, int]
+    cut: int
+
+
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": False,
+        "description": "The corrected rows as a file of the dataset, with its header, plain or compressed; "
+        "without a body the failed rows are replayed as they are.",
+        "content": {
+            media_type: {"schema": {"type": "string", "format": "binary"}}
+            for media_type in ("text/csv", "application/octet-stream")
+        },
+    }
+}
+
+
+@router.post(
+    "/v1/jobs/{job_id}/replay",
+    status_code=202,
+    operation_id="replayJob",
+    summary="Load the failed rows of a job again",
+    responses={**JOB_ACCEPTED, **problems(408, 409, 507)},
+    openapi_extra=_BODY,
+)
+async def replay_job(
+    request: Request,
+    response: Response,
+    wiring: Wired,
+    caller: Submitter,
+    job_id: UUID,
+    asked: Annotated[ReplayQuery, Query()],
+    idempotency_key: IdempotencyKeyHeader = None,
+) -> JobDocument:
+    """Make a job of the failed rows, as they are or corrected; into a `replace` dataset they are appended."""
+    keyed(idempotency_key, "")  # a bad key is refused before the file is taken
+    _refuse_other_than_file(request)
+    refuse_declared_size(request, wiring.settings.max_upload_bytes)
+    replayed = await run_in_threadpool(_find_replayed, wiring, caller, job_id)
+    if idempotency_key is None:  # one that was sent before is answered as then
+        await run_in_threadpool(_require_room, wiring, replayed.job.owner)
+    corrected = await receive_file(request, wiring, f"corrected-{job_id}.csv", caller.owner)
+    if corrected is None and _media_type(request) == "text/csv":
+        raise empty_body()
+    if corrected is None:
+        async with wiring.upload_slots.writing(caller.owner):
+            stored = await run_in_threadpool(_write_failed_rows, wiring, replayed)
+    else:
+        stored = corrected
+    job_request = JobRequest(
+        dataset=replayed.job.dataset,
+        trigger=Trigger.REPLAY,
+        source=str(stored.path),
+        data_date=replayed.job.data_date,
+        force=asked.force,
+        request_id=structlog.contextvars.get_contextvars().get("request_id"),
+        owner=replayed.job.owner,
+        replay_of=job_id,
+        definition=definition_of_replay(
+            replayed.before, replayed.current, "auto" if corrected else "none"
+        ),
+        definition_version=replayed.version,
+    )
+    route = f"POST /v1/jobs/{job_id}/replay"
+    keyed_request = keyed(idempotency_key, route, stored.digest, str(asked.force))
+    submission = await run_in_threadpool(submit_stored, wiring, stored, job_request, keyed_request)
+    return accepted(submission, response)
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _refuse_other_than_file(request: Request) -> None:
+    """Refuse a form and JSON: neither is a file of a dataset."""
+    refuse_form(request)
+    if _media_type(request) == "application/json" and request.headers.get("content-length") != "0":
+        raise ProblemError(
+            415,
+            "unsupported-media-type",
+            "the body must be a file with the corrected rows, sent as text/csv; "
+            "leave it out to replay the failed rows as they are",
+        )
+
+
+def _find_replayed(wiring: Wiring, caller: Caller, job_id: UUID) -> Replayed:
+    """Return the job if it has rows to replay, or raise `NotFound` or `Conflict`."""
+    with wiring.sessions() as session:
+        job = caller.find_job(session, job_id)
+        if job.state not in END_STATES:
+            raise Conflict(
+                "job-not-ended",
+                f"job {job_id} is {job.state.value}; replay it when it has ended",
+            )
+        codes = _count_codes(session, job_id)
+        if not codes:
+            raise _nothing_to_replay(job)
+        dataset = find_dataset(session, job.dataset)
+        return Replayed(
+            job,
+            before=definition_of(job),
+            current=dataset.parsed(),
+            version=dataset.version,
+            codes=codes,
+            cut=_count_cut(session, job_id),
+        )
+
+
+def _require_room(wiring: Wiring, owner: str | None) -> None:
+    with wiring.sessions() as session:
+        require_room(session, wiring.settings, owner)
+
+
+def _count_codes(session: Session, job_id: UUID) -> dict[ErrorCode, int]:
+    counted = replayable_rows(job_id, FailedRow.error_code).group_by(FailedRow.error_code)
+    return {row[0]: row[1] for row in session.execute(counted.add_columns(func.count()))}
+
+
+def _count_cut(session: Session, job_id: UUID) -> int:
+    cut = replayable_rows(job_id, FailedRow.id).where(~IS_WHOLE)
+    return session.scalars(select(func.count()).select_from(cut.subquery())).one()
+
+
+def _nothing_to_replay(job: Job) -> Conflict:
+    """Word why a job that has ended has no rows to replay, with the cure."""
+    if job.state in LOADED_STATES:
+        return Conflict("no-failed-rows", f"every row of job {job.id} is loaded: nothing is left")
+    if job.state is JobState.DUPLICATE:
+        cure = f"its content was loaded by job {job.duplicate_of}; replay that one"
+    elif job.state is JobState.OUTDATED:
+        cure = f"the table holds a newer delivery, of job {job.outdated_by}; load its source with force to go back"
+    else:
+        cure = "none of its rows was loaded; mend the cause and load its source again"
+    return Conflict("no-failed-rows", f"job {job.id} has ended as {job.state.value}: {cure}")
+
+
+def _write_failed_rows(wiring: Wiring, replayed: Replayed) -> StoredUpload:
+    """Write the failed rows as they are, where all of them can be loaded so."""
+    _refuse_cut(replayed)
+    _refuse_damaged(wiring, replayed)
+    return write_failed_rows(wiring.sessions, wiring.settings, replayed.job, replayed.before.format)
+
+
+def _refuse_cut(replayed: Replayed) -> None:
+    """Refuse rows of which only the start is kept: what a replay could load of them would be wrong."""
+    if replayed.cut:
+        raise Conflict(
+            "failed-rows-cut",
+            f"of {replayed.cut} of the failed rows only the start is kept, since they are longer than "
+            "ADSP_MAX_FAILED_RECORD_BYTES of the loader: take their records from the source (line_number and "
+            "byte_offset of the rows with record_bytes), put them into the file that GET "
+            f"/v1/jobs/{replayed.job.id}/failed-rows?format=source gives, and send it as the body",
+        )
+
+
+def _refuse_damaged(wiring: Wiring, replayed: Replayed) -> None:
+    """Refuse rows that cannot be loaded as they are and could spoil others."""
+    damaged = {code: count for code, count in replayed.codes.items() if code in OPEN_ENDED}
+    if ErrorCode.LINE_TOO_LONG in damaged:
+        damaged[ErrorCode.LINE_TOO_LONG] = _count_unsound(wiring, replayed)
+    named = ", ".join(f"{count} {code.value}" for code, count in sorted(damaged.items()) if count)
+    if named:
+        raise Conflict(
+            "failed-rows-damaged",
+            f"{named} of the failed rows cannot be loaded as they are; correct them in the file that GET "
+            f"/v1/jobs/{replayed.job.id}/failed-rows?format=source gives, and send it as the body",
+        )
+
+
+def _count_unsound(wiring: Wiring, replayed: Replayed) -> int:
+    """Count the rows above the cap that would not be one record without it."""
+    dialect = replayed.before.format
+    long = replayable_rows(replayed.job.id, FailedRow.raw).where(
+        FailedRow.error_code == ErrorCode.LINE_TOO_LONG
+    )
+    with wiring.sessions() as session:
+        raws = session.scalars(long.execution_options(yield_per=1))
+        return sum(not is_one_record(raw, dialect) for raw in raws)

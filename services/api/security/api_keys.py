@@ -1,0 +1,77 @@
+"""Recognise API keys: find the row of the one that was sent, and compare what is stored of it.
+
+Whom a key belongs to is never remembered, so that a revoked one ends with the request that is under way. That it
+was right is, to tell its holder from those who guess.
+"""
+
+import threading
+from collections import OrderedDict
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session, sessionmaker
+
+from libs.common.enums import Scope
+from libs.common.ledger.api_keys import ApiKey
+from libs.common.ledger.models import KeyRecord
+from services.api.security.caller import Caller
+
+USE_NOTED_AFTER = timedelta(minutes=1)
+"""A key's use is written down no more often than this: not every request is to write."""
+
+_NOBODY = bytes(32)
+
+MOST_KNOWN = 10_000
+
+
+class KnownKeys:
+    """The keys that were right lately, by their digests; who has not held one cannot be in it. Safe for threads."""
+
+    def __init__(self, most: int = MOST_KNOWN) -> None:
+        """Know none yet, and never more than `most`."""
+        self._most = most
+        self._digests: OrderedDict[bytes, None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __contains__(self, key: ApiKey) -> bool:
+        """Tell whether the key was right lately, which makes it one of the last to be forgotten."""
+        with self._lock:
+            is_known = key.digest in self._digests
+            if is_known:
+                self._digests.move_to_end(key.digest)
+            return is_known
+
+    def add(self, key: ApiKey) -> None:
+        """Note that the key was right."""
+        with self._lock:
+            self._digests[key.digest] = None
+            if len(self._digests) > self._most:
+                self._digests.popitem(last=False)
+
+    def forget(self, key: ApiKey) -> None:
+        """Note that the key holds no more."""
+        with self._lock:
+            self._digests.pop(key.digest, None)
+
+
+def recognise(sessions: sessionmaker[Session], key: ApiKey) -> Caller | None:
+    """Return whom a key belongs to, None when it is unknown, wrong or revoked."""
+    with sessions.begin() as session:
+        record = session.get(KeyRecord, key.id)
+        # Compared also when there is no such key: the time tells no ids apart.
+        is_right = key.matches(record.digest if record else _NOBODY)
+        if record is None or not is_right or record.revoked_at is not None:
+            return None
+        _note_use(session, record)
+        return Caller(record.owner, frozenset(map(Scope, record.scopes)), record.id)
+
+
+def _note_use(session: Session, record: KeyRecord) -> None:
+    now = datetime.now(UTC)
+    if record.last_used_at is None or record.last_used_at < now - USE_NOTED_AFTER:
+        session.execute(
+            update(KeyRecord)
+            .where(KeyRecord.id == record.id)
+            .values(last_used_at=now)
+            .execution_options(synchronize_session=False)
+        )

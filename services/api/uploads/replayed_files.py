@@ -1,0 +1,68 @@
+"""Write the failed rows of a job as a file that a replay loads, once for equal replays.
+
+failed rows ──► upload area, named by its content ──► an earlier replay's file of that name, if there is one
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session, sessionmaker
+
+from libs.common.csv.dialect import FileFormat
+from libs.common.ledger.models import FailedRow, Job
+from libs.common.ledger.replays import OPEN_ENDED, replayable_rows
+from services.api.exports.csv_report import require_header
+from services.api.exports.source_file import source_blocks
+from services.api.settings import ApiSettings
+from services.api.uploads.upload_area import IncomingUpload, StoredUpload
+
+_SHARED_FOR = timedelta(days=1)
+"""Well below the time that an upload is kept for: the file must outlive the new job."""
+
+_MOST_LOOKED_AT = 100
+_ROWS_AT_A_TIME = 100
+
+
+def write_failed_rows(
+    sessions: sessionmaker[Session], settings: ApiSettings, job: Job, dialect: FileFormat
+) -> StoredUpload:
+    """Write the failed rows of a job into the upload area, whole or not at all; those that end nowhere come last."""
+    is_last = FailedRow.error_code.in_(OPEN_ENDED)
+    query = replayable_rows(job.id, FailedRow.raw).order_by(is_last, FailedRow.byte_offset)
+    header = require_header(job, settings)
+    upload = IncomingUpload.begin(
+        settings.upload_dir, f"failed-rows-{job.id}.csv", settings.max_upload_bytes
+    )
+    try:
+        with sessions() as session:
+            raws = session.scalars(query.execution_options(yield_per=_ROWS_AT_A_TIME))
+            for block in source_blocks(raws, header, dialect):
+                upload.write(block)
+        return upload.keep(named=lambda digest: f"failed-rows-{job.id}-{digest}.csv")
+    except BaseException:
+        upload.discard()
+        raise
+
+
+def shared_source(session: Session, replay_of: UUID, source: str) -> str:
+    """Return the file of an earlier replay of the job that has the content of `source`, or `source` itself.
+
+    Two equal replays that come at once do so one after the other, until the transaction's end. A corrected file is
+    not named by its content, so that it is shared with none.
+    """
+    session.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"),
+        {"name": f"adsp.replay:{replay_of}"},
+    )
+    earlier = session.scalars(
+        select(Job.source)
+        .where(Job.replay_of == replay_of, Job.created_at > datetime.now(UTC) - _SHARED_FOR)
+        .order_by(Job.id.desc())
+        .limit(_MOST_LOOKED_AT)
+    )
+    name = Path(source).name
+    is_named_by_content = name.startswith(f"failed-rows-{replay_of}-")
+    equal = (path for path in map(Path, earlier) if path.name == name and path.is_file())
+    return str(next(equal, source)) if is_named_by_content else source

@@ -1,0 +1,65 @@
+"""Say of many rows what Postgres says of one: the verdicts of NOT NULL, CHECK and a unique key.
+
+Its message names the constraint, its detail the values of the row or of its key. The words around the values are taken
+from the first refusal of each constraint, which comes from an INSERT of that very record; if the values do not stand in
+it as they are put together here, every record of that constraint is judged by an INSERT of its own.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import polars as pl
+
+from services.loader.rejects.rejected_row import FailedRow
+
+_MOST_BYTES = 64
+"""Of a value in an error's detail (ExecBuildSlotValueDescription in src/backend/executor/execMain.c)."""
+
+
+class Wording:
+    """The words of each constraint, as far as they are known."""
+
+    def __init__(self) -> None:
+        """Know none."""
+        self._known: dict[int, tuple[str, FailedRow, str] | None] = {}
+
+    def learn(self, constraint: int, values: str, refusal: FailedRow) -> None:
+        """Take the words around the values from a refusal by this constraint."""
+        before, found, after = refusal.message.rpartition(values)
+        self._known.setdefault(constraint, (before, refusal, after) if found else None)
+
+    def is_known(self, constraint: int) -> bool:
+        """Tell whether refusals by this constraint can be worded."""
+        return self._known.get(constraint) is not None
+
+    def is_unknowable(self, constraint: int) -> bool:
+        """Tell whether the words were looked for in vain."""
+        return constraint in self._known and self._known[constraint] is None
+
+    def word(self, constraint: int, values: Sequence[str]) -> "Worded":
+        """Return what is said of rows with these values."""
+        known = self._known[constraint]
+        if known is None:
+            raise KeyError(constraint)
+        before, first, after = known
+        parts = [pl.lit(before), pl.Series("values", values, pl.String), pl.lit(after)]
+        return Worded(first, pl.select(pl.concat_str(parts)).to_series())
+
+
+class Worded(NamedTuple):
+    """Refusals of one constraint: the `first` one, whose reason is that of all, and the message of each."""
+
+    first: FailedRow
+    messages: pl.Series
+
+
+def describe(values: Sequence[str | None]) -> str:
+    """Return a row as it stands in the detail of an error."""
+    return f"({', '.join(['null' if value is None else _clip(value) for value in values])})"
+
+
+def _clip(value: str) -> str:
+    """Return a value with at most 64 bytes, cut between characters."""
+    if len(value) * 4 <= _MOST_BYTES or len(encoded := value.encode()) <= _MOST_BYTES:
+        return value
+    return encoded[:_MOST_BYTES].decode(errors="ignore") + "..."

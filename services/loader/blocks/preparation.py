@@ -1,0 +1,170 @@
+"""Prepare a block: rows that are certain as a COPY takes them, the rest set apart for Postgres to judge.
+
+Nothing here needs a connection, so it is done in a thread of its own while the block before is being copied.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from libs.common.csv import parse_errors
+from libs.common.csv.dialect import FileFormat
+from libs.common.csv.framing import Block
+from libs.common.csv.line_scanner import Lines, find_lines
+from libs.common.csv.records import Record, RecordSplitter
+from libs.common.datasets.definition import DatasetDefinition
+from libs.common.enums import LoadMode
+from libs.common.postgres.copy.check_prefilter import suspect
+from libs.common.postgres.copy.column_types import Limit, find_shape
+from libs.common.postgres.copy.encoder import Doubt, Encoded, Encoder, Rows
+from libs.common.postgres.target_table import MOST_COLUMNS, TargetColumn, TargetTable
+from services.loader.rejects.rejected_row import Refusal
+
+_MOST_DOUBTFUL = 0.5
+"""With a greater share of doubtful lines in a block, columns gain nothing."""
+_NAMED = 3
+"""So many columns are named in a reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A block as rows; every line that is not in `certain` is in one of the others.
+
+    `encoded` is what the COPY of the certain rows takes.
+    """
+
+    block: Block
+    lines: Lines
+    certain: Rows
+    encoded: bytes
+    suspected: Rows
+    doubts: list[Doubt]
+    unfit: list[Refusal]
+
+
+class BlockPlan:
+    """How the blocks of one load become rows."""
+
+    def __init__(
+        self,
+        dialect: FileFormat,
+        encoder: Encoder,
+        splitter: RecordSplitter,
+        max_record_bytes: int,
+        *,
+        keeps_order: bool,
+        numbers_rows: bool,
+    ) -> None:
+        """Encode with `encoder`.
+
+        Where rows have line numbers these keep their order. Else `keeps_order` says that the fate of a record depends
+        on those before it, `numbers_rows` that rows may be counted as they are written.
+        """
+        self.has_lines = encoder.has_lines
+        self.keeps_order = keeps_order and not encoder.has_lines
+        self.numbers_rows = numbers_rows and not encoder.has_lines
+        self.guesses_all = encoder.guesses_all
+        self._dialect = dialect
+        self._encoder = encoder
+        self._splitter = splitter
+        self._cap = max_record_bytes
+        self._seen: tuple[bytes, Lines | None] = (b"", None)
+
+    def count_ends(self, data: bytes) -> int | None:
+        """Return the number of line ends if each line is certainly one record."""
+        lines = self._find_lines(data)
+        return None if lines is None else lines.ends
+
+    def prepare(self, block: Block) -> Prepared | None:
+        """Return the block as rows, or None when it is not of the common shape."""
+        lines = self._find_lines(block.data) if block.frames is None else None
+        found = self._encoder.encode(lines, block.line_number) if lines is not None else None
+        if lines is None or found is None:
+            return None
+        doubtful = len(lines) - len(found.certain) - len(found.suspected)
+        if doubtful > _MOST_DOUBTFUL * len(lines):
+            return None
+        return Prepared(
+            block,
+            lines,
+            found.certain,
+            self.encode_for_copy(found.certain),
+            found.suspected,
+            found.doubts,
+            self._unfit(found),
+        )
+
+    def encode_for_copy(self, rows: Rows) -> bytes:
+        """Return rows as the sink takes them, with their line numbers if it wants them."""
+        return self._encoder.for_sink(rows)
+
+    def encode(self, rows: Rows) -> bytes:
+        """Return rows as a table of the target's columns takes them."""
+        return self._encoder.for_target(rows)
+
+    def records(self, prepared: Prepared, lines: Sequence[int]) -> list[Record]:
+        """Return lines of the block as records."""
+        block, found = prepared.block, []
+        begins, texts = prepared.lines.texts(lines)
+        for line, begin, text in zip(lines, begins, texts, strict=True):
+            offset, number = block.byte_offset + begin, block.line_number + line
+            one = Block(offset, number, text, None, offset + len(text), number + 1)
+            found += self._splitter.split(one)
+        return found
+
+    def _find_lines(self, data: bytes) -> Lines | None:
+        """Return the lines if each is certainly one record; the last answer is remembered."""
+        if self._seen[0] is not data:
+            lines = find_lines(data, self._dialect)
+            if lines is not None and lines.longest > self._cap:
+                lines = None
+            self._seen = (data, lines)
+        return self._seen[1]
+
+    def _unfit(self, found: Encoded) -> list[Refusal]:
+        """Return why lines have not the shape of a record."""
+        faulty = [
+            parse_errors.wrong_count(count, self._encoder.width) for count in found.unfit_counts
+        ]
+        return [
+            Refusal(line, fault.code, None, None, fault.message)
+            for line, fault in zip(found.unfit, faulty, strict=True)
+        ]
+
+
+def why_not_blocks(columns: Sequence[TargetColumn], definition: DatasetDefinition) -> str | None:
+    """Say why dialect or types do not allow a load by blocks, None when they do."""
+    if definition.format.encoding.startswith("utf-16"):
+        return "the file is in UTF-16"
+    # Beside the most columns there is no room for one more, which tables of ours have.
+    if len(columns) >= MOST_COLUMNS:
+        return f"the file has {len(columns)} columns"
+    unknown = [column for column in columns if find_shape(column, definition.time_zone) is None]
+    named = ", ".join(f"{column.name} {column.type}" for column in unknown[:_NAMED])
+    more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
+    return f"Postgres reads each cell of {named}{more} itself" if unknown else None
+
+
+def plan_blocks(
+    table: TargetTable,
+    columns: Sequence[TargetColumn],
+    checks: Sequence[str],
+    definition: DatasetDefinition,
+    max_record_bytes: int,
+    slice_limits: Sequence[Limit] = (),
+) -> BlockPlan:
+    """Return how to load by blocks, where `why_not_blocks` knows no reason against it.
+
+    Rows beyond `slice_limits`, or without a value there, are suspected of being outside the slice.
+    """
+    dialect, width = definition.format, len(columns)
+    shapes = [find_shape(column, definition.time_zone) for column in columns]
+    known = [shape for shape in shapes if shape is not None]
+    has_lines = definition.mode is LoadMode.UPSERT
+    return BlockPlan(
+        dialect,
+        Encoder(dialect, known, suspect(columns, checks, slice_limits), has_lines=has_lines),
+        RecordSplitter(dialect, width=width, max_record_bytes=max_record_bytes),
+        max_record_bytes,
+        keeps_order=table.has_order_dependent_constraints,
+        numbers_rows=table.numbers_rows(columns),
+    )

@@ -1,0 +1,162 @@
+"""Stage the rows of an upsert: many blocks by COPY into a temporary table, then into the target with one statement.
+
+Each row has the line that it stands on, so that the last record of a key wins however the rows came. Rows that are
+the same as the target's, byte for byte, are not written again.
+"""
+
+from collections.abc import Sequence
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import cursor as Cursor
+
+from libs.common.csv.records import Record
+from libs.common.postgres.copy.statements import column_list, unused_name
+from libs.common.postgres.copy.text import encode_record
+from libs.common.postgres.target_table import TargetColumn, TargetTable, UniqueKey
+from libs.common.sql_files import read_statement
+from services.loader.blocks.superseded_rows import are_sound
+from services.loader.rejects.rejected_row import is_row_error
+from services.loader.rows.upsert import Upserter, changed_columns, changes, name_list
+
+_NO_ANSWER = {"21000", "42501", "42883"}
+"""A row to be written twice; a table that must not be read, or values without an equality, in a question about it."""
+STAGED = sql.Identifier("pg_temp", "adsp_staged")
+_SORT_MEMORY = "64MB"
+"""For the search for repeated keys; what needs more goes to temporary files of the server."""
+
+
+class StagedRowsRefused(Exception):
+    """A constraint refuses some of the staged rows, or may: only record by record can it be told which."""
+
+
+class Staging:
+    """Where the blocks of an upsert go."""
+
+    def __init__(
+        self,
+        cursor: Cursor,
+        table: TargetTable,
+        columns: Sequence[TargetColumn],
+        key: UniqueKey,
+        upserter: Upserter,
+    ) -> None:
+        """Make the temporary table, which ends with the transaction, and the statements."""
+        self._cursor = cursor
+        self._upserter = upserter
+        self.waiting = 0
+        self._key = key
+        self._line = unused_name(columns)
+        self._names = names = column_list(columns)
+        cursor.execute(
+            sql.SQL(
+                "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {}, 0::bigint AS {} FROM {}"
+                " WITH NO DATA"
+            ).format(STAGED, names, self._line, table.identifier)
+        )
+        self.copy = (
+            sql.SQL("COPY {} ({}, {}) FROM STDIN").format(STAGED, names, self._line)
+        ).as_string(cursor)
+        self._table, self._columns = table, columns
+        self._insert, self._on_conflict = _upsert(table, columns, key)
+        self._order = sql.Composed([sql.SQL(" AS staged")])
+        self._place = sql.Composed([self._line])
+        if table.numbers_rows(columns):
+            self._order += sql.SQL(" ORDER BY {}").format(self._line)
+            self._place = sql.SQL("min({}) OVER (PARTITION BY {})").format(
+                self._line, self._group()
+            )
+
+    def text(self, records: Sequence[Record]) -> bytes:
+        """Return records as lines of the COPY."""
+        return b"".join(
+            [b"%b\t%d\n" % (encode_record(record)[:-1], record.line_number) for record in records]
+        )
+
+    def note(self, rows: int) -> None:
+        """Count rows that have been copied."""
+        self.waiting += rows
+
+    def flush(self, before: str, *, is_last: bool) -> None:
+        """Write the staged rows into the target; raises `StagedRowsRefused`.
+
+        Without `is_last` the load goes on by records, which have to know the keys that are written.
+        """
+        self._cursor.execute(f"{before}SET LOCAL work_mem = '{_SORT_MEMORY}'")
+        try:
+            keys = self._count_keys(note=not is_last or self._upserter.has_written)
+            rows = sql.Composed([STAGED])
+            if keys < self.waiting:
+                if not are_sound(self._cursor, self._table, self._columns, STAGED):
+                    raise StagedRowsRefused
+                rows = self._newest()
+            self._cursor.execute(self._insert + rows + self._order + self._on_conflict)
+        except psycopg2.Error as exc:
+            if not is_row_error(exc.pgcode) and exc.pgcode not in _NO_ANSWER:
+                raise
+            raise StagedRowsRefused from exc
+        self._upserter.rows_superseded += self.waiting - keys
+        self.waiting = 0
+        self._cursor.execute(sql.SQL("TRUNCATE {}; RESET work_mem").format(STAGED))
+
+    def _count_keys(self, *, note: bool) -> int:
+        """Count the keys that this job has not written before."""
+        if note:
+            return self._upserter.note_keys(STAGED)
+        self._cursor.execute(
+            sql.SQL("SELECT count(*) FROM (SELECT FROM {} GROUP BY {}) AS keys").format(
+                STAGED, self._group()
+            )
+        )
+        row = self._cursor.fetchone()
+        return int(row[0]) if row else 0
+
+    def _newest(self) -> sql.Composed:
+        """Return the staged rows, of each key the last, in the place of the first where rows are numbered."""
+        return sql.SQL(
+            "(SELECT DISTINCT ON ({group}) {names}, {place} AS {line} FROM {staged} AS staged"
+            " ORDER BY {group}, staged.{line} DESC)"
+        ).format(
+            group=self._group(),
+            names=self._names,
+            place=self._place,
+            line=self._line,
+            staged=STAGED,
+        )
+
+    def _group(self) -> sql.Composed:
+        """Return what rows of one key have in common; NULLs in a key differ unless the index says otherwise."""
+        keys = name_list(self._key.columns)
+        if self._key.nulls_are_equal:
+            return keys
+        has_null = sql.SQL(" OR ").join(
+            sql.SQL("{} IS NULL").format(sql.Identifier(name)) for name in self._key.columns
+        )
+        return sql.SQL("{}, CASE WHEN {} THEN {} END").format(keys, has_null, self._line)
+
+
+def may_stage(cursor: Cursor, table: TargetTable, key: UniqueKey) -> bool:
+    """Tell whether an upsert of this table may put rows together before it writes them."""
+    parameters = {"table": table.oid, "key": list(key.columns)}
+    cursor.execute(read_statement(__package__, "staging_rules"), parameters)
+    row = cursor.fetchone()
+    return bool(row and row[0])
+
+
+def _upsert(
+    table: TargetTable, columns: Sequence[TargetColumn], key: UniqueKey
+) -> tuple[sql.Composed, sql.Composed]:
+    """Return the statement up to its rows, and from there; a row that stays as it is is left alone."""
+    names, changed = column_list(columns), changed_columns(columns, key)
+    insert = sql.SQL("INSERT INTO {} AS target ({}) SELECT {} FROM ").format(
+        table.identifier, names, names
+    )
+    return insert, sql.SQL(
+        " ON CONFLICT ({keys}) DO UPDATE SET {changes}"
+        " WHERE ROW({old})::record *<> ROW({new})::record"
+    ).format(
+        keys=name_list(key.columns),
+        changes=changes(changed),
+        old=sql.SQL(", ").join(sql.Identifier("target", name) for name in changed),
+        new=sql.SQL(", ").join(sql.Identifier("excluded", name) for name in changed),
+    )

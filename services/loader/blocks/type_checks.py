@@ -1,0 +1,84 @@
+"""Ask Postgres which texts its types refuse, many at a time: the verdicts of the stage `convert`.
+
+An INSERT reads its literals in their order, first without length or precision (``numeric``, not ``numeric(12,2)``);
+only then are lengths and precisions looked at. So the first text that its plain type refuses decides, then the one
+whose length or precision does not fit.
+"""
+
+import re
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
+
+from psycopg2.extensions import cursor as Cursor
+
+from libs.common.postgres.copy.encoder import Doubt
+from libs.common.postgres.target_table import TargetColumn
+from libs.common.sql_files import read_statement
+from services.loader.rejects.rejected_row import Refusal, error_code
+
+
+class Answer(NamedTuple):
+    """What Postgres says to a text; `is_plain`: already without length or precision."""
+
+    is_plain: bool
+    sqlstate: str
+    message: str
+
+
+class Inputs:
+    """The input functions of a load's columns."""
+
+    def __init__(self, cursor: Cursor, columns: Sequence[TargetColumn]) -> None:
+        """Ask nothing yet."""
+        self._cursor = cursor
+        self._names = [column.name for column in columns]
+        self._types = [column.type for column in columns]
+        self._plain_types = [_without_limit(column.type) for column in columns]
+
+    def refusals(self, doubts: Sequence[Doubt], before: str) -> tuple[list[Refusal], list[int]]:
+        """Return what is refused, by line, and the lines whose verdict needs more than this.
+
+        Those are the lines with texts of several columns that are too long or too large for them.
+        """
+        answers = self._ask(sorted({(column, text) for _, column, text in doubts}), before)
+        by_line: dict[int, list[tuple[bool, int, Answer]]] = {}
+        for line, column, text in doubts:
+            answer = answers.get((column, text))
+            if answer is not None:
+                by_line.setdefault(line, []).append((not answer.is_plain, column, answer))
+        settled, undecided = [], []
+        for line, found in by_line.items():
+            is_limited, column, answer = min(found) if len(found) > 1 else found[0]
+            if is_limited and len(found) > 1:
+                undecided.append(line)
+                continue
+            code, name = error_code(answer.sqlstate), self._names[column]
+            settled.append(Refusal(line, code, name, answer.sqlstate, answer.message))
+        return settled, undecided
+
+    def _ask(self, cells: Sequence[tuple[int, str]], before: str) -> dict[tuple[int, str], Answer]:
+        """Return the answers for columns and texts, in the columns' order, those that are refused."""
+        found: dict[tuple[int, str], Answer] = {}
+        for column, group in groupby(cells, itemgetter(0)):
+            texts = [text for _, text in group]
+            self._cursor.execute(
+                before + read_statement(__package__, "type_checks"),
+                {
+                    "plain_type": self._plain_types[column],
+                    "type": self._types[column],
+                    "texts": texts,
+                },
+            )
+            before = ""
+            for place, is_plain, sqlstate, message, detail in self._cursor.fetchall():
+                said = f"{message}: {detail}" if detail else message
+                found[column, texts[place]] = Answer(is_plain, sqlstate, said)
+        return found
+
+
+def _without_limit(type_name: str) -> str:
+    """Return the type as a literal is read first: without length or precision."""
+    plain = re.sub(r"\(.*?\)", "", type_name)
+    return "bpchar" if plain == "character" else plain

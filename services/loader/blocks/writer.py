@@ -1,0 +1,237 @@
+"""Settle a prepared block: its certain rows by COPY, the others by set-based questions to Postgres.
+
+It either settles a whole block, except for records that it returns to be judged one by one, or leaves no trace and
+says that it cannot: then the block goes record by record through `narrowing`, which can do anything.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import polars as pl
+import psycopg2
+from psycopg2.extensions import cursor as Cursor
+
+from libs.common.csv.line_scanner import Positions
+from libs.common.csv.records import Record
+from libs.common.postgres.copy.encoder import Doubt, Rows
+from libs.common.postgres.copy.statements import copy_in
+from libs.common.postgres.copy.text import encode_records
+from services.loader.blocks.constraint_checks import OUTSIDE, Broken, Violations
+from services.loader.blocks.constraint_messages import Wording
+from services.loader.blocks.preparation import BlockPlan, Prepared
+from services.loader.blocks.rejected_lines import place_refusals, place_worded
+from services.loader.blocks.sink import Sink
+from services.loader.blocks.slice_filter import refuse_line
+from services.loader.blocks.type_checks import Inputs
+from services.loader.rejects.rejected_row import Refusal, is_row_error
+from services.loader.rows.single_insert import Judge
+from services.loader.session import Savepoint
+
+BrokenLines: TypeAlias = tuple[Broken, Positions]
+"""What a constraint refuses, and the lines of the block on which that stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of a block: rows refused so far, by column, and records left to be judged, in file order."""
+
+    refused: pl.DataFrame
+    left: list[Record]
+
+
+class Settling:
+    """Write prepared blocks into the target, in the caller's transaction."""
+
+    def __init__(
+        self,
+        cursor: Cursor,
+        plan: BlockPlan,
+        sink: Sink,
+        inputs: Inputs,
+        violations: Violations,
+        judge: Judge,
+        savepoint: Savepoint,
+    ) -> None:
+        """Settle with what belongs to the load."""
+        self._cursor = cursor
+        self._plan = plan
+        self._savepoint = savepoint
+        self._violations = violations
+        self._judge = judge
+        self._inputs = inputs
+        self._wording = Wording()
+        self._sink = sink
+        # Staged rows meet their constraints only in the end.
+        self._always_looks = plan.has_lines and not plan.guesses_all
+        self._look_first = self._always_looks
+
+    def settle(self, prepared: Prepared) -> Settled | None:
+        """Settle the block, or return None when nothing was written and it has to go another way."""
+        asked = self._ask_inputs(prepared.doubts)
+        if asked is None:
+            return None
+        misspelt, undecided = asked
+        spelt = self._spelt(prepared, [*(refusal.line for refusal in misspelt), *undecided])
+        if spelt and not self._may_be_copied(spelt):
+            return None
+        found = self._write(prepared, spelt)
+        if found is None:
+            return None
+        broken, judged_later = found
+        worded, unworded = self._word(prepared, broken)
+        refused = pl.concat([place_refusals(prepared, [*prepared.unfit, *misspelt]), *worded])
+        left = [*self._plan.records(prepared, undecided), *judged_later, *unworded]
+        return Settled(refused, sorted(left, key=lambda record: record.byte_offset))
+
+    def flush(self, *, is_last: bool) -> None:
+        """Have all rows in the target that were settled; a load by records may follow unless it `is_last`."""
+        if self._sink.waiting:
+            with self._savepoint as before:
+                self._sink.flush(before, is_last=is_last)
+
+    def _ask_inputs(self, doubts: Sequence[Doubt]) -> tuple[list[Refusal], list[int]] | None:
+        """Return the refusals of doubtful cells and the lines that stay undecided; None if that cannot be asked."""
+        if not doubts:
+            return [], []
+        try:
+            with self._savepoint as before:
+                return self._inputs.refusals(doubts, before)
+        except psycopg2.Error as exc:
+            if not is_row_error(exc.pgcode):
+                raise
+            return None  # a type whose input function cannot report softly
+
+    def _spelt(self, prepared: Prepared, others: Sequence[int]) -> list[Record]:
+        """Return the records with doubts but for some lines: those that are only spelt in another way."""
+        lines = {line for line, _, _ in prepared.doubts}.difference(others)
+        return self._plan.records(prepared, sorted(lines))
+
+    def _write(
+        self, prepared: Prepared, spelt: list[Record]
+    ) -> tuple[list[BrokenLines], list[Record]] | None:
+        """Write all that no constraint refuses; return the refusals with their lines, and records left."""
+        certain, suspected = prepared.certain, prepared.suspected
+        found = self._find(suspected)
+        if found is None or sum(len(lines) for _, lines in found) < len(suspected):
+            return None  # a guess was wrong: its row would have to go between the others
+        looks_first, encoded = self._look_first, prepared.encoded
+        if looks_first or not self._try_copy(encoded, len(certain), spelt):
+            more = self._find(certain)
+            if more is None:
+                return None
+            self._look_first = len(more) > 0 or self._always_looks
+            if more:
+                certain = certain.without(np.concatenate([broken.rows for broken, _ in more]))
+                encoded = self._plan.encode_for_copy(certain)
+                found += more
+            # What has broken just now would only break again.
+            has_broken = not (looks_first or more)
+            if has_broken or not self._try_copy(encoded, len(certain), spelt):
+                return self._leave_spelt(encoded, len(certain), spelt, found)
+        return found, []
+
+    def _leave_spelt(
+        self,
+        encoded: bytes,
+        count: int,
+        spelt: list[Record],
+        found: list[BrokenLines],
+    ) -> tuple[list[BrokenLines], list[Record]] | None:
+        """Leave the records in other spellings to the judge, where their order does not matter."""
+        if not spelt or self._plan.keeps_order or not self._try_copy(encoded, count, []):
+            return None
+        return found, spelt
+
+    def _may_be_copied(self, spelt: list[Record]) -> bool:
+        """Tell whether records in other spellings may go with the others, after them.
+
+        Staged rows meet their constraints only in the end, when a later record may have taken their place; a COPY knows
+        nothing of a slice.
+        """
+        if self._plan.numbers_rows:
+            return False
+        if not self._plan.has_lines and self._violations.part is None:
+            return True
+        return self._ask_constraints(encode_records(spelt), is_binary=False) == []
+
+    def _find(self, rows: Rows) -> list[BrokenLines] | None:
+        """Return which rows a constraint refuses, with their lines, None when that cannot be asked."""
+        if not len(rows):
+            return []
+        found = self._ask_constraints(self._plan.encode(rows), is_binary=True)
+        if found is None:
+            return None
+        return [(broken, rows.lines[broken.rows]) for broken in found]
+
+    def _ask_constraints(self, rows: bytes, *, is_binary: bool) -> list[Broken] | None:
+        """Return which rows a constraint refuses, None when that cannot be asked."""
+        try:
+            with self._savepoint as before:
+                return self._violations.find(rows, before, is_binary=is_binary)
+        except psycopg2.Error as exc:
+            # An expression that cannot be asked of a copy of the row (class 42) is no reason to fail.
+            if not is_row_error(exc.pgcode) and (exc.pgcode or "")[:2] != "42":
+                raise
+            return None
+
+    def _word(
+        self, prepared: Prepared, found: Sequence[BrokenLines]
+    ) -> tuple[list[pl.DataFrame], list[Record]]:
+        """Return the refusals of rows that break a constraint, and the records that only a judge can word."""
+        refused: list[pl.DataFrame] = []
+        left: list[Record] = []
+        for broken, lines in found:
+            which = broken.constraint
+            if self._violations.part is not None and which == OUTSIDE:
+                outside = [refuse_line(line, self._violations.part) for line in lines.tolist()]
+                refused.append(place_refusals(prepared, outside))
+                continue
+            begin = self._learn(prepared, broken, lines)
+            if self._wording.is_known(which):
+                worded = self._wording.word(which, broken.values[begin:])
+                refused.append(place_worded(prepared, lines[begin:], worded))
+            else:
+                left += self._plan.records(prepared, lines[begin:].tolist())
+        return refused, left
+
+    def _learn(self, prepared: Prepared, broken: Broken, lines: Positions) -> int:
+        """Have the words of a constraint known if they can be; return how many of its lines were written on the way."""
+        which = broken.constraint
+        for place, line in enumerate(lines.tolist()):
+            if self._wording.is_known(which) or not self._may_learn(which):
+                return place
+            (record,) = self._plan.records(prepared, [line])
+            refusal = self._judge.judge(record)
+            if refusal is not None:
+                self._wording.learn(which, broken.values[place], refusal)
+                return place
+        return len(lines)
+
+    def _may_learn(self, constraint: int) -> bool:
+        """Tell whether the words of a constraint can be known and were not looked for in vain."""
+        return self._violations.are_complete and not self._wording.is_unknowable(constraint)
+
+    def _try_copy(self, encoded: bytes, count: int, records: Sequence[Record]) -> bool:
+        """Copy so many rows, and records; undo it and return False when one of them is refused."""
+        try:
+            with self._savepoint as before:
+                copy = f"{before}{self._sink.copy} (FORMAT binary)"
+                written = copy_in(self._cursor, copy, encoded)
+                if records:
+                    written += copy_in(self._cursor, self._sink.copy, self._sink.text(records))
+                if written != count + len(records):
+                    raise _RowsWithheld
+        except _RowsWithheld:
+            return False
+        except psycopg2.Error as exc:
+            if not is_row_error(exc.pgcode):
+                raise
+            return False
+        self._sink.note(written)
+        return True
+
+
+class _RowsWithheld(Exception):
+    """Fewer rows were written than sent."""

@@ -1,0 +1,123 @@
+"""Read a chunk's part of its source, and make sure that it is still the source that was planned."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from libs.common.csv.framing import Block, Framer
+from libs.common.csv.header import Header, read_header
+from libs.common.csv.places import MOST_PLACES, from_place, to_place
+from libs.common.errors import SourceError
+from libs.common.sources.files import SourceLimits, SourceStream, identity, open_source
+from services.loader.leasing.chunks import ChunkWork, PlannedFile
+from services.loader.settings import LoaderSettings
+
+
+class ChunkSource:
+    """The source of one chunk: a part of a file, or several whole files one after the other.
+
+    `bytes_done` counts all bytes as stored, compressed ones if it is.
+    """
+
+    def __init__(self, work: ChunkWork, settings: LoaderSettings) -> None:
+        """Open nothing yet."""
+        self._work = work
+        self._settings = settings
+        self._digests: dict[int, hashlib._Hash] = {}
+        self.bytes_done = 0
+
+    def check_unchanged(self) -> None:
+        """Raise when size or modification time of a file differ from what the plan saw."""
+        for file in self._work.files:
+            now = identity(Path(file.path))
+            if (now.size, now.mtime_ns) != (file.size, file.mtime_ns):
+                raise _changed(file)
+
+    def check_content(self) -> None:
+        """Raise when what `blocks` has read, to its end, is not what the plan saw."""
+        for file in self._work.files:
+            if file.digest not in {None, self._digests[file.number].hexdigest()}:
+                raise _changed(file)
+
+    def read_header(self) -> Header:
+        """Read the header from the start of the source; other files of it have the same, as the plan has seen."""
+        return self._read_header(self._work.files[0])
+
+    def blocks(
+        self, header: Header, count_ends: Callable[[bytes], int | None] | None
+    ) -> Iterator[tuple[Block, int]]:
+        """Yield the chunk's blocks, each with `bytes_done` behind it; those of a file begin behind its header.
+
+        `header` is that of the first file.
+        """
+        self.bytes_done = 0
+        for file in self._work.files:
+            own = header if file is self._work.files[0] else self._read_header(file)
+            yield from self._blocks_of(file, own, count_ends)
+
+    def _blocks_of(
+        self,
+        file: PlannedFile,
+        header: Header,
+        count_ends: Callable[[bytes], int | None] | None,
+    ) -> Iterator[tuple[Block, int]]:
+        work, before = self._work, self.bytes_done
+        start, line = work.byte_start, work.first_line
+        if start < header.byte_end:
+            start, line = header.byte_end, header.next_line
+        digest = self._digests[file.number] = hashlib.sha256()
+        with self._open(file, digest) as stream:
+            _read_past(stream, header.byte_end)
+            stream.skip(start - header.byte_end)
+            origin = stream.position if work.number else 0
+            framer = Framer(
+                stream,
+                work.definition.format,
+                to_place(file.number, line),
+                to_place(file.number, start),
+                work.byte_end,
+                self._settings.max_record_bytes,
+                self._settings.block_bytes,
+                count_ends,
+                header.cr_ends_records,
+                self._settings.max_failed_record_bytes,
+            )
+            for block in framer.blocks():
+                self._refuse_too_long(file, block)
+                yield block, before + stream.position - origin
+            self.bytes_done = before + stream.position - origin
+
+    def _refuse_too_long(self, file: PlannedFile, block: Block) -> None:
+        if self._work.counts_files and from_place(block.byte_end)[0] != file.number:
+            raise SourceError(
+                "source-too-large",
+                f"{file.path} has more than {MOST_PLACES} bytes; give it a job of its own",
+            )
+
+    def _read_header(self, file: PlannedFile) -> Header:
+        with self._open(file) as stream:
+            return read_header(
+                stream,
+                self._work.definition.format,
+                max_record_bytes=self._settings.max_record_bytes,
+            )
+
+    def _open(self, file: PlannedFile, digest: "hashlib._Hash | None" = None) -> SourceStream:
+        """Open a file for reading decompressed bytes."""
+        compression = self._work.definition.format.compression
+        limits = SourceLimits.from_settings(self._settings)
+        return open_source(Path(file.path), compression, limits, digest)
+
+
+def _changed(file: PlannedFile) -> SourceError:
+    return SourceError(
+        "source-changing",
+        f"{file.path} has changed since the job was planned; write it under another name, "
+        "rename it when it is complete, and trigger the job again",
+    )
+
+
+def _read_past(stream: SourceStream, count: int) -> None:
+    """Read so many plain bytes: unlike those that are skipped they count for the digest."""
+    while count > 0 and (data := stream.read(count)):
+        count -= len(data)

@@ -1,0 +1,261 @@
+"""Read and write what the ledger says about a chunk; every statement names the lease's holder.
+
+A load that goes on for hours locks no table of the ledger meanwhile: what it reads there it reads under a savepoint
+that is undone, which gives the locks back, and it writes just before its commit.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+from psycopg2.extras import Json, RealDictCursor
+
+from libs.common.datasets.definition import DatasetDefinition
+from libs.common.datasets.job_warnings import JobWarning
+from libs.common.enums import ChunkState
+from libs.common.errors import cut_message
+from libs.common.ledger.fences import fence_of
+from libs.common.sql_files import read_statement
+from services.loader.load_paths import PathTaken
+
+_TAKE_FENCE = "SELECT pg_catalog.pg_advisory_xact_lock(hashtextextended(%(fence)s, 0));\n"
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkKey:
+    """Which chunk, held by whom."""
+
+    job_id: UUID
+    number: int
+    holder: str
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """Return it as parameters of a statement."""
+        return {
+            "job_id": str(self.job_id),
+            "number": self.number,
+            "holder": self.holder,
+            "fence": fence_of(self.job_id, self.number),
+        }
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """Return it as fields of a log line."""
+        return {"job_id": str(self.job_id), "number": self.number}
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """A file of the delivery as the plan saw it: size in bytes as stored, modification time in ns.
+
+    `digest` is the SHA-256 of what the chunk reads of it, hex; None where the plan knew none.
+    """
+
+    number: int
+    path: str
+    size: int
+    mtime_ns: int
+    digest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkWork:
+    """What is to be done, under the definition of its job: a byte range of its file, or all of several files.
+
+    `counts_files`: each file has counts of its own, also where only one of several is left to load.
+    """
+
+    number: int
+    byte_start: int
+    byte_end: int | None
+    first_line: int
+    waits_for_turn: bool
+    definition: DatasetDefinition
+    files: tuple[PlannedFile, ...]
+    counts_files: bool
+    rows_before: int | None
+    force: bool
+    data_date: date
+
+
+class Turn(NamedTuple):
+    """How the chunks of a job before one stand.
+
+    `is_now`: they are done. Else `are_loaded`: loaders are at all of them; `is_held_up`: one waits for a lock.
+    """
+
+    is_now: bool
+    are_loaded: bool
+    is_held_up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RowCounts:
+    """What became of records; those read are the sum of the others."""
+
+    rows_loaded: int = 0
+    rows_rejected: int = 0
+    rows_superseded: int = 0
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """Return them as parameters of a statement."""
+        return _with_read(asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkEnd:
+    """How a chunk ended; `by_file` is what became of the records of each of several files, by its number."""
+
+    state: ChunkState
+    rows_loaded: int = 0
+    rows_rejected: int = 0
+    rows_superseded: int = 0
+    bytes_done: int = 0
+    error_code: str | None = None
+    error_message: str | None = None
+    by_file: Mapping[int, RowCounts] = field(default_factory=dict)
+    warnings: Sequence[JobWarning] = ()
+    path: PathTaken | None = None
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """Return it as parameters of a statement; the records read are the sum of their ends."""
+        return {
+            "state": self.state.value,
+            **_with_read(self.counts),
+            "bytes_done": self.bytes_done,
+            "error_code": self.error_code,
+            "error_message": self.error_message,
+            "warnings": Json([warning.as_document() for warning in self.warnings]),
+            **self.explanation,
+        }
+
+    @property
+    def explanation(self) -> dict[str, str | None]:
+        """Return the path that the load took and why, for the ledger and log lines."""
+        taken = self.path
+        return {
+            "load_path": taken.path.value if taken else None,
+            "load_path_reason": taken.reason if taken else None,
+        }
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return what became of the records, for log lines."""
+        return {
+            "rows_loaded": self.rows_loaded,
+            "rows_rejected": self.rows_rejected,
+            "rows_superseded": self.rows_superseded,
+        }
+
+
+def _with_read(counts: Mapping[str, int]) -> dict[str, object]:
+    """Return what became of records with the number of those read, which is the sum."""
+    return {**counts, "rows_read": sum(counts.values())}
+
+
+class Requeue(NamedTuple):
+    """Why and when a chunk is to be begun again; without `wait_seconds`, when somebody else says so."""
+
+    wait_seconds: float | None = None
+    problem: str | None = None
+    is_for_lock: bool = False
+
+
+def open_chunk(connection: Connection, key: ChunkKey) -> ChunkWork | None:
+    """Take the chunk's fence for this transaction; return its work, or None when it is not this loader's to do."""
+    with connection.cursor(cursor_factory=RealDictCursor) as cursor:
+        row: dict[str, Any] | None = _look(cursor, "open_chunk", key, before=_TAKE_FENCE)
+        if row is None or not row["is_ours"]:
+            return None
+        own = _read_own_file(row)
+        files = (own,) if own.path else _read_files(cursor, key)
+    return ChunkWork(
+        number=key.number,
+        byte_start=row["byte_start"],
+        byte_end=row["byte_end"],
+        first_line=row["first_line"],
+        waits_for_turn=row["waits_for_turn"],
+        definition=DatasetDefinition.model_validate(row["definition"]),
+        files=files,
+        counts_files=not own.path,
+        rows_before=row["rows_before"],
+        force=row["force"],
+        data_date=row["data_date"],
+    )
+
+
+def _read_own_file(row: Mapping[str, Any]) -> PlannedFile:
+    names = ("source_path", "bytes_total", "source_mtime_ns", "digest")
+    return PlannedFile(0, *(row[name] for name in names))
+
+
+def _read_files(cursor: RealDictCursor, key: ChunkKey) -> tuple[PlannedFile, ...]:
+    return tuple(PlannedFile(**row) for row in _look_at_all(cursor, "chunk_files", key))
+
+
+def find_turn(cursor: Cursor, key: ChunkKey) -> Turn:
+    """Look at the chunks before this one."""
+    row = _look(cursor, "turn", key)
+    if row is None:
+        raise RuntimeError("an aggregate without groups has no row")
+    return Turn(*row)
+
+
+def _look(cursor: Cursor, statement: str, key: ChunkKey, before: str = "") -> Any:
+    """Read one row of the ledger within a transaction that goes on, and give the locks back."""
+    return next(iter(_look_at_all(cursor, statement, key, before)), None)
+
+
+def _look_at_all(cursor: Cursor, statement: str, key: ChunkKey, before: str = "") -> list[Any]:
+    """Read rows in the same way."""
+    look = f"{before}SAVEPOINT adsp_look;\n" + read_statement(__package__, statement)
+    cursor.execute(look, key.parameters)
+    rows = cursor.fetchall()
+    cursor.execute("ROLLBACK TO SAVEPOINT adsp_look; RELEASE SAVEPOINT adsp_look")
+    return rows
+
+
+def close_chunk(cursor: Cursor, key: ChunkKey, end: ChunkEnd) -> bool:
+    """Record the end within the cursor's transaction; return False when the chunk has ended before."""
+    cursor.execute(
+        read_statement(__package__, "close_chunk"),
+        {**key.parameters, **end.parameters},
+    )
+    is_closed = cursor.rowcount == 1
+    for number, counts in end.by_file.items():
+        cursor.execute(
+            read_statement(__package__, "count_file"),
+            {**key.parameters, **counts.parameters, "file_number": number},
+        )
+    return is_closed
+
+
+def requeue_chunk(cursor: Cursor, key: ChunkKey, again: Requeue) -> bool:
+    """Give the chunk back; return False when it is not this loader's any more."""
+    parameters = {
+        **key.parameters,
+        "wait_seconds": again.wait_seconds,
+        "problem": cut_message(again.problem) if again.problem else None,
+        "lock_waits": int(again.is_for_lock),
+    }
+    cursor.execute(read_statement(__package__, "requeue_chunk"), parameters)
+    return cursor.rowcount == 1
+
+
+def is_done(connection: Connection, key: ChunkKey) -> bool:
+    """Tell whether the chunk is on record as done; waits for a transaction that still holds it."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT state = 'done' FROM adsp.chunks"
+            " WHERE job_id = %(job_id)s AND number = %(number)s FOR NO KEY UPDATE",
+            key.parameters,
+        )
+        row = cursor.fetchone()
+    return row is not None and bool(row[0])

@@ -1,0 +1,273 @@
+"""Stream one chunk into its target within the caller's transaction: the load itself, without ledger or queue.
+
+    reading: source ──► blocks ──► encoding: tuples ──► judging: settling ──► writing: Postgres
+                          │                                        └── refused ──► rejects
+                          └── records ──► judging: narrowing ──► writing: Postgres     ▲
+                                     └── not well-formed, or refused ──────────────────┘
+
+Nothing is committed here. What it raises: `BadInput` when the source or the target cannot be loaded as it is or
+too much of it is refused, `LeaseLost` or `LoadCancelled` when it has to stop, and psycopg2.Error or OSError for
+faults of the system.
+"""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+
+import polars as pl
+from psycopg2.errors import SequenceGeneratorLimitExceeded
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+
+from libs.common.csv.framing import Block
+from libs.common.csv.header import Header
+from libs.common.csv.places import from_place
+from libs.common.csv.records import Record
+from libs.common.datasets.guards import check_rows
+from libs.common.datasets.job_warnings import JobWarning
+from libs.common.datasets.slices import Slice
+from libs.common.enums import ChunkState, LoadMode
+from libs.common.errors import BadInput
+from libs.common.failpoints import CrashPoint, crash_point
+from libs.common.logs import get_logger
+from libs.common.messaging.stage_metrics import STAGES, StageOfJob
+from libs.common.postgres.header_mapping import match_header
+from libs.common.postgres.target_table import TargetColumn, TargetTable
+from services.loader.blocks.preparation import BlockPlan, Prepared
+from services.loader.blocks.sequences import sequence_exhausted
+from services.loader.blocks.slice_filter import require_kept
+from services.loader.blocks.staging import StagedRowsRefused
+from services.loader.chunk_reader import ChunkSource
+from services.loader.file_counts import FileTally
+from services.loader.leasing.chunks import ChunkEnd, ChunkWork
+from services.loader.leasing.lease import Heartbeat
+from services.loader.pipeline import Ways, open_ways
+from services.loader.prefetch import read_ahead
+from services.loader.rejects.rejected_row import FailedRow, reject
+from services.loader.rejects.spool import RejectSpool, by_columns
+from services.loader.rows.bisection import Narrowing
+from services.loader.settings import LoaderSettings
+from services.loader.target import open_target
+
+log = get_logger(__name__)
+
+
+class TooManyRejects(BadInput):
+    """More records were refused than the dataset allows."""
+
+
+class Load:
+    """One attempt at one chunk."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        work: ChunkWork,
+        rejects: RejectSpool,
+        heartbeat: Heartbeat,
+        settings: LoaderSettings,
+    ) -> None:
+        """Take what belongs to the attempt; `rejects` outlives it."""
+        self._connection = connection
+        self._work = work
+        self._definition = work.definition
+        self._rejects = rejects
+        self._heartbeat = heartbeat
+        self._settings = settings
+        self._source = ChunkSource(work, settings)
+        self._rows_accepted = 0
+        self._tally = FileTally(file.number for file in work.files if work.counts_files)
+        self._blocks = 0
+        self._blocks_by_records = 0
+
+    def run(self) -> ChunkEnd:
+        """Write every record of the chunk; return how it ends, with the counts."""
+        self._source.check_unchanged()
+        with self._connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            table = open_target(cursor, self._definition)
+            header = self._source.read_header()
+            columns = match_header(
+                header.cells,
+                table,
+                self._definition.columns,
+                key=self._definition.needed_columns,
+            )
+            part = Slice.of(table, self._definition, self._work.data_date)
+            cursor.execute("SAVEPOINT adsp_load")
+            try:
+                ways = self._load_table(cursor, table, columns, header, part)
+            except SequenceGeneratorLimitExceeded as exc:
+                cursor.execute("ROLLBACK TO SAVEPOINT adsp_load")
+                raise sequence_exhausted(cursor, table, exc) from exc
+            if part is not None and self._definition.mode is LoadMode.REPLACE:
+                require_kept(cursor, table, part, self._rows_accepted)
+        self._source.check_unchanged()
+        self._source.check_content()
+        self._check_ratio()
+        superseded = ways.writer.rows_superseded
+        loaded = self._rows_accepted - superseded
+        return ChunkEnd(
+            ChunkState.DONE,
+            rows_loaded=loaded,
+            rows_rejected=self._rejects.count,
+            rows_superseded=superseded,
+            bytes_done=self._source.bytes_done,
+            by_file=self._tally.by_file(self._rejects.by_file),
+            warnings=self._check_guards(loaded),
+            path=ways.path.after(self._blocks, self._blocks_by_records),
+        )
+
+    def _load_table(
+        self,
+        cursor: Cursor,
+        table: TargetTable,
+        columns: Sequence[TargetColumn],
+        header: Header,
+        part: Slice | None,
+    ) -> Ways:
+        """Write every record by blocks, or by records where those turn out not to do; return how."""
+        ways = open_ways(cursor, table, columns, self._definition, self._settings, part)
+        try:
+            self._load(header, ways)
+        except StagedRowsRefused:
+            log.info("load_started_over", table=table.name)
+            self._forget(cursor)
+            ways = open_ways(
+                cursor, table, columns, self._definition, self._settings, part, by_blocks=False
+            )
+            self._load(header, ways)
+        return ways
+
+    def _load(self, header: Header, ways: Ways) -> None:
+        """Write every record one way or another."""
+        file = 0
+        for block, prepared, bytes_done in read_ahead(self._prepared(header, ways.plan)):
+            self._blocks += 1
+            number, _ = from_place(block.byte_offset)
+            if self._tally.counts_files and number != file:
+                ways.flush(is_last=False)
+                self._close_file(file, ways)
+            file = number
+            if prepared is None or not self._write_block(ways, prepared):
+                self._blocks_by_records += 1
+                ways.flush(is_last=False)
+                for part in _cut(ways.splitter.split(block), self._settings.block_rows):
+                    self._load_records(part, ways.narrowing)
+            self._heartbeat.progress.bytes_done = bytes_done
+            crash_point(CrashPoint.MID_COPY)
+        ways.flush(is_last=True)
+        ways.savepoint.settle()
+        self._close_file(file, ways)
+        STAGES.add(ways.judge.seconds, StageOfJob.JUDGE)
+
+    def _close_file(self, number: int, ways: Ways) -> None:
+        """Note what has become of the records up to the end of a file."""
+        superseded = ways.writer.rows_superseded
+        self._tally.close(number, accepted=self._rows_accepted, superseded=superseded)
+
+    def _forget(self, cursor: Cursor) -> None:
+        """Undo all that was written and counted."""
+        cursor.execute("ROLLBACK TO SAVEPOINT adsp_load")
+        self._rejects.forget()
+        self._rows_accepted = self._blocks = self._blocks_by_records = 0
+        self._tally.forget()
+        self._heartbeat.progress.rows_read = 0
+
+    def _prepared(
+        self, header: Header, plan: BlockPlan | None
+    ) -> Generator[tuple[Block, Prepared | None, int], None, None]:
+        """Yield the blocks, prepared where that is possible, with the bytes read so far."""
+        for block, bytes_done in self._source.blocks(header, plan.count_ends if plan else None):
+            yield block, plan.prepare(block) if plan else None, bytes_done
+
+    def _write_block(self, ways: Ways, prepared: Prepared) -> bool:
+        """Write a prepared block, or return False when it has to go by records."""
+        self._heartbeat.check()
+        settled = ways.settling.settle(prepared) if ways.settling else None
+        if settled is None:
+            return False
+        through, refused = len(prepared.lines) - len(settled.left), settled.refused
+        self._rows_accepted += through - refused.height
+        self._heartbeat.progress.rows_read += through
+        self._stop_if_too_many(refused.height, lambda: refused)
+        self._load_records(settled.left, ways.judging, refused)
+        return True
+
+    def _load_records(
+        self, block: Sequence[Record], narrowing: Narrowing, refused: pl.DataFrame | None = None
+    ) -> None:
+        """Write one block; its failed rows are kept in file order, also when it stops half-way.
+
+        `refused` are failed rows that stand among these records.
+        """
+        sound = [record for record in block if record.fault is None]
+        failed = [
+            reject(record, record.fault.code, record.fault.message)
+            for record in block
+            if record.fault is not None
+        ]
+        before = self._heartbeat.progress.rows_read
+        known = [] if refused is None else [refused]
+        count_known = len(failed) + sum(rows.height for rows in known)
+
+        def on_progress(position: int, more: Sequence[FailedRow]) -> None:
+            """Only count: it is told after each record when all of them are refused."""
+            self._heartbeat.progress.rows_read = before + position
+            self._heartbeat.check()
+            self._stop_if_too_many(
+                count_known + len(more),
+                lambda: _in_file_order(*known, by_columns([*failed, *more])),
+            )
+
+        if block:
+            on_progress(0, [])
+            failed += narrowing.load(sound, on_progress)
+        self._rejects.add(_in_file_order(*known, by_columns(failed)))
+        self._rows_accepted += len(block) - len(failed)
+        self._heartbeat.progress.rows_read = before + len(block)
+
+    def _stop_if_too_many(self, more: int, refused: Callable[[], pl.DataFrame]) -> None:
+        """Keep these failed rows and raise when they and those before exceed the absolute threshold."""
+        most = self._definition.max_rejected_rows
+        if most is not None and self._rejects.count + more > most:
+            self._rejects.add(refused())
+            raise self._too_many_rejects()
+
+    def _check_ratio(self) -> None:
+        """Raise when an atomic job, which is this chunk alone, exceeds a threshold at its end."""
+        read = self._rows_accepted + self._rejects.count
+        if self._definition.atomic and self._definition.exceeds_thresholds(
+            read, self._rejects.count
+        ):
+            raise self._too_many_rejects()
+
+    def _check_guards(self, loaded: int) -> list[JobWarning]:
+        """Raise when the rows of an atomic job, which is this chunk alone, are not what its dataset expects."""
+        return check_rows(
+            self._definition,
+            rows_loaded=loaded,
+            rows_rejected=self._rejects.count,
+            rows_before=self._work.rows_before,
+            force=self._work.force,
+        )
+
+    def _too_many_rejects(self) -> TooManyRejects:
+        """Word the error."""
+        definition = self._definition
+        limits = f"max_rejected_rows={definition.max_rejected_rows}, max_rejected_ratio={definition.max_rejected_ratio}"
+        read = max(self._heartbeat.progress.rows_read, self._rows_accepted + self._rejects.count)
+        return TooManyRejects(
+            "too-many-rejects",
+            f"{self._rejects.count} of the first {read} records were rejected ({limits}); nothing of "
+            "this chunk was loaded: correct the failed rows' cause and load again, or raise the threshold",
+        )
+
+
+def _in_file_order(*refused: pl.DataFrame) -> pl.DataFrame:
+    """Put failed rows together."""
+    rows = pl.concat(refused)
+    return rows if rows["byte_offset"].is_sorted() else rows.sort("byte_offset")
+
+
+def _cut(records: list[Record], size: int) -> Iterator[list[Record]]:
+    """Cut a list into lists of at most `size`."""
+    return (records[start : start + size] for start in range(0, len(records), size))

@@ -1,0 +1,107 @@
+"""Write records into the target table, many at a time or one by itself: the two ways of every load mode.
+
+`Appender` serves append and replace, `upserter` has the one for upsert. A writer does not handle
+errors: the narrowing and the judge do.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from psycopg2 import sql
+from psycopg2.extensions import cursor as Cursor
+
+from libs.common.csv.records import Record
+from libs.common.postgres.copy.statements import column_list, copy_in
+from libs.common.postgres.copy.text import encode_records
+from libs.common.postgres.target_table import TargetColumn, TargetTable
+
+_READ_BYTES = 1 << 20
+
+
+class Writer(Protocol):
+    """One load mode's way into the target; `before` is what its first statement must begin with."""
+
+    rows_superseded: int
+    """Records written whose row a later record of the job has written over."""
+
+    def fit(self, records: Sequence[Record]) -> int:
+        """Return how many of the first records one statement can write, at least 1."""
+        ...
+
+    def write_many(self, records: Sequence[Record], before: str) -> int:
+        """Write records in their order with few statements; return how many rows were written."""
+        ...
+
+    def write_one(self, record: Record, before: str) -> bool:
+        """Insert one record by itself; return False when a trigger suppressed it."""
+        ...
+
+    def find_cell(self, record: Record, position: int) -> int | None:
+        """Return the cell that stands at character `position` (from 1) of `write_one`'s statement."""
+        ...
+
+
+class RowInsert:
+    """The INSERT of one record's text: the very statement that judges it.
+
+    The cells are literals of unknown type, so that each is read by its column's own input function.
+    """
+
+    def __init__(self, cursor: Cursor, head: sql.Composable, tail: str) -> None:
+        """Put the statement together; the values go between `head` and `tail`."""
+        self._cursor = cursor
+        self._head = head.as_string(cursor)
+        self._tail = tail
+        self._values_at = 0
+
+    def execute(self, records: Sequence[Record], before: str) -> None:
+        """Run the statement for one record or a few, after the statements in `before`."""
+        row = f"({', '.join(['%s'] * len(records[0].cells))})"
+        cells = [None if cell is None else cell.decode() for r in records for cell in r.cells]
+        values = self._cursor.mogrify(", ".join([row] * len(records)), cells).decode()
+        self._values_at = len(before) + len(self._head)
+        self._cursor.execute(f"{before}{self._head}{values}{self._tail}")
+
+    def find_cell(self, record: Record, position: int) -> int | None:
+        """Return the cell whose literal covers a character of the last statement, from 1."""
+        end = self._values_at + 1
+        for index, cell in enumerate(record.cells):
+            text = None if cell is None else cell.decode()
+            start, end = end, end + len(self._cursor.mogrify("%s", (text,)).decode())
+            if start < position <= end:
+                return index
+            end += len(", ")
+        return None
+
+
+class Appender:
+    """Insert rows: COPY for many, INSERT for one."""
+
+    rows_superseded = 0
+
+    def __init__(self, cursor: Cursor, table: TargetTable, columns: Sequence[TargetColumn]) -> None:
+        """Prepare the statements for these columns, in the order of the header."""
+        self._cursor = cursor
+        names = column_list(columns)
+        self._copy = (
+            sql.SQL("COPY {} ({}) FROM STDIN").format(table.identifier, names).as_string(cursor)
+        )
+        insert = sql.SQL("INSERT INTO {} ({}) VALUES ").format(table.identifier, names)
+        self._insert = RowInsert(cursor, insert, "")
+
+    def fit(self, records: Sequence[Record]) -> int:
+        """Return the number of records: any can go together."""
+        return len(records)
+
+    def write_many(self, records: Sequence[Record], before: str) -> int:
+        """Copy the records."""
+        return copy_in(self._cursor, before + self._copy, encode_records(records))
+
+    def write_one(self, record: Record, before: str) -> bool:
+        """Insert the record."""
+        self._insert.execute([record], before)
+        return self._cursor.rowcount == 1
+
+    def find_cell(self, record: Record, position: int) -> int | None:
+        """Return the cell at a position of the INSERT."""
+        return self._insert.find_cell(record, position)

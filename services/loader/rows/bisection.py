@@ -1,0 +1,136 @@
+"""Write blocks of records; when a block breaks, narrow it down to the records that Postgres refuses.
+
+Every record ends either in a block that Postgres took whole or inserted by itself, in file order. A broken COPY
+says which line it stopped at; that is only a hint where to look, the verdict comes from the judge. Each step takes
+records off the front or makes the next attempt strictly smaller, and attempts stay small while blocks keep
+breaking, so the cost grows with the number of refused records and not with its square.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import psycopg2
+
+from libs.common.csv.records import Record
+from services.loader.blocks.slice_filter import SliceGate
+from services.loader.rejects.rejected_row import FailedRow, may_be_row_error
+from services.loader.rows.append import Writer
+from services.loader.rows.single_insert import Judge
+from services.loader.session import Savepoint
+
+OnProgress = Callable[[int, Sequence[FailedRow]], None]
+
+_SINGLY = 4
+"""So few records are inserted one by one: an attempt with COPY would not be cheaper."""
+_COPY_LINE = re.compile(r"^COPY .*?, line (\d+)", re.MULTILINE)
+
+
+class RowsWithheld(Exception):
+    """Fewer rows were written than sent: something in the database dropped some silently."""
+
+
+class Narrowing:
+    """Write records in blocks as large as goes well."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        judge: Judge,
+        savepoint: Savepoint,
+        largest_window: int,
+        gate: SliceGate | None = None,
+        *,
+        one_by_one: bool,
+    ) -> None:
+        """Write at most `largest_window` records at a time, or each by itself; `gate` keeps some back."""
+        self._writer = writer
+        self._judge = judge
+        self._savepoint = savepoint
+        self._largest = largest_window
+        self._window = largest_window
+        self._one_by_one = one_by_one
+        self._gate = gate
+
+    def load(self, records: Sequence[Record], on_progress: OnProgress) -> list[FailedRow]:
+        """Write well-formed records; return those refused.
+
+        `on_progress` is told after each step how many are through and which of them were refused; it may
+        raise to stop the load.
+        """
+        refused: list[FailedRow] = []
+        if self._gate is not None:
+            records, refused = self._gate.part(records)
+        suspects: list[int] = []  # where broken attempts stopped, the nearest last
+        position, limit = 0, self._window
+        while position < len(records):
+            end = min(position + limit, suspects[-1] if suspects else len(records))
+            # A copy of all that is left for each single record would cost the square of their number.
+            block = self._fitting(records[position : position + 1 if self._one_by_one else end])
+            if end == position:
+                block = records[position : position + 1]
+                refused += filter(None, [self._judge.judge(block[0])])
+                suspects.pop()
+            elif len(block) <= _SINGLY or self._one_by_one:
+                refused += self._judge_each(block)
+            elif (broken := self._try_write(block)) is not None:
+                limit = self._shrink(len(block), broken)
+                if broken.hint is not None:
+                    suspects.append(position + broken.hint)
+                continue
+            position += len(block)
+            limit = self._window
+            on_progress(position, refused)
+        return refused
+
+    def _judge_each(self, block: Sequence[Record]) -> list[FailedRow]:
+        """Insert a few records one by one; refusals keep the next attempts small."""
+        refused = [failed for record in block if (failed := self._judge.judge(record)) is not None]
+        if len(refused) == 0:
+            self._grow(len(block))
+        elif len(refused) == len(block):
+            self._window = max(1, self._window // 2)
+        return refused
+
+    def _fitting(self, block: Sequence[Record]) -> Sequence[Record]:
+        """Return as many of the records as one statement may write."""
+        return block if self._one_by_one else block[: self._writer.fit(block)]
+
+    def _try_write(self, block: Sequence[Record]) -> "_Broken | None":
+        """Write a block; on an error of some row undo it and return where to look, else None."""
+        try:
+            with self._savepoint as before:
+                if self._writer.write_many(block, before) != len(block):
+                    raise RowsWithheld
+        except RowsWithheld:
+            return _Broken(None)
+        except psycopg2.Error as exc:
+            # What is no row's error after all, the judge raises again; a key that stands twice (21000) is one.
+            if not may_be_row_error(exc.pgcode):
+                raise
+            return _Broken(_hint(exc, len(block)))
+        self._grow(len(block))
+        return None
+
+    def _grow(self, size: int) -> None:
+        """Dare twice as much as what just went well."""
+        self._window = min(max(self._window, size * 2), self._largest)
+
+    def _shrink(self, size: int, broken: "_Broken") -> int:
+        """Make the attempts to come smaller; return the limit of the next one."""
+        self._window = max(1, min(self._window, size) // 2)
+        return size if broken.hint is not None else size // 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """An attempt that failed; `hint` is the place of the record it stopped at, if it said so."""
+
+    hint: int | None
+
+
+def _hint(error: psycopg2.Error, size: int) -> int | None:
+    """Read the place of a record from the context of a broken COPY."""
+    found = _COPY_LINE.search(error.diag.context or "")
+    place = int(found.group(1)) - 1 if found else -1
+    return place if 0 <= place < size else None

@@ -1,0 +1,126 @@
+"""Ask Postgres about one record: it is inserted by itself, and the answer is final.
+
+The statement is the one of promise 3 (an INSERT of the record's text under a savepoint), so its SQLSTATE and
+message are what a failed row records.
+"""
+
+import time
+from collections.abc import Sequence
+
+import psycopg2
+from psycopg2.extensions import Diagnostics
+from psycopg2.extensions import cursor as Cursor
+
+from libs.common.csv.records import Record
+from libs.common.enums import ErrorCode
+from libs.common.postgres.target_table import TargetColumn, TargetTable
+from libs.common.sql_files import read_statement
+from services.loader.rejects.rejected_row import (
+    FailedRow,
+    error_code,
+    is_row_error,
+    may_be_row_error,
+    reject,
+)
+from services.loader.rows.append import Writer
+from services.loader.session import Savepoint
+
+
+class Judge:
+    """Insert records one by one and word the refusals."""
+
+    def __init__(
+        self,
+        cursor: Cursor,
+        table: TargetTable,
+        columns: Sequence[TargetColumn],
+        writer: Writer,
+        savepoint: Savepoint,
+    ) -> None:
+        """Judge by the writer's statement for one record."""
+        self._cursor = cursor
+        self._table = table
+        self._columns = columns
+        self._writer = writer
+        self._savepoint = savepoint
+        self.seconds = 0.0
+
+    def judge(self, record: Record) -> FailedRow | None:
+        """Insert the record; return the failed row when Postgres refuses it, else None.
+
+        Raises psycopg2.Error when the answer is about the job and not about the row.
+        """
+        start = time.perf_counter()
+        try:
+            return self._judge(record)
+        finally:
+            self.seconds += time.perf_counter() - start
+
+    def _judge(self, record: Record) -> FailedRow | None:
+        """Do what `judge` says."""
+        try:
+            with self._savepoint as before:
+                written = self._writer.write_one(record, before)
+        except psycopg2.Error as exc:
+            if exc.pgcode is None or not self._is_own_error(record, exc.pgcode, exc.diag):
+                raise
+            return self._refusal(record, exc.pgcode, exc.diag)
+        if written:
+            return None
+        return reject(
+            record, ErrorCode.SUPPRESSED, f"a trigger of {self._table.name} dropped the row"
+        )
+
+    def _is_own_error(self, record: Record, sqlstate: str, diagnostics: Diagnostics) -> bool:
+        """Return whether the error is the record's own.
+
+        Of a class that is not a row's by itself it is if it stands at the literal of a cell: there Postgres calls
+        nothing but the input function of the column's type.
+        """
+        if is_row_error(sqlstate):
+            return True
+        return may_be_row_error(sqlstate) and self._cell_at(record, diagnostics) is not None
+
+    def _cell_at(self, record: Record, diagnostics: Diagnostics) -> int | None:
+        """Return the cell that Postgres names as the error's place."""
+        place = diagnostics.statement_position
+        return self._writer.find_cell(record, int(place)) if place else None
+
+    def _refusal(self, record: Record, sqlstate: str, diagnostics: Diagnostics) -> FailedRow:
+        """Make the failed row from Postgres' own words."""
+        message = diagnostics.message_primary or ""
+        column = self._column(record, sqlstate, message, diagnostics)
+        if diagnostics.message_detail:
+            message = f"{message}: {diagnostics.message_detail}"
+        return reject(record, error_code(sqlstate), message, sqlstate=sqlstate, column_name=column)
+
+    def _column(
+        self, record: Record, sqlstate: str, message: str, diagnostics: Diagnostics
+    ) -> str | None:
+        """Name the column at fault if Postgres tells, or if it can be told from the answer."""
+        if diagnostics.column_name:
+            return diagnostics.column_name
+        if diagnostics.constraint_name:
+            return self._table.constraint_columns.get(diagnostics.constraint_name)
+        if diagnostics.statement_position:
+            cell = self._cell_at(record, diagnostics)
+            return None if cell is None else self._columns[cell].name
+        return self._try_cells(record, sqlstate, message) if sqlstate[:2] == "22" else None
+
+    def _try_cells(self, record: Record, sqlstate: str, message: str) -> str | None:
+        """Find the first cell that alone gives the same error, for errors without a position."""
+        parameters = {
+            "columns": [column.name for column in self._columns],
+            "types": [column.type for column in self._columns],
+            "cells": [None if cell is None else cell.decode() for cell in record.cells],
+            "sqlstate": sqlstate,
+            "message": message,
+        }
+        try:
+            with self._savepoint as before:
+                blame = read_statement(__package__, "blame")
+                self._cursor.execute(before + blame, parameters)
+                row = self._cursor.fetchone()
+        except psycopg2.DataError:
+            return None  # a type whose input function cannot report softly
+        return None if row is None else str(row[0])

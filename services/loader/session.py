@@ -1,0 +1,97 @@
+"""Open the loader's connections: one that loads, one beside it that tells how far the load is.
+
+What a text means to Postgres depends on session settings; they are the same for every load, except the time
+zone, which belongs to the dataset.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from types import TracebackType
+
+import psycopg2
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import cursor as Cursor
+from sqlalchemy.engine import make_url
+
+from libs.common.sql_files import read_statement
+
+_NAME = "adsp_try"
+_NO_TIMEOUTS = dict.fromkeys(
+    ("statement_timeout", "transaction_timeout", "lock_timeout", "idle_session_timeout"), 0
+)
+_POOLER_REFUSES_OPTIONS = "unsupported startup parameter"
+"""What pgbouncer says; it is connected to all the same, so that a job can say what is wrong (`pooling`)."""
+
+
+def connect(
+    url: str, *, application_name: str, connect_timeout: int, idle_seconds: int
+) -> Connection:
+    """Connect to the database of a SQLAlchemy URL with a connection of one's own.
+
+    Postgres ends a transaction of it that waits for its next statement for longer than `idle_seconds`; no other
+    timeout that its role may have set holds for it.
+    """
+    timeouts = {**_NO_TIMEOUTS, "idle_in_transaction_session_timeout": idle_seconds * 1000}
+    dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    open_session: Callable[..., Connection] = partial(
+        psycopg2.connect,
+        dsn,
+        application_name=application_name,
+        connect_timeout=connect_timeout,
+        keepalives_idle=30,
+        keepalives_interval=10,
+        keepalives_count=3,
+    )
+    try:
+        return open_session(
+            options=" ".join(f"-c {name}={value}" for name, value in timeouts.items())
+        )
+    except psycopg2.OperationalError as exc:
+        if _POOLER_REFUSES_OPTIONS not in str(exc):
+            raise
+    connection = open_session()
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(";".join(f"SET {name} = {value}" for name, value in timeouts.items()))
+    connection.autocommit = False
+    return connection
+
+
+def fix_settings(connection: Connection, time_zone: str, lock_seconds: float) -> None:
+    """Fix the session settings of a load, in a transaction of its own so that no rollback undoes them."""
+    parameters = {"time_zone": time_zone, "lock_timeout": f"{lock_seconds * 1000:.0f}ms"}
+    with connection, connection.cursor() as cursor:
+        cursor.execute(read_statement(__package__, "session"), parameters)
+
+
+class Savepoint:
+    """Undo what one ``with`` block did when it raises; used over and over in one transaction.
+
+    Setting, releasing and rolling back are never round trips of their own: the block gets the text to put before
+    its first statement. Call `settle` before anything runs outside of such a block.
+    """
+
+    def __init__(self, cursor: Cursor) -> None:
+        """Set nothing yet."""
+        self._cursor = cursor
+        self._pending = f"SAVEPOINT {_NAME}; "
+
+    def __enter__(self) -> str:
+        """Return what the block's first statement must begin with."""
+        return self._pending
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        """Remember to keep or to undo what the block did."""
+        again = f"ROLLBACK TO SAVEPOINT {_NAME}; "
+        keep = f"RELEASE SAVEPOINT {_NAME}; SAVEPOINT {_NAME}; "
+        self._pending = again if error is not None else keep
+
+    def settle(self) -> None:
+        """Do what is pending, so that the transaction can go on without savepoints."""
+        with self as before:
+            self._cursor.execute(before)

@@ -1,0 +1,132 @@
+"""Keep retention: remove what served its purpose a while ago, in bounded batches.
+
+    uploads            files of jobs that ended long ago, and files that no job was ever made of
+    events             outbox rows that the broker confirmed long ago
+    idempotency keys   of requests made long ago
+
+Jobs, chunks and failed rows stay: they are what was promised to be accounted for. A file in the upload area whose job
+is not over is never removed, however old it is.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import CursorResult, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from libs.common.ids import earliest_uuid7, made_at
+from libs.common.logs import get_logger
+from libs.common.sql_files import read_statement
+from services.worker.dependencies import Worker
+
+log = get_logger(__name__)
+
+
+class Removed(NamedTuple):
+    """How much of each kind one look has removed."""
+
+    uploads: int
+    events: int
+    idempotency_keys: int
+
+
+def retain(worker: Worker) -> Removed:
+    """Remove what is kept no longer and return how much that was."""
+    settings = worker.settings
+    removed = Removed(
+        uploads=_step(worker, _remove_uploads, settings.upload_retention_days),
+        events=_step(worker, _remove_events, settings.event_retention_days),
+        idempotency_keys=_step(worker, _forget_keys, settings.idempotency_retention_days),
+    )
+    if any(removed):
+        log.info("retained", **removed._asdict())
+    return removed
+
+
+def _step(worker: Worker, remove: Callable[[Worker, datetime], int], days: float) -> int:
+    """Remove one kind; what is wrong with it must not keep the others from being removed."""
+    if not days:
+        return 0
+    try:
+        return remove(worker, datetime.now(UTC) - timedelta(days=days))
+    except (SQLAlchemyError, OSError):
+        log.exception("retention_step_failed", step=remove.__name__)
+        return 0
+
+
+def _remove_events(worker: Worker, cutoff: datetime) -> int:
+    return _delete(worker, "old_events", cutoff=cutoff, before=earliest_uuid7(cutoff))
+
+
+def _forget_keys(worker: Worker, cutoff: datetime) -> int:
+    return _delete(worker, "old_idempotency_keys", cutoff=cutoff)
+
+
+def _delete(worker: Worker, statement: str, **parameters: Any) -> int:
+    parameters["limit"] = worker.settings.retention_batch
+    with worker.engine.begin() as connection:
+        done: CursorResult[Any] = connection.execute(
+            text(read_statement(__package__, statement)), parameters
+        )
+        return done.rowcount
+
+
+def _remove_uploads(worker: Worker, cutoff: datetime) -> int:
+    """Remove the folders of old uploads that no live or late job was made of."""
+    area = worker.settings.upload_dir.resolve()
+    old = {folder.name: folder for folder in _old_uploads(area, cutoff)}
+    needed = _needed(worker, list(old), cutoff) if old else set()
+    removed = sum(_is_removed(folder) for name, folder in old.items() if name not in needed)
+    if area.is_dir():
+        _release_quotas(worker, cutoff, [name for name, folder in old.items() if folder.exists()])
+    return removed
+
+
+def _release_quotas(worker: Worker, cutoff: datetime, left: list[str]) -> None:
+    """Count no old file any more for its owner that is not among those `left`, however it went."""
+    with worker.engine.begin() as connection:
+        connection.execute(
+            text(read_statement(__package__, "removed_uploads")),
+            {"cutoff": cutoff, "before": earliest_uuid7(cutoff), "left": left},
+        )
+
+
+def _old_uploads(area: Path, cutoff: datetime) -> Iterator[Path]:
+    """Yield the folders that uploads made before `cutoff`; others in the area belong to people.
+
+    The api removes what never became whole: a file that is still being sent has a name with a dot in front.
+    """
+    if not area.is_dir():
+        return
+    for entry in area.iterdir():
+        try:
+            made = made_at(UUID(entry.name))
+        except ValueError:
+            continue
+        if made < cutoff and not entry.is_symlink() and entry.is_dir():
+            yield entry
+
+
+def _needed(worker: Worker, folders: list[str], cutoff: datetime) -> set[str]:
+    with worker.engine.connect() as connection:
+        found = connection.execute(
+            text(read_statement(__package__, "needed_uploads")),
+            {"folders": folders, "cutoff": cutoff},
+        )
+        return set(found.scalars())
+
+
+def _is_removed(folder: Path) -> bool:
+    """Remove a folder whose file is whole; tell of one that cannot be listed or removed, and go on."""
+    try:
+        if any(path.name.startswith(".") for path in folder.iterdir()):
+            return False
+        shutil.rmtree(folder)
+    except OSError as exc:
+        log.warning("upload_not_removed", folder=folder.name, error=str(exc))
+        return False
+    return True

@@ -1,0 +1,87 @@
+"""Read what the ledger says, in one snapshot, for Prometheus.
+
+Everything that must survive a restart is read here and nowhere counted: losing a process loses no number.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, NullPool, create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from libs.common.errors import SystemFault
+from libs.common.settings import DatabaseSettings
+from libs.common.sql_files import read_statement
+
+Row = Mapping[str, Any]
+
+READINGS = (
+    "totals",
+    "failed_rows",
+    "jobs_in_progress",
+    "chunks_in_progress",
+    "outbox",
+    "datasets",
+    "open_failed_rows",
+)
+"""Each a statement of this folder; the ones that might take long come last."""
+
+STATEMENT_MS = 1_000
+DEADLINE_SECONDS = 8.0
+"""Prometheus waits ten seconds for a scrape; a slow ledger must not take the process's own numbers with it."""
+
+
+class ReadingTooSlow(SystemFault):
+    """The ledger did not answer the questions before in time."""
+
+
+@dataclass(frozen=True)
+class Readings:
+    """The names of the datasets, and what each reading that did not fail has found."""
+
+    names: Sequence[str]
+    rows: Mapping[str, Sequence[Row]]
+    failures: Mapping[str, Exception]
+
+
+def make_reader(settings: DatabaseSettings) -> Engine:
+    """Return an engine that connects for each reading alone: a pool of processes forks from this one."""
+    return create_engine(
+        settings.database_url,
+        poolclass=NullPool,
+        isolation_level="REPEATABLE READ",
+        connect_args={
+            "connect_timeout": settings.database_connect_timeout,
+            "application_name": "adsp-metrics",
+            "options": f"-c timezone=UTC -c default_transaction_read_only=on -c statement_timeout={STATEMENT_MS}",
+            "tcp_user_timeout": int(DEADLINE_SECONDS * 1000),
+        },
+    )
+
+
+def read_ledger(reader: Engine) -> Readings:
+    """Read everything in one snapshot; what fails takes nothing else with it.
+
+    Raises sqlalchemy's errors when not even the names of the datasets are to be had.
+    """
+    end = time.monotonic() + DEADLINE_SECONDS
+    rows: dict[str, Sequence[Row]] = {}
+    failures: dict[str, Exception] = {}
+    with reader.connect() as connection:
+        names = sorted(row["dataset"] for row in _read(connection, "names"))
+        for name in READINGS:
+            try:
+                if time.monotonic() > end:
+                    raise ReadingTooSlow(f"not all was read within {DEADLINE_SECONDS} s")
+                with connection.begin_nested():
+                    rows[name] = _read(connection, name)
+            except (SQLAlchemyError, ReadingTooSlow) as exc:
+                failures[name] = exc
+    return Readings(names, rows, failures)
+
+
+def _read(connection: Connection, name: str) -> Sequence[Row]:
+    statement = text(read_statement(__package__, name))
+    return [dict(row) for row in connection.execute(statement).mappings()]

@@ -1,0 +1,34 @@
+"""Count what the worker brings back and buries."""
+
+from enum import StrEnum
+
+from prometheus_client import Counter
+
+from libs.common.messaging.child_metrics import Measurement
+
+
+class Action(StrEnum):
+    """What a sweep can do."""
+
+    PLAN_RESENT = "plan_resent"
+    CHUNK_RESENT = "chunk_resent"
+    FINISH_RESENT = "finish_resent"
+    EVENT_RESENT = "event_resent"
+    BACKEND_TERMINATED = "backend_terminated"
+    CHUNK_FREED = "chunk_freed"
+    CHUNK_FAILED = "chunk_failed"
+
+
+ACTIONS = Measurement(
+    Counter("adsp_sweeper_actions_total", "What the sweeper did, by kind.", ["action"]),
+    [(action.value,) for action in Action],
+)
+GROWN_SOURCES = Measurement(
+    Counter("adsp_grown_sources_total", "Sources that became longer after their load."),
+)
+DEAD_LETTERS = Measurement(
+    Counter(
+        "adsp_dead_letters_total",
+        "Messages taken from the dead-letter queue; ticks that came too late are not counted.",
+    )
+)

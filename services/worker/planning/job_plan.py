@@ -1,0 +1,184 @@
+"""Plan a job: find its source, see that its content is new, cut it into chunks, hand them to the loaders.
+
+Every step may be repeated: a plan that was cut off leaves a job that is running without chunks, which the
+sweeper sends again. An advisory lock keeps two plans of one job apart.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from libs.common.enums import JobState
+from libs.common.errors import BadInput, SourceSettling, SourceUnsettled
+from libs.common.ledger.advisory_locks import let_go, try_to_hold
+from libs.common.ledger.jobs import JobError, lock_job, record_end
+from libs.common.ledger.models import Chunk, Job
+from libs.common.ledger.session import commit_without_waiting
+from libs.common.logs import get_logger
+from libs.common.messaging.stage_metrics import STAGES, StageOfJob
+from services.worker.dependencies import Worker
+from services.worker.finishing import after_end
+from services.worker.planning.arrival import describe_failure, is_awaited, wait_for_source
+from services.worker.planning.chunking import send_chunks
+from services.worker.planning.long_plans import WAIT_SECONDS, NoRoomToPlan
+from services.worker.planning.source_plans import plan_source
+
+log = get_logger(__name__)
+
+PLAN_OVERDUE = timedelta(minutes=5)
+"""A plan that has not written its chunks after this time is begun again."""
+
+
+def plan(worker: Worker, job_id: UUID) -> str:
+    """Plan the job and return its state; a job that is planned already is left alone."""
+    with worker.on_one_connection() as bound, _alone(bound, job_id) as job:
+        if job is None:
+            return "not-due"
+        try:
+            with STAGES.time(StageOfJob.PLAN):
+                numbers = plan_source(bound, job)
+        except BadInput as exc:
+            return _wait_or_fail(bound, job, exc)
+        except NoRoomToPlan:
+            reason = JobError("plan-waits", "this worker plans other large files")
+            return _plan_later(bound, job, reason, counts=False, wait_seconds=WAIT_SECONDS)
+        except Exception as exc:
+            if isinstance(exc, DBAPIError) and exc.connection_invalidated:
+                raise  # nothing can be written now; the sweeper sends the job again
+            log.exception("plan_attempt_failed", job_id=str(job_id), attempt=job.attempt)
+            return _plan_later(bound, job, _plan_fault(exc, job.attempt))
+        if numbers is None:
+            return _state_of(bound, job_id)
+        send_chunks(bound, job_id, numbers, job.request_id)
+        return JobState.RUNNING
+
+
+@contextmanager
+def _alone(worker: Worker, job_id: UUID) -> Iterator[Job | None]:
+    """Begin to plan and keep other plans of the job away; yield None when it is not to be planned (any more)."""
+    lock = f"adsp.plan:{job_id}"
+    mine = False
+    try:
+        with worker.sessions.begin() as session:
+            mine = try_to_hold(session, lock)
+            job = _begin(session, job_id) if mine else None
+        yield job
+    finally:
+        if mine:
+            with worker.sessions.begin() as session:
+                let_go(session, lock)
+
+
+def _begin(session: Session, job_id: UUID) -> Job | None:
+    """Move the job to running, or return None when that is not its next step."""
+    job = lock_job(session, job_id)
+    if job is None or not _needs_plan(session, job):
+        return None
+    if job.cancel_requested_at is not None:
+        record_end(session, job, JobState.CANCELLED)
+        return None
+    # Undone by a crash of Postgres, the job is queued as before.
+    commit_without_waiting(session)
+    job.state = JobState.RUNNING
+    if job.started_at is None:
+        job.started_at = datetime.now(UTC)
+        if job.waiting_since is None:
+            waited = job.started_at - job.created_at
+            STAGES.add(max(0.0, waited.total_seconds()), StageOfJob.WAIT)
+    job.attempt += 1
+    job.fingerprint = None
+    job.next_attempt_at = datetime.now(UTC) + PLAN_OVERDUE
+    return job
+
+
+def _needs_plan(session: Session, job: Job) -> bool:
+    if job.state in {JobState.QUEUED, JobState.WAITING}:
+        return True
+    if job.state is not JobState.RUNNING:
+        return False
+    has_chunks = select(Chunk.number).where(Chunk.job_id == job.id).limit(1)
+    return session.scalar(has_chunks) is None
+
+
+def _wait_or_fail(worker: Worker, job: Job, exc: BadInput) -> str:
+    """Let the job wait for a source that may still come or become whole; else fail it."""
+    if isinstance(exc, SourceUnsettled):
+        return _wait_until_whole(worker, job, exc)
+    if wait_for_source(worker, job, exc):
+        return _state_of(worker, job.id)
+    return _fail(worker, job.id, describe_failure(job, exc))
+
+
+def _wait_until_whole(worker: Worker, job: Job, exc: SourceUnsettled) -> str:
+    """Plan the job again when its source can be whole; to see it change counts unless it may still arrive."""
+    reason = JobError(exc.code, exc.message)
+    counts, wait = not is_awaited(job), worker.settings.plan_retry_seconds
+    if isinstance(exc, SourceSettling):
+        counts, wait = counts and exc.has_changed, exc.wait_seconds
+    return _plan_later(worker, job, reason, counts=counts, wait_seconds=wait)
+
+
+def _plan_later(
+    worker: Worker,
+    job: Job,
+    reason: JobError,
+    *,
+    counts: bool = True,
+    wait_seconds: float = 0.0,
+) -> str:
+    """Begin the plan again after a while, or fail the job when it was begun often enough."""
+    if counts and job.attempt >= worker.settings.plan_max_attempts:
+        return _fail(worker, job.id, reason)
+    wait = wait_seconds
+    if counts:
+        wait = max(wait, worker.settings.plan_retry_seconds * 2 ** (job.attempt - 1))
+    with worker.sessions.begin() as session:
+        locked = lock_job(session, job.id)
+        if locked is not None and locked.state is JobState.RUNNING:
+            locked.state = JobState.QUEUED
+            locked.attempt -= 0 if counts else 1
+            locked.fingerprint = None
+            locked.next_attempt_at = datetime.now(UTC) + _seconds(wait)
+    log.info(
+        "plan_postponed",
+        job_id=str(job.id),
+        code=reason.code,
+        attempt=job.attempt,
+        wait_seconds=wait,
+    )
+    return JobState.QUEUED
+
+
+def _plan_fault(exc: Exception, attempt: int) -> JobError:
+    """Word the error of a plan that ended in what nobody expects of a source."""
+    text = f"{type(exc).__name__}: {exc}"
+    return JobError(
+        "plan-fault",
+        f"planning was begun {attempt} times and failed the last time with {text}; "
+        "see the worker's log, then trigger the job again",
+    )
+
+
+def _fail(worker: Worker, job_id: UUID, error: JobError) -> str:
+    with worker.sessions.begin() as session:
+        job = lock_job(session, job_id)
+        if job is not None and job.state is JobState.RUNNING:
+            record_end(session, job, JobState.FAILED, error=error)
+            # The message may repeat cells of the file: it stands in the job alone.
+            log.info("job_failed", job_id=str(job_id), code=error.code)
+    after_end(worker, job_id)
+    return _state_of(worker, job_id)
+
+
+def _state_of(worker: Worker, job_id: UUID) -> str:
+    with worker.sessions() as session:
+        return session.scalars(select(Job.state).where(Job.id == job_id)).one().value
+
+
+def _seconds(number: float) -> timedelta:
+    return timedelta(seconds=number)

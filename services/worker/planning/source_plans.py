@@ -1,0 +1,184 @@
+"""Look at a job's source and write its plan: header, columns, chunks.
+
+    one file        find ──► fingerprint ──► claim ──► header, target, chunks ──► ledger
+    several files   find ──► fingerprint each ──► claim what is not loaded ──► one header ──► one chunk
+
+Nothing here decides what becomes of a job whose source is not right: that is `planning`, which calls it.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from libs.common.csv.chunk_boundaries import Boundary
+from libs.common.enums import JobState, SourceMatch
+from libs.common.errors import SourceError
+from libs.common.ledger.jobs import SENT_WHOLE, lock_job
+from libs.common.ledger.models import Job
+from libs.common.ledger.replays import fingerprint_of_replay
+from libs.common.logs import get_logger
+from libs.common.sources.files import SourceIdentity
+from services.worker.dependencies import Worker
+from services.worker.planning.arrival import find_all_whole, find_whole
+from services.worker.planning.chunking import (
+    find_unfinished,
+    release_chunks,
+    require_alike,
+    take_over_chunks,
+    write_chunks,
+)
+from services.worker.planning.claiming import claim_content
+from services.worker.planning.comparison import compare_with_loads
+from services.worker.planning.job_files import (
+    fingerprint_of,
+    identify_files,
+    read_files,
+    read_seen_files,
+)
+from services.worker.planning.known_content import describe_content, known_fingerprint
+from services.worker.planning.long_plans import room_for_plan
+from services.worker.planning.source_inspection import Columns, Inspected, Inspector
+from services.worker.source_growth import refuse_grown
+
+log = get_logger(__name__)
+
+
+def plan_source(worker: Worker, job: Job) -> list[int] | None:
+    """Look at the source and write the plan; return the chunks to send, None when there are none.
+
+    Raises `BadInput` for a source that cannot be loaded (now), and `NoRoomToPlan`.
+    """
+    inspector = Inspector(
+        worker.settings, job.parsed_definition(), is_sent=job.trigger in SENT_WHOLE
+    )
+    is_of_several = (
+        job.parsed_definition().match is SourceMatch.ALL and job.trigger not in SENT_WHOLE
+    )
+    try:
+        found = (find_all_whole if is_of_several else _find_one)(worker, inspector, job)
+    except SourceError as exc:
+        if exc.code == "source-missing" and _is_loaded_by_another(worker, job):
+            return None
+        raise
+    if is_of_several:
+        return _plan_files(worker, inspector, job, found)
+    [(path, seen)] = found.items()
+    with room_for_plan(worker, seen.size):
+        return _plan_file(worker, inspector, job, path, seen)
+
+
+def _find_one(worker: Worker, inspector: Inspector, job: Job) -> dict[Path, SourceIdentity]:
+    return dict([find_whole(worker, inspector, job)])
+
+
+def _is_loaded_by_another(worker: Worker, job: Job) -> bool:
+    """Tell whether a job whose source is gone has ended, or waits again: another has it, and `after_load` moved it.
+
+    What the job saw while it waited for that other one is on record.
+    """
+    if job.trigger in SENT_WHOLE:
+        return False
+    with worker.sessions() as session:
+        files = read_seen_files(session, job.id)
+    if files:
+        return not claim_content(worker, job.id, fingerprint_of(files), files)
+    known = job.known_content
+    return known is not None and not claim_content(
+        worker, job.id, known["fingerprint"], looked_at=known
+    )
+
+
+def _plan_file(
+    worker: Worker, inspector: Inspector, job: Job, path: Path, seen: SourceIdentity
+) -> list[int] | None:
+    """Do so for a source that is one file."""
+    found = inspector.identify(path, seen, known_fingerprint(job, path, seen))
+    content = found if job.replay_of is None else fingerprint_of_replay(found, job.replay_of)
+    if not claim_content(worker, job.id, content, looked_at=describe_content(path, seen, found)):
+        return None
+    with worker.sessions.begin() as session:
+        connection = session.connection().connection.driver_connection
+        inspected = inspector.inspect(connection, path, seen, content)
+        if inspected.columns.take_rows_twice:
+            refuse_grown(session, job, path, seen.size, worker.settings.source_watch_seconds)
+        return _write_plan(worker, session, job.id, inspected)
+
+
+def _plan_files(
+    worker: Worker, inspector: Inspector, job: Job, found: Mapping[Path, SourceIdentity]
+) -> list[int] | None:
+    """Do the same for a source that is several files: one chunk holds all of them."""
+    size = sum(seen.size for seen in found.values())
+    with room_for_plan(worker, size):
+        files = identify_files(worker, job, found)
+    if not claim_content(worker, job.id, fingerprint_of(files), files):
+        return None
+    with worker.sessions.begin() as session:
+        left = read_files(session, job.id)
+        connection = session.connection().connection.driver_connection
+        columns = inspector.inspect_all(connection, [Path(file.path) for file in left])
+        for file in left if columns.take_rows_twice else ():
+            watched = worker.settings.source_watch_seconds
+            refuse_grown(session, job, Path(file.path), file.size, watched)
+        locked = lock_job(session, job.id)
+        if locked is None or locked.state is not JobState.RUNNING:
+            return None
+        begun = find_unfinished(session, locked, {file.fingerprint for file in left})
+        if begun is not None:
+            require_alike(locked, begun)
+        locked.bytes_total = sum(file.size for file in left)
+        _note_columns(session, locked, columns)
+        _bound_rejects(worker, locked)
+        log.info("job_planned", job_id=str(job.id), bytes_total=locked.bytes_total, files=len(left))
+        return write_chunks(session, locked, [Boundary(0, 1)], [None])
+
+
+def _note_columns(session: Session, job: Job, columns: Columns) -> None:
+    """Keep what tells the cells of a record, once it fits the last load; raises `HeaderError`."""
+    job.header = list(columns.header)
+    # Of UTF-16, later chunks and replays cannot see the mark that tells the byte order.
+    dialect = {**job.definition.get("format", {}), "encoding": columns.encoding}
+    job.definition = {**job.definition, "format": dialect}
+    job.next_attempt_at = None
+    compare_with_loads(session, job, columns)
+
+
+def _bound_rejects(worker: Worker, job: Job) -> None:
+    """Bound the failed rows of a job whose dataset does not: a few compressed bytes may hold millions of records."""
+    if job.definition.get("max_rejected_rows") is None:
+        most = worker.settings.max_rejected_rows + (job.bytes_total or 0)
+        job.definition = {**job.definition, "max_rejected_rows": most}
+
+
+def _write_plan(
+    worker: Worker, session: Session, job_id: UUID, inspected: Inspected
+) -> list[int] | None:
+    """Write source and chunks into the ledger and release the first chunks."""
+    job = lock_job(session, job_id)
+    if job is None or job.state is not JobState.RUNNING:
+        return None
+    job.source_path = str(inspected.path)
+    job.bytes_total = inspected.identity.size
+    job.source_mtime_ns = inspected.identity.mtime_ns
+    # Of a dataset with `settle`, beside what the looks before have noted.
+    seen = {"inode": inspected.identity.inode, "device": inspected.identity.device}
+    job.seen_identity = {**(job.seen_identity or {}), **seen}
+    _note_columns(session, job, inspected.columns)
+    _bound_rejects(worker, job)
+    job.chunks_at_once = inspected.chunks_at_once
+    earlier = find_unfinished(session, job, {inspected.fingerprint})
+    if earlier is None:
+        numbers = write_chunks(session, job, inspected.boundaries, inspected.digests)
+    else:
+        take_over_chunks(session, job, earlier)
+        numbers = release_chunks(session, job)
+    log.info(
+        "job_planned",
+        job_id=str(job_id),
+        bytes_total=job.bytes_total,
+        chunks=len(inspected.boundaries),
+        at_once=job.chunks_at_once,
+    )
+    return numbers

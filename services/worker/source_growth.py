@@ -1,0 +1,129 @@
+"""Find sources that grew after they were loaded: what was loaded may be half of what its sender meant.
+
+    a new job appends the file    it begins with what was loaded a while ago, and no key would refuse that a second
+                                  time: the job fails
+    no new job                    the sweep looks at files that were loaded a while ago, and tells of it once
+
+How long a while is says `source_watch_seconds`. Nothing is looked at in files that the api stored itself.
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import bindparam, func, select, text
+from sqlalchemy.orm import Session
+
+from libs.common.enums import LoadMode
+from libs.common.errors import BadInput, SourceError
+from libs.common.ids import earliest_uuid7
+from libs.common.ledger.jobs import SENT_WHOLE, lock_job, record_growth
+from libs.common.ledger.models import Job, JobFile
+from libs.common.logs import get_logger
+from libs.common.sources.files import SourceIdentity, fingerprint_of_start, identity
+from libs.common.sql_files import read_statement
+from services.worker.dependencies import Worker
+from services.worker.loaded_files import places_of_moved
+from services.worker.metrics import GROWN_SOURCES
+from services.worker.planning.job_files import inode_of
+
+log = get_logger(__name__)
+
+_MOST_COMPARED = 10
+_APPENDED = (
+    Job.dataset == bindparam("dataset"),
+    Job.finished_at >= func.now() - bindparam("watched"),
+    Job.definition["mode"].astext == LoadMode.APPEND.value,
+    Job.replay_of.is_(None),
+)
+_ALONE = (
+    select(Job.id, func.coalesce(Job.bytes_total, 0), Job.fingerprint)
+    .where(
+        *_APPENDED,
+        Job.source_path == bindparam("path"),
+        Job.rows_loaded > 0,
+        Job.bytes_total < bindparam("size"),
+    )
+    .order_by(Job.bytes_total.desc())
+    .limit(_MOST_COMPARED)
+)
+_WITH_OTHERS = (
+    select(Job.id, JobFile.size, JobFile.fingerprint)
+    .join(JobFile, JobFile.job_id == Job.id)
+    .where(
+        *_APPENDED,
+        JobFile.path == bindparam("path"),
+        JobFile.duplicate_of.is_(None),
+        JobFile.rows_loaded > 0,
+        JobFile.size < bindparam("size"),
+    )
+    .order_by(JobFile.size.desc())
+    .limit(_MOST_COMPARED)
+)
+
+
+def refuse_grown(session: Session, job: Job, path: Path, size: int, watch_seconds: float) -> None:
+    """Raise `BadInput` when the file that a job would append begins with what was appended from it a while ago."""
+    is_asked_for = job.force or job.trigger in SENT_WHOLE
+    if is_asked_for or job.parsed_definition().mode is not LoadMode.APPEND:
+        return
+    asked = {
+        "dataset": job.dataset,
+        "watched": timedelta(seconds=watch_seconds),
+        "path": str(path),
+        "size": size,
+    }
+    loaded = [*session.execute(_ALONE, asked), *session.execute(_WITH_OTHERS, asked)]
+    for job_id, size_then, content in loaded:
+        if fingerprint_of_start(path, size_then) == content:
+            raise BadInput(
+                "source-grew",
+                f"{path} has grown: its first {size_then:,} bytes were loaded by job {job_id}, and would "
+                "be in the table twice; delete those rows and trigger this file alone (as 'source') with force, or "
+                "send the rest as a file of its own. A 'settle' longer than the sender's pauses, or a 'done_file', "
+                "prevents this",
+            )
+
+
+def tell_grown(worker: Worker, limit: int) -> int:
+    """Tell of files that are longer than when they were loaded; return of how many.
+
+    Of more than `limit` that are watched, other ones are looked at each time.
+    """
+    watched = timedelta(seconds=worker.settings.source_watch_seconds)
+    earliest = earliest_uuid7(datetime.now(UTC) - watched)
+    with worker.sessions() as session:
+        rows = session.execute(
+            text(read_statement(__package__, "watched_sources")),
+            {"earliest": earliest, "limit": limit},
+        ).all()
+    return sum(_tell(worker, row) for row in rows)
+
+
+def _look(path: Path) -> SourceIdentity | None:
+    try:
+        return identity(path)
+    except (SourceError, OSError):
+        return None  # not there, or no file
+
+
+def _tell(worker: Worker, row: Any) -> bool:
+    """Tell of one job's file if it is the same file and longer, also where the job has moved it to."""
+    path = Path(row.path)
+    found = map(_look, (path, *places_of_moved(path, row.id)))
+    now = next((seen for seen in found if seen and inode_of(seen) == row.inode), None)
+    if now is None or now.size <= row.size:
+        return False
+    with worker.sessions.begin() as session:
+        job = lock_job(session, row.id)
+        if job is None or not record_growth(session, job, row.path, row.size, now.size):
+            return False
+    GROWN_SOURCES.add(1)
+    log.warning(
+        "source_grew",
+        job_id=str(row.id),
+        dataset=row.dataset,
+        bytes_loaded=row.size,
+        bytes_now=now.size,
+    )
+    return True
