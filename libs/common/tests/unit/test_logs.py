@@ -65,7 +65,7 @@ def test_traceback_shows_the_place_and_no_variable(capsys: pytest.CaptureFixture
         get_logger("ours").exception("failed")
 
     [line] = lines(capsys)
-    assert "test_log.py" in json.dumps(line["exception"])
+    assert "test_logs.py" in json.dumps(line["exception"])
     assert password not in json.dumps(line)
 
 
