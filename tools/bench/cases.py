@@ -1,6 +1,7 @@
 """The cases of the benchmark: which file is loaded how into which table, and what is to be reached."""
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from tools.client.sample_items import ItemsFile
@@ -11,6 +12,14 @@ PLAIN = "LIKE public.items"
 """The columns and NOT NULL, neither key nor checks."""
 KEYED = "LIKE public.items INCLUDING ALL"
 """With the primary key and the checks."""
+
+
+class Present(Enum):
+    """Which keys of a file are in the table before."""
+
+    NONE = "none"
+    HALF = "half"
+    ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -25,21 +34,30 @@ class Case:
     definition: dict[str, Any] = field(default_factory=dict)
     divisor: int = 1
     """The file holds so many times fewer rows than the others."""
+    present: Present = Present.NONE
+    """Which of the file's keys the table holds before; a job that appends finds so many failed rows more."""
 
     @property
     def is_upsert(self) -> bool:
-        """Tell whether the table holds rows before, half of which the file has too."""
+        """Tell whether psql finds the rows there too; else its table is empty, for it would stop at the first."""
         return self.definition.get("mode") == "upsert"
 
     def items(self, rows: int) -> ItemsFile:
         """Return what the file of this case holds."""
-        if self.is_upsert:
-            return ItemsFile(rows // self.divisor, seed=2, half_present=True)
-        return ItemsFile(rows // self.divisor, self.bad_ratio)
+        count = rows // self.divisor
+        if self.present is Present.NONE:
+            return ItemsFile(count, self.bad_ratio)
+        return ItemsFile(count, seed=2, half_present=self.present is Present.HALF)
 
     def clean_items(self, rows: int) -> ItemsFile:
         """Return what the file holds that psql loads, which stops at the first bad row."""
-        return self.items(rows) if self.is_upsert else ItemsFile(rows // self.divisor)
+        has_bad_rows = self.bad_ratio > 0
+        return ItemsFile(rows // self.divisor) if has_bad_rows else self.items(rows)
+
+    def refused(self, rows: int) -> int:
+        """Return how many records of a file of so many are refused for their keys."""
+        shares = {Present.NONE: 0, Present.HALF: (rows + 1) // 2, Present.ALL: rows}
+        return 0 if self.is_upsert else shares[self.present]
 
 
 CHUNKED = {"mode": "append", "atomic": False}
@@ -90,6 +108,23 @@ CASES = (
         0.90,
         definition={"mode": "upsert", "key": ["sku"]},
         divisor=5,
+        present=Present.HALF,
+    ),
+    Case(
+        "sent-again",
+        "append atomic, all keys present, against `\\copy` to an empty `items`",
+        3.0,
+        definition={"mode": "append"},
+        divisor=5,
+        present=Present.ALL,
+    ),
+    Case(
+        "overlap",
+        "append atomic, half of the keys present, against `\\copy` to an empty `items`",
+        3.0,
+        definition={"mode": "append"},
+        divisor=5,
+        present=Present.HALF,
     ),
 )
 SMALL = "small"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
-from tools.bench.cases import Case
+from tools.bench.cases import Case, Present
 from tools.bench.ledger import BenchError
 from tools.bench.runs import BASE_TABLE, Run, Source, run_job, run_psql
 from tools.bench.system import BenchSystem
@@ -67,7 +67,7 @@ class Files:
         return Source(path, items.rows, int(marker.read_text()))
 
     def fill_base(self, case: Case) -> None:
-        """Fill the table whose rows an upsert finds before it."""
+        """Fill the table whose rows a job of this case finds before it."""
         source = self.source(ItemsFile(case.items(self.rows).rows))
         with self.system.ledger() as ledger:
             ledger.execute(f"DROP TABLE IF EXISTS {BASE_TABLE}")
@@ -78,7 +78,7 @@ class Files:
 
 def compare(files: Files, case: Case, pairs: int, tell: Tell) -> Comparison:
     """Run a case so many times beside psql; raise `BenchError` when a run left what it must not."""
-    if case.is_upsert:
+    if case.present is not Present.NONE:
         files.fill_base(case)
     source = files.source(case.items(files.rows))
     clean = files.source(case.clean_items(files.rows))
@@ -93,14 +93,15 @@ def compare(files: Files, case: Case, pairs: int, tell: Tell) -> Comparison:
             else:
                 psqls.append(run_psql(files.system, case, clean))
         tell(f"{case.name}: {jobs[-1].seconds:.2f} s, psql {psqls[-1].seconds:.2f} s")
-    _require_equal(case, jobs, psqls, source.bad)
+    refused = source.bad + case.refused(source.rows)
+    _require_equal(case, jobs, psqls, refused)
     return Comparison(
         name=case.name,
         what=case.what,
         goal=case.goal,
         rows=source.rows,
         file_bytes=source.size,
-        bad_rows=source.bad,
+        bad_rows=refused,
         job_seconds=[run.seconds for run in jobs],
         psql_seconds=[run.seconds for run in psqls],
         peak_process_bytes=max(run.peak.process for run in jobs),

@@ -77,7 +77,7 @@ _Load = Callable[[BenchSystem, str, Source], _Told]
 
 
 def _timed(system: BenchSystem, name: str, case: Case, source: Source, load: _Load) -> Peer:
-    with system.ledger() as ledger, fresh_target(ledger, case) as table:
+    with system.ledger() as ledger, fresh_target(ledger, case, is_filled=False) as table:
         start = time.perf_counter()
         told = load(system, table, source)
         seconds = time.perf_counter() - start

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from libs.devstack.binaries import client_program
-from tools.bench.cases import Case
+from tools.bench.cases import Case, Present
 from tools.bench.ledger import BenchError, Content, Ledger
 from tools.bench.memory import Peak, peak_of
 from tools.bench.system import BenchSystem
@@ -44,14 +44,14 @@ class Run:
 
 
 @contextmanager
-def fresh_target(ledger: Ledger, case: Case) -> Iterator[str]:
-    """Make the target table, settle the server, and drop the table in the end."""
+def fresh_target(ledger: Ledger, case: Case, *, is_filled: bool) -> Iterator[str]:
+    """Make the target table, empty or with the rows of the base, settle the server, and drop the table in the end."""
     ledger.forget_failed_rows()
     ledger.execute(f"DROP TABLE IF EXISTS {TARGET}")
     ledger.execute(f"CREATE TABLE {TARGET} ({case.table})")
     ledger.execute(f"ALTER TABLE {TARGET} OWNER TO adsp_owner")
     ledger.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {TARGET} TO adsp_loader")
-    if case.is_upsert:
+    if is_filled:
         ledger.execute(f"INSERT INTO {TARGET} SELECT * FROM {BASE_TABLE}")  # noqa: S608  # our own names
         ledger.execute(f"VACUUM ANALYZE {TARGET}")
     ledger.execute("CHECKPOINT")
@@ -63,7 +63,13 @@ def fresh_target(ledger: Ledger, case: Case) -> Iterator[str]:
 
 def run_job(system: BenchSystem, case: Case, source: Source, dataset: str) -> Run:
     """Load the file as a job; time it from its POST to its end state."""
-    with system.ledger() as ledger, system.client as client, fresh_target(ledger, case) as table:
+    is_filled = case.present is not Present.NONE
+    bad = source.bad + case.refused(source.rows)
+    with (
+        system.ledger() as ledger,
+        system.client as client,
+        fresh_target(ledger, case, is_filled=is_filled) as table,
+    ):
         client.put_dataset(dataset, {"table": table, **case.definition})
         with peak_of(system.loader_pids()) as peak:
             start = time.perf_counter()
@@ -71,16 +77,19 @@ def run_job(system: BenchSystem, case: Case, source: Source, dataset: str) -> Ru
             end = ledger.wait_over(job["id"], JOB_SECONDS)
         ended = client.job(job["id"])
         counts = [ended[f"rows_{what}"] for what in ("read", "loaded", "rejected", "superseded")]
-        if counts != [source.rows, source.rows - source.bad, source.bad, 0]:
+        if counts != [source.rows, source.rows - bad, bad, 0]:
             raise BenchError(f"{case.name}: {ended['state']} {counts}, error {ended['error']}")
-        if ledger.failed_rows(job["id"]) != source.bad:
+        if ledger.failed_rows(job["id"]) != bad:
             raise BenchError(f"{case.name}: not every rejected row is a failed row")
-        return Run(end - start, _checked(ledger, case, source), peak)
+        return Run(end - start, _checked(ledger, case, source, is_filled=is_filled), peak)
 
 
 def run_psql(system: BenchSystem, case: Case, source: Source) -> Run:
     r"""Load the file with psql's ``\copy``; time it from its start to its end."""
-    with system.ledger() as ledger, fresh_target(ledger, case) as table:
+    with (
+        system.ledger() as ledger,
+        fresh_target(ledger, case, is_filled=case.is_upsert) as table,
+    ):
         if case.is_upsert:
             script = _UPSERT_SQL.read_text().format(table=table, file=source.path)
         else:
@@ -90,7 +99,8 @@ def run_psql(system: BenchSystem, case: Case, source: Source) -> Run:
         seconds = time.perf_counter() - start
         if done.returncode:
             raise BenchError(f"{case.name}: psql failed: {done.stderr.strip()}")
-        return Run(seconds, _checked(ledger, case, source), Peak())
+        content = _checked(ledger, case, source, is_filled=case.is_upsert)
+        return Run(seconds, content, Peak())
 
 
 def psql(system: BenchSystem, script: str) -> "subprocess.CompletedProcess[str]":
@@ -106,12 +116,13 @@ def psql(system: BenchSystem, script: str) -> "subprocess.CompletedProcess[str]"
     )
 
 
-def _checked(ledger: Ledger, case: Case, source: Source) -> Content:
-    """Return what the target holds if it is as many rows as the file brings."""
+def _checked(ledger: Ledger, case: Case, source: Source, *, is_filled: bool) -> Content:
+    """Return what the target holds if it is as many rows as the file brings, beside those of the base."""
     content = ledger.content(TARGET)
-    rows = source.rows - source.bad
-    # Half of an upsert's rows are new; the base holds as many rows as the file.
-    expected = source.rows + source.rows // 2 if case.is_upsert else rows
+    expected = source.rows - source.bad
+    if is_filled:  # the base holds as many rows as the file
+        half = case.present is Present.HALF
+        expected += source.rows // 2 if half else 0
     if content.rows != expected:
         raise BenchError(f"{case.name}: the table holds {content.rows} rows, not {expected}")
     return content

@@ -58,7 +58,11 @@ def _write(system: BenchSystem, number: int) -> Path:
 def _all_at_once(system: BenchSystem, paths: list[Path]) -> float:
     """Return the time from the first POST until no job is unfinished."""
     dataset = "bench-small-many"
-    with system.ledger() as ledger, system.client as client, fresh_target(ledger, _CASE) as table:
+    with (
+        system.ledger() as ledger,
+        system.client as client,
+        fresh_target(ledger, _CASE, is_filled=False) as table,
+    ):
         client.put_dataset(dataset, {"table": table})
         with ThreadPoolExecutor(IN_FLIGHT) as threads:
             start = time.perf_counter()
@@ -75,7 +79,11 @@ def _all_at_once(system: BenchSystem, paths: list[Path]) -> float:
 def _one_by_one(system: BenchSystem, paths: list[Path]) -> list[float]:
     dataset = "bench-small-alone"
     taken = []
-    with system.ledger() as ledger, system.client as client, fresh_target(ledger, _CASE) as table:
+    with (
+        system.ledger() as ledger,
+        system.client as client,
+        fresh_target(ledger, _CASE, is_filled=False) as table,
+    ):
         client.put_dataset(dataset, {"table": table})
         for path in paths:
             start = time.perf_counter()
