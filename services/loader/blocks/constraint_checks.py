@@ -126,22 +126,42 @@ class Violations:
             if cases
             else sql.SQL("NULL::int")
         )
-        found = sql.SQL("(SELECT *, {} AS {} FROM {}) AS {}").format(which, _WHICH, _BLOCK, _ROW)
+        key, found = sql.Composed([sql.SQL("NULL::text")]), sql.SQL("SELECT *, {} AS {} FROM {}")
+        rows = found.format(which, _FIRST, _BLOCK)
         if self._unique is not None:
-            is_refused = self._unique.condition(_ROW, self._table, self._order, _WHICH)
-            found = sql.SQL(
-                "(SELECT *, CASE WHEN {0} IS NOT NULL THEN {0} WHEN {1} THEN {2} END AS {3} FROM {4}) AS {5}"
-            ).format(_WHICH, is_refused, sql.Literal(_UNIQUE), _FIRST, found, _ROW)
-        first, key = (
-            (_WHICH, sql.SQL("NULL::text"))
-            if self._unique is None
-            else (_FIRST, self._unique.description(_ROW))
-        )
+            key = self._unique.description(_ROW)
+            rows = self._with_unique(self._unique, found.format(which, _WHICH, _BLOCK))
         return sql.SQL(
             "SELECT array_agg({0}) FILTER (WHERE {1} = {2}), array_agg({3}) FILTER (WHERE {1} = {2}),"
             " array_agg({0}) FILTER (WHERE {1} <> {2}), array_agg({1}) FILTER (WHERE {1} <> {2}), {4}"
-            " FROM {5} WHERE {1} IS NOT NULL"
-        ).format(self._order, first, sql.Literal(_UNIQUE), key, self._values(first), found)
+            " FROM ({5}) AS {6} WHERE {1} IS NOT NULL"
+        ).format(self._order, _FIRST, sql.Literal(_UNIQUE), key, self._values(_FIRST), rows, _ROW)
+
+    def _with_unique(self, unique: UniqueKeyCheck, rows: sql.Composed) -> sql.Composed:
+        """Return the rows with the number of what refuses each: their own constraint, or the key.
+
+        Only rows that the target lets pass are sorted for the keys that stand twice among them.
+        """
+        is_there = unique.is_in_target(_ROW, self._table)
+        names = sql.SQL("{}, {}").format(column_list(self._columns), self._order)
+        return sql.SQL(
+            "WITH {asked} AS MATERIALIZED (SELECT {names}, CASE WHEN {which} IS NOT NULL THEN {which}"
+            " WHEN {is_there} THEN {unique} END AS {first} FROM ({rows}) AS {row})"
+            " SELECT {names}, {first} FROM {asked} WHERE {first} IS NOT NULL UNION ALL"
+            " SELECT {names}, {unique} FROM (SELECT *, {place} AS {which} FROM {asked} AS {row}"
+            " WHERE {first} IS NULL AND {is_whole}) AS {row} WHERE {which} > 1"
+        ).format(
+            asked=sql.Identifier("adsp_asked"),
+            names=names,
+            which=_WHICH,
+            is_there=is_there,
+            unique=sql.Literal(_UNIQUE),
+            first=_FIRST,
+            rows=rows,
+            row=_ROW,
+            place=unique.place(_ROW, self._order),
+            is_whole=unique.is_whole(_ROW),
+        )
 
     def _refusals(self) -> Sequence[sql.Composable]:
         """Return a condition for each constraint."""

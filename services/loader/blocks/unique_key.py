@@ -44,39 +44,38 @@ class UniqueKeyCheck:
         )
         return sql.SQL("'=(' || {} || ')'").format(values)
 
-    def condition(
-        self,
-        block: sql.Composable,
-        table: TargetTable,
-        order: sql.Composable,
-        refused: sql.Composable,
-    ) -> sql.Composed:
-        """Return when a row of `block` breaks the key; rows with a number in `refused` are not there for it.
+    def is_in_target(self, row: sql.Composable, table: TargetTable) -> sql.Composed:
+        """Return when the target has the key of a row.
 
-        The target has the key, or an earlier row of the block that is not refused.
+        It is looked up in the index row by row: left to itself Postgres reads the whole table for each block. Without
+        OFFSET it would; with keys in which NULLs are equal no index helps, so that only those with one go that way.
         """
-        names = [sql.Identifier(name) for name in self.columns]
-        equal = sql.SQL(
-            "{1}.{0} IS NOT DISTINCT FROM {2}.{0}" if self.nulls_are_equal else "{1}.{0} = {2}.{0}"
-        )
-        there, here = sql.Identifier("adsp_there"), block
+        equal = self._lookup(row, table, "{1}.{0} = {2}.{0}")
+        if not self.nulls_are_equal:
+            return equal
+        same = self._lookup(row, table, "{1}.{0} IS NOT DISTINCT FROM {2}.{0}")
+        return sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(self._is_given(row), equal, same)
 
-        def matches(other: sql.Composable) -> sql.Composed:
-            return sql.SQL(" AND ").join(equal.format(name, other, here) for name in names)
+    def place(self, row: sql.Composable, order: sql.Composable) -> sql.Composed:
+        """Return which of the rows of its key a row is, from 1."""
+        names = sql.SQL(", ").join(self._names(row))
+        return sql.SQL("row_number() OVER (PARTITION BY {} ORDER BY {})").format(names, order)
 
-        return sql.SQL(
-            "(EXISTS (SELECT FROM ONLY {table} AS {there} WHERE {in_target})"
-            " OR ({is_whole} AND row_number() OVER (PARTITION BY {refused} IS NULL, {names} ORDER BY {order}) > 1))"
-        ).format(
-            table=table.identifier,
-            there=there,
-            in_target=matches(there),
-            is_whole=sql.SQL("TRUE")
-            if self.nulls_are_equal
-            else sql.SQL(" AND ").join(
-                sql.SQL("{}.{} IS NOT NULL").format(here, name) for name in names
-            ),
-            refused=refused,
-            names=sql.SQL(", ").join(sql.SQL("{}.{}").format(here, name) for name in names),
-            order=order,
+    def is_whole(self, row: sql.Composable) -> sql.Composable:
+        """Return when another row can have the same key."""
+        return sql.SQL("TRUE") if self.nulls_are_equal else self._is_given(row)
+
+    def _lookup(self, row: sql.Composable, table: TargetTable, equal: str) -> sql.Composed:
+        there = sql.Identifier("adsp_there")
+        matches = [sql.SQL(equal).format(sql.Identifier(name), there, row) for name in self.columns]
+        return sql.SQL("EXISTS (SELECT FROM ONLY {} AS {} WHERE {} OFFSET 0)").format(
+            table.identifier, there, sql.SQL(" AND ").join(matches)
         )
+
+    def _is_given(self, row: sql.Composable) -> sql.Composed:
+        return sql.SQL(" AND ").join(
+            sql.SQL("{} IS NOT NULL").format(name) for name in self._names(row)
+        )
+
+    def _names(self, row: sql.Composable) -> list[sql.Composed]:
+        return [sql.SQL("{}.{}").format(row, sql.Identifier(name)) for name in self.columns]

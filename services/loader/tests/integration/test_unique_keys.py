@@ -7,6 +7,7 @@ import pytest
 
 from libs.common.csv.records import Record
 from libs.common.datasets.definition import DatasetDefinition
+from libs.devstack.testing.waiting import wait_for
 from services.loader.blocks.constraint_messages import Worded, Wording
 from services.loader.rejects.rejected_row import FailedRow
 from services.loader.rows.single_insert import Judge
@@ -96,3 +97,19 @@ def test_a_file_that_is_sent_again_is_refused_without_a_question_for_each_row(
     assert sum(worded) == 20_000
     assert len(worded) <= 5  # one for each block
     assert bench.execute("SELECT count(*), min(v), max(v) FROM feed.t") == [(20_000, "a", "a")]
+
+
+def test_a_table_is_not_read_whole_for_each_block_that_its_key_refuses(bench: LoadBench) -> None:
+    """To hash a million keys for each block of 50,000 took most of the time."""
+    bench.execute("CREATE TABLE feed.t (id int PRIMARY KEY, v text)")
+    definition = DatasetDefinition(table="feed.t")
+    bench.load(b"id,v\n" + b"".join(b"%d,a\n" % n for n in range(20_000)), definition)
+    bench.execute("VACUUM ANALYZE feed.t")
+    counted = "SELECT {} FROM pg_stat_user_tables WHERE relid = 'feed.t'::regclass"
+
+    again = b"id,v\n" + b"".join(b"%d,b\n" % n for n in range(20_000))
+    bench.load(again, definition, block_bytes=64 << 10)
+
+    # A session tells what it did when it ends.
+    wait_for(lambda: bench.execute(counted.format("idx_scan")) >= [(20_000,)], 10, "lookups")
+    assert bench.execute(counted.format("seq_tup_read")) == [(0,)]
