@@ -191,7 +191,7 @@ def open_source(
     except BaseException:
         file.close()
         raise
-    decoder = None if compression == "none" else make_decoder(compression)
+    decoder = None if compression == "none" else make_decoder(compression, limits.max_zstd_window)
     return SourceStream(file, decoder, limits, digest)
 
 

@@ -29,6 +29,17 @@ class SourceSettings(AdspSettings):
         ge=1,
         description="Largest ratio of decompressed to compressed bytes, past the first 64 MB.",
     )
+    max_compressed_members: int = Field(
+        10_000,
+        ge=1,
+        description="Most gzip members or zstd frames of a source, beside one for each 64 bytes of its content.",
+    )
+    max_zstd_window_bytes: int = Field(
+        1 << 27,
+        ge=1 << 10,
+        le=1 << 31,
+        description="Largest window of a zstd source, bytes; a loader and a worker need as much memory for it.",
+    )
 
     def areas(self, *, is_sent: bool) -> SourceAreas:
         """Return where the source of a job may lie; `is_sent`: the api has stored it in the upload area itself."""

@@ -20,19 +20,30 @@ from libs.common.sources.compression import Decoder
 
 _READ_BYTES = 1 << 18
 _RATIO_FREE_BYTES = 64 << 20  # small files may be as dense as they like
+_BYTES_OF_MEMBER = 64  # to begin a member costs as much as to decode some kilobytes
 
 
 @dataclass(frozen=True, slots=True)
 class SourceLimits:
-    """How much may come out of a source, bytes; the ratio is that of plain to stored bytes."""
+    """How much may come out of a source, bytes; the ratio is that of plain to stored bytes.
+
+    Of gzip members or zstd frames it may hold `max_members`, and one more for each 64 plain bytes.
+    """
 
     max_bytes: int
     max_ratio: int
+    max_members: int = 10_000
+    max_zstd_window: int = 1 << 27
 
     @classmethod
     def from_settings(cls, settings: SourceSettings) -> Self:
         """Take the limits from a service's settings."""
-        return cls(settings.max_decompressed_bytes, settings.max_decompression_ratio)
+        return cls(
+            settings.max_decompressed_bytes,
+            settings.max_decompression_ratio,
+            settings.max_compressed_members,
+            settings.max_zstd_window_bytes,
+        )
 
 
 class SourceStream:
@@ -122,8 +133,19 @@ class SourceStream:
                 decoder.feed(stored)
             data = decoder.read(size)
             self._count(len(data))
+            self._refuse_empty_members(decoder)
             if data:
                 return data
+
+    def _refuse_empty_members(self, decoder: Decoder) -> None:
+        """Refuse a source of members that hold next to nothing, which would take minutes."""
+        most = self._limits.max_members
+        if decoder.members > most + self._plain_bytes // _BYTES_OF_MEMBER:
+            raise SourceError(
+                "source-corrupt",
+                f"the source holds more than {most} gzip members or zstd frames of less than {_BYTES_OF_MEMBER} bytes "
+                "each; compress it anew as one, or raise max_compressed_members",
+            )
 
     def _count(self, length: int) -> None:
         """Count plain bytes and refuse too many of them."""

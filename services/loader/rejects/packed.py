@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryFile, gettempdir
 from typing import IO
 
-import zstandard
+from backports import zstd
 
 from libs.common.errors import BadInput
 
@@ -31,7 +31,7 @@ class PackedBytes:
         """Start empty; `folder` is where the file is made, the system's temporary one if it is None."""
         self._folder = folder
         self._memory_bytes = memory_bytes
-        self._compressor = zstandard.ZstdCompressor(level=_LEVEL)
+        self._compressor = zstd.ZstdCompressor(level=_LEVEL)
         self._file: IO[bytes] | None = None
         self.clear()
 
@@ -53,19 +53,18 @@ class PackedBytes:
         self._plain += data
         if len(self._plain) < _FRAME_BYTES:
             return
-        self._frames.append(self._compressor.compress(self._plain))
+        self._frames.append(self._compressor.compress(self._plain, zstd.ZstdCompressor.FLUSH_FRAME))
         self._plain = bytearray()
         if sum(map(len, self._frames)) > self._memory_bytes:
             self._spill()
 
     def blocks(self) -> Iterator[bytes]:
         """Yield all bytes from the start."""
-        unpack = zstandard.ZstdDecompressor().decompress
         if self._file is not None:
             self._file.seek(0)
             for length in self._written:
-                yield unpack(self._file.read(length))
-        yield from map(unpack, self._frames)
+                yield zstd.decompress(self._file.read(length))
+        yield from map(zstd.decompress, self._frames)
         yield bytes(self._plain)
 
     def _spill(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import zstandard
+from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,14 +31,14 @@ def in_gzip_members(data: bytes) -> bytes:
 def in_zstd_frames(data: bytes) -> bytes:
     """Compress as two zstd frames with a skippable one between."""
     half = len(data) // 2
-    return zstandard.compress(data[:half]) + SKIPPABLE + zstandard.compress(data[half:])
+    return zstd.compress(data[:half]) + SKIPPABLE + zstd.compress(data[half:])
 
 
 COMPRESSIONS: dict[str, Compress] = {
     "none": bytes,
     "gzip": gzip.compress,
     "gzip members": in_gzip_members,
-    "zstd": zstandard.compress,
+    "zstd": zstd.compress,
     "zstd frames": in_zstd_frames,
 }
 
@@ -129,10 +129,10 @@ def test_garbage_after_the_compressed_data_is_an_error(name: str, tmp_path: Path
 
 @pytest.mark.parametrize("name", ["gzip", "zstd"])
 def test_flipped_bit_is_an_error(name: str, tmp_path: Path) -> None:
-    compress = gzip.compress
-    if name == "zstd":
-        compress = zstandard.ZstdCompressor(write_checksum=True).compress  # type: ignore[assignment]
-    stored = bytearray(compress(random.Random(3).randbytes(5000)))
+    content = random.Random(3).randbytes(5000)
+    checked: dict[int, int] = {zstd.CompressionParameter.checksum_flag: 1}
+    packed = gzip.compress(content) if name == "gzip" else zstd.compress(content, options=checked)
+    stored = bytearray(packed)
     stored[2500] ^= 1
 
     assert refusal(open_bytes(tmp_path, bytes(stored))).code == "source-corrupt"
@@ -184,6 +184,68 @@ def test_dense_but_small_source_is_no_bomb(tmp_path: Path) -> None:
     plain = bytes(1 << 20)
 
     assert read_all(open_bytes(tmp_path, gzip.compress(plain), limits=limits)) == plain
+
+
+@pytest.mark.parametrize("name", ["gzip", "zstd"])
+@pytest.mark.parametrize("content", [b"", b"1\n"], ids=["empty", "nearly empty"])
+def test_members_that_hold_next_to_nothing_are_refused_soon(
+    name: str, content: bytes, tmp_path: Path
+) -> None:
+    """They decode at a megabyte or three a second: each costs as much as kilobytes of data."""
+    member = COMPRESSIONS[name](content)
+    stored = member * ((4 << 20) // len(member))
+    stream = open_bytes(tmp_path, stored)
+
+    error = refusal(stream)
+
+    assert error.code == "source-corrupt"
+    assert "max_compressed_members" in error.message
+    assert stream.position < len(stored) / 2
+
+
+@pytest.mark.parametrize("name", ["gzip", "zstd"])
+def test_members_of_a_line_each_are_one_source(name: str, tmp_path: Path) -> None:
+    """So does a sender write that appends each line to the compressed file."""
+    lines = [b"%064d\n" % n for n in range(20_000)]
+    stored = b"".join(map(COMPRESSIONS[name], lines))
+
+    assert read_all(open_bytes(tmp_path, stored)) == b"".join(lines)
+
+
+@pytest.mark.parametrize("name", ["gzip", "zstd"])
+def test_some_empty_members_are_no_harm(name: str, tmp_path: Path) -> None:
+    compress = COMPRESSIONS[name]
+    stored = compress(b"") * 9_000 + compress(TEXT) + compress(b"")
+
+    assert read_all(open_bytes(tmp_path, stored)) == TEXT
+
+
+def with_window(log: int) -> bytes:
+    """Compress with a window of 2^log bytes, as `zstd --long` does."""
+    return zstd.compress(TEXT * 20, options={zstd.CompressionParameter.window_log: log})
+
+
+def test_window_beyond_the_limit_is_refused_with_the_cure(tmp_path: Path) -> None:
+    limits = SourceLimits(max_bytes=1 << 40, max_ratio=1000, max_zstd_window=1 << 20)
+
+    error = refusal(open_bytes(tmp_path, with_window(21), limits=limits))
+
+    assert error.code == "source-too-large"
+    assert "max_zstd_window_bytes" in error.message
+    assert read_all(open_bytes(tmp_path, with_window(20), limits=limits)) == TEXT * 20
+
+
+def test_no_read_puts_out_more_than_asked_for(tmp_path: Path) -> None:
+    """However dense the frame is: memory does not grow with what a few bytes decompress to."""
+    stored = zstd.compress(bytes(100 << 20))
+    with open_bytes(tmp_path, stored, limits=SourceLimits(1 << 40, 1 << 30)) as stream:
+        tracemalloc.start()
+        while stream.read(1 << 16):
+            pass
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+    assert peak < 2 << 20
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import TypeVar
 from uuid import UUID
 
 import psycopg2
-import zstandard
+from backports import zstd
 
 from libs.common.csv.header import read_header
 from libs.common.datasets.definition import DatasetDefinition
@@ -53,8 +53,7 @@ def plain(data: bytes) -> bytes:
     if data.startswith(b"\x1f\x8b"):
         return gzip.decompress(data)
     if data.startswith(b"\x28\xb5\x2f\xfd"):
-        with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
-            return reader.read()
+        return zstd.decompress(data)
     return data
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-import zstandard
+from backports import zstd
 
 from libs.common.datasets.definition import DatasetDefinition
 from services.loader.tests.integration.cases import Case
@@ -124,7 +124,7 @@ class Trial:
             middle = len(plain) // 2
             return gzip.compress(plain[:middle]) + gzip.compress(plain[middle:])
         if self.writing.compression == "zstd":
-            return zstandard.compress(plain)
+            return zstd.compress(plain)
         return plain
 
     @property

@@ -12,7 +12,7 @@ from uuid import UUID
 import polars as pl
 import psycopg2
 import pytest
-import zstandard
+from backports import zstd
 from psycopg2.extensions import connection as Connection
 
 from libs.common.csv.chunk_boundaries import find_boundaries
@@ -429,9 +429,9 @@ def test_a_broker_that_is_away_does_not_undo_a_load(bench: LoadBench) -> None:
         pytest.param(
             gzip.compress(DATA) + gzip.compress(DATA)[:-1], {}, "source-corrupt", id="second member"
         ),
-        pytest.param(zstandard.compress(DATA * 99)[:-5], {}, "source-corrupt", id="truncated zstd"),
+        pytest.param(zstd.compress(DATA * 99)[:-5], {}, "source-corrupt", id="truncated zstd"),
         pytest.param(
-            zstandard.compress(DATA) + zstandard.compress(DATA)[:9],
+            zstd.compress(DATA) + zstd.compress(DATA)[:9],
             {},
             "source-corrupt",
             id="second frame",
@@ -455,7 +455,7 @@ def test_what_cannot_be_loaded_fails_with_a_code_and_leaves_no_row(
     assert rows(bench) == []
 
 
-@pytest.mark.parametrize("compress", [bytes, gzip.compress, zstandard.compress])
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, zstd.compress])
 def test_a_source_that_grows_beyond_the_cap_publishes_nothing(
     bench: LoadBench, compress: Callable[[bytes], bytes]
 ) -> None:
