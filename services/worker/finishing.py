@@ -31,6 +31,7 @@ from libs.common.sql_files import read_statement
 from services.worker.dependencies import Worker
 from services.worker.loaded_files import put_files_away
 from services.worker.planning.chunking import release_chunks, send_chunks
+from services.worker.planning.table_turns import find_next_at_table
 
 log = get_logger(__name__)
 
@@ -176,7 +177,12 @@ def _too_many(rejected: int, read: int) -> JobError:
 def _wake_twins(worker: Worker, job_id: UUID) -> list[tuple[UUID, str | None]]:
     """Make the queued jobs of an ended job's content due now; the sweeper sends what is not sent."""
     with worker.sessions.begin() as session:
-        woken = session.execute(_wake(), {"job_id": job_id, "resend_after": RESEND_AFTER})
+        job = session.get_one(Job, job_id)
+        if job.finished_at is None:
+            return []
+        next_at_table = find_next_at_table(session, job)
+        parameters = {"job_id": job_id, "resend_after": RESEND_AFTER}
+        woken = session.execute(_wake(), {**parameters, "next_at_table": next_at_table})
         return [(row.id, row.request_id) for row in woken]
 
 

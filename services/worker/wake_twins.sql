@@ -7,15 +7,7 @@ WHERE ended.id = :job_id AND ended.finished_at IS NOT NULL
     AND waiting.state = 'queued' AND waiting.finished_at IS NULL
     AND (
         (waiting.dataset = ended.dataset AND waiting.fingerprint = ended.fingerprint)
-        OR waiting.id = (
-            SELECT elsewhere.id
-            FROM adsp.jobs AS elsewhere
-            WHERE elsewhere.dataset <> ended.dataset AND elsewhere.fingerprint IS NOT NULL
-                AND elsewhere.state = 'queued' AND elsewhere.finished_at IS NULL
-                AND elsewhere.definition ->> 'table' = ended.definition ->> 'table'
-            ORDER BY elsewhere.id
-            LIMIT 1
-        )
+        OR waiting.id = :next_at_table
         OR waiting.id = (
             SELECT next.id
             FROM adsp.jobs AS next

@@ -48,6 +48,9 @@ SOURCE_GREW = "job.source-grew"
 RESEND_AFTER = timedelta(seconds=60)
 """How long a published message may go unheard before the sweeper sends it again."""
 
+PLAN_OVERDUE = timedelta(minutes=5)
+"""A plan that has not written its chunks after this time is begun again."""
+
 LONGEST_PATIENCE = timedelta(minutes=15)
 """A plan may wait long behind others; sending it again and again would only lengthen the queue."""
 

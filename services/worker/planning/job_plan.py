@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from libs.common.enums import JobState
 from libs.common.errors import BadInput, SourceSettling, SourceUnsettled
 from libs.common.ledger.advisory_locks import let_go, try_to_hold
-from libs.common.ledger.jobs import JobError, lock_job, record_end
+from libs.common.ledger.jobs import PLAN_OVERDUE, JobError, lock_job, record_end
 from libs.common.ledger.models import Chunk, Job
 from libs.common.ledger.session import commit_without_waiting
 from libs.common.logs import get_logger
@@ -25,13 +25,11 @@ from services.worker.dependencies import Worker
 from services.worker.finishing import after_end
 from services.worker.planning.arrival import describe_failure, is_awaited, wait_for_source
 from services.worker.planning.chunking import send_chunks
+from services.worker.planning.known_content import find_seen_content
 from services.worker.planning.long_plans import WAIT_SECONDS, NoRoomToPlan
 from services.worker.planning.source_plans import plan_source
 
 log = get_logger(__name__)
-
-PLAN_OVERDUE = timedelta(minutes=5)
-"""A plan that has not written its chunks after this time is begun again."""
 
 
 def plan(worker: Worker, job_id: UUID) -> str:
@@ -46,7 +44,9 @@ def plan(worker: Worker, job_id: UUID) -> str:
             return _wait_or_fail(bound, job, exc)
         except NoRoomToPlan:
             reason = JobError("plan-waits", "this worker plans other large files")
-            return _plan_later(bound, job, reason, counts=False, wait_seconds=WAIT_SECONDS)
+            return _plan_later(
+                bound, job, reason, counts=False, wait_seconds=WAIT_SECONDS, keeps_place=True
+            )
         except Exception as exc:
             if isinstance(exc, DBAPIError) and exc.connection_invalidated:
                 raise  # nothing can be written now; the sweeper sends the job again
@@ -130,8 +130,12 @@ def _plan_later(
     *,
     counts: bool = True,
     wait_seconds: float = 0.0,
+    keeps_place: bool = False,
 ) -> str:
-    """Begin the plan again after a while, or fail the job when it was begun often enough."""
+    """Begin the plan again after a while, or fail the job when it was begun often enough.
+
+    Unless it `keeps_place`, jobs that came after it may load before it meanwhile.
+    """
     if counts and job.attempt >= worker.settings.plan_max_attempts:
         return _fail(worker, job.id, reason)
     wait = wait_seconds
@@ -142,7 +146,7 @@ def _plan_later(
         if locked is not None and locked.state is JobState.RUNNING:
             locked.state = JobState.QUEUED
             locked.attempt -= 0 if counts else 1
-            locked.fingerprint = None
+            locked.fingerprint = find_seen_content(session, locked) if keeps_place else None
             locked.next_attempt_at = datetime.now(UTC) + _seconds(wait)
     log.info(
         "plan_postponed",

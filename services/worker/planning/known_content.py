@@ -3,14 +3,29 @@
 from dataclasses import asdict
 from pathlib import Path
 
+from sqlalchemy.orm import Session
+
 from libs.common.ledger.models import Job
+from libs.common.ledger.replays import fingerprint_of_replay
 from libs.common.sources.files import SourceIdentity
+from services.worker.planning.job_files import fingerprint_of, read_seen_files
 
 
 def known_fingerprint(job: Job, path: Path, seen: SourceIdentity) -> str | None:
     """Return the file's fingerprint if it was taken when the file was as it is `seen` now."""
     known = job.known_content or {}
     return known.get("fingerprint") if known.get("file") == _describe(path, seen) else None
+
+
+def find_seen_content(session: Session, job: Job) -> str | None:
+    """Return the fingerprint of what the job has seen before it had to wait; None: it had not to."""
+    files = read_seen_files(session, job.id)
+    if files:
+        return fingerprint_of(files)
+    if job.known_content is None:
+        return None
+    seen: str = job.known_content["fingerprint"]
+    return seen if job.replay_of is None else fingerprint_of_replay(seen, job.replay_of)
 
 
 def describe_content(path: Path, seen: SourceIdentity, fingerprint: str) -> dict[str, object]:

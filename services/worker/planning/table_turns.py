@@ -1,17 +1,22 @@
-"""Let jobs of several datasets into one table take turns where they could deadlock.
+"""Let jobs of several datasets into one table take turns where they could deadlock, first come, first served.
 
 Two transactions that write the same keys in different orders each wait for the other, and Postgres ends one of them.
 That can happen where a unique index or an exclusion constraint makes them meet, and where a replace deletes rows. Jobs
 of one dataset are ordered by its mode (decision 36); without a unique index rows of two appends never meet.
+
+A job that waits for its turn lets no younger one pass, so nobody waits for ever (decision 49).
 """
 
 from functools import cache
+from typing import NamedTuple
+from uuid import UUID
 
 from sqlalchemy import TextClause, bindparam, select, text
 from sqlalchemy.orm import Session
 
 from libs.common.enums import JobState, LoadMode
 from libs.common.ledger.advisory_locks import take_turns
+from libs.common.ledger.jobs import PLAN_OVERDUE
 from libs.common.ledger.models import Job
 from libs.common.sql_files import read_statement
 
@@ -22,32 +27,68 @@ _LOADING_ELSEWHERE = (
         Job.finished_at.is_(None),
         Job.state == JobState.RUNNING,
         Job.fingerprint.is_not(None),
-        Job.definition["table"].astext == bindparam("table"),
+        Job.definition["table"].astext == bindparam("tables").any_(),
+        bindparam("meets_all") | (Job.definition["mode"].astext == LoadMode.REPLACE.value),
     )
     .limit(1)
 )
+_YOUNGEST = UUID(int=2**128 - 1)
+_PLAN_MAY_LAST = PLAN_OVERDUE / 5
+"""A job that waits keeps its place so long while it is planned again: it may have died in that."""
+
+
+class _Touched(NamedTuple):
+    """The tables that a load touches, with the uppermost one; `has_keys`: rows of two loads can meet there."""
+
+    root: str
+    names: list[str]
+    has_keys: bool
 
 
 def find_job_at_table(session: Session, job: Job) -> Job | None:
-    """Return a job of another dataset that is loading into the table of this one, if they could deadlock.
+    """Return a job of another dataset that loads where this one would, or is older and waits for that.
 
-    Until the transaction ends no other dataset's job can begin to load into the table.
+    Only one with which it could deadlock.
+    Until the transaction ends no other dataset's job can begin to load there.
     """
-    table = job.parsed_definition().table
-    take_turns(session, f"adsp.table:{table}")
-    other = session.scalar(_LOADING_ELSEWHERE, {"dataset": job.dataset, "table": table})
-    if other is None or not _may_deadlock(session, table, job, other):
-        return None
-    return other
+    touched = _find_touched(session, job.definition["table"])
+    take_turns(session, f"adsp.table:{touched.root}")
+    is_replace = job.parsed_definition().mode is LoadMode.REPLACE
+    meeting = {
+        "dataset": job.dataset,
+        "tables": touched.names,
+        "meets_all": is_replace or touched.has_keys,
+    }
+    loading = session.scalar(_LOADING_ELSEWHERE, meeting)
+    if loading is not None:
+        return loading
+    waiting = _find_waiting(session, {**meeting, "before": job.id})
+    return None if waiting is None else session.get_one(Job, waiting)
 
 
-def _may_deadlock(session: Session, table: str, *jobs: Job) -> bool:
-    if any(job.parsed_definition().mode is LoadMode.REPLACE for job in jobs):
-        return True
+def find_next_at_table(session: Session, ended: Job) -> UUID | None:
+    """Return the job of another dataset that has waited longest where this one was loaded."""
+    names = _find_touched(session, ended.definition["table"]).names
+    anybody = {"dataset": ended.dataset, "tables": names, "meets_all": True, "before": _YOUNGEST}
+    return _find_waiting(session, anybody)
+
+
+def _find_waiting(session: Session, meeting: dict[str, object]) -> UUID | None:
+    """Return the oldest job that waits, which a younger one must not pass."""
+    alive = {"plan_is_alive": PLAN_OVERDUE - _PLAN_MAY_LAST}
+    found: UUID | None = session.scalar(_statement("waits_at_tables"), {**meeting, **alive})
+    return found
+
+
+def _find_touched(session: Session, table: str) -> _Touched:
     schema, _, relation = table.partition(".")
-    return bool(session.scalar(_has_keys(), {"schema": schema, "relation": relation}))
+    names = {"schema": schema, "relation": relation}
+    row = session.execute(_statement("touched_tables"), names).one_or_none()
+    if row is None:  # it was dropped, which the plan will tell
+        return _Touched(table, [table], has_keys=False)
+    return _Touched(str(row.root), row.names, row.has_keys)
 
 
 @cache
-def _has_keys() -> TextClause:
-    return text(read_statement(__package__, "table_has_keys"))
+def _statement(name: str) -> TextClause:
+    return text(read_statement(__package__, name))

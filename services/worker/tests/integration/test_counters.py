@@ -84,6 +84,9 @@ class History:
         if not self._live:
             return
         job = self._live.pop(self._rng.randrange(len(self._live)))
+        if plan(self._bench.worker, job.id) == "queued":  # it still waits for its turn
+            self._live.append(job)
+            return
         self._cursor.execute(
             "SELECT number FROM adsp.chunks WHERE job_id = %s AND state = 'queued'", [str(job.id)]
         )
