@@ -1,12 +1,15 @@
 """Find the CPython interpreters that make the environments.
 
 A name on PATH proves nothing: pyenv's shims exist for versions that are not active and fail when
-they are run. So each candidate is run once and asked what it is.
+they are run. So each candidate is run once and asked what it is. The interpreter that runs this
+needs no asking, so a command whose environment is up to date starts no other.
 """
 
+import importlib.util
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,11 +38,21 @@ class Interpreter:
 def find_interpreters(version: str) -> Iterator[Interpreter]:
     """Yield the working CPythons of a version such as ``3.11``, the preferred one first."""
     seen: set[Path] = set()
+    if "ADSP_PYTHON" not in os.environ and (running := _running()).version == version:
+        seen.add(running.path)
+        yield running
     for candidate in _candidates(version):
         interpreter = _probe(candidate)
         if interpreter and interpreter.version == version and interpreter.path not in seen:
             seen.add(interpreter.path)
             yield interpreter
+
+
+def _running() -> Interpreter:
+    """Return the interpreter that runs this; in an environment, the one that made it."""
+    path = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+    version = "{}.{}".format(*sys.version_info[:2])
+    return Interpreter(Path(path), version, importlib.util.find_spec("ensurepip") is not None)
 
 
 def _candidates(version: str) -> Iterator[Path]:

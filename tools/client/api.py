@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,6 +25,10 @@ class RefusedRequest(AdspError):
         self.status = status
         self.code = code
         self.detail = detail
+
+
+class ApiUnreachable(AdspError):
+    """The api does not answer."""
 
 
 class Client:
@@ -126,6 +131,16 @@ class Client:
             )
         body: dict[str, Any] = response.json()
         return body
+
+
+@contextmanager
+def connect(url: str) -> Iterator[Client]:
+    """Open a client; raise `ApiUnreachable`, which names a command that helps, where the api does not answer."""
+    try:
+        with Client(url) as client:
+            yield client
+    except httpx.TransportError as exc:
+        raise ApiUnreachable(f"the api at {url} does not answer ({exc}); see ./dev status") from exc
 
 
 def is_over(job: dict[str, Any]) -> bool:

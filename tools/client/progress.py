@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -61,13 +60,12 @@ def show_result(client: Client, job: dict[str, Any], console: Console) -> None:
         _show_failed_rows(client.failed_rows(job["id"]), console)
 
 
-def load_file(api_url: str, path: Path, *, dataset: str) -> dict[str, Any]:
-    """Upload a file to a dataset, show its job and return it as it ended."""
+def follow(client: Client, job: dict[str, Any]) -> dict[str, Any]:
+    """Show a job's progress and result on the terminal and return it as it ended."""
     console = Console()
-    with Client(api_url) as client:
-        job = watch(client, client.upload(dataset, path), console)
-        show_result(client, job, console)
-    return job
+    ended = watch(client, job, console)
+    show_result(client, ended, console)
+    return ended
 
 
 def _show_failed_rows(rows: Iterable[dict[str, Any]], console: Console) -> None:

@@ -54,6 +54,19 @@ class LocalState:
     processes: list[ProcessRecord] = field(default_factory=list)
     error: str = ""
 
+    def environment(self) -> dict[str, str]:
+        """Return the variables that lead to this stack; the database is entered as its owner."""
+        variables = {"ADSP_API_URL": self.api_url}
+        if self.addresses is None:
+            return variables
+        if self.monitoring is not None:
+            variables["ADSP_PROMETHEUS_URL"] = self.monitoring.prometheus_url
+        return variables | {
+            "ADSP_DATABASE_URL": self.addresses.database_url("owner"),
+            "ADSP_BROKER_URL": self.addresses.broker_url(),
+            "ADSP_REDIS_URL": self.addresses.redis_url(),
+        }
+
     def write(self, layout: Layout) -> None:
         """Put this state in place of the one before."""
         publish(layout.state, json.dumps(asdict(self), indent=2))

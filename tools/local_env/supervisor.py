@@ -24,7 +24,6 @@ from libs.devstack.os_user import Account, make_own_folder
 from libs.devstack.ports import LOOPBACK, free_port, free_ports
 from libs.devstack.process_identity import MARK_VARIABLE, ProcessIdentity, end_marked_processes
 from libs.devstack.servers import RunningServers, StackPlan, start_servers
-from migrations.runner import upgrade
 from tools.local_env.layout import Layout
 from tools.local_env.monitoring import plan_monitoring
 from tools.local_env.services import SERVICES, ServicePorts, service_command
@@ -72,6 +71,9 @@ class Supervisor:
             raise
 
     def _start(self) -> None:
+        # Commands import this module to find the daemon; Alembic would make each of them slow.
+        from migrations.runner import upgrade  # noqa: PLC0415
+
         self._publish(Phase.SERVERS)
         self._servers = servers = start_servers(_plan(self._layout))
         self._supervised += [

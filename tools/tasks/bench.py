@@ -2,31 +2,27 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from invoke.context import Context
 from invoke.tasks import task
-from rich.console import Console
-from rich.table import Table
 
-from tools.bench.cases import NAMES, ROWS
-from tools.bench.program import Plan, run_bench
-from tools.bench.report import Report, write_into
-from tools.bootstrap.system_packages import ensure_rabbitmq
-from tools.local_env.layout import REPOSITORY
-from tools.tasks.stack import plain_errors
+from tools.bootstrap.locations import ROOT
+from tools.tasks.errors import plain_errors
 
-DOCUMENT = REPOSITORY / "docs" / "benchmarks.md"
+if TYPE_CHECKING:
+    from tools.bench.report import Report
+
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
 
 _WIDTH = 150
-
-console = Console()
 
 
 @task(
     help={
-        "rows": "Rows of the files.",
-        "pairs": "How many times each case and psql run in turn.",
-        "cases": f"Only these, with commas between: {', '.join(NAMES)}; or none.",
+        "rows": "Rows of the files; 5,000,000 by default, of --short 100,000.",
+        "pairs": "How many times each case and psql run in turn; 3 by default, of --short 1.",
+        "cases": "Only these, with commas between; a wrong one gets the list. Or none.",
         "scale": "Load files of four times the rows as well: time and memory (slow).",
         "peers": "Load a smaller file with bad rows with other tools that are installed.",
         "small_files": "Files of the small jobs; fewer make a quick try.",
@@ -38,8 +34,8 @@ console = Console()
 def bench(  # noqa: PLR0913 - the options of a command
     _context: Context,
     *,
-    rows: int = ROWS,
-    pairs: int = 3,
+    rows: int = 0,
+    pairs: int = 0,
     cases: str = "",
     scale: bool = False,
     peers: bool = False,
@@ -49,12 +45,22 @@ def bench(  # noqa: PLR0913 - the options of a command
     json: str = "",
 ) -> None:
     """Measure jobs beside psql, on a stack of its own: time, memory, small jobs."""
+    from tools.bench.cases import NAMES
+    from tools.bench.program import Plan, run_bench
+    from tools.bench.report import write_into
+    from tools.bootstrap.system_packages import ensure_rabbitmq
+
     ensure_rabbitmq()
     with plain_errors():
-        names = _names(cases)
-        plan = Plan.short() if short else Plan(rows=rows, pairs=pairs)
-        plan = replace(plan, small_files=small_files or plan.small_files)
-        report = run_bench(replace(plan, cases=names, scale=scale, peers=peers), console.print)
+        plan = Plan.short() if short else Plan()
+        plan = replace(
+            plan,
+            rows=rows or plan.rows,
+            pairs=pairs or plan.pairs,
+            small_files=small_files or plan.small_files,
+            cases=_names(cases, NAMES),
+        )
+        report = run_bench(replace(plan, scale=scale, peers=peers), print)
     _show(report)
     if json:
         Path(json).write_text(report.to_json(), encoding="utf-8")
@@ -62,15 +68,18 @@ def bench(  # noqa: PLR0913 - the options of a command
         write_into(DOCUMENT, report.to_markdown())
 
 
-def _names(cases: str) -> tuple[str, ...]:
+def _names(cases: str, known: tuple[str, ...]) -> tuple[str, ...]:
     if not cases:
-        return NAMES
+        return known
     return () if cases == "none" else tuple(cases.split(","))
 
 
-def _show(report: Report) -> None:
+def _show(report: "Report") -> None:
     """Print the tables, at least as wide as they need to be read."""
-    wide = Console(width=max(console.width, _WIDTH))
+    from rich.console import Console
+    from rich.table import Table
+
+    wide = Console(width=max(Console().width, _WIDTH))
     for found in report.tables():
         table = Table(*found.header, title=found.title)
         for row in found.rows:

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from invoke.context import Context
 from invoke.exceptions import Exit
@@ -12,11 +13,9 @@ from invoke.tasks import task
 
 from tools.bootstrap.errors import BootstrapError
 from tools.bootstrap.locations import ROOT
-from tools.bootstrap.pants import pants_command
-from tools.bootstrap.system_packages import ensure_monitoring, ensure_pgbouncer, ensure_rabbitmq
-from tools.checks.lint import Check, all_checks, run_checks
-from tools.checks.suite import run_everything
-from tools.local_env.images import image_variables
+
+if TYPE_CHECKING:
+    from tools.checks.lint import Check
 
 _RUFF = str(Path(sys.executable).with_name("ruff"))
 
@@ -25,9 +24,7 @@ _RUFF = str(Path(sys.executable).with_name("ruff"))
 def setup(_context: Context) -> None:
     """Get everything that development needs: environment, Pants, servers."""
     _pants_command()
-    ensure_rabbitmq()
-    ensure_monitoring()
-    ensure_pgbouncer()
+    _ensure_servers()
     print("Ready. Next: ./dev demo, or ./dev test; ./dev --list shows the rest.")
 
 
@@ -41,6 +38,8 @@ def fmt(_context: Context) -> None:
 @task
 def lint(_context: Context) -> None:
     """Check format, lint, types, dead code and the dependency rules; run all, fail on any."""
+    from tools.checks.lint import run_checks
+
     if not all(finding.passed for finding in run_checks(_checks())):
         raise Exit(code=1)
 
@@ -54,6 +53,8 @@ def lock(_context: Context) -> None:
 @task
 def package(_context: Context) -> None:
     """Build what is deployed: PEXes below .adsp/dist and, where a Docker engine answers, images."""
+    from tools.local_env.images import image_variables
+
     command, variables = _pants_command()
     _run([*command, "package", "::"], variables | image_variables())
 
@@ -61,6 +62,8 @@ def package(_context: Context) -> None:
 @task
 def pants(context: Context) -> None:
     """Run Pants with the arguments that follow: `./dev pants test libs/::`."""
+    from tools.local_env.images import image_variables
+
     command, variables = _pants_command()
     given = shlex.split(context.remainder)
     if "package" in given:
@@ -72,9 +75,9 @@ def pants(context: Context) -> None:
 @task(help={"force": "Run tests again whose inputs did not change; Pants remembers what passed."})
 def test(_context: Context, force: bool = False) -> None:  # noqa: FBT001, FBT002, PT028
     """Run all tests on a private stack, and every check."""
-    ensure_rabbitmq()
-    ensure_monitoring()
-    ensure_pgbouncer()
+    from tools.checks.suite import run_everything
+
+    _ensure_servers()
     command, variables = _pants_command()
     if force:
         command = [*command, "--test-force"]
@@ -82,7 +85,21 @@ def test(_context: Context, force: bool = False) -> None:  # noqa: FBT001, FBT00
         raise Exit(code=1)
 
 
-def _checks() -> list[Check]:
+def _ensure_servers() -> None:
+    from tools.bootstrap.system_packages import (
+        ensure_monitoring,
+        ensure_pgbouncer,
+        ensure_rabbitmq,
+    )
+
+    ensure_rabbitmq()
+    ensure_monitoring()
+    ensure_pgbouncer()
+
+
+def _checks() -> "list[Check]":
+    from tools.checks.lint import all_checks
+
     try:
         return all_checks()
     except BootstrapError as error:
@@ -90,6 +107,8 @@ def _checks() -> list[Check]:
 
 
 def _pants_command() -> tuple[list[str], dict[str, str]]:
+    from tools.bootstrap.pants import pants_command
+
     try:
         return pants_command()
     except BootstrapError as error:

@@ -4,12 +4,12 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from tools.dashboards.files import FOLDER, differing, write
-
 
 @task(help={"check": "Write nothing; exit 1 when a file is not as the code makes it."})
 def dashboards(_context: Context, check: bool = False) -> None:  # noqa: FBT001, FBT002
     """Write Grafana's dashboards from their code into infra/grafana/dashboards."""
+    from tools.dashboards.files import FOLDER, differing, write
+
     if check and (stale := differing()):
         raise Exit(f"not as the code makes them: {', '.join(stale)}; run ./dev dashboards", code=1)
     if not check:

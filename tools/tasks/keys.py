@@ -2,25 +2,20 @@
 
 import os
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Column, Table
 
 from libs.common.enums import Scope
-from tools.local_env import control
-from tools.local_env.compose import compose_command
-from tools.local_env.keystore import COMPOSE_PSQL, KeyStore
-from tools.local_env.layout import REPOSITORY, Layout
-from tools.tasks.database import psql_command
-from tools.tasks.stack import plain_errors
+from tools.bootstrap.locations import ROOT
+from tools.tasks.errors import plain_errors
+
+if TYPE_CHECKING:
+    from tools.local_env.keystore import KeyStore
 
 _COLUMNS = ("id", "name", "owner", "scopes", "created_at", "last_used_at", "revoked_at")
-
-console = Console()
 
 
 @task(
@@ -46,6 +41,11 @@ def create(_context: Context, name: str, owner: str, scope: list[str]) -> None:
 @task(name="list")
 def show(_context: Context) -> None:
     """List the API keys, revoked ones too."""
+    from rich.markup import escape
+    from rich.table import Column, Table
+
+    from tools.local_env.display import console
+
     with plain_errors():
         keys = _store().all()
     # The id must be readable to be revoked; the rest may be cut on a narrow terminal.
@@ -60,16 +60,22 @@ def revoke(_context: Context, key: str) -> None:
     """Revoke an API key: the next request with it is refused."""
     with plain_errors():
         _store().revoke(key)
-    console.print(f"The key {escape(key)} is revoked.")
+    print(f"The key {key} is revoked.")
 
 
-def _store() -> KeyStore:
+def _store() -> "KeyStore":
     """Return the keys of the database that is named, of the local stack, or of the compose stack."""
+    from tools.local_env import control
+    from tools.local_env.compose import compose_command
+    from tools.local_env.connections import psql_command
+    from tools.local_env.keystore import COMPOSE_PSQL, KeyStore
+    from tools.local_env.layout import Layout
+
     is_named = "ADSP_DATABASE_URL" in os.environ
     if not is_named and not control.is_running(Layout.of_checkout()):
         compose = compose_command()
         if compose is not None:
-            command = [*compose, "--project-directory", str(REPOSITORY)]
+            command = [*compose, "--project-directory", str(ROOT)]
             return KeyStore([*command, *COMPOSE_PSQL], os.environ)
     psql, variables = psql_command()
     return KeyStore([psql], variables)

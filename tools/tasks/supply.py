@@ -9,18 +9,17 @@ from invoke.tasks import task
 
 from tools.bootstrap.errors import BootstrapError
 from tools.bootstrap.locations import ROOT
-from tools.supply_chain.audit import SERVICE
-from tools.supply_chain.audit import audit as ask
-from tools.supply_chain.lockfile import locked_packages
-from tools.supply_chain.sbom import bill_of_materials, write_bill
 
 DEFAULT_FILE = ".adsp/dist/sbom.cdx.json"
 VULNERABLE, NOT_ASKED = 1, 2
 
 
 @task(help={"service": "Who is asked: pypi or osv."})
-def audit(_context: Context, service: str = SERVICE) -> None:
+def audit(_context: Context, service: str = "pypi") -> None:
     """Ask for known vulnerabilities of all locked packages; exits 1 when there are, 2 when it cannot tell."""
+    from tools.supply_chain.audit import audit as ask
+    from tools.supply_chain.lockfile import locked_packages
+
     packages = locked_packages()
     try:
         found = ask(packages, service)
@@ -50,6 +49,9 @@ def audit(_context: Context, service: str = SERVICE) -> None:
 @task(help={"file": f"Where to write it; {DEFAULT_FILE} by default."})
 def sbom(_context: Context, file: str = DEFAULT_FILE) -> None:
     """Write a software bill of materials (CycloneDX JSON) of all locked packages, with their hashes."""
+    from tools.supply_chain.lockfile import locked_packages
+    from tools.supply_chain.sbom import bill_of_materials, write_bill
+
     packages = locked_packages()
     # A service's code is not for tools to import; its description is for everybody.
     described = json.loads((ROOT / "services/api/openapi.json").read_text(encoding="utf-8"))
