@@ -3,12 +3,12 @@
 from ipaddress import ip_address
 from typing import Self
 
-from libs.common.sources.files.settings import SourceSettings
 from pydantic import Field, model_validator
 
 from libs.common.datasets.definition import DATASET_NAME_PATTERN
 from libs.common.metrics import BuildSettings
 from libs.common.settings import DatabaseSettings, MessagingSettings
+from libs.common.sources.settings import SourceSettings
 
 
 class ApiSettings(BuildSettings, DatabaseSettings, MessagingSettings, SourceSettings):

@@ -1,11 +1,11 @@
 """The loader's settings, read once in `main`."""
 
-from libs.common.sources.files.settings import SourceSettings
 from pydantic import DirectoryPath, Field
 
 from libs.common.messaging.heartbeat import LivenessSettings
 from libs.common.metrics import MetricsSettings
 from libs.common.settings import DatabaseSettings, MessagingSettings
+from libs.common.sources.settings import SourceSettings
 
 
 class LoaderSettings(

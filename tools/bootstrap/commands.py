@@ -51,3 +51,19 @@ def run_step(title: str, command: list[str | Path], **extra: str) -> None:
     if done.returncode:
         print(*done.stdout.splitlines()[-_LAST_LINES:], sep="\n", file=sys.stderr)
         raise BootstrapError(f"{title} failed (exit {done.returncode}): the reason stands above")
+
+
+def install_packages(*packages: str) -> None:
+    """Install Debian packages as root; apt's output is shown only when it fails.
+
+    Raises:
+        BootstrapError: when they cannot be installed.
+    """
+    apt: list[str | Path] = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
+    asks_nothing = {"DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        run_step("reading Debian's package lists", [*apt, "update"], **asks_nothing)
+    except BootstrapError as error:  # an old list may be enough
+        print(f"dev: {error}", file=sys.stderr)
+    install = [*apt, "install", "-y", "--no-install-recommends", *packages]
+    run_step(f"installing {', '.join(packages)} with apt", install, **asks_nothing)

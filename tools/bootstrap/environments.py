@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from tools.bootstrap.commands import certificates, run_step
+from tools.bootstrap.commands import certificates, install_packages, run_step
 from tools.bootstrap.errors import BootstrapError
 from tools.bootstrap.folders import fingerprint, make_once
 from tools.bootstrap.interpreters import Interpreter, find_interpreters
@@ -110,10 +110,7 @@ def _interpreter_with_pip() -> Interpreter:
     package = f"python{PROJECT_PYTHON}-venv"
     if os.geteuid() != 0:
         raise BootstrapError(f"this Python has no ensurepip; run: sudo apt-get install {package}")
-    apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
-    run_step("reading Debian's package lists", [*apt, "update"])
-    install: list[str | Path] = [*apt, "install", "-y", "--no-install-recommends", package]
-    run_step(f"installing {package}", install, DEBIAN_FRONTEND="noninteractive")
+    install_packages(package)
     return next(found for found in find_interpreters(PROJECT_PYTHON) if found.has_pip_bundle)
 
 

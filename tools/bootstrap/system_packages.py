@@ -4,7 +4,6 @@ As root on Debian they are installed through apt; otherwise the message names th
 """
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,8 @@ from shutil import which
 from invoke.exceptions import Exit
 
 from libs.devstack.binaries import has_rabbitmq, missing_monitoring
+from tools.bootstrap.commands import install_packages
+from tools.bootstrap.errors import BootstrapError
 
 _RABBITMQ_PACKAGE = "rabbitmq-server"
 _POLICY = Path("/usr/sbin/policy-rc.d")
@@ -64,14 +65,12 @@ def ensure_program(name: str, package: str) -> bool:
 
 
 def _apt_install(*packages: str) -> None:
-    """Install Debian packages; what apt says is shown, for it names the reason of a failure."""
-    print(f"Installing {', '.join(packages)} with apt …", file=sys.stderr, flush=True)
-    apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
-    variables = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    """Install Debian packages where that can be done; the caller looks whether they are there."""
     with _no_service_starts():
-        for arguments in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
-            # The caller looks whether they are there; an old package list may be enough.
-            subprocess.run([*apt, *arguments], env=variables, check=False, stdout=sys.stderr)
+        try:
+            install_packages(*packages)
+        except BootstrapError as error:
+            print(f"dev: {error}", file=sys.stderr)
 
 
 @contextmanager

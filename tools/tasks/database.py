@@ -36,9 +36,8 @@ def makemigrations(_context: Context, message: str) -> None:
 @task(help={"file": "The CSV file to load; the sample by default."})
 def init(_context: Context, file: str = "") -> None:
     """Load the initial data from a CSV file into `items`, through the API, as any other job."""
-    from tools.client.api.demo import ITEMS, SAMPLE
-
     from tools.client.api import connect
+    from tools.client.demo import ITEMS, SAMPLE
     from tools.client.progress import follow
     from tools.local_env.connections import api_url
 

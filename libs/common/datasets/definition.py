@@ -6,7 +6,6 @@ made under, so that a later change does not alter a load that is under way.
 
 from typing import Annotated, Any, Literal, Self
 
-from libs.common.datasets.definition.schedule import Schedule, TimeZone
 from pydantic import (
     Field,
     ValidationError,
@@ -15,6 +14,7 @@ from pydantic import (
 
 from libs.common.csv.dialect import FileFormat
 from libs.common.datasets.arrival import Arrival
+from libs.common.datasets.schedule import Schedule, TimeZone
 from libs.common.enums import (
     AfterLoad,
     LoadMode,
@@ -23,7 +23,7 @@ from libs.common.enums import (
     OutOfOrder,
     SourceMatch,
 )
-from libs.common.sources.files import source_pattern
+from libs.common.sources import source_pattern
 from libs.common.strict_model import StrictModel
 
 DATASET_NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"

@@ -37,7 +37,7 @@ from libs.common.enums import (
 from libs.common.errors import BadInput, NotFound, cut_message
 from libs.common.ledger.models import Chunk, Dataset, Event, FailedRow, Job
 from libs.common.ledger.session import commit_without_waiting
-from libs.common.sources.files import source_pattern
+from libs.common.sources import source_pattern
 
 SENT_WHOLE = frozenset({Trigger.UPLOAD, Trigger.REPLAY})
 """Their sources are files of the api, which are there as a whole or not at all."""

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from libs.common.sources.files.settings import SourceSettings
-
 from libs.common.errors import SourceError
 from libs.common.sources.compression import Decoder
+from libs.common.sources.settings import SourceSettings
 
 _READ_BYTES = 1 << 18
 _RATIO_FREE_BYTES = 64 << 20  # small files may be as dense as they like

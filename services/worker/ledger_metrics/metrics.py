@@ -7,11 +7,11 @@ from functools import lru_cache
 from itertools import product
 from typing import Any
 
-from libs.common.datasets.definition.schedule import Schedule
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from pydantic import ValidationError
 
+from libs.common.datasets.schedule import Schedule
 from libs.common.enums import END_STATES, LIVE_STATES, ChunkState, ErrorCode, JobState, Trigger
 from services.worker.ledger_metrics.queries import Readings, Row
 

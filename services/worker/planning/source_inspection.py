@@ -19,6 +19,7 @@ from libs.common.errors import SourceError
 from libs.common.postgres.header_mapping import match_header
 from libs.common.postgres.job_requirements import check_sequences
 from libs.common.postgres.target_table import TargetColumn, TargetTable, check_target
+from libs.common.sources import source_pattern
 from libs.common.sources.files import (
     SourceIdentity,
     SourceLimits,
@@ -28,7 +29,6 @@ from libs.common.sources.files import (
     open_source,
     resolve_source,
     resolve_sources,
-    source_pattern,
     unsettled,
 )
 from services.worker.settings import WorkerSettings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.client.api import sample_items
+from tools.client import sample_items
 from tools.client.sample_items import BAD_KINDS, ItemsFile, write_items
 
 

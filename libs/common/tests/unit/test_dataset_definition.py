@@ -10,12 +10,12 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from libs.common.datasets.definition.schedule import Schedule
 from pydantic import ValidationError
 
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
 from libs.common.datasets.definition import DatasetDefinition
+from libs.common.datasets.schedule import Schedule
 from libs.common.enums import CatchUp
 
 

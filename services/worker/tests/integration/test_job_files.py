@@ -14,7 +14,8 @@ from libs.common.enums import ChunkState, JobState
 from libs.common.ledger.jobs import lock_job, record_end
 from libs.common.ledger.models import Chunk, Job, JobFile
 from libs.common.sources.files import SourceIdentity, fingerprint
-from services.worker.planning.job_plan import job_files, plan
+from services.worker.planning import job_files
+from services.worker.planning.job_plan import plan
 from services.worker.tests.conftest import HEADER, ROW, Bench
 
 SOURCE: dict[str, Any] = {"source": "in/*.csv", "match": "all"}

@@ -11,7 +11,8 @@ from libs.common.enums import ChunkState
 from libs.common.ledger.models import Chunk
 from libs.common.sources.files import SourceIdentity, fingerprint
 from services.worker.finishing import finish
-from services.worker.planning.job_plan import plan, source_inspection
+from services.worker.planning import source_inspection
+from services.worker.planning.job_plan import plan
 from services.worker.planning.long_plans import room_for_plan
 from services.worker.tests.conftest import Bench
 
