@@ -13,6 +13,9 @@ class WorkerSettings(
 ):
     """What a worker process needs to know."""
 
+    database_pool_size: int = Field(
+        10, ge=3, description="Connections kept open per process; a plan needs up to three."
+    )
     worker_concurrency: int = Field(2, ge=1, description="Tasks run at a time by one process.")
     chunk_bytes: int = Field(
         64 << 20, ge=1, description="Bytes of a chunk when a dataset is not atomic."

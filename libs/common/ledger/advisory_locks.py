@@ -1,19 +1,31 @@
-"""Take Postgres advisory locks: they end with their connection, so a killed worker leaves none behind."""
+"""Take Postgres advisory locks of a transaction: a killed worker leaves none behind, also not with a pooler.
 
-from sqlalchemy import text
+Nothing here belongs to a session: behind pgbouncer in transaction mode the next statement may run on another one.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 _KEY = "hashtextextended(:name, 0)"
+# The holding transaction stands idle for as long as a plan takes; a role's limits are not meant for it.
+_WITHOUT_LIMITS = text(
+    "SELECT set_config('idle_in_transaction_session_timeout', '0', true), set_config('transaction_timeout', '0', true)"
+)
+_TRY = text(f"SELECT pg_try_advisory_xact_lock({_KEY})")
 
 
-def try_to_hold(session: Session, name: str) -> bool:
-    """Tell whether the session's connection could take the lock called `name`, which it keeps until `let_go`."""
-    return bool(session.scalar(text(f"SELECT pg_try_advisory_lock({_KEY})"), {"name": name}))
+@contextmanager
+def holding_one(engine: Engine, *names: str) -> Iterator[str | None]:
+    """Hold the first of these locks that is free while the block runs, and yield its name; None if none is free.
 
-
-def let_go(session: Session, name: str) -> None:
-    """Release a lock that the session's connection holds."""
-    session.execute(text(f"SELECT pg_advisory_unlock({_KEY})"), {"name": name})
+    A transaction of its own holds it, on a second connection.
+    """
+    with engine.connect() as connection:
+        connection.execute(_WITHOUT_LIMITS)
+        yield next((name for name in names if connection.scalar(_TRY, {"name": name})), None)
 
 
 def take_turns(session: Session, name: str) -> None:
@@ -23,4 +35,4 @@ def take_turns(session: Session, name: str) -> None:
 
 def try_to_take(session: Session, name: str) -> bool:
     """Tell whether the lock called `name` was free; then this transaction holds it until it ends."""
-    return bool(session.scalar(text(f"SELECT pg_try_advisory_xact_lock({_KEY})"), {"name": name}))
+    return bool(session.scalar(_TRY, {"name": name}))

@@ -1,6 +1,8 @@
 """Open the ledger: one engine per process, sessions from it, made where a service is wired."""
 
-from sqlalchemy import Connection, Engine, create_engine, text
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from libs.common.settings import DatabaseSettings
@@ -9,6 +11,7 @@ UNANSWERED_MS = (
     30_000  # a request over a dead network ends after this; keepalives see idle ones only
 )
 
+_IS_POOLED = "adsp_is_pooled"
 _DO_NOT_WAIT = text("SET LOCAL synchronous_commit TO off")
 
 
@@ -25,7 +28,12 @@ def make_engine(
     `statement_timeout` seconds; 0: without a bound.
     Connections are checked before use, so that a restarted Postgres costs no request.
     """
-    return create_engine(
+    limits = {
+        "timezone": "UTC",
+        "lock_timeout": str(int(lock_timeout * 1000)),
+        "statement_timeout": str(int(statement_timeout * 1000)),
+    }
+    engine = create_engine(
         settings.database_url,
         pool_size=settings.database_pool_size,
         max_overflow=0,
@@ -34,14 +42,33 @@ def make_engine(
         connect_args={
             "connect_timeout": settings.database_connect_timeout,
             "application_name": application_name,
-            "options": f"-c timezone=UTC -c lock_timeout={int(lock_timeout * 1000)}"
-            f" -c statement_timeout={int(statement_timeout * 1000)}",
+            "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,
             "tcp_user_timeout": UNANSWERED_MS,
         },
     )
+    repeat_behind_a_pooler(engine, limits)
+    return engine
+
+
+def repeat_behind_a_pooler(engine: Engine, limits: dict[str, str]) -> None:
+    """Set in each transaction what a pooler has not passed on: with it there is no session to set it for."""
+    statement = "".join(f"SET LOCAL {name} TO '{value}';" for name, value in limits.items())
+
+    @event.listens_for(engine, "connect")
+    def look(connection: Any, record: Any) -> None:  # psycopg2's and SQLAlchemy's own
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_catalog.pg_backend_pid()")
+            # A pooler answers a client with a process id of its own.
+            record.info[_IS_POOLED] = cursor.fetchone()[0] != connection.info.backend_pid
+        connection.rollback()
+
+    @event.listens_for(engine, "begin")
+    def repeat(connection: Connection) -> None:
+        if connection.connection.info.get(_IS_POOLED):
+            connection.exec_driver_sql(statement)
 
 
 def make_sessions(bind: Engine | Connection) -> sessionmaker[Session]:

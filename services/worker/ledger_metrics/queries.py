@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from libs.common.errors import SystemFault
+from libs.common.ledger.session import repeat_behind_a_pooler
 from libs.common.settings import DatabaseSettings
 from libs.common.sql_files import read_statement
 
@@ -48,17 +49,24 @@ class Readings:
 
 def make_reader(settings: DatabaseSettings) -> Engine:
     """Return an engine that connects for each reading alone: a pool of processes forks from this one."""
-    return create_engine(
+    limits = {
+        "timezone": "UTC",
+        "default_transaction_read_only": "on",
+        "statement_timeout": str(STATEMENT_MS),
+    }
+    engine = create_engine(
         settings.database_url,
         poolclass=NullPool,
         isolation_level="REPEATABLE READ",
         connect_args={
             "connect_timeout": settings.database_connect_timeout,
             "application_name": "adsp-metrics",
-            "options": f"-c timezone=UTC -c default_transaction_read_only=on -c statement_timeout={STATEMENT_MS}",
+            "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
             "tcp_user_timeout": int(DEADLINE_SECONDS * 1000),
         },
     )
+    repeat_behind_a_pooler(engine, limits)
+    return engine
 
 
 def read_ledger(reader: Engine) -> Readings:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from libs.common.enums import JobState
 from libs.common.errors import BadInput, SourceSettling, SourceUnsettled
-from libs.common.ledger.advisory_locks import let_go, try_to_hold
+from libs.common.ledger.advisory_locks import holding_one
 from libs.common.ledger.jobs import PLAN_OVERDUE, JobError, lock_job, record_end
 from libs.common.ledger.models import Chunk, Job
 from libs.common.ledger.session import commit_without_waiting
@@ -61,17 +61,12 @@ def plan(worker: Worker, job_id: UUID) -> str:
 @contextmanager
 def _alone(worker: Worker, job_id: UUID) -> Iterator[Job | None]:
     """Begin to plan and keep other plans of the job away; yield None when it is not to be planned (any more)."""
-    lock = f"adsp.plan:{job_id}"
-    mine = False
-    try:
-        with worker.sessions.begin() as session:
-            mine = try_to_hold(session, lock)
-            job = _begin(session, job_id) if mine else None
-        yield job
-    finally:
-        if mine:
+    with holding_one(worker.engine, f"adsp.plan:{job_id}") as lock:
+        job = None
+        if lock is not None:
             with worker.sessions.begin() as session:
-                let_go(session, lock)
+                job = _begin(session, job_id)
+        yield job
 
 
 def _begin(session: Session, job_id: UUID) -> Job | None:

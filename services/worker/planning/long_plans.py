@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from libs.common.ledger.advisory_locks import let_go, try_to_hold
+from libs.common.ledger.advisory_locks import holding_one
 from services.worker.dependencies import Worker
 
 WAIT_SECONDS = 2.0
@@ -28,19 +28,10 @@ def room_for_plan(worker: Worker, size: int) -> Iterator[None]:
     if size < worker.settings.long_plan_bytes:
         yield
         return
-    place = _take_place(worker)
-    try:
-        yield
-    finally:
-        with worker.sessions.begin() as session:
-            let_go(session, place)
-
-
-def _take_place(worker: Worker) -> str:
     pool = f"{socket.gethostname()}:{os.getppid()}"
-    with worker.sessions.begin() as session:
-        for number in range(max(1, worker.settings.worker_concurrency - 1)):
-            place = f"adsp.long-plan:{pool}:{number}"
-            if try_to_hold(session, place):
-                return place
-    raise NoRoomToPlan
+    numbers = range(max(1, worker.settings.worker_concurrency - 1))
+    places = [f"adsp.long-plan:{pool}:{number}" for number in numbers]
+    with holding_one(worker.engine, *places) as place:
+        if place is None:
+            raise NoRoomToPlan
+        yield

@@ -1,22 +1,16 @@
 """A loader needs a session of its own: behind pgbouncer in transaction mode it refuses, in session mode it loads."""
 
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
+from libs.common.testing.pgbouncer import PGBOUNCER, pgbouncer
 
 from libs.common.datasets.definition import DatasetDefinition
-from libs.devstack.os_user import Account
-from libs.devstack.ports import LOOPBACK, free_port, is_listening
-from libs.devstack.testing.waiting import wait_for
 from services.loader.chunk_loader import Outcome
 from services.loader.tests.integration.conftest import LoadBench
 
-PGBOUNCER = shutil.which("pgbouncer")
-PATIENCE = 20
 PAIRS = DatasetDefinition(table="feed.t")
 Pooled = Callable[..., str]
 
@@ -41,38 +35,11 @@ def pooled(bench: LoadBench, tmp_path: Path) -> Iterator[Pooled]:
 def _pgbouncer(
     bench: LoadBench, folder: Path, mode: str, settings: tuple[str, ...]
 ) -> Iterator[str]:
-    port, account = free_port(), Account.current()
-    credentials = bench.database.addresses.credentials
-    users = account.write_secret(folder / "users.txt", f'"adsp_loader" "{credentials.loader}"\n')
-    lines = [
-        "[databases]",
-        f"* = host={LOOPBACK} port={bench.database.addresses.postgres_port}",
-        "[pgbouncer]",
-        f"listen_addr = {LOOPBACK}",
-        f"listen_port = {port}",
-        "unix_socket_dir =",
-        "auth_type = plain",
-        f"auth_file = {users}",
-        f"pool_mode = {mode}",
-        *settings,
-    ]
-    configuration = account.write_secret(folder / "pgbouncer.ini", "\n".join(lines))
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(parent.stat().st_mode | 0o111)
-    with subprocess.Popen(
-        [str(PGBOUNCER), str(configuration)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        **account.popen_arguments(),
-    ) as process:
-        try:
-            wait_for(lambda: is_listening(port), PATIENCE, "pgbouncer listens")
-            direct = bench.database.url_for("loader")
-            postgres = f":{bench.database.addresses.postgres_port}/"
-            yield direct.replace(postgres, f":{port}/")
-        finally:
-            process.terminate()
+    addresses = bench.database.addresses
+    passwords = {"adsp_loader": addresses.credentials.loader}
+    with pgbouncer(folder, addresses.postgres_port, passwords, mode, settings) as port:
+        direct = bench.database.url_for("loader")
+        yield direct.replace(f":{addresses.postgres_port}/", f":{port}/")
 
 
 @pytest.mark.parametrize("mode", ["transaction", "statement"])
