@@ -32,8 +32,9 @@ from services.loader.leasing.chunks import (
     open_chunk,
 )
 from services.loader.leasing.connection_cache import LoadingConnections, Loan
-from services.loader.leasing.lease import Claim, Heartbeat, LoadCancelled, claim
+from services.loader.leasing.lease import Claim, Heartbeat, LoadCancelled, claim, wait_for_place
 from services.loader.load import Load
+from services.loader.metrics import POSTPONED, PutOff
 from services.loader.pooling import refuse_shared_backends
 from services.loader.rejects.spool import RejectSpool
 from services.loader.session import connect, fix_settings
@@ -83,9 +84,8 @@ class ChunkLoader:
         started = monotonic()
         claimed = claim(loan, job_id, number, self._settings)
         if claimed is None:
-            log.info("chunk_skipped", job_id=str(job_id), number=number)
             loan.is_kept = True
-            return Outcome.SKIPPED
+            return self._skip(loan, job_id, number)
         key = ChunkKey(job_id, number, claimed.holder)
         if loan.is_shared:
             return self._refuse(loan, key)
@@ -94,6 +94,15 @@ class ChunkLoader:
         is_brief = monotonic() - started < self._settings.lease_seconds
         loan.is_kept = outcome is Outcome.LOADED and is_brief
         return outcome
+
+    def _skip(self, loan: Loan, job_id: UUID, number: int) -> Outcome:
+        """Leave a chunk alone that was not to be had; a large one may have found no place."""
+        if wait_for_place(loan, job_id, number, self._settings):
+            POSTPONED.add(1, PutOff.PLACE)
+            log.info("chunk_waits_for_place", job_id=str(job_id), number=number)
+            return Outcome.POSTPONED
+        log.info("chunk_skipped", job_id=str(job_id), number=number)
+        return Outcome.SKIPPED
 
     def _refuse(self, loan: Loan, key: ChunkKey) -> Outcome:
         """Record that nothing can be loaded through this pooler, with one statement, as it may allow no more."""

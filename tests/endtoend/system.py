@@ -4,7 +4,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ QUICK = {
     "ADSP_RETRY_SECONDS": "0.1",
     "ADSP_SOURCE_SETTLE_SECONDS": "0.1",
     "ADSP_CHUNK_BYTES": str(1 << 16),
+    "ADSP_LONG_LOAD_BYTES": str(1 << 20),
 }
 """Settings that make waiting short; what is waited for stays the same. Keys and limits have tests of their own."""
 
@@ -128,6 +130,15 @@ class System:
         """Tell whether a loader's backend waits for a lock."""
         locks = "pg_locks JOIN adsp.chunk_leases ON pid = backend_pid WHERE NOT granted"
         return self.count(locks) > 0
+
+    @contextmanager
+    def holding(self, statement: str) -> Iterator[None]:
+        """Hold what a statement locks while the block runs."""
+        with closing(psycopg2.connect(self.database.dsn_for("owner"))) as connection:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+            yield
+            connection.rollback()
 
     def query(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run SQL as the owner and return its rows."""

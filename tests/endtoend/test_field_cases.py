@@ -138,3 +138,37 @@ def test_after_the_grant_the_same_file_loads_without_force(system: System) -> No
     assert (refused["state"], refused["attempt"]) == ("failed", 1)
     assert "field_granted_log" in refused["error"]["message"]
     assert (loaded["state"], loaded["rows_loaded"]) == ("succeeded", 2)
+
+
+def test_big_files_do_not_block_a_small_one(system: System) -> None:
+    """The case `two-big-files-block-the-small`: a lock makes the big ones last, and a third waits."""
+    rows = 100_000
+    for name in ("big", "small"):
+        system.execute(
+            f"{PLAIN.format(table='field_' + name)}; GRANT SELECT, INSERT ON field_{name} TO adsp_loader"
+        )
+    _write(system, "field_small.csv", "id,v\n1,a\n")
+    for number in range(3):
+        lines = (f"{row},file {number}\n" for row in range(rows))
+        _write(system, f"field_big_{number}.csv", "id,v\n" + "".join(lines))
+    with system.client as client:
+        client.put_dataset("field_big", {"table": "public.field_big"})
+        client.put_dataset(
+            "field_small", {"table": "public.field_small", "source": "field_small.csv"}
+        )
+        with system.holding("LOCK TABLE public.field_big"):
+            big = [
+                client.submit(dataset="field_big", source=f"field_big_{number}.csv")
+                for number in range(3)
+            ]
+            chunks = "adsp.chunks JOIN adsp.jobs ON id = job_id WHERE dataset = 'field_big'"
+            loading = f"{chunks} AND chunks.state = 'running'"
+            wait_for(lambda: system.count(loading) == 2, 60, "two big files are being loaded")
+            wait_for(lambda: system.count(chunks) == 3, 60, "the third one is planned")
+
+            small = system.wait_over(client.submit(dataset="field_small"))
+
+            assert small["state"] == "succeeded"
+            assert system.count(loading) == 2
+
+    assert [system.wait_over(job)["rows_loaded"] for job in big] == [rows] * 3
