@@ -85,8 +85,7 @@ def claim_content(
         is_ordered = delivery.parsed_definition().mode is not LoadMode.APPEND
         _take_turns_for(session, job, content, files, is_ordered=is_ordered)
         obstacle = _find_turn(session, job) if is_ordered else None
-        keeps_order = is_ordered and definition.out_of_order is OutOfOrder.REFUSE
-        if obstacle is None and not job.force and keeps_order:
+        if obstacle is None and not job.force and is_ordered:
             obstacle = _find_newer(session, job, delivery)
         if obstacle is None and files:
             loaded = find_loaded(session, job, files)
@@ -147,9 +146,14 @@ def _find_turn(session: Session, job: Job) -> Obstacle | None:
 
 
 def _find_newer(session: Session, job: Job, delivery: Job) -> Obstacle | None:
-    """Return the newer delivery that the table holds: a later data date, or what has replaced a replay's rows."""
-    table = job.parsed_definition().table
-    newer = session.scalar(rivals(_NEWER, job), {**own(job), "table": table})
+    """Return the newer delivery that the table holds: a later data date, or what has replaced a replay's rows.
+
+    A dataset without order takes older deliveries, but no rows of one into what has replaced it.
+    """
+    definition = job.parsed_definition()
+    table, newer = definition.table, None
+    if definition.out_of_order is OutOfOrder.REFUSE:
+        newer = session.scalar(rivals(_NEWER, job), {**own(job), "table": table})
     is_replay_of_replace = (
         job.replay_of is not None and delivery.parsed_definition().mode is LoadMode.REPLACE
     )

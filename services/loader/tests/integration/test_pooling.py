@@ -5,9 +5,9 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
-from libs.common.testing.pgbouncer import PGBOUNCER, pgbouncer
 
 from libs.common.datasets.definition import DatasetDefinition
+from libs.devstack.testing.pgbouncer import PGBOUNCER, pgbouncer
 from services.loader.chunk_loader import Outcome
 from services.loader.tests.integration.conftest import LoadBench
 

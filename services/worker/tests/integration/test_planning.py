@@ -13,7 +13,7 @@ from sqlalchemy import select, text, update
 from structlog.testing import capture_logs
 
 from libs.common.datasets.definition import DatasetDefinition
-from libs.common.enums import ChunkState, ErrorCode, JobState, LoadMode, Stage, Trigger
+from libs.common.enums import ChunkState, ErrorCode, JobState, LoadMode, OutOfOrder, Stage, Trigger
 from libs.common.ledger.jobs import record_end
 from libs.common.ledger.models import Chunk, FailedRow, Job
 from libs.common.sources.files import SourceIdentity, fingerprint
@@ -508,14 +508,16 @@ def test_appends_have_no_order(bench: Bench) -> None:
         assert plan(bench.worker, job.id) == "running"
 
 
+@pytest.mark.parametrize("order", OutOfOrder)
 @pytest.mark.parametrize(("followed", "expected"), [(False, "running"), (True, "outdated")])
 def test_a_replay_belongs_to_its_delivery(
     bench: Bench,
+    order: OutOfOrder,
     followed: bool,  # noqa: FBT001
     expected: str,
 ) -> None:
-    """Failed rows of a snapshot that was replaced since do not come into the new one."""
-    bench.put_dataset(mode=LoadMode.REPLACE)
+    """Failed rows of a snapshot that was replaced since do not come into the new one, with order or without."""
+    bench.put_dataset(mode=LoadMode.REPLACE, out_of_order=order)
     for rows, name in ((3, "first.csv"), (5, "second.csv"), (1, "corrected.csv")):
         bench.write_rows(rows, name)
     first = bench.make_job(source="first.csv")

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from libs.common.testing.pgbouncer import PGBOUNCER, pgbouncer
 from sqlalchemy import Engine, text, update
 
 from libs.common.enums import ChunkState
 from libs.common.ledger.models import Chunk
 from libs.common.ledger.session import make_engine, make_sessions
 from libs.devstack.testing.databases import ScratchDatabase
+from libs.devstack.testing.pgbouncer import PGBOUNCER, pgbouncer
 from services.worker.dependencies import Worker
 from services.worker.finishing import finish
 from services.worker.planning.job_plan import plan
