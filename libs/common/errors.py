@@ -14,7 +14,7 @@
         └── LeaseLost       another loader may own the chunk now; this one must stop
 
 Bad input becomes a value at the edge (a problem+json answer, a job's ``error``); a system fault stays
-an exception. Messages say what is wrong and how to mend it.
+an exception. Messages say what is wrong and how to fix it.
 """
 
 MESSAGE_LIMIT = 2_000
@@ -41,7 +41,7 @@ class BadInput(AdspError):
     """Something given to ADSP cannot be accepted.
 
     `code` is the stable kebab-case name used as problem type and as a failed job's error code;
-    `message` says what is wrong and names the cure; it is cut.
+    `message` says what is wrong and how to fix it; it is cut.
     """
 
     def __init__(self, code: str, message: str) -> None:

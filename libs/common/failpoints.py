@@ -1,7 +1,7 @@
 """Die at a named place, for the tests of faults: ``kill -9`` where chance would seldom strike.
 
-Off unless ``ADSP_FAULTS=1``. Then ``ADSP_CRASH_POINTS`` names the points, separated by commas. With
-``ADSP_CRASH_TOKENS``, a folder, a point strikes only where a file of its name lies there, and uses it up:
+Off unless ``ADSP_FAULTS=1``. Then ``ADSP_FAILPOINTS`` names the points, separated by commas. With
+``ADSP_FAILPOINT_TOKENS``, a folder, a point strikes only where a file of its name lies there, and uses it up:
 so a crash happens once, the attempt after it goes on, and a running process can be told to die.
 """
 
@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 
-class CrashPoint(StrEnum):
+class FailPoint(StrEnum):
     """Where a process can be told to die; the last one skips a check instead."""
 
     AFTER_INSERT = "after-insert"
@@ -41,27 +41,27 @@ class _Armed:
     """The points that this process was told of."""
 
     def __init__(self, names: str, tokens: str | None) -> None:
-        self._points = {CrashPoint(name.strip()) for name in names.split(",") if name.strip()}
+        self._points = {FailPoint(name.strip()) for name in names.split(",") if name.strip()}
         self._tokens = Path(tokens) if tokens else None
 
-    def names(self, point: CrashPoint) -> bool:
+    def names(self, point: FailPoint) -> bool:
         return point in self._points
 
-    def strikes(self, point: CrashPoint) -> bool:
+    def triggers(self, point: FailPoint) -> bool:
         return self.names(point) and (self._tokens is None or _take(self._tokens / point))
 
 
-def crash_point(point: CrashPoint) -> None:
+def failpoint(point: FailPoint) -> None:
     """Kill this process if it was told to die here."""
     armed = _armed()
-    if armed is not None and armed.strikes(point):
+    if armed is not None and armed.triggers(point):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def is_done_check_off() -> bool:
-    """Tell whether the loader is to do what it must never do: load a done chunk again."""
+    """Return whether the loader is to do what it must never do: load a done chunk again."""
     armed = _armed()
-    return armed is not None and armed.names(CrashPoint.NO_DONE_CHECK)
+    return armed is not None and armed.names(FailPoint.NO_DONE_CHECK)
 
 
 @cache
@@ -69,7 +69,7 @@ def _armed() -> _Armed | None:
     """Read the environment once; a name that is no point raises `ValueError`."""
     if os.environ.get("ADSP_FAULTS") != "1":
         return None
-    return _Armed(os.environ.get("ADSP_CRASH_POINTS", ""), os.environ.get("ADSP_CRASH_TOKENS"))
+    return _Armed(os.environ.get("ADSP_FAILPOINTS", ""), os.environ.get("ADSP_FAILPOINT_TOKENS"))
 
 
 def _take(token: Path) -> bool:

@@ -67,7 +67,7 @@ def rabbitmq_server() -> Path:
 
 
 def has_rabbitmq() -> bool:
-    """Tell whether RabbitMQ's programs are installed."""
+    """Return whether RabbitMQ's programs are installed."""
     try:
         rabbitmq_server()
     except ServerMissingError:

@@ -84,7 +84,7 @@ class ChildProcess:
         return ProcessIdentity.of(self.pid)
 
     def is_alive(self) -> bool:
-        """Tell whether it still runs."""
+        """Return whether it still runs."""
         return self.process.poll() is None
 
     def wait_ready(self, ready: Callable[[], bool], deadline_seconds: float) -> None:

@@ -45,7 +45,7 @@ def prepare_cluster(addresses: StackAddresses) -> None:
 
 
 def database_exists(cursor: Cursor, name: str) -> bool:
-    """Tell whether the cluster has the database."""
+    """Return whether the cluster has the database."""
     cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
     return cursor.fetchone() is not None
 

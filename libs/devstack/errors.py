@@ -2,7 +2,7 @@
 
 AdspError
 └── StackError              the local stack cannot do what was asked
-    ├── ServerMissingError  a server's programs are not installed; names the cure
+    ├── ServerMissingError  a server's programs are not installed; says how to fix it
     └── ServerFailedError   a server did not start or died; carries the end of its log
 """
 

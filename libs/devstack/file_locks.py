@@ -29,7 +29,7 @@ def try_hold(path: Path, kind: int) -> int | None:
 
 
 def is_held(path: Path) -> bool:
-    """Tell whether somebody holds the lock."""
+    """Return whether somebody holds the lock."""
     try:
         descriptor = os.open(path, os.O_RDWR)
     except FileNotFoundError:

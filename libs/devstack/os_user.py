@@ -42,7 +42,7 @@ class Account:
 
     @property
     def differs(self) -> bool:
-        """Tell whether the servers run as somebody else than this process."""
+        """Return whether the servers run as somebody else than this process."""
         return self.uid != os.geteuid()
 
     def popen_arguments(self) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class Account:
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def can_reach(self, path: Path) -> bool:
-        """Tell whether this account may read the file or folder, as the kernel sees it."""
+        """Return whether this account may read the file or folder, as the kernel sees it."""
         if not self.differs:
             return os.access(path, os.R_OK)
         tried = subprocess.run(

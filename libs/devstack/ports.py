@@ -17,7 +17,7 @@ _given: set[int] = set()
 
 
 def is_free(port: int) -> bool:
-    """Tell whether a server could bind the port on 127.0.0.1 now."""
+    """Return whether a server could bind the port on 127.0.0.1 now."""
     with socket.socket() as probe:
         # As servers do it: connections that linger after a server's end do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -29,7 +29,7 @@ def is_free(port: int) -> bool:
 
 
 def is_listening(port: int) -> bool:
-    """Tell whether something accepts connections on the port of 127.0.0.1."""
+    """Return whether something accepts connections on the port of 127.0.0.1."""
     try:
         with socket.create_connection((LOOPBACK, port), timeout=1):
             return True

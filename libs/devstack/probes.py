@@ -14,7 +14,7 @@ _PROBE_TIMEOUT = 2
 
 
 def postgres_answers(addresses: StackAddresses) -> bool:
-    """Tell whether PostgreSQL lets the administrator in."""
+    """Return whether PostgreSQL lets the administrator in."""
     try:
         psycopg2.connect(addresses.superuser_dsn(), connect_timeout=_PROBE_TIMEOUT).close()
     except psycopg2.OperationalError:
@@ -23,7 +23,7 @@ def postgres_answers(addresses: StackAddresses) -> bool:
 
 
 def redis_answers(addresses: StackAddresses) -> bool:
-    """Tell whether Valkey answers a PING."""
+    """Return whether Valkey answers a PING."""
     request = f"AUTH {addresses.credentials.redis}\r\nPING\r\n".encode()
     try:
         with socket.create_connection((LOOPBACK, addresses.redis_port), _PROBE_TIMEOUT) as probe:
@@ -35,7 +35,7 @@ def redis_answers(addresses: StackAddresses) -> bool:
 
 
 def rabbitmq_answers(addresses: StackAddresses) -> bool:
-    """Tell whether RabbitMQ takes clients and has no alarm."""
+    """Return whether RabbitMQ takes clients and has no alarm."""
     if addresses.broker_port is None or not is_listening(addresses.broker_port):
         return False
     try:
@@ -46,7 +46,7 @@ def rabbitmq_answers(addresses: StackAddresses) -> bool:
 
 
 def web_answers(url: str) -> bool:
-    """Tell whether a URL answers 200."""
+    """Return whether a URL answers 200."""
     try:
         with urllib.request.urlopen(url, timeout=_PROBE_TIMEOUT) as answer:  # noqa: S310  # ours
             return bool(answer.status == HTTPStatus.OK)

@@ -49,7 +49,7 @@ class ProcessIdentity:
         return identity
 
     def is_alive(self) -> bool:
-        """Tell whether this very process still runs."""
+        """Return whether this very process still runs."""
         return ProcessIdentity.of(self.pid) == self
 
     def send(self, signal_number: signal.Signals) -> None:

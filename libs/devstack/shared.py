@@ -18,7 +18,7 @@ from libs.devstack.daemon import spawn_daemon
 from libs.devstack.errors import StackError
 from libs.devstack.file_locks import EXCLUSIVE, SHARED, held, is_held, try_hold
 from libs.devstack.os_user import Account
-from libs.devstack.shared_daemon import KeeperFolder
+from libs.devstack.shared_daemon import DaemonFolder
 from libs.devstack.waiting import wait_until
 
 IDLE_SECONDS = 15.0
@@ -31,7 +31,7 @@ def shared_stack(
     folder: Path | None = None, idle_seconds: float = IDLE_SECONDS
 ) -> Iterator[StackAddresses]:
     """Use the shared stack, which stays for `idle_seconds` after its last user."""
-    place = KeeperFolder(folder or default_folder())
+    place = DaemonFolder(folder or default_folder())
     with held(place.clients_lock, SHARED):
         with held(place.start_lock, EXCLUSIVE):
             if not (is_held(place.keeper_lock) and place.addresses.exists()):
@@ -56,22 +56,22 @@ def _code_version() -> str:
 def _remove_abandoned() -> None:
     """Remove what killed keepers left, of whatever version: servers died with them, files stay."""
     pattern = Path(_FOLDER_FORMAT.format(uid=os.geteuid(), version="*"))
-    for folder in map(KeeperFolder, pattern.parent.glob(pattern.name)):
+    for folder in map(DaemonFolder, pattern.parent.glob(pattern.name)):
         clients = try_hold(folder.clients_lock, EXCLUSIVE)
         if clients is None:
             continue
         try:
             if not is_held(folder.keeper_lock):
-                folder.end_leftovers()
+                folder.kill_orphans()
                 folder.remove()
         finally:
             os.close(clients)
 
 
-def _start_keeper(place: KeeperFolder, idle_seconds: float) -> None:
-    """Start a keeper and wait for its servers; raise `StackError` if they never become ready."""
+def _start_keeper(place: DaemonFolder, idle_seconds: float) -> None:
+    """Start a daemon and wait for its servers; raise `StackError` if they never become ready."""
     _remove_abandoned()
-    # A keeper that is about to give up still holds its lock; a new one needs it.
+    # A daemon that is about to give up still holds its lock; a new one needs it.
     wait_until(lambda: not is_held(place.keeper_lock), _START_SECONDS)
     place.failure.unlink(missing_ok=True)
     place.addresses.unlink(missing_ok=True)

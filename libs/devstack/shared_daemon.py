@@ -1,9 +1,9 @@
 """Keep the shared test stack: run the servers as long as somebody uses them.
 
-A process of its own, started by `libs.devstack.shared` when no keeper runs. Clients hold a
-shared lock; once nobody has held it for a while, the keeper stops the servers and removes
+A process of its own, started by `libs.devstack.shared` when no daemon runs. Clients hold a
+shared lock; once nobody has held it for a while, the daemon stops the servers and removes
 everything. The kernel frees a client's lock however the client ends, and kills the servers however
-the keeper ends, so nothing outlives its use.
+the daemon ends, so nothing outlives its use.
 """
 
 import os
@@ -28,7 +28,7 @@ _POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class KeeperFolder:
+class DaemonFolder:
     """The names of what lies in the folder of a shared stack."""
 
     path: Path
@@ -40,13 +40,13 @@ class KeeperFolder:
 
     @property
     def start_lock(self) -> Path:
-        """Held by the one client that looks for a keeper or starts it."""
+        """Held by the one client that looks for a daemon or starts it."""
         return self.path / "start.lock"
 
     @property
     def keeper_lock(self) -> Path:
-        """Held by the keeper as long as it lives."""
-        return self.path / "keeper.lock"
+        """Held by the daemon as long as it lives."""
+        return self.path / "daemon.lock"
 
     @property
     def addresses(self) -> Path:
@@ -60,16 +60,16 @@ class KeeperFolder:
 
     @property
     def mark(self) -> Path:
-        """The mark that the servers carry, for whoever has to clean up after a killed keeper."""
+        """The mark that the servers carry, for whoever has to clean up after a killed daemon."""
         return self.path / "mark"
 
     @property
     def log(self) -> Path:
-        """What the keeper itself says."""
-        return self.path / "keeper.log"
+        """What the daemon itself says."""
+        return self.path / "daemon.log"
 
-    def end_leftovers(self) -> None:
-        """End what a killed keeper may have left running."""
+    def kill_orphans(self) -> None:
+        """End what a killed daemon may have left running."""
         if self.mark.exists():
             end_marked_processes(self.mark.read_text())
 
@@ -82,7 +82,7 @@ class KeeperFolder:
 
 def main(arguments: list[str]) -> int:
     """Keep a stack until it has been unused for a time; arguments: its folder, the seconds."""
-    folder, idle_seconds = KeeperFolder(Path(arguments[0])), float(arguments[1])
+    folder, idle_seconds = DaemonFolder(Path(arguments[0])), float(arguments[1])
     become_daemon(folder.keeper_lock)
     signal.signal(signal.SIGTERM, _end)
     try:
@@ -98,9 +98,9 @@ def _end(_number: int, _frame: FrameType | None) -> None:
     raise SystemExit(1)
 
 
-def _clean_after_predecessor(folder: KeeperFolder) -> None:
-    """End what a killed keeper may have left running and remove its data."""
-    folder.end_leftovers()
+def _clean_after_predecessor(folder: DaemonFolder) -> None:
+    """End what a killed daemon may have left running and remove its data."""
+    folder.kill_orphans()
     for leftover in (folder.addresses, folder.failure):
         leftover.unlink(missing_ok=True)
     shutil.rmtree(folder.path / "data", ignore_errors=True)
@@ -109,7 +109,7 @@ def _clean_after_predecessor(folder: KeeperFolder) -> None:
     os.environ[MARK_VARIABLE] = mark
 
 
-def _keep(folder: KeeperFolder, idle_seconds: float) -> None:
+def _keep(folder: DaemonFolder, idle_seconds: float) -> None:
     servers = start_servers(
         StackPlan(
             folder=folder.path / "data",
@@ -128,7 +128,7 @@ def _keep(folder: KeeperFolder, idle_seconds: float) -> None:
     folder.remove()
 
 
-def _wait_until_unused(folder: KeeperFolder, servers: RunningServers, idle_seconds: float) -> None:
+def _wait_until_unused(folder: DaemonFolder, servers: RunningServers, idle_seconds: float) -> None:
     """Return once nobody has used the stack for the idle time, with the clients' lock in hand."""
     last_used = time.monotonic()
     while True:

@@ -11,7 +11,7 @@ def wait_until(
     deadline_seconds: float,
     poll_seconds: float = POLL_SECONDS,
 ) -> bool:
-    """Tell whether the condition came true before the deadline, looking again and again."""
+    """Return whether the condition came true before the deadline, looking again and again."""
     end = time.monotonic() + deadline_seconds
     while not condition():
         if time.monotonic() >= end:

@@ -1,4 +1,4 @@
-"""Let chunks whose order matters be loaded side by side: say how many at a time.
+"""Let chunks whose order matters be loaded in parallel: say how many at a time.
 
 That number takes the place of the mark that they go one after the other, and keeps that meaning for jobs that run.
 

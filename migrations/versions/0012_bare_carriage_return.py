@@ -34,7 +34,7 @@ NEW = "bare-carriage-return"
 
 
 def upgrade() -> None:
-    """Apply the revision; the rows are looked at without holding up writers."""
+    """Apply the revision; the rows are checked without holding up writers."""
     _replace_check(CODES)
 
 

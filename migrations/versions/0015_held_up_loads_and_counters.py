@@ -117,7 +117,7 @@ def upgrade() -> None:
             sa.Integer(),
             server_default=sa.text("0"),
             nullable=False,
-            comment="Attempts that ended because a lock was not to be had; they are not held against it.",
+            comment="Attempts that ended because a lock was not available; they are not held against it.",
         ),
         schema="adsp",
     )

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from libs.common.logs import get_logger
-from services.api.dependencies import SERVICE, Wiring
+from services.api.dependencies import SERVICE, Dependencies
 from services.api.errors.database import install_database_handlers
 from services.api.errors.problems import install_problem_handlers
 from services.api.limits.body_limit import BodyLimit
@@ -75,17 +75,19 @@ class Api(FastAPI):
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    settings = app.state.wiring.settings
+    settings = app.state.dependencies.settings
     log.info("service_started", service=SERVICE, version=VERSION)
     if not settings.auth:
-        log.warning("auth_off", host=settings.api_host, cure="set ADSP_AUTH=on to ask for API keys")
+        log.warning(
+            "auth_disabled", host=settings.api_host, cure="set ADSP_AUTH=on to ask for API keys"
+        )
     sweeper = asyncio.create_task(keep_removing(settings.upload_dir))
     try:
         yield
     finally:
         sweeper.cancel()
         await asyncio.wait([sweeper])
-        app.state.wiring.close()
+        app.state.dependencies.close()
         log.info("service_stopped", service=SERVICE)
 
 
@@ -99,20 +101,20 @@ def create_app(settings: ApiSettings) -> Api:
         docs_url=None,  # services.api.web.reference
         redoc_url=None,
     )
-    wiring = Wiring.from_settings(settings)
-    app.state.wiring = wiring
+    dependencies = Dependencies.from_settings(settings)
+    app.state.dependencies = dependencies
     install_problem_handlers(app)
     install_database_handlers(app)
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    app.add_middleware(Authentication, wiring=wiring)
-    app.add_middleware(RequestLog, metrics=wiring.metrics)
+    app.add_middleware(Authentication, dependencies=dependencies)
+    app.add_middleware(RequestLog, metrics=dependencies.metrics)
     app.include_router(health.router)
     for noun in _NOUNS:
         app.include_router(noun.router, responses=REFUSALS)
     app.include_router(reference.router)
     app.include_router(web.router)
-    _expect_requests(app, wiring.metrics)
+    _expect_requests(app, dependencies.metrics)
     return app
 
 

@@ -21,7 +21,7 @@ SERVICE = "api"
 
 
 @dataclass(frozen=True)
-class Wiring:
+class Dependencies:
     """Everything that endpoints use; made once per app, connected only when used."""
 
     settings: ApiSettings
@@ -42,7 +42,7 @@ class Wiring:
             f"adsp-{SERVICE}",
             lock_timeout=settings.database_lock_timeout,
             # Whoever asks is answered 503 a little later, so nobody would wait for the statement any more.
-            statement_timeout=0.9 * settings.database_answer_timeout,
+            statement_timeout=0.9 * settings.database_read_timeout,
         )
         celery = make_celery(settings, SERVICE)
         return cls(
@@ -66,9 +66,9 @@ class Wiring:
         self.engine.dispose()
 
 
-def _wiring_of(request: Request) -> Wiring:
-    wiring: Wiring = request.app.state.wiring
-    return wiring
+def _dependencies_of(request: Request) -> Dependencies:
+    dependencies: Dependencies = request.app.state.dependencies
+    return dependencies
 
 
-Wired = Annotated[Wiring, Depends(_wiring_of)]
+Wired = Annotated[Dependencies, Depends(_dependencies_of)]

@@ -1,7 +1,7 @@
 """Give a repeated POST the answer of the first: one key, one request, one job.
 
 The key's row is written in the transaction that makes the job, under an advisory lock on the key,
-so that twins that come at the same time wait for each other and only the first makes a job.
+so that equal requests that come at the same time wait for each other and only the first makes a job.
 """
 
 import hashlib

@@ -15,7 +15,7 @@ def main() -> None:
     """Serve the api."""
     settings = ApiSettings.read()
     configure_logging(settings, SERVICE)
-    bound_waits(settings.database_connect_timeout, settings.database_answer_timeout)
+    bound_waits(settings.database_connect_timeout, settings.database_read_timeout)
     uvicorn.run(
         create_app(settings),
         host=settings.api_host,

@@ -21,7 +21,7 @@ def render_document() -> str:
     try:
         return json.dumps(app.openapi(), indent=2, ensure_ascii=False) + "\n"
     finally:
-        app.state.wiring.close()
+        app.state.dependencies.close()
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ class ServerCheck:
 
 
 class Readiness:
-    """Checks the servers side by side, for all who ask at about the same time; one that hangs is not started again."""
+    """Checks the servers in parallel, for all who ask at about the same time; one that hangs is not started again."""
 
     def __init__(self, settings: ApiSettings) -> None:
         """Prepare the checks; nothing is connected yet."""

@@ -17,7 +17,7 @@ _DESCRIPTIONS = {
     401: "No API key, or one that is unknown or revoked.",
     403: "The key lacks the scope that this needs, or its owner has no room for more files.",
     404: "It is not there, or belongs to another owner.",
-    422: "Something given is wrong: `code` names it, `detail` says how to mend it.",
+    422: "Something given is wrong: `code` names it, `detail` says how to fix it.",
     408: "Nothing more came of the body.",
     429: "Too many requests, uploads, unfinished jobs or failed rows; try again after `Retry-After` seconds.",
     503: "A server that the api needs is away; try again after `Retry-After` seconds.",
@@ -63,6 +63,6 @@ JOB_ACCEPTED: Responses = {
 def accepted(submission: Submission, response: Response) -> JobDocument:
     """Return the job and set the headers that go with it."""
     response.headers["Location"] = f"/v1/jobs/{submission.job.id}"
-    if submission.is_replay:
+    if submission.is_repeat:
         response.headers[REPLAYED_HEADER] = "true"
     return JobDocument.of(submission.job)

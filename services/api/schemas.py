@@ -69,7 +69,7 @@ class JobErrorDocument(BaseModel):
     """Why a job failed."""
 
     code: str = Field(description="Stable name of the reason.")
-    message: str = Field(description="What is wrong, and the cure.")
+    message: str = Field(description="What is wrong, and how to fix it.")
 
 
 class JobWarningDocument(BaseModel):
@@ -120,7 +120,7 @@ class JobDocument(BaseModel):
     )
     problem: str | None = Field(
         None,
-        description="What an attempt at a part of a running job ended with, for example a lock that was not to be had; "
+        description="What an attempt at a part of a running job ended with, for example a lock that was not available; "
         "it is tried again. In lists always null.",
     )
     duplicate_of: UUID | None = Field(description="The job that has loaded the same content.")

@@ -20,7 +20,7 @@ class ApiSettings(BuildSettings, DatabaseSettings, MessagingSettings, SourceSett
         default=True,
         description="Ask for API keys; off only for a demo that listens on loopback alone.",
     )
-    database_answer_timeout: float = Field(
+    database_read_timeout: float = Field(
         30.0, gt=0, description="Seconds of silence after which a request gives Postgres up."
     )
     database_lock_timeout: float = Field(
@@ -55,7 +55,7 @@ class ApiSettings(BuildSettings, DatabaseSettings, MessagingSettings, SourceSett
     upload_idle_seconds: float = Field(
         30.0, gt=0, description="An upload that brings too little in so long is given up."
     )
-    upload_least_rate: int = Field(
+    upload_min_rate: int = Field(
         1024, ge=0, description="Bytes a second that an upload must bring; 0: any byte will do."
     )
     grafana_url: str | None = Field(

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from libs.common.errors import PublishFault, SourceError
-from libs.common.failpoints import CrashPoint, crash_point
+from libs.common.failpoints import FailPoint, failpoint
 from libs.common.ledger.jobs import (
     SENT_WHOLE,
     JobRequest,
@@ -28,7 +28,7 @@ from libs.common.ledger.jobs import (
 from libs.common.ledger.models import Job, Upload
 from libs.common.logs import get_logger
 from libs.common.sources.files import resolve_sources
-from services.api.dependencies import Wiring
+from services.api.dependencies import Dependencies
 from services.api.errors.problems import RETRY_SECONDS, ProblemError
 from services.api.idempotency import KeyedRequest, find_earlier, remember
 from services.api.limits.quotas import require_room
@@ -52,14 +52,17 @@ class OutcomeUnknown(ProblemError):
 
 @dataclass(frozen=True)
 class Submission:
-    """The job that answers a request; `is_replay` when an earlier request with the key made it."""
+    """The job that answers a request; `is_repeat` when an earlier request with the key made it."""
 
     job: Job
-    is_replay: bool
+    is_repeat: bool
 
 
 def submit_job(
-    wiring: Wiring, request: JobRequest, keyed: KeyedRequest | None, stored_bytes: int = 0
+    dependencies: Dependencies,
+    request: JobRequest,
+    keyed: KeyedRequest | None,
+    stored_bytes: int = 0,
 ) -> Submission:
     """Make the job and have it planned, or return the one that the key made before.
 
@@ -68,19 +71,19 @@ def submit_job(
     Raises `BadInput` and `ProblemError` (nothing was recorded) and `OutcomeUnknown`.
     """
     keyed = keyed and keyed.of_owner(request.owner)
-    with wiring.sessions() as session:
-        submission = _record(wiring, session, request, keyed, stored_bytes)
+    with dependencies.sessions() as session:
+        submission = _record(dependencies, session, request, keyed, stored_bytes)
         _commit(session)
-    crash_point(CrashPoint.AFTER_INSERT)
-    if not submission.is_replay:
+    failpoint(FailPoint.AFTER_INSERT)
+    if not submission.is_repeat:
         job = submission.job
         log.info("job_created", job_id=str(job.id), dataset=job.dataset, trigger=job.trigger.value)
-        _publish(wiring, job)
+        _publish(dependencies, job)
     return submission
 
 
 def _record(
-    wiring: Wiring,
+    dependencies: Dependencies,
     session: Session,
     request: JobRequest,
     keyed: KeyedRequest | None,
@@ -88,28 +91,28 @@ def _record(
 ) -> Submission:
     earlier = find_earlier(session, keyed) if keyed else None
     if earlier is not None:
-        return Submission(find_job(session, earlier), is_replay=True)
+        return Submission(find_job(session, earlier), is_repeat=True)
     stored = request.source
     if request.replay_of is not None and stored is not None:
         shared = shared_source(session, request.replay_of, stored)
         request = replace(request, source=shared)
         stored_bytes = stored_bytes if shared == stored else 0
-    require_room(session, wiring.settings, request.owner, stored_bytes)
+    require_room(session, dependencies.settings, request.owner, stored_bytes)
     job = create_job(session, request)
-    _check_source(wiring, job)
+    _check_source(dependencies, job)
     if job.owner is not None and stored_bytes:
         folder = UUID(Path(job.source).parent.name)
         session.add(Upload(folder=folder, owner=job.owner, bytes=stored_bytes))
     if keyed:
         remember(session, keyed, job.id)
         session.flush()
-    return Submission(job, is_replay=False)
+    return Submission(job, is_repeat=False)
 
 
-def _check_source(wiring: Wiring, job: Job) -> None:
+def _check_source(dependencies: Dependencies, job: Job) -> None:
     """Raise `BadInput` for a source that cannot be loaded; one that is not there may still come."""
     definition = job.parsed_definition()
-    areas = wiring.settings.areas(is_sent=job.trigger in SENT_WHOLE)
+    areas = dependencies.settings.areas(is_sent=job.trigger in SENT_WHOLE)
     try:
         resolve_sources(job.source, areas, definition.match)
     except SourceError as exc:
@@ -126,20 +129,20 @@ def _commit(session: Session) -> None:
         raise OutcomeUnknown from exc
 
 
-def _publish(wiring: Wiring, job: Job) -> None:
+def _publish(dependencies: Dependencies, job: Job) -> None:
     """Send the job to a worker and note how that went; neither outcome changes the answer."""
     try:
-        wiring.dispatcher.send_plan(job.id, job.request_id)
-        crash_point(CrashPoint.AFTER_PUBLISH)
+        dependencies.dispatcher.send_plan(job.id, job.request_id)
+        failpoint(FailPoint.AFTER_PUBLISH)
         note = mark_published
     except PublishFault as exc:
         log.warning("publish_failed", job_id=str(job.id), error=str(exc))
-        wiring.metrics.publish_failures.inc()
+        dependencies.metrics.publish_failures.inc()
         note = mark_publish_failed
     try:
-        with wiring.sessions.begin() as session:
+        with dependencies.sessions.begin() as session:
             note(session, job.id)
-        crash_point(CrashPoint.AFTER_CONFIRM)
+        failpoint(FailPoint.AFTER_CONFIRM)
     except SQLAlchemyError as exc:
         # The sweeper looks at the job a little later than it could have.
         log.warning("publish_not_noted", job_id=str(job.id), error=type(exc).__name__)

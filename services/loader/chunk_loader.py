@@ -18,9 +18,9 @@ from psycopg2.extensions import cursor as Cursor
 
 from libs.common.enums import ChunkState
 from libs.common.errors import BadInput, LeaseLost, PublishFault, cut_message
-from libs.common.failpoints import CrashPoint, crash_point
+from libs.common.failpoints import FailPoint, failpoint
 from libs.common.logs import get_logger
-from services.loader.chunk_order import GaveWay, is_its_turn, wait_for_turn
+from services.loader.chunk_order import ChunkYielded, is_its_turn, wait_for_turn
 from services.loader.chunk_retry import Outcome, Setbacks
 from services.loader.leasing.chunks import (
     ChunkEnd,
@@ -31,7 +31,7 @@ from services.loader.leasing.chunks import (
     is_done,
     open_chunk,
 )
-from services.loader.leasing.connection_cache import LoadingConnections, Loan
+from services.loader.leasing.connection_cache import CachedConnection, LoadingConnections
 from services.loader.leasing.lease import Claim, Heartbeat, LoadCancelled, claim, wait_for_place
 from services.loader.load import Load
 from services.loader.metrics import POSTPONED, PutOff
@@ -71,46 +71,46 @@ class ChunkLoader:
         self._connections.close()
 
     def load_chunk(self, job_id: UUID, number: int, request_id: str | None = None) -> Outcome:
-        """Load a chunk unless it is done or somebody else is at it; safe to call any number of times."""
-        with self._connections.lend() as loan:
-            outcome = self._claim_and_load(loan, job_id, number)
+        """Load a chunk unless it is done or somebody else is processing it; safe to call any number of times."""
+        with self._connections.acquire() as cached:
+            outcome = self._claim_and_load(cached, job_id, number)
         if outcome is not Outcome.POSTPONED:
             self._announce(job_id, request_id)
-        crash_point(CrashPoint.BEFORE_ACKNOWLEDGE)
+        failpoint(FailPoint.BEFORE_ACKNOWLEDGE)
         return outcome
 
-    def _claim_and_load(self, loan: Loan, job_id: UUID, number: int) -> Outcome:
-        """Load a chunk if its lease is to be had; say whether the connection may serve another."""
+    def _claim_and_load(self, cached: CachedConnection, job_id: UUID, number: int) -> Outcome:
+        """Load a chunk if its lease is available; say whether the connection may serve another."""
         started = monotonic()
-        claimed = claim(loan, job_id, number, self._settings)
+        claimed = claim(cached, job_id, number, self._settings)
         if claimed is None:
-            loan.is_kept = True
-            return self._skip(loan, job_id, number)
+            cached.reusable = True
+            return self._skip(cached, job_id, number)
         key = ChunkKey(job_id, number, claimed.holder)
-        if loan.is_shared:
-            return self._refuse(loan, key)
-        outcome = self._load(loan.connection, key, claimed)
+        if cached.is_shared:
+            return self._refuse(cached, key)
+        outcome = self._load(cached.connection, key, claimed)
         # Its lease went with the commit, and the sweeper cannot have seen it expired.
         is_brief = monotonic() - started < self._settings.lease_seconds
-        loan.is_kept = outcome is Outcome.LOADED and is_brief
+        cached.reusable = outcome is Outcome.LOADED and is_brief
         return outcome
 
-    def _skip(self, loan: Loan, job_id: UUID, number: int) -> Outcome:
-        """Leave a chunk alone that was not to be had; a large one may have found no place."""
-        if wait_for_place(loan, job_id, number, self._settings):
+    def _skip(self, cached: CachedConnection, job_id: UUID, number: int) -> Outcome:
+        """Leave a chunk alone that was not available; a large one may have found no place."""
+        if wait_for_place(cached, job_id, number, self._settings):
             POSTPONED.add(1, PutOff.PLACE)
             log.info("chunk_waits_for_place", job_id=str(job_id), number=number)
             return Outcome.POSTPONED
         log.info("chunk_skipped", job_id=str(job_id), number=number)
         return Outcome.SKIPPED
 
-    def _refuse(self, loan: Loan, key: ChunkKey) -> Outcome:
+    def _refuse(self, cached: CachedConnection, key: ChunkKey) -> Outcome:
         """Record that nothing can be loaded through this pooler, with one statement, as it may allow no more."""
         reason = refuse_shared_backends()
         end = ChunkEnd(
             ChunkState.FAILED, error_code=reason.code, error_message=cut_message(reason.message)
         )
-        with loan.connection.cursor() as cursor:
+        with cached.connection.cursor() as cursor:
             close_chunk(cursor, key, end)
         log.error("session_shared", **key.fields)
         return Outcome.FAILED
@@ -127,7 +127,7 @@ class ChunkLoader:
             self._setbacks.requeue(key, Requeue())
             log.info("chunk_cancelled", **key.fields)
             return Outcome.CANCELLED
-        except GaveWay as exc:
+        except ChunkYielded as exc:
             self._setbacks.requeue(key, Requeue())
             log.info("chunk_gave_way", reason=str(exc), **key.fields)
             return Outcome.GAVE_WAY
@@ -148,7 +148,7 @@ class ChunkLoader:
         """Make the attempt, and record what it ends with when that is neither rows nor a reason to leave it alone."""
         try:
             self._attempt(loading, key, claimed, rejects, heartbeat)
-        except (LoadCancelled, GaveWay, LeaseLost):
+        except (LoadCancelled, ChunkYielded, LeaseLost):
             raise
         except Exception as exc:  # noqa: BLE001 - whatever it is, it goes on record
             return self._setbacks.record(key, claimed, exc, rejects)
@@ -172,15 +172,15 @@ class ChunkLoader:
                 raise LoadCancelled  # the job ended between the claim and the lock
             # What had to be begun again is not tried beside others again.
             if work.waits_for_turn and claimed.attempt > 1 and not is_its_turn(loading, key):
-                raise GaveWay("it was begun before")
+                raise ChunkYielded("it was begun before")
             end = Load(loading, work, rejects, heartbeat, self._settings).run()
             with loading.cursor() as cursor:
                 if work.waits_for_turn:
                     wait_for_turn(cursor, key, heartbeat)
                 _write_ledger(cursor, key, end, rejects, heartbeat)
-            crash_point(CrashPoint.BEFORE_COMMIT)
+            failpoint(FailPoint.BEFORE_COMMIT)
             self._commit(loading, key)
-            crash_point(CrashPoint.AFTER_COMMIT)
+            failpoint(FailPoint.AFTER_COMMIT)
         except psycopg2.Error:
             heartbeat.check()  # raises the reason when it was the heartbeat that interrupted
             raise
@@ -196,7 +196,7 @@ class ChunkLoader:
             with closing(self._connect()) as side:
                 if not is_done(side, key):
                     raise
-            log.warning("commit_answer_lost", **key.fields)
+            log.warning("commit_outcome_unknown", **key.fields)
 
     def _announce(self, job_id: UUID, request_id: str | None) -> None:
         """Ask a worker to look at the job; when that fails, the sweeper does."""

@@ -1,7 +1,7 @@
 """Put on record why a load did not end well, and decide whether its chunk is begun again.
 
     BadInput ──────────────────────────────────► failed, with the failed rows found so far
-    a lock was not to be had ──► queued, later ──► failed after `max_lock_waits`
+    a lock was not available ──► queued, later ──► failed after `max_lock_waits`
     a fault that may pass ─────► queued, later ──► failed after `max_attempts`
     any other fault ───────────────────────────► failed
 
@@ -145,5 +145,5 @@ class Setbacks:
 
 
 def _fault_code(sqlstate: str | None) -> str:
-    """Return the job's error code for a fault that another attempt does not mend."""
+    """Return the job's error code for a fault that another attempt does not fix."""
     return "table-not-permitted" if sqlstate == "42501" else "load-fault"

@@ -1,8 +1,8 @@
 """Stream one chunk into its target within the caller's transaction: the load itself, without ledger or queue.
 
-    reading: source ──► blocks ──► encoding: tuples ──► judging: settling ──► writing: Postgres
+    reading: source ──► blocks ──► encoding: tuples ──► block path: `blocks` ──► Postgres
                           │                                        └── refused ──► rejects
-                          └── records ──► judging: narrowing ──► writing: Postgres     ▲
+                          └── records ──► row path: `rows` ──► Postgres     ▲
                                      └── not well-formed, or refused ──────────────────┘
 
 Nothing is committed here. What it raises: `BadInput` when the source or the target cannot be loaded as it is or
@@ -26,7 +26,7 @@ from libs.common.datasets.job_warnings import JobWarning
 from libs.common.datasets.slices import Slice
 from libs.common.enums import ChunkState, LoadMode
 from libs.common.errors import BadInput
-from libs.common.failpoints import CrashPoint, crash_point
+from libs.common.failpoints import FailPoint, failpoint
 from libs.common.logs import get_logger
 from libs.common.messaging.stage_metrics import STAGES, StageOfJob
 from libs.common.postgres.header_mapping import match_header
@@ -39,11 +39,11 @@ from services.loader.chunk_reader import ChunkSource
 from services.loader.file_counts import FileTally
 from services.loader.leasing.chunks import ChunkEnd, ChunkWork
 from services.loader.leasing.lease import Heartbeat
-from services.loader.pipeline import Ways, open_ways
+from services.loader.pipeline import LoadPipeline, open_pipeline
 from services.loader.prefetch import read_ahead
-from services.loader.rejects.rejected_row import FailedRow, reject
+from services.loader.rejects.rejected_row import RejectedRecord, rejected
 from services.loader.rejects.spool import RejectSpool, by_columns
-from services.loader.rows.bisection import Narrowing
+from services.loader.rows.bisection import BisectingWriter
 from services.loader.settings import LoaderSettings
 from services.loader.target import open_target
 
@@ -94,7 +94,7 @@ class Load:
             part = Slice.of(table, self._definition, self._work.data_date)
             cursor.execute("SAVEPOINT adsp_load")
             try:
-                ways = self._load_table(cursor, table, columns, header, part)
+                pipeline = self._load_table(cursor, table, columns, header, part)
             except SequenceGeneratorLimitExceeded as exc:
                 cursor.execute("ROLLBACK TO SAVEPOINT adsp_load")
                 raise sequence_exhausted(cursor, table, exc) from exc
@@ -103,7 +103,7 @@ class Load:
         self._source.check_unchanged()
         self._source.check_content()
         self._check_ratio()
-        superseded = ways.writer.rows_superseded
+        superseded = pipeline.writer.rows_superseded
         loaded = self._rows_accepted - superseded
         return ChunkEnd(
             ChunkState.DONE,
@@ -113,7 +113,7 @@ class Load:
             bytes_done=self._source.bytes_done,
             by_file=self._tally.by_file(self._rejects.by_file),
             warnings=self._check_guards(loaded),
-            path=ways.path.after(self._blocks, self._blocks_by_records),
+            path=pipeline.path.after(self._blocks, self._blocks_by_records),
         )
 
     def _load_table(
@@ -123,45 +123,45 @@ class Load:
         columns: Sequence[TargetColumn],
         header: Header,
         part: Slice | None,
-    ) -> Ways:
+    ) -> LoadPipeline:
         """Write every record by blocks, or by records where those turn out not to do; return how."""
-        ways = open_ways(cursor, table, columns, self._definition, self._settings, part)
+        pipeline = open_pipeline(cursor, table, columns, self._definition, self._settings, part)
         try:
-            self._load(header, ways)
+            self._load(header, pipeline)
         except StagedRowsRefused:
             log.info("load_started_over", table=table.name)
             self._forget(cursor)
-            ways = open_ways(
+            pipeline = open_pipeline(
                 cursor, table, columns, self._definition, self._settings, part, by_blocks=False
             )
-            self._load(header, ways)
-        return ways
+            self._load(header, pipeline)
+        return pipeline
 
-    def _load(self, header: Header, ways: Ways) -> None:
+    def _load(self, header: Header, pipeline: LoadPipeline) -> None:
         """Write every record one way or another."""
         file = 0
-        for block, prepared, bytes_done in read_ahead(self._prepared(header, ways.plan)):
+        for block, prepared, bytes_done in read_ahead(self._prepared(header, pipeline.plan)):
             self._blocks += 1
             number, _ = from_place(block.byte_offset)
             if self._tally.counts_files and number != file:
-                ways.flush(is_last=False)
-                self._close_file(file, ways)
+                pipeline.flush(is_last=False)
+                self._close_file(file, pipeline)
             file = number
-            if prepared is None or not self._write_block(ways, prepared):
+            if prepared is None or not self._write_block(pipeline, prepared):
                 self._blocks_by_records += 1
-                ways.flush(is_last=False)
-                for part in _cut(ways.splitter.split(block), self._settings.block_rows):
-                    self._load_records(part, ways.narrowing)
+                pipeline.flush(is_last=False)
+                for part in _cut(pipeline.splitter.split(block), self._settings.block_rows):
+                    self._load_records(part, pipeline.bisecting)
             self._heartbeat.progress.bytes_done = bytes_done
-            crash_point(CrashPoint.MID_COPY)
-        ways.flush(is_last=True)
-        ways.savepoint.settle()
-        self._close_file(file, ways)
-        STAGES.add(ways.judge.seconds, StageOfJob.JUDGE)
+            failpoint(FailPoint.MID_COPY)
+        pipeline.flush(is_last=True)
+        pipeline.savepoint.settle()
+        self._close_file(file, pipeline)
+        STAGES.add(pipeline.single_row.seconds, StageOfJob.JUDGE)
 
-    def _close_file(self, number: int, ways: Ways) -> None:
+    def _close_file(self, number: int, pipeline: LoadPipeline) -> None:
         """Note what has become of the records up to the end of a file."""
-        superseded = ways.writer.rows_superseded
+        superseded = pipeline.writer.rows_superseded
         self._tally.close(number, accepted=self._rows_accepted, superseded=superseded)
 
     def _forget(self, cursor: Cursor) -> None:
@@ -179,21 +179,24 @@ class Load:
         for block, bytes_done in self._source.blocks(header, plan.count_ends if plan else None):
             yield block, plan.prepare(block) if plan else None, bytes_done
 
-    def _write_block(self, ways: Ways, prepared: Prepared) -> bool:
-        """Write a prepared block, or return False when it has to go by records."""
+    def _write_block(self, pipeline: LoadPipeline, prepared: Prepared) -> bool:
+        """Write a prepared block, or return False when it has to take the row path."""
         self._heartbeat.check()
-        settled = ways.settling.settle(prepared) if ways.settling else None
+        settled = pipeline.block_writer.write(prepared) if pipeline.block_writer else None
         if settled is None:
             return False
-        through, refused = len(prepared.lines) - len(settled.left), settled.refused
+        through, refused = len(prepared.lines) - len(settled.remaining), settled.refused
         self._rows_accepted += through - refused.height
         self._heartbeat.progress.rows_read += through
         self._stop_if_too_many(refused.height, lambda: refused)
-        self._load_records(settled.left, ways.judging, refused)
+        self._load_records(settled.remaining, pipeline.single_rows, refused)
         return True
 
     def _load_records(
-        self, block: Sequence[Record], narrowing: Narrowing, refused: pl.DataFrame | None = None
+        self,
+        block: Sequence[Record],
+        bisecting: BisectingWriter,
+        refused: pl.DataFrame | None = None,
     ) -> None:
         """Write one block; its failed rows are kept in file order, also when it stops half-way.
 
@@ -201,7 +204,7 @@ class Load:
         """
         sound = [record for record in block if record.fault is None]
         failed = [
-            reject(record, record.fault.code, record.fault.message)
+            rejected(record, record.fault.code, record.fault.message)
             for record in block
             if record.fault is not None
         ]
@@ -209,7 +212,7 @@ class Load:
         known = [] if refused is None else [refused]
         count_known = len(failed) + sum(rows.height for rows in known)
 
-        def on_progress(position: int, more: Sequence[FailedRow]) -> None:
+        def on_progress(position: int, more: Sequence[RejectedRecord]) -> None:
             """Only count: it is told after each record when all of them are refused."""
             self._heartbeat.progress.rows_read = before + position
             self._heartbeat.check()
@@ -220,7 +223,7 @@ class Load:
 
         if block:
             on_progress(0, [])
-            failed += narrowing.load(sound, on_progress)
+            failed += bisecting.load(sound, on_progress)
         self._rejects.add(_in_file_order(*known, by_columns(failed)))
         self._rows_accepted += len(block) - len(failed)
         self._heartbeat.progress.rows_read = before + len(block)

@@ -26,7 +26,7 @@ class PathTaken:
     reason: str | None = None
 
     def after(self, blocks: int, by_records: int) -> "PathTaken":
-        """Return the path once so many blocks are written, of which some went by records after all."""
+        """Return the path once so many blocks are written, of which some took the row path after all."""
         if self.path is not LoadPath.BLOCKS or not by_records:
             return self
         why = f"{by_records} of {blocks} blocks went record by record, for what their lines or refusals are like"

@@ -1,7 +1,7 @@
-"""Wire the ways by which the records of one load reach its target.
+"""Wire the paths by which the records of one load reach its target.
 
-by blocks: plan (in a thread) ──► settling ──► sink: the target, or a staging table of an upsert
-by records: splitter ──► narrowing ──► writer and judge
+block path: plan (in a thread) ──► block writer ──► sink: the target, or a staging table of an upsert
+row path: splitter ──► bisecting writer ──► writer, single inserts
 """
 
 from collections.abc import Sequence
@@ -18,17 +18,17 @@ from services.loader.blocks.constraint_checks import Violations
 from services.loader.blocks.preparation import BlockPlan, plan_blocks, why_not_blocks
 from services.loader.blocks.sink import Sink, Target
 from services.loader.blocks.slice_filter import SliceGate, read_bounds
-from services.loader.blocks.staging import Staging, may_stage
+from services.loader.blocks.staging import Staging, can_stage
 from services.loader.blocks.type_checks import Inputs
-from services.loader.blocks.writer import Settling
+from services.loader.blocks.writer import BlockWriter
 from services.loader.load_paths import LoadPath, PathTaken
 from services.loader.rows.append import Writer
-from services.loader.rows.bisection import Narrowing
-from services.loader.rows.single_insert import Judge
+from services.loader.rows.bisection import BisectingWriter
+from services.loader.rows.single_insert import SingleRowWriter
 from services.loader.rows.upsert import Upserter
 from services.loader.session import Savepoint
 from services.loader.settings import LoaderSettings
-from services.loader.target import make_writer, why_one_by_one
+from services.loader.target import make_writer, why_single_row_inserts
 
 _SLICE_NOT_COMPARED = "the day of the slice has no bounds of the column's type"
 _NOT_STAGED = "equal keys may be written differently, or a second unique index may refuse a row"
@@ -38,27 +38,27 @@ _STARTED_OVER = (
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
-    """The ways of one load; without `plan` and `settling` all goes by records."""
+class LoadPipeline:
+    """The paths of one load; without `plan` and `block_writer` all records take the row path."""
 
     splitter: RecordSplitter
     writer: Writer
-    judge: Judge
+    single_row: SingleRowWriter
     savepoint: Savepoint
-    narrowing: Narrowing
-    judging: Narrowing
+    bisecting: BisectingWriter
+    single_rows: BisectingWriter
     """For what is left of a prepared block: mostly refused, so that no COPY is worth a try."""
     plan: BlockPlan | None
-    settling: Settling | None
+    block_writer: BlockWriter | None
     path: PathTaken
 
     def flush(self, *, is_last: bool) -> None:
         """Have all that was written by blocks in the target; records may follow unless it `is_last`."""
-        if self.settling is not None:
-            self.settling.flush(is_last=is_last)
+        if self.block_writer is not None:
+            self.block_writer.flush(is_last=is_last)
 
 
-def open_ways(
+def open_pipeline(
     cursor: Cursor,
     table: TargetTable,
     columns: Sequence[TargetColumn],
@@ -67,16 +67,16 @@ def open_ways(
     part: Slice | None = None,
     *,
     by_blocks: bool = True,
-) -> Ways:
+) -> LoadPipeline:
     """Prepare a load of these columns; for a replace, the old rows go, those of a slice if only that is replaced."""
     writer = make_writer(cursor, table, columns, definition, part)
     savepoint = Savepoint(cursor)
     gate = SliceGate(cursor, columns, part, savepoint) if part else None
-    judge = Judge(cursor, table, columns, writer, savepoint)
-    why_singly = why_one_by_one(table, columns, definition.mode)
+    single_row = SingleRowWriter(cursor, table, columns, writer, savepoint)
+    why_singly = why_single_row_inserts(table, columns, definition.mode)
     reason = why_singly or why_not_blocks(columns, definition)
     window, cap = settings.block_rows, settings.max_record_bytes
-    plan, settling, sink = None, None, None
+    plan, block_writer, sink = None, None, None
     limits = _limits_of(cursor, columns, part) if by_blocks and reason is None else []
     if not by_blocks:
         reason = reason or _STARTED_OVER
@@ -91,8 +91,8 @@ def open_ways(
         )
         inputs = Inputs(cursor, columns)
         plan = plan_blocks(table, columns, violations.checks, definition, cap, limits or ())
-        settling = Settling(cursor, plan, sink, inputs, violations, judge, savepoint)
-    return Ways(
+        block_writer = BlockWriter(cursor, plan, sink, inputs, violations, single_row, savepoint)
+    return LoadPipeline(
         RecordSplitter(
             definition.format,
             width=len(columns),
@@ -100,12 +100,14 @@ def open_ways(
             kept_record_bytes=settings.max_failed_record_bytes,
         ),
         writer,
-        judge,
+        single_row,
         savepoint,
-        Narrowing(writer, judge, savepoint, window, gate, one_by_one=why_singly is not None),
-        Narrowing(writer, judge, savepoint, window, gate, one_by_one=True),
+        BisectingWriter(
+            writer, single_row, savepoint, window, gate, one_by_one=why_singly is not None
+        ),
+        BisectingWriter(writer, single_row, savepoint, window, gate, one_by_one=True),
         plan,
-        settling,
+        block_writer,
         _name_path(reason, is_singly=why_singly is not None),
     )
 
@@ -142,4 +144,4 @@ def _open_sink(
     if not isinstance(writer, Upserter):
         return Target(cursor, table, columns)
     key = check_key(table, definition.key)
-    return Staging(cursor, table, columns, key, writer) if may_stage(cursor, table, key) else None
+    return Staging(cursor, table, columns, key, writer) if can_stage(cursor, table, key) else None

@@ -1,4 +1,4 @@
-"""Tell whether a pooler stands before Postgres and gives a session's backend to others between its transactions.
+"""Return whether a pooler stands before Postgres and gives a session's backend to others between its transactions.
 
 There a setting of one load counts for another one, and a lease names a backend that somebody else uses. With a
 backend for each session (``pool_mode = session``) a pooler does no harm.
@@ -12,11 +12,11 @@ from psycopg2.extensions import connection as Connection
 from libs.common.errors import BadInput
 
 _LOOKS = 8
-"""A pooler that is busy may give a session the same backend a few times by chance."""
+"""A pooler that is busy may give a session the same backend a few times at random."""
 
 
 def shares_backends(connection: Connection, connect: Callable[[], Connection]) -> bool:
-    """Tell whether the connection, in autocommit, may run its transactions on backends that others use too.
+    """Return whether the connection, in autocommit, may run its transactions on backends that others use too.
 
     `connect` opens another one. A pooler answers a client with a process id of its own, so that without one
     nothing is asked but the first question.

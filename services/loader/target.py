@@ -67,7 +67,7 @@ def make_writer(
     return Appender(cursor, table, columns)
 
 
-def why_one_by_one(
+def why_single_row_inserts(
     table: TargetTable, columns: Sequence[TargetColumn], mode: LoadMode
 ) -> str | None:
     """Say why one statement over many rows could end otherwise than one statement per row, None when it cannot.

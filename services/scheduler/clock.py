@@ -14,7 +14,7 @@ from prometheus_client import Counter, Gauge
 from libs.common.errors import PublishFault
 from libs.common.logs import get_logger
 from libs.common.messaging.dispatcher import Dispatcher
-from libs.common.messaging.names import DISPATCH_DUE, RETAIN, SWEEP
+from libs.common.messaging.names import CLEANUP, DISPATCH_DUE, SWEEP
 from services.scheduler.settings import SchedulerSettings
 
 log = get_logger(__name__)
@@ -34,7 +34,7 @@ def set_schedule(celery: Celery, settings: SchedulerSettings) -> None:
     celery.conf.beat_schedule = {
         DISPATCH_DUE: _tick(DISPATCH_DUE, settings.dispatch_seconds),
         SWEEP: _tick(SWEEP, settings.sweep_seconds),
-        RETAIN: _tick(RETAIN, settings.retain_seconds),
+        CLEANUP: _tick(CLEANUP, settings.cleanup_interval_seconds),
     }
     celery.conf.beat_max_loop_interval = min(settings.dispatch_seconds, settings.sweep_seconds)
 

@@ -14,6 +14,6 @@ class SchedulerSettings(MetricsSettings, LivenessSettings, MessagingSettings):
         60.0, gt=0, description="Seconds between ticks of the schedule."
     )
     sweep_seconds: float = Field(30.0, gt=0, description="Seconds between sweeps.")
-    retain_seconds: float = Field(
+    cleanup_interval_seconds: float = Field(
         600.0, gt=0, description="Seconds between looks for what is kept no longer."
     )

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from libs.common.ids import earliest_uuid7, made_at
 from libs.common.logs import get_logger
 from libs.common.sql_files import read_statement
-from services.worker.dependencies import Worker
+from services.worker.dependencies import WorkerContext
 
 log = get_logger(__name__)
 
@@ -34,7 +34,7 @@ class Removed(NamedTuple):
     idempotency_keys: int
 
 
-def retain(worker: Worker) -> Removed:
+def delete_expired(worker: WorkerContext) -> Removed:
     """Remove what is kept no longer and return how much that was."""
     settings = worker.settings
     removed = Removed(
@@ -47,7 +47,9 @@ def retain(worker: Worker) -> Removed:
     return removed
 
 
-def _step(worker: Worker, remove: Callable[[Worker, datetime], int], days: float) -> int:
+def _step(
+    worker: WorkerContext, remove: Callable[[WorkerContext, datetime], int], days: float
+) -> int:
     """Remove one kind; what is wrong with it must not keep the others from being removed."""
     if not days:
         return 0
@@ -58,15 +60,15 @@ def _step(worker: Worker, remove: Callable[[Worker, datetime], int], days: float
         return 0
 
 
-def _remove_events(worker: Worker, cutoff: datetime) -> int:
+def _remove_events(worker: WorkerContext, cutoff: datetime) -> int:
     return _delete(worker, "old_events", cutoff=cutoff, before=earliest_uuid7(cutoff))
 
 
-def _forget_keys(worker: Worker, cutoff: datetime) -> int:
+def _forget_keys(worker: WorkerContext, cutoff: datetime) -> int:
     return _delete(worker, "old_idempotency_keys", cutoff=cutoff)
 
 
-def _delete(worker: Worker, statement: str, **parameters: Any) -> int:
+def _delete(worker: WorkerContext, statement: str, **parameters: Any) -> int:
     parameters["limit"] = worker.settings.retention_batch
     with worker.engine.begin() as connection:
         done: CursorResult[Any] = connection.execute(
@@ -75,7 +77,7 @@ def _delete(worker: Worker, statement: str, **parameters: Any) -> int:
         return done.rowcount
 
 
-def _remove_uploads(worker: Worker, cutoff: datetime) -> int:
+def _remove_uploads(worker: WorkerContext, cutoff: datetime) -> int:
     """Remove the folders of old uploads that no live or late job was made of."""
     area = worker.settings.upload_dir.resolve()
     old = {folder.name: folder for folder in _old_uploads(area, cutoff)}
@@ -86,7 +88,7 @@ def _remove_uploads(worker: Worker, cutoff: datetime) -> int:
     return removed
 
 
-def _release_quotas(worker: Worker, cutoff: datetime, left: list[str]) -> None:
+def _release_quotas(worker: WorkerContext, cutoff: datetime, left: list[str]) -> None:
     """Count no old file any more for its owner that is not among those `left`, however it went."""
     with worker.engine.begin() as connection:
         connection.execute(
@@ -111,7 +113,7 @@ def _old_uploads(area: Path, cutoff: datetime) -> Iterator[Path]:
             yield entry
 
 
-def _needed(worker: Worker, folders: list[str], cutoff: datetime) -> set[str]:
+def _needed(worker: WorkerContext, folders: list[str], cutoff: datetime) -> set[str]:
     with worker.engine.connect() as connection:
         found = connection.execute(
             text(read_statement(__package__, "needed_uploads")),

@@ -16,13 +16,13 @@ from libs.common.ledger.models import Chunk
 from libs.common.logs import get_logger
 from libs.common.messaging.amqp import BROKER_ERRORS, broker_parameters
 from libs.common.messaging.names import DEAD_LETTER_QUEUE
-from services.worker.dependencies import Worker
+from services.worker.dependencies import WorkerContext
 from services.worker.finishing import finish
 from services.worker.metrics import DEAD_LETTERS
 
 log = get_logger(__name__)
 
-DEAD = JobError(
+DEAD_LETTER_ERROR = JobError(
     "dead-letter",
     "a message of this job could not be handled after several deliveries; "
     "see the worker's and the loader's log, then trigger the job again",
@@ -35,7 +35,7 @@ class _Subject:
     number: int | None
 
 
-def drain_dead_letters(worker: Worker, limit: int) -> int:
+def drain_dead_letters(worker: WorkerContext, limit: int) -> int:
     """Handle at most `limit` dead letters and return how many there were."""
     if not worker.settings.broker_url.startswith("amqp"):
         return 0
@@ -54,18 +54,18 @@ def drain_dead_letters(worker: Worker, limit: int) -> int:
             connection.close()
 
 
-def _drain(worker: Worker, connection: pika.BlockingConnection, limit: int) -> int:
+def _drain(worker: WorkerContext, connection: pika.BlockingConnection, limit: int) -> int:
     channel = connection.channel()
     for handled in range(limit):
         method, properties, body = channel.basic_get(DEAD_LETTER_QUEUE)
         if method is None or properties is None or body is None:
             return handled
-        _bury(worker, properties, body)
+        _fail_job_of(worker, properties, body)
         channel.basic_ack(method.delivery_tag)
     return limit
 
 
-def _bury(worker: Worker, properties: BasicProperties, body: bytes) -> None:
+def _fail_job_of(worker: WorkerContext, properties: BasicProperties, body: bytes) -> None:
     """End what the message was about; the message itself is only described in the log."""
     headers = properties.headers or {}
     reason = headers.get("x-first-death-reason")
@@ -86,7 +86,7 @@ def _bury(worker: Worker, properties: BasicProperties, body: bytes) -> None:
         finish(worker, subject.job_id)
 
 
-def _end(worker: Worker, subject: _Subject) -> None:
+def _end(worker: WorkerContext, subject: _Subject) -> None:
     """Fail the chunk that waits for the message, or the job that has no chunks yet.
 
     Whatever is under way keeps going: the ledger knows better than a message that came too often.
@@ -97,15 +97,15 @@ def _end(worker: Worker, subject: _Subject) -> None:
             return
         of_job = Chunk.job_id == subject.job_id
         if session.scalar(select(Chunk.number).where(of_job).limit(1)) is None:
-            record_end(session, job, JobState.FAILED, error=DEAD)
+            record_end(session, job, JobState.FAILED, error=DEAD_LETTER_ERROR)
         elif subject.number is not None:
             session.execute(
                 update(Chunk)
                 .where(of_job, Chunk.number == subject.number, Chunk.state == ChunkState.QUEUED)
                 .values(
                     state=ChunkState.FAILED,
-                    error_code=DEAD.code,
-                    error_message=DEAD.message,
+                    error_code=DEAD_LETTER_ERROR.code,
+                    error_message=DEAD_LETTER_ERROR.message,
                     finished_at=func.now(),
                     next_attempt_at=None,
                 )

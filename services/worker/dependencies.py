@@ -16,7 +16,7 @@ from services.worker.settings import WorkerSettings
 
 
 @dataclass(frozen=True)
-class Worker:
+class WorkerContext:
     """What every task of the worker is given."""
 
     settings: WorkerSettings
@@ -38,9 +38,9 @@ class Worker:
         self.engine.dispose()
 
 
-def wire(settings: WorkerSettings, celery: Celery) -> Worker:
+def wire(settings: WorkerSettings, celery: Celery) -> WorkerContext:
     """Make the worker's parts; nothing is connected yet."""
     engine = make_engine(settings, "adsp-worker")
     dispatcher = Dispatcher(celery, settings.publish_timeout)
     events = EventPublisher(settings.broker_url)
-    return Worker(settings, engine, make_sessions(engine), dispatcher, events)
+    return WorkerContext(settings, engine, make_sessions(engine), dispatcher, events)

@@ -18,7 +18,7 @@ from libs.common.errors import PublishFault
 from libs.common.ledger.jobs import JobRequest, create_job, mark_publish_failed, mark_published
 from libs.common.ledger.models import Dataset, Job
 from libs.common.logs import get_logger
-from services.worker.dependencies import Worker
+from services.worker.dependencies import WorkerContext
 
 log = get_logger(__name__)
 
@@ -34,7 +34,7 @@ class _Due:
     times: list[datetime]
 
 
-def dispatch_due(worker: Worker, now: datetime | None = None) -> int:
+def dispatch_due(worker: WorkerContext, now: datetime | None = None) -> int:
     """Make and send the jobs that are due at `now`; return how many were made."""
     moment = now or datetime.now(UTC)
     with worker.sessions() as session:
@@ -46,7 +46,7 @@ def dispatch_due(worker: Worker, now: datetime | None = None) -> int:
     return len(made)
 
 
-def send_plan(worker: Worker, job_id: UUID, request_id: str | None) -> bool:
+def send_plan(worker: WorkerContext, job_id: UUID, request_id: str | None) -> bool:
     """Send a job to be planned and note it; return False when the broker did not confirm."""
     try:
         worker.dispatcher.send_plan(job_id, request_id)
@@ -60,7 +60,7 @@ def send_plan(worker: Worker, job_id: UUID, request_id: str | None) -> bool:
     return True
 
 
-def _dispatch_or_tell(worker: Worker, name: str, now: datetime) -> list[UUID]:
+def _dispatch_or_tell(worker: WorkerContext, name: str, now: datetime) -> list[UUID]:
     """Make one dataset's due jobs; tell of whatever is wrong with it: the next tick tries again."""
     try:
         return _dispatch(worker, name, now)
@@ -69,8 +69,8 @@ def _dispatch_or_tell(worker: Worker, name: str, now: datetime) -> list[UUID]:
         return []
 
 
-def _dispatch(worker: Worker, name: str, now: datetime) -> list[UUID]:
-    """Make one dataset's due jobs; none when another dispatcher is at it, or it was paused or deleted."""
+def _dispatch(worker: WorkerContext, name: str, now: datetime) -> list[UUID]:
+    """Make one dataset's due jobs; none when another dispatcher is processing it, or it was paused or deleted."""
     with worker.sessions.begin() as session:
         dataset = session.scalar(
             select(Dataset)

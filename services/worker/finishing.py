@@ -1,4 +1,4 @@
-"""Finish a job: when the ledger shows that its chunks are over, end it, tell the world, wake its twins.
+"""Finish a job: when the ledger shows that its chunks are over, end it, tell the world, wake those who waited.
 
 Sent after every chunk and by the sweeper; doing it twice changes nothing.
 """
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from libs.common.enums import ChunkState, JobState
 from libs.common.errors import PublishFault
-from libs.common.failpoints import CrashPoint, crash_point
+from libs.common.failpoints import FailPoint, failpoint
 from libs.common.ledger.jobs import (
     RESEND_AFTER,
     Counts,
@@ -28,7 +28,7 @@ from libs.common.logs import get_logger
 from libs.common.messaging.events import publish_pending
 from libs.common.messaging.stage_metrics import STAGES, StageOfJob
 from libs.common.sql_files import read_statement
-from services.worker.dependencies import Worker
+from services.worker.dependencies import WorkerContext
 from services.worker.loaded_files import put_files_away
 from services.worker.planning.chunking import release_chunks, send_chunks
 from services.worker.planning.table_turns import find_next_at_table
@@ -39,13 +39,13 @@ WITHDRAWN = "withdrawn"
 """Error code of a chunk that was never begun because its job ended first."""
 
 
-def finish(worker: Worker, job_id: UUID) -> str:
+def finish(worker: WorkerContext, job_id: UUID) -> str:
     """End the job if it is over, else send its next chunks; return its state."""
     with worker.on_one_connection() as bound:
         return _finish(bound, job_id)
 
 
-def _finish(worker: Worker, job_id: UUID) -> str:
+def _finish(worker: WorkerContext, job_id: UUID) -> str:
     start = time.perf_counter()
     with worker.sessions.begin() as session:
         job = lock_job(session, job_id)
@@ -54,7 +54,7 @@ def _finish(worker: Worker, job_id: UUID) -> str:
         state = job.state
         ended = state is JobState.RUNNING and _end_if_over(session, job)
         if ended:
-            crash_point(CrashPoint.IN_FINISH)
+            failpoint(FailPoint.IN_FINISH)
         goes_on = state is JobState.RUNNING and not ended
         numbers = release_chunks(session, job) if goes_on else []
     if ended:
@@ -70,14 +70,14 @@ def _finish(worker: Worker, job_id: UUID) -> str:
     return job.state.value
 
 
-def after_end(worker: Worker, job_id: UUID) -> None:
+def after_end(worker: WorkerContext, job_id: UUID) -> None:
     """Publish the events that wait and send the jobs that waited for this one's content.
 
     Neither is needed for the truth: the sweeper does what fails here.
     """
     try:
         publish_pending(worker.sessions, worker.events, limit=100)
-        for waiting_id, request_id in _wake_twins(worker, job_id):
+        for waiting_id, request_id in _wake_duplicates(worker, job_id):
             worker.dispatcher.send_plan(waiting_id, request_id)
             with worker.sessions.begin() as session:
                 mark_published(session, waiting_id)
@@ -174,7 +174,7 @@ def _too_many(rejected: int, read: int) -> JobError:
     )
 
 
-def _wake_twins(worker: Worker, job_id: UUID) -> list[tuple[UUID, str | None]]:
+def _wake_duplicates(worker: WorkerContext, job_id: UUID) -> list[tuple[UUID, str | None]]:
     """Make the queued jobs of an ended job's content due now; the sweeper sends what is not sent."""
     with worker.sessions.begin() as session:
         job = session.get_one(Job, job_id)
@@ -188,7 +188,7 @@ def _wake_twins(worker: Worker, job_id: UUID) -> list[tuple[UUID, str | None]]:
 
 @cache
 def _wake() -> TextClause:
-    return text(read_statement(__package__, "wake_twins"))
+    return text(read_statement(__package__, "wake_duplicates"))
 
 
 def _summary(job: Job) -> dict[str, object]:

@@ -5,7 +5,7 @@
 
 A file with records of which `failed_rows` keep the start alone is moved in place of deleted: the rest is nowhere else.
 
-A file is looked at once it has left its place: what a sender puts there meanwhile is neither moved nor deleted. Every
+A file is checked once it has left its place: what a sender puts there meanwhile is neither moved nor deleted. Every
 step may be repeated: what is not there any more is done. What cannot be moved is tried again for a day.
 """
 
@@ -23,12 +23,12 @@ from sqlalchemy.orm import Session
 from libs.common.datasets.job_warnings import JobWarning, merge_warnings
 from libs.common.enums import AfterLoad, WarningCode
 from libs.common.errors import SourceError
-from libs.common.ledger.advisory_locks import take_turns
+from libs.common.ledger.advisory_locks import advisory_xact_lock
 from libs.common.ledger.models import FailedRow, Job, JobFile
 from libs.common.ledger.replays import IS_WHOLE
 from libs.common.logs import get_logger
 from libs.common.sources.files import SourceIdentity, folder_without_links, identity
-from services.worker.dependencies import Worker
+from services.worker.dependencies import WorkerContext
 
 log = get_logger(__name__)
 
@@ -46,10 +46,10 @@ class _LoadedFile(NamedTuple):
         return (found.size, found.mtime_ns) == (self.size, self.mtime_ns)
 
 
-def put_files_away(worker: Worker, job_id: UUID) -> None:
+def put_files_away(worker: WorkerContext, job_id: UUID) -> None:
     """Do what the job's dataset says about its files, if it is still to be done."""
     with worker.sessions.begin() as session:
-        take_turns(session, f"adsp.files:{job_id}")
+        advisory_xact_lock(session, f"adsp.files:{job_id}")
         job = session.get_one(Job, job_id)
         if job.files_due_at is None:
             return
@@ -60,7 +60,7 @@ def put_files_away(worker: Worker, job_id: UUID) -> None:
             _try_again(job, errors)
 
 
-def put_due_files_away(worker: Worker, limit: int) -> int:
+def put_due_files_away(worker: WorkerContext, limit: int) -> int:
     """Do the same for the jobs that are due; return how many there were."""
     due = select(Job.id).where(Job.files_due_at <= func.now()).order_by(Job.files_due_at)
     with worker.sessions() as session:
@@ -90,7 +90,7 @@ def _way_of(session: Session, job: Job) -> AfterLoad:
 
 
 def _needs_files(session: Session, job: Job) -> bool:
-    """Tell whether failed rows are cut that stand in the job's files, of this job or of one that has loaded them."""
+    """Return whether failed rows are cut that stand in the job's files, of this job or of one that has loaded them."""
     of_files = select(JobFile.duplicate_of).where(JobFile.job_id == job.id)
     jobs = {job.id, job.duplicate_of, *session.scalars(of_files)}
     cut = select(FailedRow.id).where(FailedRow.job_id.in_(jobs - {None}), ~IS_WHOLE)

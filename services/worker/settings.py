@@ -32,7 +32,7 @@ class WorkerSettings(
         5, ge=1, description="Times that planning is begun before the job fails."
     )
     plan_retry_seconds: float = Field(
-        5.0, ge=0, description="Wait before a source that was still changing is looked at again."
+        5.0, ge=0, description="Wait before a source that was still changing is checked again."
     )
     max_rejected_rows: int = Field(
         100_000,
@@ -45,7 +45,7 @@ class WorkerSettings(
         ge=0,
         description="Seconds after its load for which a source is watched: whether it grows; 0: not at all.",
     )
-    twin_wait_seconds: float = Field(
+    duplicate_wait_seconds: float = Field(
         10.0, ge=0, description="Wait of a job whose content another job is loading right now."
     )
     chunk_max_attempts: int = Field(

@@ -4,7 +4,7 @@
                                   time: the job fails
     no new job                    the sweep looks at files that were loaded a while ago, and tells of it once
 
-How long a while is says `source_watch_seconds`. Nothing is looked at in files that the api stored itself.
+How long a while is says `source_watch_seconds`. Nothing is checked in files that the api stored itself.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ from libs.common.ledger.models import Job, JobFile
 from libs.common.logs import get_logger
 from libs.common.sources.files import SourceIdentity, fingerprint_of_start, identity
 from libs.common.sql_files import read_statement
-from services.worker.dependencies import Worker
+from services.worker.dependencies import WorkerContext
 from services.worker.loaded_files import places_of_moved
 from services.worker.metrics import GROWN_SOURCES
 from services.worker.planning.job_files import inode_of
@@ -85,10 +85,10 @@ def refuse_grown(session: Session, job: Job, path: Path, size: int, watch_second
             )
 
 
-def tell_grown(worker: Worker, limit: int) -> int:
+def tell_grown(worker: WorkerContext, limit: int) -> int:
     """Tell of files that are longer than when they were loaded; return of how many.
 
-    Of more than `limit` that are watched, other ones are looked at each time.
+    Of more than `limit` that are watched, other ones are checked each time.
     """
     watched = timedelta(seconds=worker.settings.source_watch_seconds)
     earliest = earliest_uuid7(datetime.now(UTC) - watched)
@@ -107,7 +107,7 @@ def _look(path: Path) -> SourceIdentity | None:
         return None  # not there, or no file
 
 
-def _tell(worker: Worker, row: Any) -> bool:
+def _tell(worker: WorkerContext, row: Any) -> bool:
     """Tell of one job's file if it is the same file and longer, also where the job has moved it to."""
     path = Path(row.path)
     found = map(_look, (path, *places_of_moved(path, row.id)))

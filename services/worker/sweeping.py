@@ -23,7 +23,7 @@ from libs.common.logs import get_logger
 from libs.common.messaging.events import publish_pending
 from libs.common.sql_files import read_statement
 from services.worker.deadletters import drain_dead_letters
-from services.worker.dependencies import Worker
+from services.worker.dependencies import WorkerContext
 from services.worker.dispatching import send_plan
 from services.worker.loaded_files import put_due_files_away
 from services.worker.metrics import ACTIONS, Action
@@ -38,7 +38,7 @@ BACKEND_END_WAIT = 1000
 """Milliseconds for a backend to end; the chunk of one that takes longer is freed by a later sweep."""
 
 
-class Swept(NamedTuple):
+class SweepResult(NamedTuple):
     """How much of each kind one sweep handled."""
 
     plans: int
@@ -52,20 +52,20 @@ class Swept(NamedTuple):
     grown: int
 
 
-def sweep(worker: Worker) -> Swept:
-    """Do one sweep and return what it handled; nothing while another one is at it (rule 2)."""
+def sweep(worker: WorkerContext) -> SweepResult:
+    """Do one sweep and return what it handled; nothing while another one is processing it (rule 2)."""
     with worker.sessions.begin() as session:
         if not try_to_take(session, "adsp.sweep"):
             log.info("sweep_skipped")
-            return Swept(*[0] * len(Swept._fields))
+            return SweepResult(*[0] * len(SweepResult._fields))
         return _sweep(worker)
 
 
-def _sweep(worker: Worker) -> Swept:
+def _sweep(worker: WorkerContext) -> SweepResult:
     """Do all steps while the caller's transaction keeps other sweeps away."""
     dead_letters = _step(worker, drain_dead_letters)
     expired = _step(worker, _free_expired_chunks)
-    swept = Swept(
+    swept = SweepResult(
         plans=_step(worker, _send_due_plans),
         chunks=_step(worker, _send_due_chunks),
         expired=expired,
@@ -78,11 +78,11 @@ def _sweep(worker: Worker) -> Swept:
     )
     _count(swept)
     if any(swept):
-        log.info("swept", **swept._asdict())
+        log.info("sweep_finished", **swept._asdict())
     return swept
 
 
-def _count(swept: Swept) -> None:
+def _count(swept: SweepResult) -> None:
     """Tell Prometheus what was sent again; what became of lost loaders is counted where it is done."""
     ACTIONS.add(swept.plans, Action.PLAN_RESENT)
     ACTIONS.add(swept.chunks, Action.CHUNK_RESENT)
@@ -90,7 +90,7 @@ def _count(swept: Swept) -> None:
     ACTIONS.add(swept.events, Action.EVENT_RESENT)
 
 
-def _step(worker: Worker, work: Callable[[Worker, int], int]) -> int:
+def _step(worker: WorkerContext, work: Callable[[WorkerContext, int], int]) -> int:
     """Do one kind of work; what is wrong with it must not keep the others from being done."""
     try:
         return work(worker, worker.settings.sweep_batch)
@@ -99,11 +99,11 @@ def _step(worker: Worker, work: Callable[[Worker, int], int]) -> int:
         return 0
 
 
-def _publish_events(worker: Worker, limit: int) -> int:
+def _publish_events(worker: WorkerContext, limit: int) -> int:
     return publish_pending(worker.sessions, worker.events, limit)
 
 
-def _settle_failed_rows(worker: Worker, limit: int) -> int:
+def _settle_failed_rows(worker: WorkerContext, limit: int) -> int:
     """Note which jobs have no open failed rows any more, so that no scrape asks about them again."""
     with worker.engine.begin() as connection:
         settled: CursorResult[Any] = connection.execute(
@@ -112,7 +112,7 @@ def _settle_failed_rows(worker: Worker, limit: int) -> int:
         return settled.rowcount
 
 
-def _send_due_plans(worker: Worker, limit: int) -> int:
+def _send_due_plans(worker: WorkerContext, limit: int) -> int:
     """Send the jobs that are due: never published, not heard of, or cut off while they were planned."""
     has_chunks = exists().where(Chunk.job_id == Job.id)
     with worker.sessions.begin() as session:
@@ -139,7 +139,7 @@ def _send_due_plans(worker: Worker, limit: int) -> int:
     return len(jobs)
 
 
-def _send_due_chunks(worker: Worker, limit: int) -> int:
+def _send_due_chunks(worker: WorkerContext, limit: int) -> int:
     """Send the chunks that are due and wait for a loader."""
     with worker.sessions.begin() as session:
         rows = session.execute(
@@ -161,7 +161,7 @@ def _send_due_chunks(worker: Worker, limit: int) -> int:
     return len(rows)
 
 
-def _free_expired_chunks(worker: Worker, limit: int) -> int:
+def _free_expired_chunks(worker: WorkerContext, limit: int) -> int:
     """End the backends of loaders that are gone and give their chunks to others."""
     with worker.sessions() as session:
         rows = session.execute(
@@ -177,7 +177,9 @@ def _free_expired_chunks(worker: Worker, limit: int) -> int:
     return freed
 
 
-def _end_backend(session: Session, worker: Worker, job_id: UUID, number: int, holder: str) -> None:
+def _end_backend(
+    session: Session, worker: WorkerContext, job_id: UUID, number: int, holder: str
+) -> None:
     """End the backend of a lease, unless the lease was renewed since the sweep read its list."""
     lease = {"job_id": job_id, "number": number, "holder": holder}
     ended = session.execute(
@@ -191,10 +193,12 @@ def _end_backend(session: Session, worker: Worker, job_id: UUID, number: int, ho
     ACTIONS.add(len(ended), Action.BACKEND_TERMINATED)
 
 
-def _free(session: Session, worker: Worker, job_id: UUID, number: int, holder: str | None) -> int:
+def _free(
+    session: Session, worker: WorkerContext, job_id: UUID, number: int, holder: str | None
+) -> int:
     """Queue a lost chunk again, or fail it after too many attempts; 0 when it is not lost after all."""
     if not try_to_take(session, fence_of(job_id, number)):
-        return 0  # a transaction still copies it, or another sweep is at it
+        return 0  # a transaction still copies it, or another sweep is processing it
     chunk = session.scalar(
         select(Chunk)
         .where(Chunk.job_id == job_id, Chunk.number == number, Chunk.state == ChunkState.RUNNING)
@@ -236,7 +240,7 @@ def _free(session: Session, worker: Worker, job_id: UUID, number: int, holder: s
     return 1
 
 
-def _send_lost_finishes(worker: Worker, limit: int) -> int:
+def _send_lost_finishes(worker: WorkerContext, limit: int) -> int:
     """Send the running jobs that must end or for which no chunk is under way: nobody else may tell."""
     under_way = exists().where(Chunk.job_id == Job.id, IS_UNDER_WAY)
     has_chunks = exists().where(Chunk.job_id == Job.id)

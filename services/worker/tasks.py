@@ -5,9 +5,9 @@ from uuid import UUID
 
 from celery import Celery, signals
 
-from libs.common.messaging.names import DISPATCH_DUE, FINISH, PLAN, RETAIN, SWEEP
-from services.worker.cleanup import retain
-from services.worker.dependencies import Worker, wire
+from libs.common.messaging.names import CLEANUP, DISPATCH_DUE, FINISH, PLAN, SWEEP
+from services.worker.cleanup import delete_expired
+from services.worker.dependencies import WorkerContext, wire
 from services.worker.dispatching import dispatch_due
 from services.worker.finishing import finish
 from services.worker.planning.job_plan import plan
@@ -17,7 +17,7 @@ from services.worker.sweeping import sweep
 
 def register_tasks(celery: Celery, settings: WorkerSettings) -> None:
     """Add the tasks; the parts they need are wired in each child process, after the fork."""
-    wired: list[Worker] = []
+    wired: list[WorkerContext] = []
 
     def wire_child(**_: Any) -> None:
         wired[:] = [wire(settings, celery)]
@@ -36,11 +36,11 @@ def register_tasks(celery: Celery, settings: WorkerSettings) -> None:
     def sweep_task() -> dict[str, int]:
         return sweep(wired[0])._asdict()
 
-    def retain_task() -> dict[str, int]:
-        return retain(wired[0])._asdict()
+    def cleanup_task() -> dict[str, int]:
+        return delete_expired(wired[0])._asdict()
 
     celery.task(name=PLAN)(plan_task)
     celery.task(name=FINISH)(finish_task)
     celery.task(name=DISPATCH_DUE, ignore_result=True)(dispatch_due_task)
     celery.task(name=SWEEP, ignore_result=True)(sweep_task)
-    celery.task(name=RETAIN, ignore_result=True)(retain_task)
+    celery.task(name=CLEANUP, ignore_result=True)(cleanup_task)

@@ -74,7 +74,7 @@ def require_programs() -> None:
         package for program, package in PROGRAMS.items() if not ensure_program(program, package)
     ]
     if missing:
-        raise EngineMissingError(f"not installed and not to be had: {', '.join(missing)}")
+        raise EngineMissingError(f"not installed and not available: {', '.join(missing)}")
 
 
 @contextmanager

@@ -18,7 +18,7 @@ class Series:
 
     @property
     def has_value(self) -> bool:
-        """Tell whether any value is a number."""
+        """Return whether any value is a number."""
         return any(not math.isnan(value) for value in self.values)
 
 

@@ -27,9 +27,11 @@ def test_a_series_without_the_legends_label_is_told() -> None:
 
 
 def test_two_series_of_one_name_are_told() -> None:
-    twins = [Series({"state": "a", "instance": one}, [1.0]) for one in "xy"]
+    duplicates = [Series({"state": "a", "instance": one}, [1.0]) for one in "xy"]
 
-    assert complaints(ASKED, twins, {}) == ["board / panel / {{state}}: 2 series are called 'a'"]
+    assert complaints(ASKED, duplicates, {}) == [
+        "board / panel / {{state}}: 2 series are called 'a'"
+    ]
 
 
 def test_a_question_that_is_listed_as_empty_must_be_empty() -> None:

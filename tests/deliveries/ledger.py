@@ -69,14 +69,14 @@ class Ledger:
             yield f"the counts of the files of job {job_id} do not add up"
 
     def is_planned(self, job_id: UUID) -> bool:
-        """Tell whether a plan of the job has nothing to do any more."""
+        """Return whether a plan of the job has nothing to do any more."""
         return self._is_job(
             job_id,
             "finished_at IS NOT NULL OR EXISTS (SELECT FROM adsp.chunks WHERE job_id = jobs.id)",
         )
 
     def is_claimed(self, job_id: UUID) -> bool:
-        """Tell whether the job has claimed its content, or is over."""
+        """Return whether the job has claimed its content, or is over."""
         return self._is_job(
             job_id, "finished_at IS NOT NULL OR (state = 'running' AND fingerprint IS NOT NULL)"
         )
@@ -90,7 +90,7 @@ class Ledger:
         )
 
     def are_backends_gone(self) -> bool:
-        """Tell whether no backend of worker or loader is left."""
+        """Return whether no backend of worker or loader is left."""
         return not self.query(
             "SELECT 1 FROM pg_stat_activity WHERE datname = current_database()"
             " AND application_name IN ('adsp-worker', 'adsp-loader')"

@@ -35,7 +35,7 @@ class Scenario:
 
     @property
     def is_chunked(self) -> bool:
-        """Tell whether a job that fails may have loaded a part."""
+        """Return whether a job that fails may have loaded a part."""
         return not self.definition.get("atomic", True)
 
 

@@ -17,7 +17,7 @@ from uuid import UUID
 from sqlalchemy import Engine, event
 
 from libs.common import failpoints
-from libs.common.failpoints import CrashPoint
+from libs.common.failpoints import FailPoint
 from libs.common.logs import configure_logging
 from libs.common.messaging.app import make_celery
 from libs.common.messaging.dispatcher import Dispatcher
@@ -33,7 +33,7 @@ from services.worker.sweeping import sweep
 _FORK = multiprocessing.get_context("fork")
 _DEADLINE = 60.0
 """Seconds for one step: a child that takes longer hangs."""
-KILL_POINTS = [point for point in CrashPoint if point is not CrashPoint.NO_DONE_CHECK]
+KILL_POINTS = [point for point in FailPoint if point is not FailPoint.NO_DONE_CHECK]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Message:
         return " ".join([self.task, *(str(x) for x in (self.job_id, self.number) if x is not None)])
 
 
-Kill = CrashPoint | int
+Kill = FailPoint | int
 """Where a step dies: at a crash point, or before its n-th statement or commit in the worker."""
 
 
@@ -70,7 +70,7 @@ class Services:
         """Do a step; return the messages that it has sent, and whether it was killed."""
         if self._pipe is None:
             self._start()
-        if isinstance(kill, CrashPoint):
+        if isinstance(kill, FailPoint):
             (self._tokens / kill).touch()
         self._pipe.send((message, kill if isinstance(kill, int) else None))
         sent: list[Message] = []
@@ -149,7 +149,7 @@ def _serve(
     pipe: Connection,
     worker_settings: WorkerSettings,
     loader_settings: LoaderSettings,
-    points: list[CrashPoint],
+    points: list[FailPoint],
     tokens: Path,
     log: Path,
 ) -> None:
@@ -158,8 +158,8 @@ def _serve(
         os.dup2(file.fileno(), 2)
     configure_logging(worker_settings, "worker-and-loader")
     os.environ["ADSP_FAULTS"] = "1"
-    os.environ["ADSP_CRASH_POINTS"] = ",".join(points)
-    os.environ["ADSP_CRASH_TOKENS"] = str(tokens)
+    os.environ["ADSP_FAILPOINTS"] = ",".join(points)
+    os.environ["ADSP_FAILPOINT_TOKENS"] = str(tokens)
     failpoints._armed.cache_clear()
     queues = _Queues(pipe)
     worker = replace(

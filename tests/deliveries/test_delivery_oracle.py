@@ -1,6 +1,6 @@
 """Promises 2 and 6, delivery by delivery: whatever comes in between, ADSP ends where a plain sequential loader does.
 
-The random seed is printed and stands in the JUnit report; `./dev oracle --deliveries --seed N --seeds 1` plays it.
+The random seed is printed and stands in the JUnit report; `./dev fuzz --deliveries --seed N --seeds 1` plays it.
 """
 
 import os
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from kombu import Connection as BrokerConnection
 
-from libs.common.failpoints import CrashPoint
+from libs.common.failpoints import FailPoint
 from libs.common.messaging.queues import dead_letter_queue
 from libs.common.postgres.copy.encoder import warm_up
 from libs.devstack.testing.databases import ScratchDatabase
@@ -51,7 +51,7 @@ def services(
     worker = WorkerSettings(
         database_url=database.url_for("worker"),
         plan_retry_seconds=0,
-        twin_wait_seconds=0,
+        duplicate_wait_seconds=0,
         plan_max_attempts=1_000,
         chunk_max_attempts=1_000,
         chunk_bytes=256,
@@ -82,7 +82,7 @@ def judge(seed: int, services: Services, database: ScratchDatabase) -> str | Non
     if not found:
         return None
     lines = [
-        f"seed {seed} differs; again: ./dev oracle --deliveries --seed {seed} --seeds 1",
+        f"seed {seed} differs; again: ./dev fuzz --deliveries --seed {seed} --seeds 1",
         f"dataset: {scenario.definition}",
         *(f"{number}: {text}" for number, text in enumerate(play.history)),
         *found,
@@ -104,7 +104,7 @@ def test_a_loader_that_loads_again_what_is_done_is_noticed(
     services: Services, database: ScratchDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What shows that the tests here can fail."""
-    monkeypatch.setattr(services, "points", [*KILL_POINTS, CrashPoint.NO_DONE_CHECK])
+    monkeypatch.setattr(services, "points", [*KILL_POINTS, FailPoint.NO_DONE_CHECK])
     differences = (judge(seed, services, database) for seed in FIXED)
 
     assert "too many" in next(filter(None, differences))

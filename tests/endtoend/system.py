@@ -127,7 +127,7 @@ class System:
         wait_for(self.is_held, seconds, "the load is held up")
 
     def is_held(self) -> bool:
-        """Tell whether a loader's backend waits for a lock."""
+        """Return whether a loader's backend waits for a lock."""
         locks = "pg_locks JOIN adsp.chunk_leases ON pid = backend_pid WHERE NOT granted"
         return self.count(locks) > 0
 

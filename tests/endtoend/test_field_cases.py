@@ -27,7 +27,7 @@ def _write(system: System, name: str, data: str | bytes) -> None:
 
 
 def _has_looked(system: System, job_id: str) -> bool:
-    """Tell whether a job has seen that its source is not there, or not whole."""
+    """Return whether a job has seen that its source is not there, or not whole."""
     statement = "SELECT state = 'waiting' OR seen_identity IS NOT NULL FROM adsp.jobs WHERE id = %s"
     return bool(system.query(statement, job_id)[0][0])
 

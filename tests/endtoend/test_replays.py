@@ -30,18 +30,18 @@ def _load(system: System, client: Client, name: str, **definition: object) -> di
 
 
 def _correct(client: Client, job: dict[str, Any], path: Path) -> Path:
-    """Export a job's failed rows as they stood in the source and mend them as a person would."""
+    """Export a job's failed rows as they stood in the source and fix them as a person would."""
     exported = client.get(f"/v1/jobs/{job['id']}/failed-rows", format="source").text
     path.write_text(exported.replace("cheap", "1.99"))
     return path
 
 
 def test_rows_that_were_refused_are_corrected_and_loaded_once(system: System) -> None:
-    """Reject, export, mend, replay: all rows are in; the same replay again loads nothing."""
-    table = system.make_table("mended")
-    _write(system.incoming / "mended.csv", good=7, bad=3)
+    """Reject, export, fix, replay: all rows are in; the same replay again loads nothing."""
+    table = system.make_table("fixed")
+    _write(system.incoming / "fixed.csv", good=7, bad=3)
     with system.client as client:
-        first = _load(system, client, "mended", max_rejected_ratio=0.5)
+        first = _load(system, client, "fixed", max_rejected_ratio=0.5)
         corrected = _correct(client, first, system.folder / "corrected.csv")
         replay, again = (system.wait_over(client.replay(first["id"], corrected)) for _ in range(2))
 
@@ -86,12 +86,12 @@ def test_rows_of_a_utf_16_file_are_replayed_in_its_byte_order(system: System) ->
         corrected.write_bytes(
             exported.decode("utf-16-be").replace("cheap", "1.99").encode("utf-16-be")
         )
-        mended = system.wait_over(client.replay(first["id"], corrected))
+        fixed = system.wait_over(client.replay(first["id"], corrected))
         [shown, _] = client.get(f"/v1/jobs/{first['id']}/failed-rows").json()["items"]
 
     assert (first["rows_loaded"], first["rows_rejected"]) == (3, 2)
     assert as_they_are["rows_rejected"] == 2
-    assert (mended["state"], mended["rows_loaded"]) == ("succeeded", 2)
+    assert (fixed["state"], fixed["rows_loaded"]) == ("succeeded", 2)
     assert shown["raw"] == BAD.format("BAD-0").replace("lamp", "ламπ漢😀")
     assert shown["byte_offset"] == 2 * len("\ufeff" + HEADER + "\n")
     assert system.count(table) == 5

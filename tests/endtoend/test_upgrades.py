@@ -33,7 +33,7 @@ def locked(system: System, table: str) -> Iterator[None]:
 
 
 def builds_index(system: System) -> bool:
-    """Tell whether a migration waits to build or drop an index, which is after all its other changes."""
+    """Return whether a migration waits to build or drop an index, which is after all its other changes."""
     return bool(
         system.count(
             "pg_stat_activity WHERE datname = current_database() AND query LIKE '%CONCURRENTLY%'"

@@ -6,17 +6,17 @@ import uuid
 import httpx
 import pytest
 
-from libs.common.failpoints import CrashPoint
+from libs.common.failpoints import FailPoint
 from tests.faults.harness.cells import assert_loaded_once, at_most, make_cell
 from tests.faults.harness.injection import cut_sessions
 from tests.faults.harness.machine import Machine, send_signal
 
-API_POINTS = [CrashPoint.AFTER_INSERT, CrashPoint.AFTER_PUBLISH, CrashPoint.AFTER_CONFIRM]
+API_POINTS = [FailPoint.AFTER_INSERT, FailPoint.AFTER_PUBLISH, FailPoint.AFTER_CONFIRM]
 
 
 @pytest.mark.parametrize("point", API_POINTS)
 def test_killed_before_its_answer_the_same_key_makes_one_job(
-    machine: Machine, point: CrashPoint
+    machine: Machine, point: FailPoint
 ) -> None:
     cell, key = make_cell(machine), uuid.uuid4().hex
     machine.arm(point)
@@ -33,7 +33,7 @@ def test_killed_before_its_answer_the_same_key_makes_one_job(
 def test_a_job_whose_client_never_came_back_is_loaded_all_the_same(machine: Machine) -> None:
     """Its row is the outbox entry: what is committed is done."""
     cell = make_cell(machine)
-    machine.arm(CrashPoint.AFTER_INSERT)
+    machine.arm(FailPoint.AFTER_INSERT)
     with pytest.raises(httpx.TransportError):
         cell.submit(uuid.uuid4().hex)
     machine.revive_dead("api")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from libs.common.failpoints import CrashPoint
+from libs.common.failpoints import FailPoint
 from tests.faults.harness.checker import run_seeds, settle, unfinished
 from tests.faults.harness.clients import Accepted, Feed, make_table
 from tests.faults.harness.contents import write_content
@@ -49,7 +49,7 @@ def _load_with_a_crash(machine: Machine) -> Accepted:
     feed = Feed(name, table, definition, [content])
     send_signal(machine.system.processes["scheduler"].pid, signal.SIGSTOP)
     try:
-        machine.arm(CrashPoint.AFTER_COMMIT)
+        machine.arm(FailPoint.AFTER_COMMIT)
         with machine.system.client as client:
             client.put_dataset(name, definition)
             job = client.submit(dataset=name, source=content.path.name)
@@ -57,7 +57,7 @@ def _load_with_a_crash(machine: Machine) -> Accepted:
         assert settle(machine, lambda: not unfinished(machine, [accepted]))
     finally:
         machine.wake()
-    assert not (machine.tokens / CrashPoint.AFTER_COMMIT).exists()
+    assert not (machine.tokens / FailPoint.AFTER_COMMIT).exists()
     return accepted
 
 
@@ -69,10 +69,10 @@ def test_a_load_whose_loader_dies_after_its_commit_is_not_done_again(machine: Ma
 
 def test_without_the_done_check_the_checker_reports_duplicates(machine: Machine) -> None:
     """The same crash in a system whose loaders forget what the ledger says: the checker can fail."""
-    broken = f"{CrashPoint.AFTER_COMMIT},{CrashPoint.NO_DONE_CHECK}"
+    broken = f"{FailPoint.AFTER_COMMIT},{FailPoint.NO_DONE_CHECK}"
     for loader in ("loader-1", "loader-2"):
         machine.system.kill(loader)
-        machine.system.start(loader, ADSP_CRASH_POINTS=broken)
+        machine.system.start(loader, ADSP_FAILPOINTS=broken)
 
     verdict = judge(machine.system, [_load_with_a_crash(machine)])
 

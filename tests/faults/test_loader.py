@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from libs.common.failpoints import CrashPoint
+from libs.common.failpoints import FailPoint
 from libs.common.messaging.names import LOAD_QUEUE
 from libs.devstack.testing.waiting import wait_for
 from tests.faults.harness.cells import (
@@ -41,15 +41,15 @@ def test_killed_in_its_copy_the_rows_are_rolled_back_and_loaded_again(
 @pytest.mark.parametrize(
     "point",
     [
-        CrashPoint.MID_COPY,
-        CrashPoint.BEFORE_COMMIT,
-        CrashPoint.AFTER_COMMIT,
-        CrashPoint.BEFORE_ACKNOWLEDGE,
+        FailPoint.MID_COPY,
+        FailPoint.BEFORE_COMMIT,
+        FailPoint.AFTER_COMMIT,
+        FailPoint.BEFORE_ACKNOWLEDGE,
     ],
 )
 @pytest.mark.parametrize("atomic", [True, False], ids=["atomic", "chunked"])
 def test_killed_at_a_crash_point_every_row_is_there_once(
-    machine: Machine, point: CrashPoint, *, atomic: bool
+    machine: Machine, point: FailPoint, *, atomic: bool
 ) -> None:
     cell = make_cell(machine, atomic=atomic)
     machine.arm(point)

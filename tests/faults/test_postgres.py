@@ -95,7 +95,7 @@ def test_frozen_for_longer_than_a_request_waits_it_is_refused_and_nothing_is_los
     """Its kernel still acknowledges what is sent, so that no connection breaks by itself."""
     cell = make_cell(machine)
     machine.system.kill("api")
-    machine.system.start("api", ADSP_DATABASE_ANSWER_TIMEOUT="2")
+    machine.system.start("api", ADSP_DATABASE_READ_TIMEOUT="2")
     machine.system.wait_ready()
     server = machine.server("PostgreSQL").pid
     for pid in [server, *descendants(server)]:

@@ -11,7 +11,7 @@ from libs.common.messaging.names import TICKS_QUEUE
 from libs.devstack.addresses import VHOST
 from libs.devstack.management import call_management
 from libs.devstack.testing.waiting import wait_for
-from services.worker.dependencies import Worker, wire
+from services.worker.dependencies import WorkerContext, wire
 from services.worker.dispatching import dispatch_due
 from services.worker.settings import WorkerSettings
 from tests.endtoend.system import QUICK
@@ -98,7 +98,7 @@ def test_what_is_due_is_made_while_thousands_of_messages_wait_for_the_worker(
 
 
 @pytest.fixture
-def worker(machine: Machine) -> Iterator[Worker]:
+def worker(machine: Machine) -> Iterator[WorkerContext]:
     """Give the deciding function a worker of its own, so that a test can tell it the time."""
     settings = WorkerSettings(
         database_url=machine.addresses.database_url("worker"),
@@ -114,7 +114,7 @@ def worker(machine: Machine) -> Iterator[Worker]:
 
 @pytest.mark.parametrize("days", [1, -1])
 def test_a_clock_that_jumps_a_day_and_back_makes_one_job_for_a_due_time(
-    machine: Machine, worker: Worker, days: int
+    machine: Machine, worker: WorkerContext, days: int
 ) -> None:
     cell = make_cell(
         machine, schedule={"cron": "30 2 * * *", "time_zone": "UTC"}, named_source=True
@@ -131,7 +131,7 @@ def test_a_clock_that_jumps_a_day_and_back_makes_one_job_for_a_due_time(
 
 @pytest.mark.parametrize("month", [3, 10], ids=["an hour is missing", "an hour comes twice"])
 def test_the_night_of_the_clock_change_makes_one_job(
-    machine: Machine, worker: Worker, month: int
+    machine: Machine, worker: WorkerContext, month: int
 ) -> None:
     """Half past two does not exist in one of them and comes twice in the other; ticks come all night, twice each.
 

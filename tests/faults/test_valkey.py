@@ -4,7 +4,7 @@ import signal
 
 import redis
 
-from libs.common.failpoints import CrashPoint
+from libs.common.failpoints import FailPoint
 from tests.faults.harness.cells import assert_loaded_once, at_most, make_cell
 from tests.faults.harness.injection import flush
 from tests.faults.harness.machine import Machine, send_signal
@@ -48,7 +48,7 @@ def test_without_memory_left_nothing_is_lost(machine: Machine) -> None:
         client.config_set("maxmemory-policy", "noeviction")
         client.config_set("maxmemory", "1")
         try:
-            machine.arm(CrashPoint.AFTER_COMMIT)
+            machine.arm(FailPoint.AFTER_COMMIT)
             accepted = cell.submit()
             cell.wait_over(60)
         finally:

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from libs.common.failpoints import CrashPoint
+from libs.common.failpoints import FailPoint
 from libs.common.messaging.names import JOBS_QUEUE
 from libs.devstack.testing.waiting import wait_for
 from tests.faults.harness.cells import (
@@ -34,8 +34,8 @@ def test_killed_in_a_plan_the_job_is_planned_again(machine: Machine, who: str) -
     assert_loaded_once(machine, accepted)
 
 
-@pytest.mark.parametrize("point", [CrashPoint.IN_FINISH, CrashPoint.IN_EVENT_OUTBOX])
-def test_killed_in_a_finish_the_job_ends_once(machine: Machine, point: CrashPoint) -> None:
+@pytest.mark.parametrize("point", [FailPoint.IN_FINISH, FailPoint.IN_EVENT_OUTBOX])
+def test_killed_in_a_finish_the_job_ends_once(machine: Machine, point: FailPoint) -> None:
     cell = make_cell(machine)
     machine.arm(point)
 

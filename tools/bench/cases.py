@@ -39,7 +39,7 @@ class Case:
 
     @property
     def is_upsert(self) -> bool:
-        """Tell whether psql finds the rows there too; else its table is empty, for it would stop at the first."""
+        """Return whether psql finds the rows there too; else its table is empty, for it would stop at the first."""
         return self.definition.get("mode") == "upsert"
 
     def items(self, rows: int) -> ItemsFile:

@@ -36,7 +36,7 @@ class Comparison:
 
     @property
     def reached(self) -> bool:
-        """Tell whether the goal is reached."""
+        """Return whether the goal is reached."""
         return self.ratio <= self.goal
 
     @property

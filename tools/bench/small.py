@@ -42,7 +42,7 @@ class SmallJobs:
 def measure_small_jobs(system: BenchSystem, files: int, alone: int) -> SmallJobs:
     """Load so many files with 8 requests in flight, then so many others one after the other."""
     paths = [_write(system, number) for number in range(files + alone)]
-    # A source younger than this is looked at again: files that arrive are no part of the time.
+    # A source younger than this is checked again: files that arrive are no part of the time.
     newest = paths[-1].stat().st_mtime
     wait_until(lambda: time.time() - newest > 1.5, 10)
     seconds = _all_at_once(system, paths[:files])

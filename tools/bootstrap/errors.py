@@ -2,4 +2,4 @@
 
 
 class BootstrapError(Exception):
-    """Something that a person has to provide is missing; the message names the cure."""
+    """Something that a person has to provide is missing; the message says how to fix it."""

@@ -44,7 +44,7 @@ def make_once(name: str, inputs: str, probe: str, build: Callable[[Path], None])
 
 
 def _is_ready(link: Path, target: Path, probe: str) -> bool:
-    """Tell whether the link names this very build and the build still holds what it must."""
+    """Return whether the link names this very build and the build still holds what it must."""
     return link.is_symlink() and link.readlink() == _relative(target) and (link / probe).exists()
 
 

@@ -23,7 +23,7 @@ def pants_command() -> tuple[list[str], dict[str, str]]:
     Without CPython 3.9 the official launcher is used, if there is one.
 
     Raises:
-        BootstrapError: when neither can be had; the message names the cure.
+        BootstrapError: when neither can be had; the message says how to fix it.
     """
     variables = plain_environment()
     try:

@@ -122,7 +122,7 @@ def count_results(reports: Path) -> Totals:
 
 
 def noted_properties(reports: Path) -> list[str]:
-    """List what test files have noted in a folder's JUnit reports, as the seeds that they chose by chance."""
+    """List what test files have noted in a folder's JUnit reports, as the seeds that they chose at random."""
     return [
         f"{noted.get('name')}: {noted.get('value')}"
         for file in sorted(reports.rglob("*.xml"))

@@ -144,7 +144,7 @@ def connect(url: str) -> Iterator[Client]:
 
 
 def is_over(job: dict[str, Any]) -> bool:
-    """Tell whether a job is in an end state."""
+    """Return whether a job is in an end state."""
     return job["state"] in END_STATES
 
 

@@ -46,7 +46,7 @@ def show_table(state: LocalState, console: Console) -> None:
 
 
 def show_next_steps(state: LocalState, console: Console) -> None:
-    """Print where the result can be looked at and what to try next."""
+    """Print where the result can be checked and what to try next."""
     table = Table.grid(padding=(0, 2))
     table.add_row("web page", f"{state.api_url}/")
     table.add_row("API", f"{state.api_url}/docs")

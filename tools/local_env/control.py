@@ -30,7 +30,7 @@ Progress = Callable[[str], None]
 
 
 def is_running(layout: Layout) -> bool:
-    """Tell whether the supervisor lives, however far it has come."""
+    """Return whether the supervisor lives, however far it has come."""
     return is_held(layout.lock)
 
 
@@ -46,7 +46,7 @@ def bring_up(layout: Layout, tell: Progress) -> LocalState:
     """Start the stack unless it runs, wait until all services answer, and return the state.
 
     `tell` is called with what is going on, when that changes. Raises `StackError` when the stack
-    fails or is not ready in time; what did start is left running then, to be looked at.
+    fails or is not ready in time; what did start is left running then, to be inspected.
     """
     layout.make_folders()
     with held(layout.start_lock, EXCLUSIVE):
@@ -141,7 +141,7 @@ def _raise_if_given_up(state: LocalState) -> None:
 
 
 def answers(url: str) -> bool:
-    """Tell whether a URL answers 200."""
+    """Return whether a URL answers 200."""
     return status_of(url) == HTTPStatus.OK
 
 

@@ -8,7 +8,7 @@ _ASK_SECONDS = 10.0
 
 
 def engine_answers() -> bool:
-    """Tell whether there is a Docker client whose engine answers."""
+    """Return whether there is a Docker client whose engine answers."""
     return shutil.which("docker") is not None and ask(["docker", "info"]) is not None
 
 

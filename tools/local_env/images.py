@@ -1,4 +1,4 @@
-"""Tell whether images can be built here, and what Pants is told when they cannot."""
+"""Return whether images can be built here, and what Pants is told when they cannot."""
 
 import json
 import subprocess
@@ -30,7 +30,7 @@ def image_variables() -> dict[str, str]:
 
 
 def images_exist() -> bool:
-    """Tell whether the engine has all five images."""
+    """Return whether the engine has all five images."""
     return bool(ask(["docker", "image", "inspect", *(f"adsp/{name}" for name in IMAGES)]))
 
 

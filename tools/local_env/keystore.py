@@ -43,7 +43,7 @@ class KeyStore:
     variables: Mapping[str, str]
 
     def create(self, name: str, owner: str, scopes: Sequence[Scope]) -> ApiKey:
-        """Make a key and return it; its secret is not to be had again."""
+        """Make a key and return it; its secret is not shown again."""
         key = ApiKey.make()
         held = "{" + ",".join(scopes) + "}"
         digest = key.digest.hex()

@@ -29,7 +29,7 @@ class Supervised:
 
     @property
     def given_up(self) -> bool:
-        """Tell whether it has ended too often to be started again."""
+        """Return whether it has ended too often to be started again."""
         return self.failures > MAX_RESTARTS
 
     def note(self) -> str:

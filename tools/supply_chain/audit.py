@@ -69,4 +69,4 @@ def read_answer(output: str, complaint: str) -> Audit:
 
 def _word(vulnerability: dict[str, Any]) -> str:
     fixed = ", ".join(vulnerability["fix_versions"]) or "no version yet"
-    return f"{vulnerability['id']} (mended in {fixed})"
+    return f"{vulnerability['id']} (fixed in {fixed})"

@@ -30,7 +30,7 @@ def setup(_context: Context) -> None:
 
 @task
 def fmt(_context: Context) -> None:
-    """Format the code and mend what the linter can mend safely."""
+    """Format the code and fix what the linter can fix safely."""
     _run([_RUFF, "check", "--fix-only", "--quiet", "."])
     _run([_RUFF, "format", "."])
 

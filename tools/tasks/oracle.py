@@ -1,4 +1,4 @@
-"""The command that compares the product with what is plainly right, on inputs made by chance."""
+"""The command that compares the product with what is plainly right, on random inputs."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ _DELIVERIES = "tests/deliveries/test_delivery_oracle.py"
     help={
         "seeds": "How many tables and files, or sequences of deliveries.",
         "minutes": "Begin no other after so many minutes.",
-        "seed": "The first seed; by default one that is chosen by chance, and printed.",
+        "seed": "The first seed; by default one that is chosen at random, and printed.",
         "deliveries": "Play sequences of deliveries, with kills, and load them one after the other beside that.",
     }
 )
@@ -30,10 +30,10 @@ def oracle(
     seed: int = -1,
     deliveries: bool = False,  # noqa: FBT001, FBT002
 ) -> None:
-    """Load tables and files made by chance, and record by record beside that; nothing may differ."""
+    """Load tables and random files, and record by record beside that; nothing may differ."""
     first = randbelow(10**9) if seed < 0 else seed
     option = " --deliveries" if deliveries else ""
-    print(f"Seeds from {first} on; again: ./dev oracle{option} --seed {first} --seeds {seeds}")
+    print(f"Seeds from {first} on; again: ./dev fuzz{option} --seed {first} --seeds {seeds}")
     chosen = {"SEED": str(first), "SEEDS": str(seeds), "MINUTES": str(minutes)}
     variables = {f"ADSP_ORACLE_{name}": value for name, value in chosen.items()}
     command = [

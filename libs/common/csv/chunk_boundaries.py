@@ -13,7 +13,7 @@ from libs.common.csv.framing import (
 )
 from libs.common.csv.line_scanner import count_ends
 from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
-from libs.common.csv.utf16 import Ruler, with_byte_order
+from libs.common.csv.utf16 import OffsetMap, with_byte_order
 
 
 class Boundary(NamedTuple):
@@ -84,10 +84,14 @@ def _first_wide_start(block: Block, offset: int, encoding: str) -> Boundary | No
     """Return the same of a block of UTF-16, whose records are placed one after the other."""
     if offset <= block.byte_offset:
         return Boundary(block.byte_offset, block.line_number)
-    ruler, line, before = Ruler(block.data, 0, block.byte_offset, encoding), block.line_number, 0
+    offsets, line, before = (
+        OffsetMap(block.data, 0, block.byte_offset, encoding),
+        block.line_number,
+        0,
+    )
     for start in _starts(block):
         line += block.count_breaks(before, start)
-        before, place = start, ruler.place(start)
+        before, place = start, offsets.place(start)
         if place >= offset:
             return Boundary(place, line)
     return None

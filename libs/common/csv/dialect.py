@@ -33,7 +33,7 @@ def _readable(name: str) -> str:
 
 @cache
 def _is_single_byte_superset(name: str) -> bool:
-    """Tell whether each byte is one character wherever it stands, and ASCII is the first 128 and no other byte.
+    """Return whether each byte is one character wherever it stands, and ASCII is the first 128 and no other byte.
 
     Lines, cells and quotes are found by their bytes, so a byte must not depend on those beside it.
     """

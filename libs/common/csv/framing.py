@@ -23,7 +23,7 @@ from typing import NamedTuple, Protocol
 
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
-from libs.common.csv.utf16 import Ruler, Utf8Reader
+from libs.common.csv.utf16 import OffsetMap, Utf8Reader
 from libs.common.enums import ErrorCode
 
 BLOCK_BYTES = 1 << 20
@@ -53,7 +53,7 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Whole records that stand side by side; `frames` is None when each LF or CRLF line is one of them.
+    """Whole records that are adjacent; `frames` is None when each LF or CRLF line is one of them.
 
     Such lines may hold quotes only where the framer was given `count_ends`.
 
@@ -77,7 +77,7 @@ class Block:
         """Return the offset of a position in `data`; `wide` is the file's encoding if that is UTF-16."""
         if wide is None:
             return self.byte_offset + position
-        return Ruler(self.data, 0, self.byte_offset, wide).place(position)
+        return OffsetMap(self.data, 0, self.byte_offset, wide).place(position)
 
 
 def count_breaks(data: bytes, *, cr_ends_lines: bool) -> int:
@@ -189,7 +189,7 @@ class Framer:
         return count_breaks(data, cr_ends_lines=self.cr_ends_records)
 
     def _need_frames(self, buffer: bytes, *, at_end: bool) -> bool:
-        """Tell whether a record may end elsewhere than at an LF: there are quotes or lone returns."""
+        """Return whether a record may end elsewhere than at an LF: there are quotes or lone returns."""
         if self._quote in buffer:
             return True
         # The LF of a return at the very end may be in the next read.

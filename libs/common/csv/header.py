@@ -1,7 +1,7 @@
 """Read a source's header and match its cells to columns of the target table, by name.
 
 Runs before a row is touched: in the worker's plan, so that a wrong file fails early, and again in the loader,
-which must know the columns. Every `HeaderError` says how to mend the file or the dataset.
+which must know the columns. Every `HeaderError` says how to fix the file or the dataset.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import MAX_RECORD_BYTES, ByteStream, Framer
 from libs.common.csv.records import Record, RecordSplitter
 from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
-from libs.common.csv.utf16 import mark_of, with_byte_order
+from libs.common.csv.utf16 import bom_of, with_byte_order
 from libs.common.errors import HeaderError, SourceError
 
 _WITH_MARK = {"utf-8", *WIDE_ENCODINGS}
@@ -33,7 +33,7 @@ class Header:
 
 
 class _Rejoined:
-    """A stream whose first bytes have been looked at and put back."""
+    """A stream whose first bytes have been read and put back."""
 
     def __init__(self, seen: bytes, stream: ByteStream) -> None:
         self._seen, self._stream = seen, stream
@@ -58,7 +58,7 @@ def read_header(
     """
     start = _read_up_to(stream, _LONGEST_MARK)
     dialect = dialect.model_copy(update={"encoding": with_byte_order(dialect.encoding, start)})
-    mark = mark_of(dialect.encoding) if dialect.encoding in _WITH_MARK else b""
+    mark = bom_of(dialect.encoding) if dialect.encoding in _WITH_MARK else b""
     skipped = len(mark) if start.startswith(mark) else 0
     framer = Framer(
         _Rejoined(start[skipped:], stream),

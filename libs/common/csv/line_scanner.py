@@ -4,7 +4,7 @@
                └── anything uncommon ──► frames, record by record
 
 Certain means: no NUL, no blank line, line ends all LF or all CRLF, and each quote either opens a cell, closes one, or
-is doubled inside of one that ends on its line. Compiled: the bytes are looked at eight at a time.
+is doubled inside of one that ends on its line. Compiled: the bytes are read eight at a time.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Word what is wrong with a record that is not well-formed, for `records`, with the cure."""
+"""Word what is wrong with a record that is not well-formed, for `records`, and how to fix it."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from libs.common.csv.places import from_place
 from libs.common.enums import ErrorCode
 
 
-class Fault(NamedTuple):
+class ParseError(NamedTuple):
     """Why a record is not well-formed; `words` name the offsets in `places` by their number.
 
     `is_cut` says that not all of the record was kept.
@@ -23,10 +23,10 @@ class Fault(NamedTuple):
         return self.words.format(*(from_place(place)[1] for place in self.places))
 
 
-def damage(code: ErrorCode, start: int, after: int, max_record_bytes: int) -> Fault:
+def malformed(code: ErrorCode, start: int, after: int, max_record_bytes: int) -> ParseError:
     """Describe a record whose end or cells are not certain; the next begins at offset `after`."""
     if code is ErrorCode.LINE_TOO_LONG:
-        return Fault(
+        return ParseError(
             code,
             f"the record (bytes {{0}} to {{1}}) is longer than {max_record_bytes} bytes; "
             "a quote may never close, or the limit is too low: who runs ADSP can raise it "
@@ -34,13 +34,13 @@ def damage(code: ErrorCode, start: int, after: int, max_record_bytes: int) -> Fa
             (start, after),
         )
     if code is ErrorCode.BARE_CARRIAGE_RETURN:
-        return Fault(
+        return ParseError(
             code,
             "the record (bytes {0} to {1}) has a carriage return outside quotes that ends no line: the "
             "header's line ends with LF, so the others must; take the return out or quote its cell",
             (start, after),
         )
-    return Fault(
+    return ParseError(
         code,
         "the record (bytes {0} to {1}) has a quote inside an unquoted cell, text after a "
         "closing quote, or a quote that never closes; double the quotes inside a quoted cell",
@@ -48,17 +48,17 @@ def damage(code: ErrorCode, start: int, after: int, max_record_bytes: int) -> Fa
     )
 
 
-def nul_byte(offset: int) -> Fault:
+def nul_byte(offset: int) -> ParseError:
     """Describe a record with a NUL, which no text value of Postgres can hold."""
-    return Fault(
+    return ParseError(
         ErrorCode.ENCODING_ERROR, "there is a NUL at offset {0}; take it out of the file", (offset,)
     )
 
 
-def undecodable(found: bytes, offset: int, encoding: str) -> Fault:
+def undecodable(found: bytes, offset: int, encoding: str) -> ParseError:
     """Describe a record that is not text in the dataset's encoding for these bytes, one or two."""
     subject, verb = ("byte", "is") if len(found) == 1 else ("bytes", "are")
-    return Fault(
+    return ParseError(
         ErrorCode.ENCODING_ERROR,
         f"{subject} 0x{found.hex()} at offset {{0}} {verb} not valid {encoding}; "
         "correct the file or set the dataset's encoding",
@@ -66,7 +66,7 @@ def undecodable(found: bytes, offset: int, encoding: str) -> Fault:
     )
 
 
-def wrong_count(found: int, expected: int) -> Fault:
+def wrong_count(found: int, expected: int) -> ParseError:
     """Describe a record that has not as many cells as the header."""
     code = ErrorCode.MISSING_CELL if found < expected else ErrorCode.EXTRA_CELL
-    return Fault(code, f"the record has {found} cells, the header has {expected}")
+    return ParseError(code, f"the record has {found} cells, the header has {expected}")

@@ -22,9 +22,9 @@ from libs.common.csv.framing import (
     cell_pattern,
     count_breaks,
 )
-from libs.common.csv.parse_errors import Fault
+from libs.common.csv.parse_errors import ParseError
 from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
-from libs.common.csv.utf16 import Ruler, restore, with_byte_order
+from libs.common.csv.utf16 import OffsetMap, restore, with_byte_order
 from libs.common.enums import ErrorCode
 
 Cells = list[bytes | None]
@@ -41,7 +41,7 @@ class Record(NamedTuple):
     byte_offset: int
     raw: bytes
     cells: Cells
-    fault: Fault | None = None
+    fault: ParseError | None = None
 
 
 class First(NamedTuple):
@@ -110,7 +110,7 @@ class RecordSplitter:
         return None
 
     def _is_sound(self, data: bytes) -> bool:
-        """Tell whether `data` is valid UTF-8 without a NUL, so that its cells need no second look."""
+        """Return whether `data` is valid UTF-8 without a NUL, so that its cells need no second look."""
         if b"\0" in data:
             return False
         if data.isascii() or self._encoding != "utf-8":
@@ -167,7 +167,9 @@ class RecordSplitter:
         code = ErrorCode.LINE_TOO_LONG if len(raw) > self._cap else frame.fault
         if code is not None:
             kept = raw[: self._kept] if code is ErrorCode.LINE_TOO_LONG else raw
-            fault = parse_errors.damage(code, offset, offset + frame.after - frame.start, self._cap)
+            fault = parse_errors.malformed(
+                code, offset, offset + frame.after - frame.start, self._cap
+            )
             is_cut = len(kept) < frame.end - frame.start
             return Record(line, offset, kept, [], fault._replace(is_cut=is_cut))
         if b"\0" in raw:
@@ -208,18 +210,18 @@ class RecordSplitter:
 
 def _as_stored(records: list[Record], block: Block, encoding: str) -> list[Record]:
     """Give records of UTF-16 the places and bytes that they have in the file."""
-    ruler, origin = (
-        Ruler(block.data, block.byte_offset, block.byte_offset, encoding),
+    offsets, origin = (
+        OffsetMap(block.data, block.byte_offset, block.byte_offset, encoding),
         block.byte_offset,
     )
     found: list[Record] = []
     for line, offset, raw, cells, fault in records:
-        begin, stored, found_fault = ruler.place(offset), restore(raw, encoding), fault
+        begin, stored, found_fault = offsets.place(offset), restore(raw, encoding), fault
         if fault is not None and fault.places:
             beyond = fault.places[-1] > origin + len(
                 block.data
             )  # the record was too long for a block
-            end = block.byte_end if beyond else ruler.place(fault.places[-1])
+            end = block.byte_end if beyond else offsets.place(fault.places[-1])
             found_fault = fault._replace(places=(begin, end)[-len(fault.places) :])
             if fault.code is ErrorCode.ENCODING_ERROR and b"\0" not in raw:
                 found_fault = parse_errors.undecodable(stored[end - begin :][:2], end, encoding)

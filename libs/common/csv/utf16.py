@@ -29,7 +29,7 @@ def with_byte_order(encoding: str, start: bytes) -> str:
     return _MARKS.get(start[:2], "utf-16-le" if encoding == "utf-16" else encoding)
 
 
-def mark_of(encoding: str) -> bytes:
+def bom_of(encoding: str) -> bytes:
     """Return the byte order mark of an encoding that has its byte order."""
     return "\ufeff".encode(encoding)
 
@@ -46,7 +46,7 @@ class Utf8Reader:
         self._encoding = with_byte_order(encoding, b"")
         self._left = None if end is None else end - start
         self._kept = b""
-        self._ruler = Ruler(b"", start, start, self._encoding)
+        self._offsets = OffsetMap(b"", start, start, self._encoding)
 
     def read(self, size: int) -> bytes:
         """Return about `size` bytes of UTF-8, and none only at the end."""
@@ -54,12 +54,12 @@ class Utf8Reader:
         while not data and not at_end:
             at_end = not self._fetch(size)
             data = self._decode(at_end=at_end)
-        self._ruler.add(data)
+        self._offsets.add(data)
         return data
 
     def place(self, position: int) -> int:
         """Return where a position of the UTF-8 stands in the file; positions must not go back."""
-        return self._ruler.place(position)
+        return self._offsets.place(position)
 
     def _fetch(self, size: int) -> bool:
         """Read on; tell whether there was anything."""
@@ -85,11 +85,11 @@ class Utf8Reader:
         return data
 
     def _is_high(self, unit: bytes) -> bool:
-        """Tell whether a unit is the first half of a pair."""
+        """Return whether a unit is the first half of a pair."""
         return unit[self._encoding == "utf-16-le"] & 0xFC == 0xD8
 
 
-class Ruler:
+class OffsetMap:
     """Turns positions in UTF-8, which may grow at its end, into offsets of the file; never goes back."""
 
     def __init__(self, data: bytes, position: int, offset: int, encoding: str) -> None:

@@ -96,7 +96,7 @@ class DatasetDefinition(StrictModel):
         max_length=4096,
         pattern=r"^[^\x00]*$",
         description="Path of a file that says that the source is whole, e.g. '{source}.done'; may hold dates as"
-        " 'source' does and {source} (the source's path). `settle` is not looked at then.",
+        " 'source' does and {source} (the source's path). `settle` is not checked then.",
     )
     after_load: AfterLoad = Field(
         AfterLoad.KEEP,
@@ -189,7 +189,7 @@ class DatasetDefinition(StrictModel):
         return (self.schedule or self).time_zone
 
     def exceeds_thresholds(self, rows_read: int, rows_rejected: int) -> bool:
-        """Tell whether so many failed rows among so many records fail the job."""
+        """Return whether so many failed rows among so many records fail the job."""
         if self.max_rejected_rows is not None and rows_rejected > self.max_rejected_rows:
             return True
         return (

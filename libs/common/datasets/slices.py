@@ -90,7 +90,7 @@ def check_scope(table: TargetTable, definition: DatasetDefinition) -> None:
 
 
 def _can_hold_days(type_name: str) -> bool:
-    """Tell whether a column of the type can hold a day, at least as it is written."""
+    """Return whether a column of the type can hold a day, at least as it is written."""
     if type_name == "date" or _MOMENT.fullmatch(type_name):
         return True
     text = _TEXT.fullmatch(type_name)

@@ -28,11 +28,11 @@ def holding_one(engine: Engine, *names: str) -> Iterator[str | None]:
         yield next((name for name in names if connection.scalar(_TRY, {"name": name})), None)
 
 
-def take_turns(session: Session, name: str) -> None:
+def advisory_xact_lock(session: Session, name: str) -> None:
     """Wait until no other transaction holds the lock called `name`; held until this one ends."""
     session.execute(text(f"SELECT pg_advisory_xact_lock({_KEY})"), {"name": name})
 
 
 def try_to_take(session: Session, name: str) -> bool:
-    """Tell whether the lock called `name` was free; then this transaction holds it until it ends."""
+    """Return whether the lock called `name` was free; then this transaction holds it until it ends."""
     return bool(session.scalar(_TRY, {"name": name}))

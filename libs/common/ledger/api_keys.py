@@ -56,5 +56,5 @@ class ApiKey:
 
 
 def grants(held: frozenset[Scope], needed: Scope) -> bool:
-    """Tell whether scopes allow what needs one of them; `admin` allows everything."""
+    """Return whether scopes allow what needs one of them; `admin` allows everything."""
     return needed in held or Scope.ADMIN in held

@@ -116,7 +116,7 @@ class JobRequest:
 
 @dataclass(frozen=True)
 class JobError:
-    """Why a job failed: a stable code and a message that names the cure."""
+    """Why a job failed: a stable code and a message that says how to fix it."""
 
     code: str
     message: str
@@ -134,7 +134,7 @@ class Counts:
 
 
 def find_dataset(session: Session, name: str) -> Dataset:
-    """Return the dataset called `name`, or raise `NotFound` with the cure."""
+    """Return the dataset called `name`, or raise `NotFound` that says how to fix it."""
     return require_live(name, session.scalar(_live_dataset(name)))
 
 
@@ -149,7 +149,7 @@ def _live_dataset(name: str) -> Select[Dataset]:
 
 
 def require_live(name: str, dataset: Dataset | None) -> Dataset:
-    """Return the dataset if there is one that is not deleted, or raise `NotFound` with the cure."""
+    """Return the dataset if there is one that is not deleted, or raise `NotFound` that says how to fix it."""
     if dataset is None or dataset.deleted_at is not None:
         raise unknown_dataset(name)
     return dataset

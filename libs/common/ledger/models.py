@@ -490,7 +490,7 @@ class Chunk(Base):
     lock_waits: Mapped[int] = mapped_column(
         Integer,
         server_default=text("0"),
-        comment="Attempts that ended because a lock was not to be had; they are not held against it.",
+        comment="Attempts that ended because a lock was not available; they are not held against it.",
     )
     taken_from: Mapped[UUID | None] = mapped_column(
         comment="The job that had loaded it, with which it is counted; NULL: this job."

@@ -38,7 +38,7 @@ def replayable_rows(job_id: UUID, column: InstrumentedAttribute[Any]) -> Select[
 
 
 def is_one_record(raw: bytes, dialect: FileFormat) -> bool:
-    """Tell whether the bytes of a failed row, however long, are one record that swallows nothing after it."""
+    """Return whether the bytes of a failed row, however long, are one record that swallows nothing after it."""
     framer = Framer(io.BytesIO(raw), dialect, max_record_bytes=max(len(raw), 1))
     records = [record for block in split(framer) for record in block]
     return len(records) == 1 and (

@@ -12,7 +12,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from libs.common.failpoints import CrashPoint, crash_point
+from libs.common.failpoints import FailPoint, failpoint
 from libs.common.ledger.models import Event
 from libs.common.ledger.session import commit_without_waiting
 from libs.common.logs import get_logger
@@ -49,7 +49,7 @@ class EventPublisher:
 
     @property
     def is_possible(self) -> bool:
-        """Tell whether the broker is one that has topic exchanges."""
+        """Return whether the broker is one that has topic exchanges."""
         return self._broker_url.startswith("amqp")
 
     def publish(self, events: Sequence[Event]) -> int:
@@ -60,7 +60,7 @@ class EventPublisher:
                 channel = self._open()
                 for event in events:
                     _publish_one(channel, event)
-                    crash_point(CrashPoint.IN_EVENT_OUTBOX)
+                    failpoint(FailPoint.IN_EVENT_OUTBOX)
                     published += 1
             except BROKER_ERRORS as exc:
                 self._drop()

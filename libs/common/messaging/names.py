@@ -17,7 +17,7 @@ PLAN: Final = "jobs.plan"
 FINISH: Final = "jobs.finish"
 DISPATCH_DUE: Final = "jobs.dispatch_due"
 SWEEP: Final = "jobs.sweep"
-RETAIN: Final = "jobs.retain"
+CLEANUP: Final = "jobs.retain"
 LOAD_CHUNK: Final = "load.chunk"
 
 # A consumer takes from its queues in turn. Behind ten thousand plans in one queue a tick would be too old when its turn
@@ -27,7 +27,7 @@ ROUTES: Final = {
     FINISH: FINISHES_QUEUE,
     DISPATCH_DUE: TICKS_QUEUE,
     SWEEP: TICKS_QUEUE,
-    RETAIN: TICKS_QUEUE,
+    CLEANUP: TICKS_QUEUE,
     LOAD_CHUNK: LOAD_QUEUE,
 }
 

@@ -1,6 +1,6 @@
 """Try what a job needs beside the rights on its table: numbers of sequences, a time zone that Postgres knows.
 
-What would fail each job is refused when a dataset is put, with the cure.
+What would fail each job is refused when a dataset is put, saying how to fix it.
 """
 
 from collections.abc import Collection

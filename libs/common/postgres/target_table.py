@@ -45,12 +45,12 @@ class TargetColumn:
 
     @property
     def is_generated(self) -> bool:
-        """Tell whether Postgres refuses any value given for it."""
+        """Return whether Postgres refuses any value given for it."""
         return self.is_computed or self.identity == "a"
 
     @property
     def is_required(self) -> bool:
-        """Tell whether a record must bring it."""
+        """Return whether a record must bring it."""
         return self.is_not_null and not (self.has_default or self.is_computed or self.identity)
 
 
@@ -96,23 +96,23 @@ class TargetTable:
     def own_rows(self) -> sql.Composable:
         """Return the name for statements about its rows and its partitions', not those of tables that inherit from it.
 
-        Those are other tables: their rights and keys are not looked at when the parent is named.
+        Those are other tables: their rights and keys are not checked when the parent is named.
         """
         only = "" if self.is_partitioned else "ONLY "
         return sql.SQL(only + "{}").format(self.identifier)
 
     @property
     def has_order_dependent_constraints(self) -> bool:
-        """Tell whether the fate of a record can depend on records before it."""
-        return self.has_unique_index or self.depends_on_own_rows
+        """Return whether the fate of a record can depend on records before it."""
+        return self.has_unique_index or self.is_row_order_sensitive
 
     @property
-    def depends_on_own_rows(self) -> bool:
-        """Tell whether one statement over many rows may differ from one statement per row."""
+    def is_row_order_sensitive(self) -> bool:
+        """Return whether one statement over many rows may differ from one statement per row."""
         return self.references_itself or self.has_user_triggers or self.calls_user_functions
 
     def refuses_repeated(self, given: Sequence[TargetColumn]) -> bool:
-        """Tell whether a unique index refuses a record of these columns that comes a second time.
+        """Return whether a unique index refuses a record of these columns that comes a second time.
 
         Not one of a column that Postgres fills: each record gets another value. What an index of expressions or of a
         part of the rows refuses cannot be told, and is taken for all.
@@ -123,8 +123,8 @@ class TargetTable:
             not is_known or any(names.issuperset(key.columns) for key in self.unique_keys)
         )
 
-    def numbers_rows(self, given: Sequence[TargetColumn]) -> bool:
-        """Tell whether a column that is not given may get a value that depends on the order of writing."""
+    def has_sequence_defaults(self, given: Sequence[TargetColumn]) -> bool:
+        """Return whether a column that is not given may get a value that depends on the order of writing."""
         names = {column.name for column in given}
         return any(
             column.has_default or column.identity
@@ -132,15 +132,17 @@ class TargetTable:
             if column.name not in names
         )
 
-    def may_load_side_by_side(self, given: Sequence[TargetColumn]) -> bool:
-        """Tell whether parts of a file may be written at the same time as long as they are committed in their order.
+    def allows_parallel_chunks(self, given: Sequence[TargetColumn]) -> bool:
+        """Return whether parts of a file may be written at the same time as long as they are committed in their order.
 
         Then the unique index refuses what it would refuse of one part after the other. Triggers, sequences and what
         reads the table itself may see the difference. Foreign keys and further unique indexes may refuse a record too
         early: that its key is taken, by a part that is not written yet, would be its first fault.
         """
         has_second_fault = self.has_foreign_keys or self.has_several_unique_indexes
-        return not (has_second_fault or self.depends_on_own_rows or self.numbers_rows(given))
+        return not (
+            has_second_fault or self.is_row_order_sensitive or self.has_sequence_defaults(given)
+        )
 
     def find_column(self, name: str) -> TargetColumn | None:
         """Return the column called `name`."""
@@ -201,7 +203,7 @@ def check_target(
     role: str = LOADER_ROLE,
     is_sliced: bool = False,
 ) -> TargetTable:
-    """Return the table if `role` can load it in this mode, or raise `BadInput` with the cure.
+    """Return the table if `role` can load it in this mode, or raise `BadInput` that says how to fix it.
 
     `is_sliced`: a replace reads a column of the rows that it deletes.
     """

@@ -34,7 +34,7 @@ class Decoder(ABC):
 
     @property
     def needs_input(self) -> bool:
-        """Tell whether `read` needs more stored bytes first."""
+        """Return whether `read` needs more stored bytes first."""
         return self._position == len(self._stored)
 
     def feed(self, data: bytes) -> None:
@@ -116,7 +116,7 @@ class ZstdDecoder(Decoder):
 
     @property
     def needs_input(self) -> bool:
-        """Tell whether everything fed has been decoded; a frame keeps what it has not put out yet."""
+        """Return whether everything fed has been decoded; a frame keeps what it has not put out yet."""
         return super().needs_input and (self._frame.eof or self._frame.needs_input)
 
     def read(self, size: int) -> bytes:

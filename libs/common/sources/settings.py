@@ -18,7 +18,7 @@ class SourceSettings(AdspSettings):
         Path("uploads"), description="Folder for uploaded files; no request can name one."
     )
     source_settle_seconds: float = Field(
-        1.0, ge=0, description="A source younger than this is looked at again before it is trusted."
+        1.0, ge=0, description="A source younger than this is checked again before it is trusted."
     )
     max_record_bytes: int = Field(1 << 20, ge=1024, description="Longest record, in bytes.")
     max_decompressed_bytes: int = Field(

@@ -18,7 +18,7 @@ class SourceAreas:
         return SourceAreas(tuple(map(_real, self.roots)), hidden)
 
     def hides(self, path: Path) -> bool:
-        """Tell whether a path leads to the hidden folder, its links followed."""
+        """Return whether a path leads to the hidden folder, its links followed."""
         return self.hidden is not None and _real(path).is_relative_to(self.hidden)
 
 

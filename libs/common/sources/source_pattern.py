@@ -61,7 +61,7 @@ def validate(pattern: str, option: str = "source") -> str:
 
 
 def holds_date(pattern: str | None) -> bool:
-    """Tell whether a pattern means another source each day."""
+    """Return whether a pattern means another source each day."""
     return pattern is not None and _PLACEHOLDER.search(pattern) is not None
 
 

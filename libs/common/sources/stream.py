@@ -74,7 +74,7 @@ class SourceStream:
 
     @property
     def is_compressed(self) -> bool:
-        """Tell whether the stored bytes are not the plain ones: then `skip` has to read."""
+        """Return whether the stored bytes are not the plain ones: then `skip` has to read."""
         return self._decoder is not None
 
     def read(self, size: int, /) -> bytes:

@@ -57,7 +57,7 @@ async def answer_database_error(request: Request, exc: Exception) -> JSONRespons
     error = exc.orig if isinstance(exc, DBAPIError) else exc
     path = request.scope["path"]
     if isinstance(error, psycopg2.DataError):
-        log.info("value_not_storable", error=type(error).__name__)
+        log.info("invalid_value", error=type(error).__name__)
         detail = (
             "a value cannot be stored by Postgres, such as text with a NUL character; correct it"
         )
@@ -77,7 +77,7 @@ async def answer_database_error(request: Request, exc: Exception) -> JSONRespons
 
 
 def _is_outage(error: BaseException | None, sqlstate: str | None) -> bool:
-    """Tell whether the server or the way to it failed, not a statement of the api."""
+    """Return whether the server or the way to it failed, not a statement of the api."""
     if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError | PoolTimeoutError):
         return True
     # libpq's own word for a broken stream has no SQLSTATE and no class of its own.

@@ -1,6 +1,6 @@
 """Turn what goes wrong into ``application/problem+json`` (RFC 9457), the only form of errors.
 
-    BadInput, validation, HTTP errors ──► 4xx with the cure
+    BadInput, validation, HTTP errors ──► 4xx that says how to fix it
     a server that is away             ──► 503 with Retry-After (Postgres: `database_faults`)
 
 Every problem has a stable `code`, also the last part of its `type`, and a `detail` that names the
@@ -43,12 +43,12 @@ class FieldError(BaseModel):
 
 
 class Problem(BaseModel):
-    """What went wrong and how to mend it (RFC 9457)."""
+    """What went wrong and how to fix it (RFC 9457)."""
 
     type: str = Field(description="Identifies the kind of problem: urn:adsp:problem: and the code.")
     title: str = Field(description="The status in words.")
     status: int = Field(description="The HTTP status.")
-    detail: str = Field(description="What is wrong with this request, and the cure.")
+    detail: str = Field(description="What is wrong with this request, and how to fix it.")
     code: str = Field(description="Stable kebab-case name of the problem.")
     instance: str | None = Field(None, description="The path that was asked for.")
     request_id: str | None = Field(None, description="The X-Request-ID to look for in the logs.")
@@ -160,7 +160,7 @@ def status_of(exc: BadInput) -> int:
 
 
 def _lacks_json_type(request: Request, errors: Sequence[Mapping[str, Any]]) -> bool:
-    """Tell whether a body was not read as JSON because its media type is another."""
+    """Return whether a body was not read as JSON because its media type is another."""
     subject = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_json = subject == "application/json" or subject.endswith("+json")
     return not is_json and any(

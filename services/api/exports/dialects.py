@@ -14,7 +14,7 @@ def definition_of(job: Job) -> DatasetDefinition:
         "definition-refused",
         f"job {job.id} was made under a definition that is refused by now ({describe_refusal(parsed)}), so its "
         f"records cannot be cut into cells; GET /v1/jobs/{job.id}/failed-rows gives them as JSON: correct the "
-        "source with it, mend the dataset with PATCH or PUT, and load the corrected rows as a file",
+        "source with it, fix the dataset with PATCH or PUT, and load the corrected rows as a file",
     )
 
 

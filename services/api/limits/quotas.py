@@ -1,6 +1,6 @@
 """Bound what one owner takes of what all share: unfinished jobs, the upload area's disk, room for failed rows.
 
-Looked at before a file is taken and again where its job is made. Requests that come at once may go a little
+Checked before a file is taken and again where its job is made. Requests that come at once may go a little
 beyond. Without keys there is no owner, and the schedule's jobs have none.
 """
 
@@ -56,7 +56,7 @@ def _too_many_failed_rows(owner: str, count: int) -> ProblemError:
         429,
         "too-many-failed-rows",
         f"the jobs that {owner!r} made within a day have {count:,} failed rows, more than one owner may add to the "
-        "ledger in that time; mend the source or the dataset's format first, or raise ADSP_MAX_FAILED_ROWS_A_DAY",
+        "ledger in that time; fix the source or the dataset's format first, or raise ADSP_MAX_FAILED_ROWS_A_DAY",
         {"Retry-After": str(_ROWS_WAIT)},
     )
 

@@ -23,11 +23,11 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.common.ledger.api_keys import ApiKey
-from services.api.dependencies import Wiring
+from services.api.dependencies import Dependencies
 from services.api.errors.database import answer_database_error
 from services.api.errors.problems import problem_response
 from services.api.middleware.origins import foreign_origin
-from services.api.security.api_keys import KnownKeys, recognise
+from services.api.security.api_keys import KnownKeys, authenticate
 from services.api.security.caller import ANYONE, KEY_HEADER, Caller
 from services.api.web.reference import ASSETS
 
@@ -46,13 +46,13 @@ _FAULTS = (DBAPIError, PoolTimeoutError, psycopg2.Error)
 class Authentication:
     """ASGI middleware that puts the caller on the state of each request, or answers 401."""
 
-    def __init__(self, app: ASGIApp, wiring: Wiring) -> None:
+    def __init__(self, app: ASGIApp, dependencies: Dependencies) -> None:
         """Wrap `app`."""
         self._app = app
-        self._sessions = wiring.sessions
-        self._limits = wiring.rate_limits
+        self._sessions = dependencies.sessions
+        self._limits = dependencies.rate_limits
         self._known = KnownKeys()
-        self._is_on = wiring.settings.auth
+        self._is_on = dependencies.settings.auth
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -93,7 +93,7 @@ class Authentication:
         seconds = self._limits.count(f"address {network_of(request)}")
         if seconds or not self._is_on:
             return ANYONE, seconds
-        caller = recognise(self._sessions, key) if key else None
+        caller = authenticate(self._sessions, key) if key else None
         if key is None or caller is None:
             return None, 0
         self._known.add(key)
@@ -103,7 +103,7 @@ class Authentication:
         """Return the caller of a key that was right before; others at his address take nothing from him."""
         if seconds := self._limits.count(f"key {key.id}"):
             return None, seconds
-        caller = recognise(self._sessions, key)
+        caller = authenticate(self._sessions, key)
         if caller is None:
             self._known.forget(key)
         return caller, 0

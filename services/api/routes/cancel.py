@@ -19,7 +19,7 @@ from libs.common.errors import Conflict, PublishFault
 from libs.common.ledger.jobs import lock_job, record_end
 from libs.common.ledger.models import Chunk, Job
 from libs.common.logs import get_logger
-from services.api.dependencies import Wired, Wiring
+from services.api.dependencies import Dependencies, Wired
 from services.api.responses import Responses, problems
 from services.api.routes.jobs import describe_job
 from services.api.schemas import JobDocument
@@ -45,16 +45,18 @@ _ANSWERS: Responses = {
     summary="Cancel a job",
     responses=_ANSWERS,
 )
-def cancel_job(wiring: Wired, caller: Submitter, response: Response, job_id: UUID) -> JobDocument:
+def cancel_job(
+    dependencies: Wired, caller: Submitter, response: Response, job_id: UUID
+) -> JobDocument:
     """Stop a job. An atomic one leaves no rows; of a chunked one, the chunks that are done stay and count."""
-    with wiring.sessions.begin() as session:
+    with dependencies.sessions.begin() as session:
         job = _locked(session, caller, job_id)
         asked_now = job.state is not JobState.CANCELLED and _request(session, job)
         document = describe_job(session, job)
     if asked_now:
         log.info("job_cancel_requested", job_id=str(job_id), state=document.state.value)
     if asked_now or document.state is JobState.RUNNING:
-        _tell_worker(wiring, job)
+        _tell_worker(dependencies, job)
     if document.state is not JobState.CANCELLED:
         response.status_code = 202
     return document
@@ -81,10 +83,10 @@ def _request(session: Session, job: Job) -> bool:
     return is_first
 
 
-def _tell_worker(wiring: Wiring, job: Job) -> None:
+def _tell_worker(dependencies: Dependencies, job: Job) -> None:
     """Have a worker withdraw the chunks and publish the end; when that fails, the sweeper does."""
     try:
-        wiring.dispatcher.send_finish(job.id, job.request_id)
+        dependencies.dispatcher.send_finish(job.id, job.request_id)
     except PublishFault as exc:
         log.warning("publish_failed", job_id=str(job.id), error=str(exc))
-        wiring.metrics.publish_failures.inc()
+        dependencies.metrics.publish_failures.inc()

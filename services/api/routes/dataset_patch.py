@@ -39,7 +39,7 @@ _BODY = {"requestBody": {"content": {"application/json": {"schema": {"type": "ob
 )
 def patch_dataset(
     request: Request,
-    wiring: Wired,
+    dependencies: Wired,
     _caller: Administrator,
     name: DatasetName,
     patch: Annotated[dict[str, Any], Body(media_type=MERGE_PATCH)],
@@ -51,7 +51,7 @@ def patch_dataset(
     The result must be what PUT would take.
     """
     _require_type(request)
-    with wiring.sessions.begin() as session:
+    with dependencies.sessions.begin() as session:
         dataset = require_live(name, lock_dataset(session, name))
         require_state(dataset, if_match)
         definition = _validated(merge(dataset.definition, patch))

@@ -15,7 +15,7 @@ from libs.common.ledger.models import Dataset, Job
 from libs.common.logs import get_logger
 from services.api.dataset_changes import lock_dataset, require_state
 from services.api.dataset_schemas import AnyDatasetDocument, describe_dataset
-from services.api.dependencies import Wired, Wiring
+from services.api.dependencies import Dependencies, Wired
 from services.api.preconditions import ETAG, PRECONDITION, IfMatchHeader, tag
 from services.api.responses import Responses, problems
 from services.api.routes.datasets import DatasetName
@@ -37,10 +37,10 @@ _SHOWN: Responses = {
     responses=_SHOWN,
 )
 def pause_dataset(
-    wiring: Wired, _caller: Administrator, name: DatasetName, response: Response
+    dependencies: Wired, _caller: Administrator, name: DatasetName, response: Response
 ) -> AnyDatasetDocument:
     """Make no jobs by the schedule until it is resumed; other triggers work, and jobs under way go on."""
-    return _set_paused(wiring, name, response, is_paused=True)
+    return _set_paused(dependencies, name, response, is_paused=True)
 
 
 @router.post(
@@ -50,10 +50,10 @@ def pause_dataset(
     responses=_SHOWN,
 )
 def resume_dataset(
-    wiring: Wired, _caller: Administrator, name: DatasetName, response: Response
+    dependencies: Wired, _caller: Administrator, name: DatasetName, response: Response
 ) -> AnyDatasetDocument:
     """Make jobs by the schedule again; of the due times that were missed, those that `catch_up` says."""
-    return _set_paused(wiring, name, response, is_paused=False)
+    return _set_paused(dependencies, name, response, is_paused=False)
 
 
 @router.delete(
@@ -68,13 +68,13 @@ def resume_dataset(
     },
 )
 def delete_dataset(
-    wiring: Wired, _caller: Administrator, name: DatasetName, if_match: IfMatchHeader = None
+    dependencies: Wired, _caller: Administrator, name: DatasetName, if_match: IfMatchHeader = None
 ) -> None:
     """Delete a dataset of which no job is unfinished. Its table, jobs, failed rows and versions stay.
 
     A later PUT of the name goes on where it ended: what was loaded is not loaded again.
     """
-    with wiring.sessions.begin() as session:
+    with dependencies.sessions.begin() as session:
         # A job that is being made holds the row against this lock.
         query = select(Dataset).where(Dataset.name == name).with_for_update()
         dataset = require_live(name, session.scalar(query))
@@ -86,9 +86,9 @@ def delete_dataset(
 
 
 def _set_paused(
-    wiring: Wiring, name: str, response: Response, *, is_paused: bool
+    dependencies: Dependencies, name: str, response: Response, *, is_paused: bool
 ) -> AnyDatasetDocument:
-    with wiring.sessions.begin() as session:
+    with dependencies.sessions.begin() as session:
         dataset = require_live(name, lock_dataset(session, name))
         if is_paused is not (dataset.paused_at is not None):
             dataset.paused_at = datetime.now(UTC) if is_paused else None

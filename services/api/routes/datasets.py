@@ -1,4 +1,4 @@
-"""Define datasets: ``/v1/datasets``. What cannot be loaded later is refused here, with the cure."""
+"""Define datasets: ``/v1/datasets``. What cannot be loaded later is refused here, saying how to fix it."""
 
 import re
 from typing import Annotated
@@ -52,7 +52,7 @@ _PUT_ANSWERS: Responses = {
     responses=_PUT_ANSWERS,
 )
 def put_dataset(
-    wiring: Wired,
+    dependencies: Wired,
     _caller: Administrator,
     name: DatasetName,
     body: DatasetDefinition,
@@ -63,7 +63,7 @@ def put_dataset(
 
     An equal definition changes nothing. One that was deleted goes on: what was loaded is not loaded again.
     """
-    with wiring.sessions.begin() as session:
+    with dependencies.sessions.begin() as session:
         dataset = lock_dataset(session, name)
         require_state(dataset, if_match)
         change = change_definition(session, name, dataset, body)
@@ -81,10 +81,10 @@ def put_dataset(
     responses={200: {"headers": ETAG}, **problems(404, 422, 503)},
 )
 def get_dataset(
-    wiring: Wired, _caller: Reader, name: DatasetName, response: Response
+    dependencies: Wired, _caller: Reader, name: DatasetName, response: Response
 ) -> AnyDatasetDocument:
     """Show a dataset's definition."""
-    with wiring.sessions() as session:
+    with dependencies.sessions() as session:
         document = describe_dataset(find_dataset(session, name))
     tag(response, document)
     return document
@@ -97,14 +97,14 @@ def get_dataset(
     responses=problems(422, 503),
 )
 def list_datasets(
-    wiring: Wired, _caller: Reader, asked: Annotated[PageQuery, Query()]
+    dependencies: Wired, _caller: Reader, asked: Annotated[PageQuery, Query()]
 ) -> Page[AnyDatasetDocument]:
     """List datasets by name."""
     query = select(Dataset).where(Dataset.deleted_at.is_(None)).order_by(Dataset.name)
     after = read_token(asked.page_token, _name, "datasets")
     if after is not None:
         query = query.where(Dataset.name > after)
-    with wiring.sessions() as session:
+    with dependencies.sessions() as session:
         datasets = list(session.scalars(query.limit(asked.page_size + 1)))
     shown = datasets[: asked.page_size]
     token = write_token(shown[-1].name, "datasets") if len(datasets) > len(shown) else None

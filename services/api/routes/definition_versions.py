@@ -28,7 +28,7 @@ _MOST = (1 << 31) - 1
     responses=problems(404, 422, 503),
 )
 def list_versions(
-    wiring: Wired, _caller: Reader, name: DatasetName, asked: Annotated[PageQuery, Query()]
+    dependencies: Wired, _caller: Reader, name: DatasetName, asked: Annotated[PageQuery, Query()]
 ) -> Page[DatasetVersionDocument]:
     """List the definitions that a dataset has had, the current one first."""
     scope = ("versions", name)
@@ -41,7 +41,7 @@ def list_versions(
     before = read_token(asked.page_token, int, *scope)
     if before is not None:
         query = query.where(DatasetVersion.version < min(before, _MOST))
-    with wiring.sessions() as session:
+    with dependencies.sessions() as session:
         _require_known(session, name)
         versions = list(session.scalars(query))
     shown = versions[: asked.page_size]
@@ -56,13 +56,13 @@ def list_versions(
     responses=problems(404, 422, 503),
 )
 def get_version(
-    wiring: Wired,
+    dependencies: Wired,
     _caller: Reader,
     name: DatasetName,
     version: Annotated[int, Path(ge=1, le=_MOST, description="`definition_version` of a job.")],
 ) -> DatasetVersionDocument:
     """Show the definition that the jobs of this version were made under."""
-    with wiring.sessions() as session:
+    with dependencies.sessions() as session:
         _require_known(session, name)
         found = session.get(DatasetVersion, (name, version))
     if found is None:

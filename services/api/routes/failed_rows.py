@@ -1,4 +1,4 @@
-"""Show the failed rows of a job, in pages or as a CSV file to mend them in."""
+"""Show the failed rows of a job, in pages or as a CSV file to fix them in."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -12,7 +12,7 @@ from sqlalchemy import Row, Select, func, select
 from libs.common.enums import END_STATES, ErrorCode
 from libs.common.ledger.models import FailedRow, Job
 from libs.common.ledger.replays import IS_WHOLE, OPEN_ENDED
-from services.api.dependencies import Wired, Wiring
+from services.api.dependencies import Dependencies, Wired
 from services.api.exports.csv_report import (
     ExportResponse,
     export_rows,
@@ -59,7 +59,7 @@ _ANSWERS: Responses = {
     responses=_ANSWERS,
 )
 def list_failed_rows(
-    wiring: Wired,
+    dependencies: Wired,
     caller: Reader,
     job_id: UUID,
     asked: Annotated[FailedRowQuery, Query()],
@@ -68,14 +68,14 @@ def list_failed_rows(
     """List failed rows in the order of the file."""
     form = asked.form or _preferred_form(accept)
     if form == "csv":
-        return _export(wiring, caller, job_id, asked.error_code)
+        return _export(dependencies, caller, job_id, asked.error_code)
     if form == "source":
-        return _export_source(wiring, caller, job_id, asked.error_code)
-    return page_of_failed_rows(wiring, caller, job_id, asked)
+        return _export_source(dependencies, caller, job_id, asked.error_code)
+    return page_of_failed_rows(dependencies, caller, job_id, asked)
 
 
 def page_of_failed_rows(
-    wiring: Wiring, caller: Caller, job_id: UUID, asked: FailedRowQuery
+    dependencies: Dependencies, caller: Caller, job_id: UUID, asked: FailedRowQuery
 ) -> Page[FailedRowDocument]:
     """Return a page of a job's failed rows in the order of the file."""
     scope = ("failed-rows", job_id, asked.error_code)
@@ -83,7 +83,7 @@ def page_of_failed_rows(
     after = read_token(asked.page_token, int, *scope)
     if after is not None:
         query = query.where(FailedRow.byte_offset > after)
-    with wiring.sessions() as session:
+    with dependencies.sessions() as session:
         job = caller.find_job(session, job_id)
         encoding, paths = encoding_of(job), paths_of(session, job)
         rows: Sequence[Row[Any]] = []
@@ -97,7 +97,7 @@ def page_of_failed_rows(
 
 
 def _is_without(job: Job, error_code: ErrorCode | None) -> bool:
-    """Tell whether an ended job has no failed row of this code: all of its rows would be gone through in vain."""
+    """Return whether an ended job has no failed row of this code: all of its rows would be gone through in vain."""
     return (
         error_code is not None
         and job.state in END_STATES
@@ -112,15 +112,15 @@ def _preferred_form(accept: str) -> Literal["json", "csv"]:
 
 
 def _export(
-    wiring: Wiring, caller: Caller, job_id: UUID, error_code: ErrorCode | None
+    dependencies: Dependencies, caller: Caller, job_id: UUID, error_code: ErrorCode | None
 ) -> ExportResponse:
     """Stream every failed row; what can be refused is refused before the first byte."""
-    settings = wiring.settings
-    with wiring.sessions() as session:
+    settings = dependencies.settings
+    with dependencies.sessions() as session:
         job = caller.find_job(session, job_id)
         paths = paths_of(session, job)
     blocks = export_rows(
-        wiring.sessions,
+        dependencies.sessions,
         _of_job(job_id, error_code),
         read_source_header(job, settings),
         definition_of(job).format,
@@ -131,19 +131,21 @@ def _export(
 
 
 def _export_source(
-    wiring: Wiring, caller: Caller, job_id: UUID, error_code: ErrorCode | None
+    dependencies: Dependencies, caller: Caller, job_id: UUID, error_code: ErrorCode | None
 ) -> ExportResponse:
     """Stream the failed rows as a file like the one they came from."""
-    with wiring.sessions() as session:
+    with dependencies.sessions() as session:
         job = caller.find_job(session, job_id)
         rows = _of_job(job_id, error_code)
         left_out = session.scalars(_count(rows.where(~IS_WHOLE))).one()
     raws = rows.where(IS_WHOLE).with_only_columns(FailedRow.raw)
     sound = raws.where(FailedRow.error_code.not_in(OPEN_ENDED))
     open_ended = raws.where(FailedRow.error_code.in_(OPEN_ENDED))
-    header = require_header(job, wiring.settings)
+    header = require_header(job, dependencies.settings)
     dialect = definition_of(job).format
-    pages = chain(pages_of(wiring.sessions, sound), pages_of(wiring.sessions, open_ended))
+    pages = chain(
+        pages_of(dependencies.sessions, sound), pages_of(dependencies.sessions, open_ended)
+    )
     blocks = source_blocks(chain.from_iterable(pages), header, dialect)
     answer = ExportResponse(blocks, f"failed-rows-{job_id}-source.csv")
     if left_out:

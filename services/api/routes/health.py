@@ -1,4 +1,4 @@
-"""Tell whether the api lives, is well, is ready, and how busy it is; nothing needs the ledger."""
+"""Return whether the api lives, is well, is ready, and how busy it is; nothing needs the ledger."""
 
 from typing import Literal
 
@@ -42,9 +42,9 @@ class ReadinessDocument(BaseModel):
 
 
 @router.get("/health", operation_id="getHealth", summary="Say that the api runs")
-def get_health(wiring: Wired) -> Health:
+def get_health(dependencies: Wired) -> Health:
     """Answer 200 whatever else is up or down, with a word on each server."""
-    checks = wiring.readiness.check()
+    checks = dependencies.readiness.check()
     return Health(
         status="degraded" if any(check.error for check in checks) else "ok",
         version=VERSION,
@@ -54,7 +54,7 @@ def get_health(wiring: Wired) -> Health:
 
 @router.get("/livez", operation_id="getLiveness", summary="Say that the process is alive")
 async def get_liveness() -> Liveness:
-    """Answer without a look at anything else: a restart would mend nothing there."""
+    """Answer without a look at anything else: a restart would fix nothing there."""
     return Liveness()
 
 
@@ -64,9 +64,9 @@ async def get_liveness() -> Liveness:
     summary="Say whether jobs can be taken",
     responses=problems(503),
 )
-def get_readiness(wiring: Wired) -> ReadinessDocument:
+def get_readiness(dependencies: Wired) -> ReadinessDocument:
     """Check Postgres, RabbitMQ and Redis; without Redis the api is degraded, not down."""
-    found = wiring.readiness.check()
+    found = dependencies.readiness.check()
     checks = {check.server: check.error for check in found}
     troubles = [f"{name}: {checks[name]}" for name in REQUIRED if checks[name]]
     if troubles:
@@ -86,9 +86,9 @@ def get_readiness(wiring: Wired) -> ReadinessDocument:
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
-def get_metrics(wiring: Wired) -> Response:
+def get_metrics(dependencies: Wired) -> Response:
     """Render the api's own metrics."""
-    return Response(wiring.metrics.render(), media_type=CONTENT_TYPE_LATEST)
+    return Response(dependencies.metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
 
 def _words(checks: list[ServerCheck]) -> dict[str, str]:

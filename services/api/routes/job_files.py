@@ -64,7 +64,7 @@ class JobFileDocument(BaseModel):
     responses=problems(404, 422, 503),
 )
 def list_job_files(
-    wiring: Wired, caller: Reader, job_id: UUID, asked: Annotated[PageQuery, Query()]
+    dependencies: Wired, caller: Reader, job_id: UUID, asked: Annotated[PageQuery, Query()]
 ) -> Page[JobFileDocument]:
     """List the files of a job in the order in which it loads them; none before they are found."""
     scope = ("job-files", job_id)
@@ -72,7 +72,7 @@ def list_job_files(
     query = select(JobFile).where(JobFile.job_id == job_id).order_by(JobFile.number)
     if after is not None:
         query = query.where(JobFile.number > after)
-    with wiring.sessions() as session:
+    with dependencies.sessions() as session:
         job = caller.find_job(session, job_id)
         files = list(session.scalars(query.limit(asked.page_size + 1)))
     shown = [JobFileDocument.of(file) for file in files[: asked.page_size]]

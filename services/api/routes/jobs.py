@@ -14,7 +14,7 @@ from libs.common.enums import JobState, Scope, Trigger
 from libs.common.ledger.jobs import JobRequest
 from libs.common.ledger.models import Job
 from libs.common.sql_files import read_statement
-from services.api.dependencies import Wired, Wiring
+from services.api.dependencies import Dependencies, Wired
 from services.api.idempotency import IdempotencyKeyHeader, keyed
 from services.api.pagination import Page, PageQuery, read_token, write_token
 from services.api.responses import JOB_ACCEPTED, accepted, problems
@@ -43,7 +43,7 @@ class JobQuery(PageQuery):
     responses=JOB_ACCEPTED,
 )
 def trigger_job(
-    wiring: Wired,
+    dependencies: Wired,
     caller: Submitter,
     response: Response,
     body: Annotated[TriggerRequest | None, Body()] = None,
@@ -51,7 +51,7 @@ def trigger_job(
 ) -> JobDocument:
     """Load the daily dataset, or what the optional body says."""
     request = body or TriggerRequest()
-    return _submit(wiring, caller, response, "POST /trigger-job", request, idempotency_key)
+    return _submit(dependencies, caller, response, "POST /trigger-job", request, idempotency_key)
 
 
 @router.post(
@@ -62,30 +62,30 @@ def trigger_job(
     responses=JOB_ACCEPTED,
 )
 def create_job(
-    wiring: Wired,
+    dependencies: Wired,
     caller: Submitter,
     response: Response,
     body: JobCreation,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JobDocument:
     """Load a source into a dataset; what is left out comes from the dataset."""
-    return _submit(wiring, caller, response, "POST /v1/jobs", body, idempotency_key)
+    return _submit(dependencies, caller, response, "POST /v1/jobs", body, idempotency_key)
 
 
 @router.get("/v1/jobs", operation_id="listJobs", summary="List jobs", responses=problems(422, 503))
 def list_jobs(
-    wiring: Wired, caller: Reader, asked: Annotated[JobQuery, Query()]
+    dependencies: Wired, caller: Reader, asked: Annotated[JobQuery, Query()]
 ) -> Page[JobDocument]:
     """List the jobs of the key's owner, with the scope `admin` all jobs, the newest first."""
     filters = asked.model_dump(exclude={"page_size", "page_token"}, exclude_none=True)
     scope = ("jobs", *sorted(filters.items()))
     query = select(Job).filter_by(**filters).order_by(Job.id.desc()).limit(asked.page_size + 1)
-    if not caller.may(Scope.ADMIN):
+    if not caller.has_scope(Scope.ADMIN):
         query = query.where(Job.owner == caller.owner)
     after = read_token(asked.page_token, UUID, *scope)
     if after is not None:
         query = query.where(Job.id < after)
-    with wiring.sessions() as session:
+    with dependencies.sessions() as session:
         jobs = list(session.scalars(query))
     shown = jobs[: asked.page_size]
     token = write_token(str(shown[-1].id), *scope) if len(jobs) > len(shown) else None
@@ -98,9 +98,9 @@ def list_jobs(
     summary="Show a job",
     responses=problems(404, 422, 503),
 )
-def get_job(wiring: Wired, caller: Reader, job_id: UUID) -> JobDocument:
+def get_job(dependencies: Wired, caller: Reader, job_id: UUID) -> JobDocument:
     """Show a job as it is now; the counts of a running one grow while it loads."""
-    with wiring.sessions() as session:
+    with dependencies.sessions() as session:
         return describe_job(session, caller.find_job(session, job_id))
 
 
@@ -113,7 +113,7 @@ def describe_job(session: Session, job: Job) -> JobDocument:
 
 
 def _submit(
-    wiring: Wiring,
+    dependencies: Dependencies,
     caller: Caller,
     response: Response,
     route: str,
@@ -122,7 +122,7 @@ def _submit(
 ) -> JobDocument:
     keyed_request = keyed(idempotency_key, route, body.model_dump_json())
     request = JobRequest(
-        dataset=body.dataset or wiring.settings.daily_dataset,
+        dataset=body.dataset or dependencies.settings.daily_dataset,
         trigger=Trigger.API,
         source=body.source,
         data_date=body.data_date,
@@ -130,7 +130,7 @@ def _submit(
         request_id=structlog.contextvars.get_contextvars().get("request_id"),
         owner=caller.owner,
     )
-    return accepted(submit_job(wiring, request, keyed_request), response)
+    return accepted(submit_job(dependencies, request, keyed_request), response)
 
 
 def _progress(session: Session, job_id: UUID) -> dict[str, Any]:

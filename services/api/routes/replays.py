@@ -29,7 +29,7 @@ from libs.common.ledger.replays import (
     is_one_record,
     replayable_rows,
 )
-from services.api.dependencies import Wired, Wiring
+from services.api.dependencies import Dependencies, Wired
 from services.api.errors.problems import ProblemError
 from services.api.exports.dialects import definition_of
 from services.api.idempotency import IdempotencyKeyHeader, keyed
@@ -94,7 +94,7 @@ _BODY: dict[str, Any] = {
 async def replay_job(
     request: Request,
     response: Response,
-    wiring: Wired,
+    dependencies: Wired,
     caller: Submitter,
     job_id: UUID,
     asked: Annotated[ReplayQuery, Query()],
@@ -103,16 +103,16 @@ async def replay_job(
     """Make a job of the failed rows, as they are or corrected; into a `replace` dataset they are appended."""
     keyed(idempotency_key, "")  # a bad key is refused before the file is taken
     _refuse_other_than_file(request)
-    refuse_declared_size(request, wiring.settings.max_upload_bytes)
-    replayed = await run_in_threadpool(_find_replayed, wiring, caller, job_id)
+    refuse_declared_size(request, dependencies.settings.max_upload_bytes)
+    replayed = await run_in_threadpool(_find_replayed, dependencies, caller, job_id)
     if idempotency_key is None:  # one that was sent before is answered as then
-        await run_in_threadpool(_require_room, wiring, replayed.job.owner)
-    corrected = await receive_file(request, wiring, f"corrected-{job_id}.csv", caller.owner)
+        await run_in_threadpool(_require_room, dependencies, replayed.job.owner)
+    corrected = await receive_file(request, dependencies, f"corrected-{job_id}.csv", caller.owner)
     if corrected is None and _media_type(request) == "text/csv":
         raise empty_body()
     if corrected is None:
-        async with wiring.upload_slots.writing(caller.owner):
-            stored = await run_in_threadpool(_write_failed_rows, wiring, replayed)
+        async with dependencies.upload_slots.writing(caller.owner):
+            stored = await run_in_threadpool(_write_failed_rows, dependencies, replayed)
     else:
         stored = corrected
     job_request = JobRequest(
@@ -131,7 +131,9 @@ async def replay_job(
     )
     route = f"POST /v1/jobs/{job_id}/replay"
     keyed_request = keyed(idempotency_key, route, stored.digest, str(asked.force))
-    submission = await run_in_threadpool(submit_stored, wiring, stored, job_request, keyed_request)
+    submission = await run_in_threadpool(
+        submit_stored, dependencies, stored, job_request, keyed_request
+    )
     return accepted(submission, response)
 
 
@@ -151,9 +153,9 @@ def _refuse_other_than_file(request: Request) -> None:
         )
 
 
-def _find_replayed(wiring: Wiring, caller: Caller, job_id: UUID) -> Replayed:
+def _find_replayed(dependencies: Dependencies, caller: Caller, job_id: UUID) -> Replayed:
     """Return the job if it has rows to replay, or raise `NotFound` or `Conflict`."""
-    with wiring.sessions() as session:
+    with dependencies.sessions() as session:
         job = caller.find_job(session, job_id)
         if job.state not in END_STATES:
             raise Conflict(
@@ -174,9 +176,9 @@ def _find_replayed(wiring: Wiring, caller: Caller, job_id: UUID) -> Replayed:
         )
 
 
-def _require_room(wiring: Wiring, owner: str | None) -> None:
-    with wiring.sessions() as session:
-        require_room(session, wiring.settings, owner)
+def _require_room(dependencies: Dependencies, owner: str | None) -> None:
+    with dependencies.sessions() as session:
+        require_room(session, dependencies.settings, owner)
 
 
 def _count_codes(session: Session, job_id: UUID) -> dict[ErrorCode, int]:
@@ -190,7 +192,7 @@ def _count_cut(session: Session, job_id: UUID) -> int:
 
 
 def _nothing_to_replay(job: Job) -> Conflict:
-    """Word why a job that has ended has no rows to replay, with the cure."""
+    """Word why a job that has ended has no rows to replay, saying how to fix it."""
     if job.state in LOADED_STATES:
         return Conflict("no-failed-rows", f"every row of job {job.id} is loaded: nothing is left")
     if job.state is JobState.DUPLICATE:
@@ -198,15 +200,17 @@ def _nothing_to_replay(job: Job) -> Conflict:
     elif job.state is JobState.OUTDATED:
         cure = f"the table holds a newer delivery, of job {job.outdated_by}; load its source with force to go back"
     else:
-        cure = "none of its rows was loaded; mend the cause and load its source again"
+        cure = "none of its rows was loaded; fix the cause and load its source again"
     return Conflict("no-failed-rows", f"job {job.id} has ended as {job.state.value}: {cure}")
 
 
-def _write_failed_rows(wiring: Wiring, replayed: Replayed) -> StoredUpload:
+def _write_failed_rows(dependencies: Dependencies, replayed: Replayed) -> StoredUpload:
     """Write the failed rows as they are, where all of them can be loaded so."""
     _refuse_cut(replayed)
-    _refuse_damaged(wiring, replayed)
-    return write_failed_rows(wiring.sessions, wiring.settings, replayed.job, replayed.before.format)
+    _refuse_damaged(dependencies, replayed)
+    return write_failed_rows(
+        dependencies.sessions, dependencies.settings, replayed.job, replayed.before.format
+    )
 
 
 def _refuse_cut(replayed: Replayed) -> None:
@@ -221,11 +225,11 @@ def _refuse_cut(replayed: Replayed) -> None:
         )
 
 
-def _refuse_damaged(wiring: Wiring, replayed: Replayed) -> None:
+def _refuse_damaged(dependencies: Dependencies, replayed: Replayed) -> None:
     """Refuse rows that cannot be loaded as they are and could spoil others."""
     damaged = {code: count for code, count in replayed.codes.items() if code in OPEN_ENDED}
     if ErrorCode.LINE_TOO_LONG in damaged:
-        damaged[ErrorCode.LINE_TOO_LONG] = _count_unsound(wiring, replayed)
+        damaged[ErrorCode.LINE_TOO_LONG] = _count_unsound(dependencies, replayed)
     named = ", ".join(f"{count} {code.value}" for code, count in sorted(damaged.items()) if count)
     if named:
         raise Conflict(
@@ -235,12 +239,12 @@ def _refuse_damaged(wiring: Wiring, replayed: Replayed) -> None:
         )
 
 
-def _count_unsound(wiring: Wiring, replayed: Replayed) -> int:
+def _count_unsound(dependencies: Dependencies, replayed: Replayed) -> int:
     """Count the rows above the cap that would not be one record without it."""
     dialect = replayed.before.format
     long = replayable_rows(replayed.job.id, FailedRow.raw).where(
         FailedRow.error_code == ErrorCode.LINE_TOO_LONG
     )
-    with wiring.sessions() as session:
+    with dependencies.sessions() as session:
         raws = session.scalars(long.execution_options(yield_per=1))
         return sum(not is_one_record(raw, dialect) for raw in raws)

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from libs.common.errors import NotFound
 from libs.common.ledger.models import Job
-from services.api.dependencies import Wired, Wiring
+from services.api.dependencies import Dependencies, Wired
 from services.api.errors.problems import unavailable
 from services.api.responses import problems
 from services.api.security.caller import Caller, Reader
@@ -48,7 +48,7 @@ class TaskDocument(BaseModel):
     responses=problems(404, 422, 503),
 )
 def get_task(
-    wiring: Wired,
+    dependencies: Wired,
     caller: Reader,
     task_id: Annotated[
         str,
@@ -59,9 +59,9 @@ def get_task(
     ],
 ) -> TaskDocument:
     """Show how a task ended; PENDING when it has not, or when its result has expired."""
-    _require_job(wiring, caller, task_id)
+    _require_job(dependencies, caller, task_id)
     try:
-        meta = wiring.celery.backend.get_task_meta(task_id, cache=False)
+        meta = dependencies.celery.backend.get_task_meta(task_id, cache=False)
     except (RedisError, BackendError, KombuError, OSError) as exc:
         raise unavailable(
             "redis-away",
@@ -71,11 +71,11 @@ def get_task(
     return _document(task_id, meta)
 
 
-def _require_job(wiring: Wiring, caller: Caller, task_id: str) -> None:
+def _require_job(dependencies: Dependencies, caller: Caller, task_id: str) -> None:
     """Raise `NotFound` for the task of no job, which Celery calls pending, or of a job of another owner."""
-    with wiring.sessions() as session:
+    with dependencies.sessions() as session:
         job = session.get(Job, UUID(task_id.partition(".")[0]))
-        if job is None or not caller.sees(job):
+        if job is None or not caller.can_see(job):
             raise NotFound(
                 "task-unknown", f"there is no task {task_id}; tasks are called as their job's id"
             )

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from libs.common.enums import Trigger
 from libs.common.ledger.jobs import JobRequest, find_dataset
-from services.api.dependencies import Wired, Wiring
+from services.api.dependencies import Dependencies, Wired
 from services.api.idempotency import IdempotencyKeyHeader, keyed
 from services.api.limits.quotas import require_room
 from services.api.responses import JOB_ACCEPTED, accepted, problems
@@ -62,7 +62,7 @@ _BODY: dict[str, Any] = {
 async def upload_file(
     request: Request,
     response: Response,
-    wiring: Wired,
+    dependencies: Wired,
     caller: Submitter,
     name: DatasetName,
     asked: Annotated[UploadQuery, Query()],
@@ -73,9 +73,9 @@ async def upload_file(
     refuse_form(request)
     # One that was sent before is answered as then, also where it has taken the last room.
     owner = caller.owner if idempotency_key is None else None
-    await run_in_threadpool(_require_welcome, wiring, name, owner)
-    refuse_declared_size(request, wiring.settings.max_upload_bytes)
-    stored = await receive_file(request, wiring, safe_filename(asked.filename), caller.owner)
+    await run_in_threadpool(_require_welcome, dependencies, name, owner)
+    refuse_declared_size(request, dependencies.settings.max_upload_bytes)
+    stored = await receive_file(request, dependencies, safe_filename(asked.filename), caller.owner)
     if stored is None:
         raise empty_body()
     job_request = JobRequest(
@@ -93,12 +93,14 @@ async def upload_file(
         stored.digest,
         f"{asked.data_date} {asked.force} {stored.path.name}",
     )
-    submission = await run_in_threadpool(submit_stored, wiring, stored, job_request, keyed_request)
+    submission = await run_in_threadpool(
+        submit_stored, dependencies, stored, job_request, keyed_request
+    )
     return accepted(submission, response)
 
 
-def _require_welcome(wiring: Wiring, name: str, owner: str | None) -> None:
+def _require_welcome(dependencies: Dependencies, name: str, owner: str | None) -> None:
     """Refuse a file of which no job could be made, before it is sent."""
-    with wiring.sessions() as session:
+    with dependencies.sessions() as session:
         find_dataset(session, name)
-        require_room(session, wiring.settings, owner)
+        require_room(session, dependencies.settings, owner)

@@ -34,7 +34,7 @@ class KnownKeys:
         self._lock = threading.Lock()
 
     def __contains__(self, key: ApiKey) -> bool:
-        """Tell whether the key was right lately, which makes it one of the last to be forgotten."""
+        """Return whether the key was right lately, which makes it one of the last to be forgotten."""
         with self._lock:
             is_known = key.digest in self._digests
             if is_known:
@@ -54,7 +54,7 @@ class KnownKeys:
             self._digests.pop(key.digest, None)
 
 
-def recognise(sessions: sessionmaker[Session], key: ApiKey) -> Caller | None:
+def authenticate(sessions: sessionmaker[Session], key: ApiKey) -> Caller | None:
     """Return whom a key belongs to, None when it is unknown, wrong or revoked."""
     with sessions.begin() as session:
         record = session.get(KeyRecord, key.id)

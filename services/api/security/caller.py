@@ -35,18 +35,18 @@ class Caller:
     scopes: frozenset[Scope]
     key_id: str | None = None
 
-    def may(self, scope: Scope) -> bool:
-        """Tell whether the caller has a scope."""
+    def has_scope(self, scope: Scope) -> bool:
+        """Return whether the caller has a scope."""
         return grants(self.scopes, scope)
 
-    def sees(self, job: Job) -> bool:
-        """Tell whether a job is there for this caller."""
-        return self.may(Scope.ADMIN) or (job.owner is not None and job.owner == self.owner)
+    def can_see(self, job: Job) -> bool:
+        """Return whether a job is there for this caller."""
+        return self.has_scope(Scope.ADMIN) or (job.owner is not None and job.owner == self.owner)
 
     def find_job(self, session: Session, job_id: UUID) -> Job:
         """Return a job, or raise `NotFound`, also for one of another owner."""
         job = find_job(session, job_id)
-        if not self.sees(job):
+        if not self.can_see(job):
             raise unknown_job(job_id)
         return job
 
@@ -62,7 +62,7 @@ async def _caller(
 ) -> Caller:
     """Return the caller that `authentication` found, or raise the problem for a scope that is missing."""
     caller: Caller = request.state.caller
-    missing = [scope for scope in needed.scopes if not caller.may(Scope(scope))]
+    missing = [scope for scope in needed.scopes if not caller.has_scope(Scope(scope))]
     if missing:
         raise ProblemError(
             403,

@@ -61,7 +61,7 @@ def _upload_folders(upload_dir: Path) -> Iterator[Path]:
 
 
 def _is_abandoned(folder: Path, latest: float) -> bool:
-    """Tell whether the folder holds nothing but the part of a file, and nobody has written since `latest`."""
+    """Return whether the folder holds nothing but the part of a file, and nobody has written since `latest`."""
     try:
         inside = list(folder.iterdir())
         touched = max(path.stat().st_mtime for path in (folder, *inside))

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from libs.common.errors import BadInput
 from libs.common.ledger.jobs import JobRequest
-from services.api.dependencies import Wiring
+from services.api.dependencies import Dependencies
 from services.api.errors.problems import ProblemError
 from services.api.idempotency import KeyedRequest
 from services.api.submission import OutcomeUnknown, Submission, submit_job
@@ -37,21 +37,23 @@ def refuse_declared_size(request: Request, max_bytes: int) -> None:
 
 
 async def receive_file(
-    request: Request, wiring: Wiring, filename: str, owner: str | None
+    request: Request, dependencies: Dependencies, filename: str, owner: str | None
 ) -> StoredUpload | None:
     """Write the body to the upload area, or return None when it is empty; a part of it is never left behind."""
-    with wiring.upload_slots.taken(owner):
-        return await _receive(request, wiring, filename)
+    with dependencies.upload_slots.taken(owner):
+        return await _receive(request, dependencies, filename)
 
 
-async def _receive(request: Request, wiring: Wiring, filename: str) -> StoredUpload | None:
-    settings = wiring.settings
-    patience = _Patience(settings.upload_idle_seconds, settings.upload_least_rate)
+async def _receive(
+    request: Request, dependencies: Dependencies, filename: str
+) -> StoredUpload | None:
+    settings = dependencies.settings
+    minimum_rate = _MinimumRate(settings.upload_idle_seconds, settings.upload_min_rate)
     upload = await run_in_threadpool(
         IncomingUpload.begin, settings.upload_dir, filename, settings.max_upload_bytes
     )
     try:
-        async for block in _blocks(request, patience):
+        async for block in _blocks(request, minimum_rate):
             await run_in_threadpool(upload.write, block)
         stored = await run_in_threadpool(upload.keep)
         if stored.size:
@@ -68,13 +70,13 @@ def empty_body() -> BadInput:
     return BadInput("source-empty", "the body is empty; send the file's bytes as the body")
 
 
-class _Patience:
+class _MinimumRate:
     """The time that a client still has for its next bytes; what the disk takes does not count."""
 
-    def __init__(self, seconds: float, least_rate: int) -> None:
+    def __init__(self, seconds: float, min_rate: int) -> None:
         """Give a client `seconds` for each so many bytes, again and again."""
         self._seconds = seconds
-        self._least = max(1, int(seconds * least_rate))
+        self._least = max(1, int(seconds * min_rate))
         self._left, self._came = seconds, 0
 
     async def next_piece(self, pieces: AsyncIterator[bytes]) -> bytes | None:
@@ -97,11 +99,11 @@ class _Patience:
         return piece
 
 
-async def _blocks(request: Request, patience: _Patience) -> AsyncIterator[bytes]:
+async def _blocks(request: Request, minimum_rate: _MinimumRate) -> AsyncIterator[bytes]:
     """Gather the pieces that the network delivers into blocks worth a write."""
     gathered = bytearray()
     pieces = request.stream()
-    while (piece := await patience.next_piece(pieces)) is not None:
+    while (piece := await minimum_rate.next_piece(pieces)) is not None:
         gathered += piece
         if len(gathered) >= _BLOCK_BYTES:
             yield bytes(gathered)
@@ -111,11 +113,14 @@ async def _blocks(request: Request, patience: _Patience) -> AsyncIterator[bytes]
 
 
 def submit_stored(
-    wiring: Wiring, stored: StoredUpload, request: JobRequest, keyed_request: KeyedRequest | None
+    dependencies: Dependencies,
+    stored: StoredUpload,
+    request: JobRequest,
+    keyed_request: KeyedRequest | None,
 ) -> Submission:
     """Make the job; a file that no job will load is removed, one that a job may load is kept."""
     try:
-        submission = submit_job(wiring, request, keyed_request, stored.size)
+        submission = submit_job(dependencies, request, keyed_request, stored.size)
     except OutcomeUnknown:
         raise
     except BaseException:

@@ -122,7 +122,7 @@ def storage_faults(upload_dir: Path) -> Iterator[None]:
         raise unavailable(
             "upload-area-unusable",
             f"the upload area {upload_dir} cannot be written ({exc.strerror}); "
-            "mend it, or set ADSP_UPLOAD_DIR to another folder",
+            "fix it, or set ADSP_UPLOAD_DIR to another folder",
         ) from exc
 
 

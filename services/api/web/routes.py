@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 
 from libs.common.enums import END_STATES, ErrorCode
 from libs.common.ledger.jobs import count_failed_rows, find_job
-from services.api.dependencies import Wired, Wiring
+from services.api.dependencies import Dependencies, Wired
 from services.api.pagination import PageQuery
 from services.api.routes.failed_rows import FailedRowQuery, page_of_failed_rows
 from services.api.routes.jobs import JobQuery, get_job, list_jobs
@@ -28,32 +28,34 @@ _HEADERS = {
 
 
 @router.get("/")
-def show_jobs(wiring: Wired, caller: Reader, asked: Annotated[JobQuery, Query()]) -> HTMLResponse:
+def show_jobs(
+    dependencies: Wired, caller: Reader, asked: Annotated[JobQuery, Query()]
+) -> HTMLResponse:
     """Show the jobs, the newest first."""
     filters = asked.model_dump(mode="json", exclude={"page_token"}, exclude_unset=True)
     shown = {name: str(value) for name, value in filters.items() if value is not None}
-    return HTMLResponse(jobs_page(list_jobs(wiring, caller, asked), shown), headers=_HEADERS)
+    return HTMLResponse(jobs_page(list_jobs(dependencies, caller, asked), shown), headers=_HEADERS)
 
 
 @router.get("/jobs/{job_id}")
 def show_job(
-    wiring: Wired, caller: Reader, job_id: UUID, asked: Annotated[PageQuery, Query()]
+    dependencies: Wired, caller: Reader, job_id: UUID, asked: Annotated[PageQuery, Query()]
 ) -> HTMLResponse:
     """Show one job, what became of its records, and why some failed."""
-    job = get_job(wiring, caller, job_id)
+    job = get_job(dependencies, caller, job_id)
     query = FailedRowQuery(page_size=asked.page_size, page_token=asked.page_token)
-    failed = page_of_failed_rows(wiring, caller, job_id, query)
-    replays = list_jobs(wiring, caller, JobQuery(replay_of=job_id)).items
-    dashboard = dashboard_of(wiring.settings.grafana_url, job)
+    failed = page_of_failed_rows(dependencies, caller, job_id, query)
+    replays = list_jobs(dependencies, caller, JobQuery(replay_of=job_id)).items
+    dashboard = dashboard_of(dependencies.settings.grafana_url, job)
     content = job_page(
-        job, _count_reasons(wiring, job_id), failed, replays, asked.page_size, dashboard
+        job, _count_reasons(dependencies, job_id), failed, replays, asked.page_size, dashboard
     )
     return HTMLResponse(content, headers=_HEADERS)
 
 
-def _count_reasons(wiring: Wiring, job_id: UUID) -> list[tuple[ErrorCode, int]]:
+def _count_reasons(dependencies: Dependencies, job_id: UUID) -> list[tuple[ErrorCode, int]]:
     """Count the failed rows of each reason, the most frequent first; at its end a job has noted them."""
-    with wiring.sessions() as session:
+    with dependencies.sessions() as session:
         job = find_job(session, job_id)
         if job.state in END_STATES:
             reasons = {ErrorCode(code): count for code, count in job.rejected_by_code.items()}

@@ -220,6 +220,6 @@ def _in_order(constraint: int, rows: npt.ArrayLike, values: list[str]) -> Broken
 
 
 def _stays_null(column: TargetColumn) -> bool:
-    """Tell whether a column that the header does not have is certainly NULL in each row, and may be."""
+    """Return whether a column that the header does not have is certainly NULL in each row, and may be."""
     given_by_postgres = column.has_default or column.is_computed or column.identity
     return not (given_by_postgres or column.is_not_null or column.is_domain)

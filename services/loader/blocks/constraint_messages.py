@@ -10,46 +10,46 @@ from typing import NamedTuple
 
 import polars as pl
 
-from services.loader.rejects.rejected_row import FailedRow
+from services.loader.rejects.rejected_row import RejectedRecord
 
 _MOST_BYTES = 64
 """Of a value in an error's detail (ExecBuildSlotValueDescription in src/backend/executor/execMain.c)."""
 
 
-class Wording:
+class ConstraintMessages:
     """The words of each constraint, as far as they are known."""
 
     def __init__(self) -> None:
         """Know none."""
-        self._known: dict[int, tuple[str, FailedRow, str] | None] = {}
+        self._known: dict[int, tuple[str, RejectedRecord, str] | None] = {}
 
-    def learn(self, constraint: int, values: str, refusal: FailedRow) -> None:
+    def learn_template(self, constraint: int, values: str, refusal: RejectedRecord) -> None:
         """Take the words around the values from a refusal by this constraint."""
         before, found, after = refusal.message.rpartition(values)
         self._known.setdefault(constraint, (before, refusal, after) if found else None)
 
     def is_known(self, constraint: int) -> bool:
-        """Tell whether refusals by this constraint can be worded."""
+        """Return whether refusals by this constraint can be worded."""
         return self._known.get(constraint) is not None
 
     def is_unknowable(self, constraint: int) -> bool:
-        """Tell whether the words were looked for in vain."""
+        """Return whether the words were looked for in vain."""
         return constraint in self._known and self._known[constraint] is None
 
-    def word(self, constraint: int, values: Sequence[str]) -> "Worded":
+    def format(self, constraint: int, values: Sequence[str]) -> "RejectedLines":
         """Return what is said of rows with these values."""
         known = self._known[constraint]
         if known is None:
             raise KeyError(constraint)
         before, first, after = known
         parts = [pl.lit(before), pl.Series("values", values, pl.String), pl.lit(after)]
-        return Worded(first, pl.select(pl.concat_str(parts)).to_series())
+        return RejectedLines(first, pl.select(pl.concat_str(parts)).to_series())
 
 
-class Worded(NamedTuple):
+class RejectedLines(NamedTuple):
     """Refusals of one constraint: the `first` one, whose reason is that of all, and the message of each."""
 
-    first: FailedRow
+    first: RejectedRecord
     messages: pl.Series
 
 

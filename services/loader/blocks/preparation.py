@@ -13,11 +13,11 @@ from libs.common.csv.line_scanner import Lines, find_lines
 from libs.common.csv.records import Record, RecordSplitter
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import LoadMode
-from libs.common.postgres.copy.check_prefilter import suspect
-from libs.common.postgres.copy.column_types import Limit, find_shape
-from libs.common.postgres.copy.encoder import Doubt, Encoded, Encoder, Rows
+from libs.common.postgres.copy.check_prefilter import parse_constraints
+from libs.common.postgres.copy.column_types import Limit, find_codec
+from libs.common.postgres.copy.encoder import Encoded, Encoder, Rows, TypeCheckCell
 from libs.common.postgres.target_table import MOST_COLUMNS, TargetColumn, TargetTable
-from services.loader.rejects.rejected_row import Refusal
+from services.loader.rejects.rejected_row import RejectedLine
 
 _MOST_DOUBTFUL = 0.5
 """With a greater share of doubtful lines in a block, columns gain nothing."""
@@ -37,8 +37,8 @@ class Prepared:
     certain: Rows
     encoded: bytes
     suspected: Rows
-    doubts: list[Doubt]
-    unfit: list[Refusal]
+    type_check_cells: list[TypeCheckCell]
+    wrong_width: list[RejectedLine]
 
 
 class BlockPlan:
@@ -52,17 +52,17 @@ class BlockPlan:
         max_record_bytes: int,
         *,
         keeps_order: bool,
-        numbers_rows: bool,
+        has_sequence_defaults: bool,
     ) -> None:
         """Encode with `encoder`.
 
         Where rows have line numbers these keep their order. Else `keeps_order` says that the fate of a record depends
-        on those before it, `numbers_rows` that rows may be counted as they are written.
+        on those before it, `has_sequence_defaults` that rows may be counted as they are written.
         """
         self.has_lines = encoder.has_lines
         self.keeps_order = keeps_order and not encoder.has_lines
-        self.numbers_rows = numbers_rows and not encoder.has_lines
-        self.guesses_all = encoder.guesses_all
+        self.has_sequence_defaults = has_sequence_defaults and not encoder.has_lines
+        self.covers_all_checks = encoder.covers_all_checks
         self._dialect = dialect
         self._encoder = encoder
         self._splitter = splitter
@@ -89,8 +89,8 @@ class BlockPlan:
             found.certain,
             self.encode_for_copy(found.certain),
             found.suspected,
-            found.doubts,
-            self._unfit(found),
+            found.type_check_cells,
+            self._wrong_width(found),
         )
 
     def encode_for_copy(self, rows: Rows) -> bytes:
@@ -120,25 +120,26 @@ class BlockPlan:
             self._seen = (data, lines)
         return self._seen[1]
 
-    def _unfit(self, found: Encoded) -> list[Refusal]:
+    def _wrong_width(self, found: Encoded) -> list[RejectedLine]:
         """Return why lines have not the shape of a record."""
         faulty = [
-            parse_errors.wrong_count(count, self._encoder.width) for count in found.unfit_counts
+            parse_errors.wrong_count(count, self._encoder.width)
+            for count in found.wrong_width_counts
         ]
         return [
-            Refusal(line, fault.code, None, None, fault.message)
-            for line, fault in zip(found.unfit, faulty, strict=True)
+            RejectedLine(line, fault.code, None, None, fault.message)
+            for line, fault in zip(found.wrong_width, faulty, strict=True)
         ]
 
 
 def why_not_blocks(columns: Sequence[TargetColumn], definition: DatasetDefinition) -> str | None:
-    """Say why dialect or types do not allow a load by blocks, None when they do."""
+    """Say why dialect or types do not allow a take the block path, None when they do."""
     if definition.format.encoding.startswith("utf-16"):
         return "the file is in UTF-16"
     # Beside the most columns there is no room for one more, which tables of ours have.
     if len(columns) >= MOST_COLUMNS:
         return f"the file has {len(columns)} columns"
-    unknown = [column for column in columns if find_shape(column, definition.time_zone) is None]
+    unknown = [column for column in columns if find_codec(column, definition.time_zone) is None]
     named = ", ".join(f"{column.name} {column.type}" for column in unknown[:_NAMED])
     more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
     return f"Postgres reads each cell of {named}{more} itself" if unknown else None
@@ -152,19 +153,21 @@ def plan_blocks(
     max_record_bytes: int,
     slice_limits: Sequence[Limit] = (),
 ) -> BlockPlan:
-    """Return how to load by blocks, where `why_not_blocks` knows no reason against it.
+    """Return how to take the block path, where `why_not_blocks` knows no reason against it.
 
     Rows beyond `slice_limits`, or without a value there, are suspected of being outside the slice.
     """
     dialect, width = definition.format, len(columns)
-    shapes = [find_shape(column, definition.time_zone) for column in columns]
-    known = [shape for shape in shapes if shape is not None]
+    codecs = [find_codec(column, definition.time_zone) for column in columns]
+    known = [shape for shape in codecs if shape is not None]
     has_lines = definition.mode is LoadMode.UPSERT
     return BlockPlan(
         dialect,
-        Encoder(dialect, known, suspect(columns, checks, slice_limits), has_lines=has_lines),
+        Encoder(
+            dialect, known, parse_constraints(columns, checks, slice_limits), has_lines=has_lines
+        ),
         RecordSplitter(dialect, width=width, max_record_bytes=max_record_bytes),
         max_record_bytes,
         keeps_order=table.has_order_dependent_constraints,
-        numbers_rows=table.numbers_rows(columns),
+        has_sequence_defaults=table.has_sequence_defaults(columns),
     )

@@ -6,20 +6,20 @@ import numpy as np
 import polars as pl
 
 from libs.common.csv.line_scanner import Positions
-from services.loader.blocks.constraint_messages import Worded
+from services.loader.blocks.constraint_messages import RejectedLines
 from services.loader.blocks.preparation import Prepared
-from services.loader.rejects.rejected_row import Refusal
+from services.loader.rejects.rejected_row import RejectedLine
 from services.loader.rejects.spool import FAILED_ROWS
 
 
-def place_refusals(prepared: Prepared, refusals: Sequence[Refusal]) -> pl.DataFrame:
+def place_refusals(prepared: Prepared, refusals: Sequence[RejectedLine]) -> pl.DataFrame:
     """Return refusals as failed rows: with the place and the bytes of their lines."""
     lines, codes, names, states, messages = zip(*refusals, strict=True) if refusals else ((),) * 5
     reasons = {"error_code": codes, "column_name": names, "sqlstate": states, "message": messages}
     return _failed_rows(prepared, np.asarray(lines, np.int64), reasons)
 
 
-def place_worded(prepared: Prepared, lines: Positions, worded: Worded) -> pl.DataFrame:
+def place_worded(prepared: Prepared, lines: Positions, worded: RejectedLines) -> pl.DataFrame:
     """Return the refusals of one constraint as failed rows."""
     first = worded.first
     reasons = {

@@ -1,7 +1,7 @@
 """Refuse the records that do not belong to the slice that a job replaces, before they are written.
 
 Rows of blocks are found by `services.loader.blocks.constraint_checks`, as if the slice were the first of the table's
-constraints; this is for records. A record with a cell that its type refuses is left to the judge: that comes first.
+constraints; this is for records. A record with a cell that its type refuses is left to the row path: that comes first.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,12 @@ from libs.common.enums import ErrorCode
 from libs.common.errors import BadInput
 from libs.common.postgres.target_table import TargetColumn, TargetTable
 from services.loader.blocks.type_checks import Inputs
-from services.loader.rejects.rejected_row import FailedRow, Refusal, is_row_error, reject
+from services.loader.rejects.rejected_row import (
+    RejectedLine,
+    RejectedRecord,
+    is_row_error,
+    rejected,
+)
 from services.loader.session import Savepoint
 
 _EPOCH = date(2000, 1, 1)
@@ -54,7 +59,7 @@ class SliceGate:
             name=sql.Identifier(wanted.column.name),
         )
 
-    def part(self, records: Sequence[Record]) -> tuple[list[Record], list[FailedRow]]:
+    def part(self, records: Sequence[Record]) -> tuple[list[Record], list[RejectedRecord]]:
         """Return the records to go on with, and failed rows of those outside the slice."""
         verdicts = self._ask(records)
         outside = [
@@ -104,14 +109,14 @@ class SliceGate:
             return set()  # a type whose input function cannot report softly
         return {*(refusal.line for refusal in refused), *undecided}
 
-    def _reject(self, record: Record) -> FailedRow:
+    def _reject(self, record: Record) -> RejectedRecord:
         name = self._slice.column.name
-        return reject(record, ErrorCode.CHECK, self._slice.reason, column_name=name)
+        return rejected(record, ErrorCode.CHECK, self._slice.reason, column_name=name)
 
 
-def refuse_line(line: int, wanted: Slice) -> Refusal:
+def refuse_line(line: int, wanted: Slice) -> RejectedLine:
     """Return the refusal of a line of a block that is outside the slice."""
-    return Refusal(line, ErrorCode.CHECK, wanted.column.name, None, wanted.reason)
+    return RejectedLine(line, ErrorCode.CHECK, wanted.column.name, None, wanted.reason)
 
 
 def require_kept(cursor: Cursor, table: TargetTable, wanted: Slice, rows: int) -> None:

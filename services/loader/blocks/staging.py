@@ -61,7 +61,7 @@ class Staging:
         self._insert, self._on_conflict = _upsert(table, columns, key)
         self._order = sql.Composed([sql.SQL(" AS staged")])
         self._place = sql.Composed([self._line])
-        if table.numbers_rows(columns):
+        if table.has_sequence_defaults(columns):
             self._order += sql.SQL(" ORDER BY {}").format(self._line)
             self._place = sql.SQL("min({}) OVER (PARTITION BY {})").format(
                 self._line, self._group()
@@ -80,7 +80,7 @@ class Staging:
     def flush(self, before: str, *, is_last: bool) -> None:
         """Write the staged rows into the target; raises `StagedRowsRefused`.
 
-        Without `is_last` the load goes on by records, which have to know the keys that are written.
+        Without `is_last` the load goes on by the row path, which have to know the keys that are written.
         """
         self._cursor.execute(f"{before}SET LOCAL work_mem = '{_SORT_MEMORY}'")
         try:
@@ -135,8 +135,8 @@ class Staging:
         return sql.SQL("{}, CASE WHEN {} THEN {} END").format(keys, has_null, self._line)
 
 
-def may_stage(cursor: Cursor, table: TargetTable, key: UniqueKey) -> bool:
-    """Tell whether an upsert of this table may put rows together before it writes them."""
+def can_stage(cursor: Cursor, table: TargetTable, key: UniqueKey) -> bool:
+    """Return whether an upsert of this table may put rows together before it writes them."""
     parameters = {"table": table.oid, "key": list(key.columns)}
     cursor.execute(read_statement(__package__, "staging_rules"), parameters)
     row = cursor.fetchone()

@@ -1,4 +1,4 @@
--- Tell whether rows of one key may be put together before they are written: equal keys are the same byte for byte,
+-- Return whether rows of one key may be put together before they are written: equal keys are the same byte for byte,
 -- and no other index could refuse a row that an earlier one of its key made way for.
 SELECT
     -- The rule of B-tree's deduplication (support function 4), less text that is padded to no length, plus numbers of

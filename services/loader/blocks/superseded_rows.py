@@ -1,4 +1,4 @@
-"""Tell whether records that later ones of their keys supersede would have been taken by themselves.
+"""Return whether records that later ones of their keys supersede would have been taken by themselves.
 
 An upsert writes the last record of each key only. An earlier one is superseded if Postgres would have taken it, and a
 failed row if not; NOT NULL and CHECK have been asked of each before it was staged, so what is left are foreign keys
@@ -17,7 +17,7 @@ from libs.common.sql_files import read_statement
 def are_sound(
     cursor: Cursor, table: TargetTable, columns: Sequence[TargetColumn], staged: sql.Identifier
 ) -> bool:
-    """Tell whether all staged rows certainly would have been taken; raises psycopg2.Error where it cannot ask."""
+    """Return whether all staged rows certainly would have been taken; raises psycopg2.Error where it cannot ask."""
     names = [column.name for column in columns]
     parameters = {"table": table.oid, "columns": names}
     cursor.execute(read_statement(__package__, "superseded_rules"), parameters)
@@ -31,13 +31,13 @@ def are_sound(
         # A foreign key does not see the rows of tables that inherit from the one it refers to.
         only = "" if is_partitioned else "ONLY "
         referred = sql.SQL(only + "{}").format(sql.Identifier(schema, relation))
-        cursor.execute(_dangling(staged, referred, theirs, own))
+        cursor.execute(_orphan_query(staged, referred, theirs, own))
         if cursor.fetchone() is not None:
             return False
     return True
 
 
-def _dangling(
+def _orphan_query(
     staged: sql.Identifier, referred: sql.Composable, theirs: Sequence[str], own: Sequence[str]
 ) -> sql.Composed:
     """Return the question for a staged row that refers to nothing."""

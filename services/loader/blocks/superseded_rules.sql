@@ -1,4 +1,4 @@
--- Tell whether a row of these columns can be refused in the end by other things than foreign keys: a check that needs
+-- Return whether a row of these columns can be refused in the end by other things than foreign keys: a check that needs
 -- other columns, a generated column, a partition that is not there, an expression of an index.
 SELECT
     EXISTS (

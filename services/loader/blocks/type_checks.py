@@ -1,7 +1,7 @@
 """Ask Postgres which texts its types refuse, many at a time: the verdicts of the stage `convert`.
 
 An INSERT reads its literals in their order, first without length or precision (``numeric``, not ``numeric(12,2)``);
-only then are lengths and precisions looked at. So the first text that its plain type refuses decides, then the one
+only then are lengths and precisions checked. So the first text that its plain type refuses decides, then the one
 whose length or precision does not fit.
 """
 
@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from psycopg2.extensions import cursor as Cursor
 
-from libs.common.postgres.copy.encoder import Doubt
+from libs.common.postgres.copy.encoder import TypeCheckCell
 from libs.common.postgres.target_table import TargetColumn
 from libs.common.sql_files import read_statement
-from services.loader.rejects.rejected_row import Refusal, error_code
+from services.loader.rejects.rejected_row import RejectedLine, error_code
 
 
 class Answer(NamedTuple):
@@ -37,14 +37,18 @@ class Inputs:
         self._types = [column.type for column in columns]
         self._plain_types = [_without_limit(column.type) for column in columns]
 
-    def refusals(self, doubts: Sequence[Doubt], before: str) -> tuple[list[Refusal], list[int]]:
+    def refusals(
+        self, type_check_cells: Sequence[TypeCheckCell], before: str
+    ) -> tuple[list[RejectedLine], list[int]]:
         """Return what is refused, by line, and the lines whose verdict needs more than this.
 
         Those are the lines with texts of several columns that are too long or too large for them.
         """
-        answers = self._ask(sorted({(column, text) for _, column, text in doubts}), before)
+        answers = self._ask(
+            sorted({(column, text) for _, column, text in type_check_cells}), before
+        )
         by_line: dict[int, list[tuple[bool, int, Answer]]] = {}
-        for line, column, text in doubts:
+        for line, column, text in type_check_cells:
             answer = answers.get((column, text))
             if answer is not None:
                 by_line.setdefault(line, []).append((not answer.is_plain, column, answer))
@@ -55,7 +59,7 @@ class Inputs:
                 undecided.append(line)
                 continue
             code, name = error_code(answer.sqlstate), self._names[column]
-            settled.append(Refusal(line, code, name, answer.sqlstate, answer.message))
+            settled.append(RejectedLine(line, code, name, answer.sqlstate, answer.message))
         return settled, undecided
 
     def _ask(self, cells: Sequence[tuple[int, str]], before: str) -> dict[tuple[int, str], Answer]:

@@ -1,7 +1,7 @@
 """Settle a prepared block: its certain rows by COPY, the others by set-based questions to Postgres.
 
 It either settles a whole block, except for records that it returns to be judged one by one, or leaves no trace and
-says that it cannot: then the block goes record by record through `narrowing`, which can do anything.
+says that it cannot: then the block goes record by record through `bisecting`, which can do anything.
 """
 
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ from psycopg2.extensions import cursor as Cursor
 
 from libs.common.csv.line_scanner import Positions
 from libs.common.csv.records import Record
-from libs.common.postgres.copy.encoder import Doubt, Rows
+from libs.common.postgres.copy.encoder import Rows, TypeCheckCell
 from libs.common.postgres.copy.statements import copy_in
 from libs.common.postgres.copy.text import encode_records
 from services.loader.blocks.constraint_checks import OUTSIDE, Broken, Violations
-from services.loader.blocks.constraint_messages import Wording
+from services.loader.blocks.constraint_messages import ConstraintMessages
 from services.loader.blocks.preparation import BlockPlan, Prepared
 from services.loader.blocks.rejected_lines import place_refusals, place_worded
 from services.loader.blocks.sink import Sink
 from services.loader.blocks.slice_filter import refuse_line
 from services.loader.blocks.type_checks import Inputs
-from services.loader.rejects.rejected_row import Refusal, is_row_error
-from services.loader.rows.single_insert import Judge
+from services.loader.rejects.rejected_row import RejectedLine, is_row_error
+from services.loader.rows.single_insert import SingleRowWriter
 from services.loader.session import Savepoint
 
 BrokenLines: TypeAlias = tuple[Broken, Positions]
@@ -34,14 +34,14 @@ BrokenLines: TypeAlias = tuple[Broken, Positions]
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class BlockResult:
     """What became of a block: rows refused so far, by column, and records left to be judged, in file order."""
 
     refused: pl.DataFrame
-    left: list[Record]
+    remaining: list[Record]
 
 
-class Settling:
+class BlockWriter:
     """Write prepared blocks into the target, in the caller's transaction."""
 
     def __init__(
@@ -51,7 +51,7 @@ class Settling:
         sink: Sink,
         inputs: Inputs,
         violations: Violations,
-        judge: Judge,
+        single_row: SingleRowWriter,
         savepoint: Savepoint,
     ) -> None:
         """Settle with what belongs to the load."""
@@ -59,17 +59,17 @@ class Settling:
         self._plan = plan
         self._savepoint = savepoint
         self._violations = violations
-        self._judge = judge
+        self._single_row = single_row
         self._inputs = inputs
-        self._wording = Wording()
+        self._messages = ConstraintMessages()
         self._sink = sink
         # Staged rows meet their constraints only in the end.
-        self._always_looks = plan.has_lines and not plan.guesses_all
+        self._always_looks = plan.has_lines and not plan.covers_all_checks
         self._look_first = self._always_looks
 
-    def settle(self, prepared: Prepared) -> Settled | None:
+    def write(self, prepared: Prepared) -> BlockResult | None:
         """Settle the block, or return None when nothing was written and it has to go another way."""
-        asked = self._ask_inputs(prepared.doubts)
+        asked = self._ask_inputs(prepared.type_check_cells)
         if asked is None:
             return None
         misspelt, undecided = asked
@@ -81,31 +81,33 @@ class Settling:
             return None
         broken, judged_later = found
         worded, unworded = self._word(prepared, broken)
-        refused = pl.concat([place_refusals(prepared, [*prepared.unfit, *misspelt]), *worded])
-        left = [*self._plan.records(prepared, undecided), *judged_later, *unworded]
-        return Settled(refused, sorted(left, key=lambda record: record.byte_offset))
+        refused = pl.concat([place_refusals(prepared, [*prepared.wrong_width, *misspelt]), *worded])
+        remaining = [*self._plan.records(prepared, undecided), *judged_later, *unworded]
+        return BlockResult(refused, sorted(remaining, key=lambda record: record.byte_offset))
 
     def flush(self, *, is_last: bool) -> None:
-        """Have all rows in the target that were settled; a load by records may follow unless it `is_last`."""
+        """Have all rows in the target that were settled; the row path may follow unless it `is_last`."""
         if self._sink.waiting:
             with self._savepoint as before:
                 self._sink.flush(before, is_last=is_last)
 
-    def _ask_inputs(self, doubts: Sequence[Doubt]) -> tuple[list[Refusal], list[int]] | None:
+    def _ask_inputs(
+        self, type_check_cells: Sequence[TypeCheckCell]
+    ) -> tuple[list[RejectedLine], list[int]] | None:
         """Return the refusals of doubtful cells and the lines that stay undecided; None if that cannot be asked."""
-        if not doubts:
+        if not type_check_cells:
             return [], []
         try:
             with self._savepoint as before:
-                return self._inputs.refusals(doubts, before)
+                return self._inputs.refusals(type_check_cells, before)
         except psycopg2.Error as exc:
             if not is_row_error(exc.pgcode):
                 raise
             return None  # a type whose input function cannot report softly
 
     def _spelt(self, prepared: Prepared, others: Sequence[int]) -> list[Record]:
-        """Return the records with doubts but for some lines: those that are only spelt in another way."""
-        lines = {line for line, _, _ in prepared.doubts}.difference(others)
+        """Return the records with cells to check but for some lines: those that are only spelt in another way."""
+        lines = {line for line, _, _ in prepared.type_check_cells}.difference(others)
         return self._plan.records(prepared, sorted(lines))
 
     def _write(
@@ -139,18 +141,18 @@ class Settling:
         spelt: list[Record],
         found: list[BrokenLines],
     ) -> tuple[list[BrokenLines], list[Record]] | None:
-        """Leave the records in other spellings to the judge, where their order does not matter."""
+        """Leave the records in other spellings to single inserts, where their order does not matter."""
         if not spelt or self._plan.keeps_order or not self._try_copy(encoded, count, []):
             return None
         return found, spelt
 
     def _may_be_copied(self, spelt: list[Record]) -> bool:
-        """Tell whether records in other spellings may go with the others, after them.
+        """Return whether records in other spellings may go with the others, after them.
 
         Staged rows meet their constraints only in the end, when a later record may have taken their place; a COPY knows
         nothing of a slice.
         """
-        if self._plan.numbers_rows:
+        if self._plan.has_sequence_defaults:
             return False
         if not self._plan.has_lines and self._violations.part is None:
             return True
@@ -179,9 +181,9 @@ class Settling:
     def _word(
         self, prepared: Prepared, found: Sequence[BrokenLines]
     ) -> tuple[list[pl.DataFrame], list[Record]]:
-        """Return the refusals of rows that break a constraint, and the records that only a judge can word."""
+        """Return the refusals of rows that break a constraint, and the records that only an insert can word."""
         refused: list[pl.DataFrame] = []
-        left: list[Record] = []
+        remaining: list[Record] = []
         for broken, lines in found:
             which = broken.constraint
             if self._violations.part is not None and which == OUTSIDE:
@@ -189,29 +191,29 @@ class Settling:
                 refused.append(place_refusals(prepared, outside))
                 continue
             begin = self._learn(prepared, broken, lines)
-            if self._wording.is_known(which):
-                worded = self._wording.word(which, broken.values[begin:])
+            if self._messages.is_known(which):
+                worded = self._messages.format(which, broken.values[begin:])
                 refused.append(place_worded(prepared, lines[begin:], worded))
             else:
-                left += self._plan.records(prepared, lines[begin:].tolist())
-        return refused, left
+                remaining += self._plan.records(prepared, lines[begin:].tolist())
+        return refused, remaining
 
     def _learn(self, prepared: Prepared, broken: Broken, lines: Positions) -> int:
         """Have the words of a constraint known if they can be; return how many of its lines were written on the way."""
         which = broken.constraint
         for place, line in enumerate(lines.tolist()):
-            if self._wording.is_known(which) or not self._may_learn(which):
+            if self._messages.is_known(which) or not self._may_learn(which):
                 return place
             (record,) = self._plan.records(prepared, [line])
-            refusal = self._judge.judge(record)
+            refusal = self._single_row.insert(record)
             if refusal is not None:
-                self._wording.learn(which, broken.values[place], refusal)
+                self._messages.learn_template(which, broken.values[place], refusal)
                 return place
         return len(lines)
 
     def _may_learn(self, constraint: int) -> bool:
-        """Tell whether the words of a constraint can be known and were not looked for in vain."""
-        return self._violations.are_complete and not self._wording.is_unknowable(constraint)
+        """Return whether the words of a constraint can be known and were not looked for in vain."""
+        return self._violations.are_complete and not self._messages.is_unknowable(constraint)
 
     def _try_copy(self, encoded: bytes, count: int, records: Sequence[Record]) -> bool:
         """Copy so many rows, and records; undo it and return False when one of them is refused."""

@@ -250,7 +250,7 @@ def requeue_chunk(cursor: Cursor, key: ChunkKey, again: Requeue) -> bool:
 
 
 def is_done(connection: Connection, key: ChunkKey) -> bool:
-    """Tell whether the chunk is on record as done; waits for a transaction that still holds it."""
+    """Return whether the chunk is on record as done; waits for a transaction that still holds it."""
     with connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT state = 'done' FROM adsp.chunks"

@@ -23,8 +23,8 @@ LONGEST_LIFE = 300.0
 
 
 @dataclass(slots=True)
-class Loan:
-    """A connection and its backend; it is closed after use unless `is_kept` is set.
+class CachedConnection:
+    """A connection and its backend; it is closed after use unless `reusable` is set.
 
     `is_shared`: a pooler may give the backend to others between two transactions.
     """
@@ -33,7 +33,7 @@ class Loan:
     backend_pid: int
     backend_start: datetime
     is_shared: bool = False
-    is_kept: bool = False
+    reusable: bool = False
     opened: float = field(default_factory=monotonic)
 
 
@@ -43,39 +43,39 @@ class LoadingConnections:
     def __init__(self, connect: Callable[[], Connection]) -> None:
         """Connect to nothing yet."""
         self._connect = connect
-        self._kept: list[Loan] = []
+        self._kept: list[CachedConnection] = []
 
     @contextmanager
-    def lend(self) -> Iterator[Loan]:
+    def acquire(self) -> Iterator[CachedConnection]:
         """Yield a connection that answers, in autocommit."""
-        loan = self._take() or self._open()
+        cached = self._take() or self._open()
         try:
-            yield loan
+            yield cached
         finally:
-            if not (loan.is_kept and self._keep(loan)):
-                loan.connection.close()
+            if not (cached.reusable and self._keep(cached)):
+                cached.connection.close()
 
     def close(self) -> None:
         """Close what is kept."""
         while self._kept:
             self._kept.pop().connection.close()
 
-    def _take(self) -> Loan | None:
+    def _take(self) -> CachedConnection | None:
         """Return the connection that is kept, if there is one and it still answers."""
         try:
-            loan = self._kept.pop()
+            cached = self._kept.pop()
         except IndexError:
             return None
-        loan.is_kept = False
+        cached.reusable = False
         try:
-            _run(loan.connection, "SELECT")
+            _run(cached.connection, "SELECT")
         except psycopg2.Error as exc:
             log.info("kept_connection_lost", error=str(exc).strip())
-            loan.connection.close()
+            cached.connection.close()
             return None
-        return loan
+        return cached
 
-    def _open(self) -> Loan:
+    def _open(self) -> CachedConnection:
         connection = self._connect()
         try:
             connection.autocommit = True
@@ -88,23 +88,25 @@ class LoadingConnections:
             if row is None:
                 raise RuntimeError("a backend does not see itself in pg_stat_activity")
             pid, start = row
-            return Loan(connection, pid, start, shares_backends(connection, self._connect))
+            return CachedConnection(
+                connection, pid, start, shares_backends(connection, self._connect)
+            )
         except BaseException:
             connection.close()
             raise
 
-    def _keep(self, loan: Loan) -> bool:
+    def _keep(self, cached: CachedConnection) -> bool:
         """Take a connection back; False when it is not to be used again."""
-        if self._kept or monotonic() - loan.opened > LONGEST_LIFE:
+        if self._kept or monotonic() - cached.opened > LONGEST_LIFE:
             return False
         try:
-            loan.connection.autocommit = True
+            cached.connection.autocommit = True
             # Settings, temporary tables, locks of the session: triggers may have left any of them.
-            _run(loan.connection, "DISCARD ALL")
+            _run(cached.connection, "DISCARD ALL")
         except psycopg2.Error as exc:
             log.info("kept_connection_lost", error=str(exc).strip())
             return False
-        self._kept.append(loan)
+        self._kept.append(cached)
         return True
 
 

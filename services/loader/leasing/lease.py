@@ -23,7 +23,7 @@ from libs.common.ledger.fences import fence_of
 from libs.common.logs import get_logger
 from libs.common.sql_files import read_statement
 from services.loader.leasing.chunks import ChunkKey
-from services.loader.leasing.connection_cache import Loan
+from services.loader.leasing.connection_cache import CachedConnection
 from services.loader.settings import LoaderSettings
 
 log = get_logger(__name__)
@@ -54,7 +54,7 @@ class Progress:
 class Claim:
     """A lease that was taken: by whom, for which attempt (from 1), and the time zone and table of the dataset.
 
-    `lock_waits` of the attempts before ended because a lock was not to be had.
+    `lock_waits` of the attempts before ended because a lock was not available.
     """
 
     holder: str
@@ -69,11 +69,13 @@ class Claim:
         return self.attempt - self.lock_waits
 
 
-def claim(loan: Loan, job_id: UUID, number: int, settings: LoaderSettings) -> Claim | None:
+def claim(
+    cached: CachedConnection, job_id: UUID, number: int, settings: LoaderSettings
+) -> Claim | None:
     """Take the chunk's lease for the backend that is to load it, in a transaction of its own.
 
     Returns None when there is nothing to load: the chunk has ended, its job is not running, another loader
-    is at it, or it is large and there is no place for such (decision 50), which the loan's session keeps else.
+    is processing it, or it is large and there is no place for such (decision 50), which the loan's session keeps else.
     """
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     parameters = {
@@ -82,8 +84,8 @@ def claim(loan: Loan, job_id: UUID, number: int, settings: LoaderSettings) -> Cl
         "holder": holder,
         "fence": fence_of(job_id, number),
         "lease_seconds": settings.lease_seconds,
-        "backend_pid": loan.backend_pid,
-        "backend_start": loan.backend_start,
+        "backend_pid": cached.backend_pid,
+        "backend_start": cached.backend_start,
         **_place(settings),
     }
     # Statements sent at once are one transaction. Undone by a crash of Postgres, the claim has lost its backend too.
@@ -91,7 +93,7 @@ def claim(loan: Loan, job_id: UUID, number: int, settings: LoaderSettings) -> Cl
     if is_done_check_off():
         statements.append(read_statement(__package__, "reopen_chunk"))
     statements.append(read_statement(__package__, "claim"))
-    with loan.connection.cursor() as cursor:
+    with cached.connection.cursor() as cursor:
         try:
             cursor.execute(";\n".join(statements), parameters)
         except psycopg2.OperationalError as exc:
@@ -102,11 +104,13 @@ def claim(loan: Loan, job_id: UUID, number: int, settings: LoaderSettings) -> Cl
     return Claim(holder, *row) if row else None
 
 
-def wait_for_place(loan: Loan, job_id: UUID, number: int, settings: LoaderSettings) -> bool:
+def wait_for_place(
+    cached: CachedConnection, job_id: UUID, number: int, settings: LoaderSettings
+) -> bool:
     """Let a chunk that could not be claimed be sent soon again if it is a large one; return whether it is."""
     parameters = {"job_id": str(job_id), "number": number, "wait_seconds": _WAIT_FOR_PLACE}
     statement = read_statement(__package__, "wait_for_place")
-    with loan.connection.cursor() as cursor:
+    with cached.connection.cursor() as cursor:
         cursor.execute(statement, {**parameters, **_place(settings)})
         return cursor.fetchone() is not None
 

@@ -1,4 +1,4 @@
--- Give a chunk back after a fault, a lock that was not to be had or a cancellation, if this loader still holds it.
+-- Give a chunk back after a fault, a lock that was not available or a cancellation, if this loader still holds it.
 WITH lease AS (
     DELETE FROM adsp.chunk_leases
     WHERE job_id = %(job_id)s AND chunk_number = %(number)s AND holder = %(holder)s

@@ -1,6 +1,6 @@
 """Encode failed rows as ``COPY … (FORMAT binary)`` takes them (protocol: PostgreSQL's documentation of COPY).
 
-Fields of fixed size that stand side by side become one array of records, texts are taken as they are, and Arrow
+Fields of fixed size that are adjacent become one array of records, texts are taken as they are, and Arrow
 joins the pieces row by row.
 """
 
@@ -74,7 +74,7 @@ def _pieces(values: pl.DataFrame, codecs: Sequence[Codec]) -> Iterator[pa.LargeB
 
 
 def _records(words: Sequence[Word], height: int) -> pa.LargeBinaryArray:
-    """Lay words of fixed size side by side."""
+    """Lay words of fixed size one after the other."""
     records = np.empty(height, [(str(place), dtype) for place, (dtype, _) in enumerate(words)])
     for place, (_, word) in enumerate(words):
         records[str(place)] = word
@@ -114,6 +114,6 @@ def _binary(offsets: npt.NDArray[np.int64], data: npt.NDArray[np.void]) -> pa.La
 
 
 def _bytes_of(rows: pa.LargeBinaryArray) -> memoryview:
-    """Return the rows' bytes, which stand side by side."""
+    """Return the rows' bytes, which are adjacent."""
     offsets = _offsets(rows)
     return memoryview(rows.buffers()[2])[offsets[0] : offsets[-1]]

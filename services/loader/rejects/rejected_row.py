@@ -2,7 +2,7 @@
 
 A row's own errors are of class 22 and 23 or a trigger's RAISE; limits that only a row's size or depth can break
 (54000, 54001) belong to it too. The input functions of some types use other classes (42601 of tsvector, 42704 of
-regtype): such an error is the row's own if Postgres names a cell as its place, which only the judge can tell.
+regtype): such an error is the row's own if Postgres names a cell as its place, which only the single insert can tell.
 Anything else is a fault of the job, as is a sequence that has no number left (2200H): no row could do better.
 """
 
@@ -47,7 +47,7 @@ def may_be_row_error(sqlstate: str | None) -> bool:
 
 
 def is_transient(sqlstate: str | None) -> bool:
-    """Tell whether another attempt may go better; no SQLSTATE at all means a lost connection."""
+    """Return whether another attempt may go better; no SQLSTATE at all means a lost connection."""
     return sqlstate is None or sqlstate[:2] in _TRANSIENT_CLASSES
 
 
@@ -61,7 +61,7 @@ def error_code(sqlstate: str) -> ErrorCode:
 
 
 @dataclass(frozen=True, slots=True)
-class FailedRow:
+class RejectedRecord:
     """A rejected record with its place, its bytes and the reason, ready for the ledger.
 
     `record_bytes` is the record's length with its line end where `raw` is only its start.
@@ -82,7 +82,7 @@ class FailedRow:
         return STAGE_OF[self.error_code]
 
 
-class Refusal(NamedTuple):
+class RejectedLine(NamedTuple):
     """The verdict of a line of a block, which knows where it stands."""
 
     line: int
@@ -92,17 +92,17 @@ class Refusal(NamedTuple):
     message: str
 
 
-def reject(
+def rejected(
     record: Record,
     code: ErrorCode,
     message: str,
     *,
     sqlstate: str | None = None,
     column_name: str | None = None,
-) -> FailedRow:
+) -> RejectedRecord:
     """Make the failed row of a record."""
     fault = record.fault
-    return FailedRow(
+    return RejectedRecord(
         record.line_number,
         record.byte_offset,
         record.raw,

@@ -25,7 +25,7 @@ from services.loader.rejects.copy_rows import (
     encode_tuples,
 )
 from services.loader.rejects.packed import BlockReader, PackedBytes
-from services.loader.rejects.rejected_row import FailedRow
+from services.loader.rejects.rejected_row import RejectedRecord
 
 _COPY = (
     "COPY adsp.failed_rows (job_id, chunk_number, line_number, byte_offset, raw,"
@@ -45,10 +45,10 @@ FAILED_ROWS = pl.Schema(
         "record_bytes": pl.Int64,
     }
 )
-"""Failed rows by column, with the names of `FailedRow`."""
+"""Failed rows by column, with the names of `RejectedRecord`."""
 
 
-def by_columns(rows: Iterable[FailedRow]) -> pl.DataFrame:
+def by_columns(rows: Iterable[RejectedRecord]) -> pl.DataFrame:
     """Return failed rows by column."""
     cells = [[getattr(row, name) for name in FAILED_ROWS] for row in rows]
     return pl.DataFrame(cells, schema=FAILED_ROWS, orient="row")

@@ -1,7 +1,7 @@
-"""Write records into the target table, many at a time or one by itself: the two ways of every load mode.
+"""Write records into the target table, many at a time or one by itself: for every load mode.
 
 `Appender` serves append and replace, `upserter` has the one for upsert. A writer does not handle
-errors: the narrowing and the judge do.
+errors: the bisection and the single insert do.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class Writer(Protocol):
     rows_superseded: int
     """Records written whose row a later record of the job has written over."""
 
-    def fit(self, records: Sequence[Record]) -> int:
+    def batch_limit(self, records: Sequence[Record]) -> int:
         """Return how many of the first records one statement can write, at least 1."""
         ...
 
@@ -89,7 +89,7 @@ class Appender:
         insert = sql.SQL("INSERT INTO {} ({}) VALUES ").format(table.identifier, names)
         self._insert = RowInsert(cursor, insert, "")
 
-    def fit(self, records: Sequence[Record]) -> int:
+    def batch_limit(self, records: Sequence[Record]) -> int:
         """Return the number of records: any can go together."""
         return len(records)
 

@@ -1,8 +1,8 @@
 """Write blocks of records; when a block breaks, narrow it down to the records that Postgres refuses.
 
 Every record ends either in a block that Postgres took whole or inserted by itself, in file order. A broken COPY
-says which line it stopped at; that is only a hint where to look, the verdict comes from the judge. Each step takes
-records off the front or makes the next attempt strictly smaller, and attempts stay small while blocks keep
+says which line it stopped at; that is only a hint where to look, the single insert decides. Each step takes records
+off the front or makes the next attempt strictly smaller, and attempts stay small while blocks keep
 breaking, so the cost grows with the number of refused records and not with its square.
 """
 
@@ -14,12 +14,12 @@ import psycopg2
 
 from libs.common.csv.records import Record
 from services.loader.blocks.slice_filter import SliceGate
-from services.loader.rejects.rejected_row import FailedRow, may_be_row_error
+from services.loader.rejects.rejected_row import RejectedRecord, may_be_row_error
 from services.loader.rows.append import Writer
-from services.loader.rows.single_insert import Judge
+from services.loader.rows.single_insert import SingleRowWriter
 from services.loader.session import Savepoint
 
-OnProgress = Callable[[int, Sequence[FailedRow]], None]
+OnProgress = Callable[[int, Sequence[RejectedRecord]], None]
 
 _SINGLY = 4
 """So few records are inserted one by one: an attempt with COPY would not be cheaper."""
@@ -30,13 +30,13 @@ class RowsWithheld(Exception):
     """Fewer rows were written than sent: something in the database dropped some silently."""
 
 
-class Narrowing:
+class BisectingWriter:
     """Write records in blocks as large as goes well."""
 
     def __init__(
         self,
         writer: Writer,
-        judge: Judge,
+        single_row: SingleRowWriter,
         savepoint: Savepoint,
         largest_window: int,
         gate: SliceGate | None = None,
@@ -45,20 +45,20 @@ class Narrowing:
     ) -> None:
         """Write at most `largest_window` records at a time, or each by itself; `gate` keeps some back."""
         self._writer = writer
-        self._judge = judge
+        self._single_row = single_row
         self._savepoint = savepoint
         self._largest = largest_window
         self._window = largest_window
         self._one_by_one = one_by_one
         self._gate = gate
 
-    def load(self, records: Sequence[Record], on_progress: OnProgress) -> list[FailedRow]:
+    def load(self, records: Sequence[Record], on_progress: OnProgress) -> list[RejectedRecord]:
         """Write well-formed records; return those refused.
 
         `on_progress` is told after each step how many are through and which of them were refused; it may
         raise to stop the load.
         """
-        refused: list[FailedRow] = []
+        refused: list[RejectedRecord] = []
         if self._gate is not None:
             records, refused = self._gate.part(records)
         suspects: list[int] = []  # where broken attempts stopped, the nearest last
@@ -69,7 +69,7 @@ class Narrowing:
             block = self._fitting(records[position : position + 1 if self._one_by_one else end])
             if end == position:
                 block = records[position : position + 1]
-                refused += filter(None, [self._judge.judge(block[0])])
+                refused += filter(None, [self._single_row.insert(block[0])])
                 suspects.pop()
             elif len(block) <= _SINGLY or self._one_by_one:
                 refused += self._judge_each(block)
@@ -83,9 +83,11 @@ class Narrowing:
             on_progress(position, refused)
         return refused
 
-    def _judge_each(self, block: Sequence[Record]) -> list[FailedRow]:
+    def _judge_each(self, block: Sequence[Record]) -> list[RejectedRecord]:
         """Insert a few records one by one; refusals keep the next attempts small."""
-        refused = [failed for record in block if (failed := self._judge.judge(record)) is not None]
+        refused = [
+            failed for record in block if (failed := self._single_row.insert(record)) is not None
+        ]
         if len(refused) == 0:
             self._grow(len(block))
         elif len(refused) == len(block):
@@ -94,7 +96,7 @@ class Narrowing:
 
     def _fitting(self, block: Sequence[Record]) -> Sequence[Record]:
         """Return as many of the records as one statement may write."""
-        return block if self._one_by_one else block[: self._writer.fit(block)]
+        return block if self._one_by_one else block[: self._writer.batch_limit(block)]
 
     def _try_write(self, block: Sequence[Record]) -> "_Broken | None":
         """Write a block; on an error of some row undo it and return where to look, else None."""
@@ -105,7 +107,7 @@ class Narrowing:
         except RowsWithheld:
             return _Broken(None)
         except psycopg2.Error as exc:
-            # What is no row's error after all, the judge raises again; a key that stands twice (21000) is one.
+            # What is no row's error after all, the single insert raises again; a key that stands twice (21000) is one.
             if not may_be_row_error(exc.pgcode):
                 raise
             return _Broken(_hint(exc, len(block)))

@@ -16,17 +16,17 @@ from libs.common.enums import ErrorCode
 from libs.common.postgres.target_table import TargetColumn, TargetTable
 from libs.common.sql_files import read_statement
 from services.loader.rejects.rejected_row import (
-    FailedRow,
+    RejectedRecord,
     error_code,
     is_row_error,
     may_be_row_error,
-    reject,
+    rejected,
 )
 from services.loader.rows.append import Writer
 from services.loader.session import Savepoint
 
 
-class Judge:
+class SingleRowWriter:
     """Insert records one by one and word the refusals."""
 
     def __init__(
@@ -45,19 +45,19 @@ class Judge:
         self._savepoint = savepoint
         self.seconds = 0.0
 
-    def judge(self, record: Record) -> FailedRow | None:
+    def insert(self, record: Record) -> RejectedRecord | None:
         """Insert the record; return the failed row when Postgres refuses it, else None.
 
         Raises psycopg2.Error when the answer is about the job and not about the row.
         """
         start = time.perf_counter()
         try:
-            return self._judge(record)
+            return self._insert_once(record)
         finally:
             self.seconds += time.perf_counter() - start
 
-    def _judge(self, record: Record) -> FailedRow | None:
-        """Do what `judge` says."""
+    def _insert_once(self, record: Record) -> RejectedRecord | None:
+        """Do what `insert` says."""
         try:
             with self._savepoint as before:
                 written = self._writer.write_one(record, before)
@@ -67,7 +67,7 @@ class Judge:
             return self._refusal(record, exc.pgcode, exc.diag)
         if written:
             return None
-        return reject(
+        return rejected(
             record, ErrorCode.SUPPRESSED, f"a trigger of {self._table.name} dropped the row"
         )
 
@@ -86,13 +86,15 @@ class Judge:
         place = diagnostics.statement_position
         return self._writer.find_cell(record, int(place)) if place else None
 
-    def _refusal(self, record: Record, sqlstate: str, diagnostics: Diagnostics) -> FailedRow:
+    def _refusal(self, record: Record, sqlstate: str, diagnostics: Diagnostics) -> RejectedRecord:
         """Make the failed row from Postgres' own words."""
         message = diagnostics.message_primary or ""
         column = self._column(record, sqlstate, message, diagnostics)
         if diagnostics.message_detail:
             message = f"{message}: {diagnostics.message_detail}"
-        return reject(record, error_code(sqlstate), message, sqlstate=sqlstate, column_name=column)
+        return rejected(
+            record, error_code(sqlstate), message, sqlstate=sqlstate, column_name=column
+        )
 
     def _column(
         self, record: Record, sqlstate: str, message: str, diagnostics: Diagnostics

@@ -98,7 +98,7 @@ class Upserter:
             .as_string(self._cursor)
         )
 
-    def fit(self, records: Sequence[Record]) -> int:
+    def batch_limit(self, records: Sequence[Record]) -> int:
         """Return how many records one statement may write: those before the first that repeats a key."""
         seen: set[tuple[bytes | None, ...]] = set()
         for place, record in enumerate(records[: self._most]):

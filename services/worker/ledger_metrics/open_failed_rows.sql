@@ -18,7 +18,7 @@ CROSS JOIN LATERAL (
         END AS failed_rows
 ) AS open
 WHERE
-    -- What the sweep has settled (settle_failed_rows.sql) is not looked at again: there is an index of the rest.
+    -- What the sweep has settled (settle_failed_rows.sql) is not checked again: there is an index of the rest.
     j.finished_at IS NOT NULL
     AND j.rows_rejected > 0
     AND NOT j.failed_rows_settled

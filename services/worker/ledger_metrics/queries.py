@@ -72,7 +72,7 @@ def make_reader(settings: DatabaseSettings) -> Engine:
 def read_ledger(reader: Engine) -> Readings:
     """Read everything in one snapshot; what fails takes nothing else with it.
 
-    Raises sqlalchemy's errors when not even the names of the datasets are to be had.
+    Raises sqlalchemy's errors when not even the names of the datasets can be read.
     """
     end = time.monotonic() + DEADLINE_SECONDS
     rows: dict[str, Sequence[Row]] = {}

@@ -1,6 +1,6 @@
 """Wait for a source: until it is there, and until it is whole.
 
-    not there          the job is `waiting`, and looked at again every `poll`, until `arrival` is over
+    not there          the job is `waiting`, and checked again every `poll`, until `arrival` is over
     there, not whole   the job is queued again for when the source can have settled (`settle`), or waits for `done_file`
 
 Looks may be minutes and workers apart: what the first one saw is in the ledger, with the database's time.
@@ -22,7 +22,7 @@ from libs.common.ledger.models import Job
 from libs.common.logs import get_logger
 from libs.common.messaging.events import publish_pending
 from libs.common.sources.files import SourceIdentity, identity
-from services.worker.dependencies import Worker
+from services.worker.dependencies import WorkerContext
 from services.worker.planning.source_inspection import Inspector, refuse_empty
 
 log = get_logger(__name__)
@@ -38,12 +38,14 @@ def deadline_of(job: Job) -> datetime | None:
 
 
 def is_awaited(job: Job) -> bool:
-    """Tell whether the time in which the job's source may still come is not over."""
+    """Return whether the time in which the job's source may still come is not over."""
     deadline = deadline_of(job)
     return deadline is not None and datetime.now(UTC) < deadline
 
 
-def find_whole(worker: Worker, inspector: Inspector, job: Job) -> tuple[Path, SourceIdentity]:
+def find_whole(
+    worker: WorkerContext, inspector: Inspector, job: Job
+) -> tuple[Path, SourceIdentity]:
     """Find the job's source, as a whole; raises `SourceError`, `SourceUnsettled` when it may be whole later."""
     definition = job.parsed_definition()
     is_sent_whole = job.trigger in SENT_WHOLE
@@ -58,7 +60,9 @@ def find_whole(worker: Worker, inspector: Inspector, job: Job) -> tuple[Path, So
     return path, seen
 
 
-def find_all_whole(worker: Worker, inspector: Inspector, job: Job) -> dict[Path, SourceIdentity]:
+def find_all_whole(
+    worker: WorkerContext, inspector: Inspector, job: Job
+) -> dict[Path, SourceIdentity]:
     """Find every file of the job's source, each as a whole; raises as `find_whole`."""
     definition = job.parsed_definition()
     found = inspector.find_all(job.source)
@@ -77,7 +81,7 @@ def find_all_whole(worker: Worker, inspector: Inspector, job: Job) -> dict[Path,
     return found
 
 
-def wait_for_source(worker: Worker, job: Job, error: BadInput) -> bool:
+def wait_for_source(worker: WorkerContext, job: Job, error: BadInput) -> bool:
     """Let the job wait when its source is not there and may still come; return False when it must fail."""
     deadline = deadline_of(job)
     arrival = job.parsed_definition().arrival
@@ -114,7 +118,9 @@ def describe_failure(job: Job, error: BadInput) -> JobError:
     )
 
 
-def _watch(worker: Worker, job: Job, seen: Mapping[Path, SourceIdentity], settle: float) -> None:
+def _watch(
+    worker: WorkerContext, job: Job, seen: Mapping[Path, SourceIdentity], settle: float
+) -> None:
     """Return when two looks at least `settle` seconds apart saw the same files, or raise `SourceSettling`."""
     remaining, has_changed = _compare(worker, job.id, seen, settle)
     if 0 < remaining <= _LONGEST_SLEEP:
@@ -131,7 +137,7 @@ def _watch(worker: Worker, job: Job, seen: Mapping[Path, SourceIdentity], settle
 
 
 def _compare(
-    worker: Worker, job_id: UUID, seen: Mapping[Path, SourceIdentity], settle: float
+    worker: WorkerContext, job_id: UUID, seen: Mapping[Path, SourceIdentity], settle: float
 ) -> tuple[float, bool]:
     """Return how many seconds are left until the files have settled, and whether they changed since the last look.
 

@@ -17,7 +17,7 @@ from libs.common.ledger.models import Chunk, Job
 from libs.common.ledger.session import commit_without_waiting
 from libs.common.logs import get_logger
 from libs.common.sql_files import read_statement
-from services.worker.dependencies import Worker
+from services.worker.dependencies import WorkerContext
 from services.worker.planning.job_files import once_with
 
 log = get_logger(__name__)
@@ -28,7 +28,7 @@ LONGEST_PATIENCE = timedelta(hours=1)
 IS_UNDER_WAY = (Chunk.state == ChunkState.RUNNING) | (
     (Chunk.state == ChunkState.QUEUED) & Chunk.next_attempt_at.is_not(None)
 )
-"""Of a chunk: a loader is at it, or its message is on the way."""
+"""Of a chunk: a loader is processing it, or its message is on the way."""
 
 _WHAT_IS_LOADED = ("table", "columns", "format", "mode", "atomic", "time_zone")
 """The options of a dataset that must be equal where a job goes on with what another one has begun."""
@@ -147,7 +147,9 @@ def release_chunks(session: Session, job: Job) -> list[int]:
     return numbers
 
 
-def send_chunks(worker: Worker, job_id: UUID, numbers: list[int], request_id: str | None) -> bool:
+def send_chunks(
+    worker: WorkerContext, job_id: UUID, numbers: list[int], request_id: str | None
+) -> bool:
     """Send released chunks to the loaders; what cannot be published stays due for the sweeper.
 
     Returns False when the broker did not confirm one of them.
@@ -177,7 +179,7 @@ def _count_under_way(session: Session, job_id: UUID) -> int:
 
 
 def _was_interrupted(session: Session, job_id: UUID) -> bool:
-    """Tell whether a chunk was begun in vain, by a fault or since it stood in another's way.
+    """Return whether a chunk was begun in vain, by a fault or since it stood in another's way.
 
     From then on chunks go one after the other: what has happened once would happen again.
     """

@@ -20,12 +20,12 @@ from sqlalchemy.orm import Session
 
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import LOADED_STATES, JobState, LoadMode, OutOfOrder
-from libs.common.ledger.advisory_locks import take_turns
+from libs.common.ledger.advisory_locks import advisory_xact_lock
 from libs.common.ledger.jobs import lock_job, record_end
 from libs.common.ledger.models import Job
 from libs.common.ledger.session import commit_without_waiting
 from libs.common.logs import get_logger
-from services.worker.dependencies import Worker
+from services.worker.dependencies import WorkerContext
 from services.worker.finishing import after_end
 from services.worker.planning.job_files import (
     DeliveredFile,
@@ -65,7 +65,7 @@ _NEWER = (
 
 
 def claim_content(
-    worker: Worker,
+    worker: WorkerContext,
     job_id: UUID,
     content: str,
     files: Sequence[DeliveredFile] = (),
@@ -118,7 +118,7 @@ def _take_turns_for(
     if not is_ordered:
         contents |= {file.fingerprint for file in files}
     for each in sorted(contents):
-        take_turns(session, f"adsp.content:{job.dataset}:{each}")
+        advisory_xact_lock(session, f"adsp.content:{job.dataset}:{each}")
 
 
 def _find_obstacle_of_files(job: Job, loaded: Mapping[Path, Job], count: int) -> Obstacle | None:
@@ -180,7 +180,7 @@ def _find_duplicate(
 
 
 def _has_done_the_same(other: Job, definition: DatasetDefinition, content: str) -> bool:
-    """Tell whether a job has loaded this content in the same mode into the same part of the table."""
+    """Return whether a job has loaded this content in the same mode into the same part of the table."""
     then = other.parsed_definition()
     return (other.fingerprint, then.mode, then.scope) == (
         content,
@@ -189,13 +189,13 @@ def _has_done_the_same(other: Job, definition: DatasetDefinition, content: str) 
     )
 
 
-def _give_way(session: Session, worker: Worker, job: Job, obstacle: Obstacle) -> None:
+def _give_way(session: Session, worker: WorkerContext, job: Job, obstacle: Obstacle) -> None:
     """Let the job wait, or end it, for the obstacle's reason."""
     reason = obstacle.reason.id
     if obstacle.state is JobState.QUEUED:
         job.state = JobState.QUEUED
         job.attempt -= 1  # waiting for another job is not an attempt that went wrong
-        wait = timedelta(seconds=worker.settings.twin_wait_seconds)
+        wait = timedelta(seconds=worker.settings.duplicate_wait_seconds)
         job.next_attempt_at = datetime.now(UTC) + wait
         log.info("job_waits_for_job", job_id=str(job.id), other_job_id=str(reason))
     elif obstacle.state is JobState.DUPLICATE:

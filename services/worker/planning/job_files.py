@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from libs.common.enums import LOADED_STATES, JobState, LoadMode, Once
 from libs.common.ledger.models import Job, JobFile
 from libs.common.sources.files import SourceIdentity, fingerprint
-from services.worker.dependencies import Worker
+from services.worker.dependencies import WorkerContext
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class DeliveredFile:
 
 
 def identify_files(
-    worker: Worker, job: Job, found: Mapping[Path, SourceIdentity]
+    worker: WorkerContext, job: Job, found: Mapping[Path, SourceIdentity]
 ) -> tuple[DeliveredFile, ...]:
     """Return the files with their fingerprints, by path; raises `SourceUnsettled`."""
     with worker.sessions() as session:

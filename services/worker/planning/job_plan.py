@@ -21,7 +21,7 @@ from libs.common.ledger.models import Chunk, Job
 from libs.common.ledger.session import commit_without_waiting
 from libs.common.logs import get_logger
 from libs.common.messaging.stage_metrics import STAGES, StageOfJob
-from services.worker.dependencies import Worker
+from services.worker.dependencies import WorkerContext
 from services.worker.finishing import after_end
 from services.worker.planning.arrival import describe_failure, is_awaited, wait_for_source
 from services.worker.planning.chunking import send_chunks
@@ -32,7 +32,7 @@ from services.worker.planning.source_plans import plan_source
 log = get_logger(__name__)
 
 
-def plan(worker: Worker, job_id: UUID) -> str:
+def plan(worker: WorkerContext, job_id: UUID) -> str:
     """Plan the job and return its state; a job that is planned already is left alone."""
     with worker.on_one_connection() as bound, _alone(bound, job_id) as job:
         if job is None:
@@ -59,7 +59,7 @@ def plan(worker: Worker, job_id: UUID) -> str:
 
 
 @contextmanager
-def _alone(worker: Worker, job_id: UUID) -> Iterator[Job | None]:
+def _alone(worker: WorkerContext, job_id: UUID) -> Iterator[Job | None]:
     """Begin to plan and keep other plans of the job away; yield None when it is not to be planned (any more)."""
     with holding_one(worker.engine, f"adsp.plan:{job_id}") as lock:
         job = None
@@ -100,7 +100,7 @@ def _needs_plan(session: Session, job: Job) -> bool:
     return session.scalar(has_chunks) is None
 
 
-def _wait_or_fail(worker: Worker, job: Job, exc: BadInput) -> str:
+def _wait_or_fail(worker: WorkerContext, job: Job, exc: BadInput) -> str:
     """Let the job wait for a source that may still come or become whole; else fail it."""
     if isinstance(exc, SourceUnsettled):
         return _wait_until_whole(worker, job, exc)
@@ -109,7 +109,7 @@ def _wait_or_fail(worker: Worker, job: Job, exc: BadInput) -> str:
     return _fail(worker, job.id, describe_failure(job, exc))
 
 
-def _wait_until_whole(worker: Worker, job: Job, exc: SourceUnsettled) -> str:
+def _wait_until_whole(worker: WorkerContext, job: Job, exc: SourceUnsettled) -> str:
     """Plan the job again when its source can be whole; to see it change counts unless it may still arrive."""
     reason = JobError(exc.code, exc.message)
     counts, wait = not is_awaited(job), worker.settings.plan_retry_seconds
@@ -119,7 +119,7 @@ def _wait_until_whole(worker: Worker, job: Job, exc: SourceUnsettled) -> str:
 
 
 def _plan_later(
-    worker: Worker,
+    worker: WorkerContext,
     job: Job,
     reason: JobError,
     *,
@@ -163,7 +163,7 @@ def _plan_fault(exc: Exception, attempt: int) -> JobError:
     )
 
 
-def _fail(worker: Worker, job_id: UUID, error: JobError) -> str:
+def _fail(worker: WorkerContext, job_id: UUID, error: JobError) -> str:
     with worker.sessions.begin() as session:
         job = lock_job(session, job_id)
         if job is not None and job.state is JobState.RUNNING:
@@ -174,7 +174,7 @@ def _fail(worker: Worker, job_id: UUID, error: JobError) -> str:
     return _state_of(worker, job_id)
 
 
-def _state_of(worker: Worker, job_id: UUID) -> str:
+def _state_of(worker: WorkerContext, job_id: UUID) -> str:
     with worker.sessions() as session:
         return session.scalars(select(Job.state).where(Job.id == job_id)).one().value
 

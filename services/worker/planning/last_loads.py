@@ -15,7 +15,7 @@ _RECENT = 1_000
 
 
 def _has_scope(job: type[Job]) -> ColumnElement[bool]:
-    """Tell whether a job has a scope; a definition from before there were slices has none, others say null."""
+    """Return whether a job has a scope; a definition from before there were slices has none, others say null."""
     scope = func.coalesce(job.definition["scope"], text("'null'::jsonb"), type_=JSONB)
     return scope == bindparam("scope", type_=JSONB)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from libs.common.ledger.advisory_locks import holding_one
-from services.worker.dependencies import Worker
+from services.worker.dependencies import WorkerContext
 
 WAIT_SECONDS = 2.0
 
@@ -20,7 +20,7 @@ class NoRoomToPlan(Exception):
 
 
 @contextmanager
-def room_for_plan(worker: Worker, size: int) -> Iterator[None]:
+def room_for_plan(worker: WorkerContext, size: int) -> Iterator[None]:
     """Take one of this worker's places for plans of large files while the block runs; `size` in bytes.
 
     Raises `NoRoomToPlan`. The place is an advisory lock, so that a child that is killed leaves none taken.

@@ -222,7 +222,7 @@ class Inspector:
         """Return how many chunks may be under way, None for any number in any order."""
         if not table.has_order_dependent_constraints:
             return None
-        may_overlap = table.may_load_side_by_side(columns)
+        may_overlap = table.allows_parallel_chunks(columns)
         return self._settings.ordered_chunks_at_once if may_overlap else 1
 
     def _read_and_cut(self, path: Path, seen: SourceIdentity) -> tuple[Header, list[Boundary]]:

@@ -20,7 +20,7 @@ from libs.common.ledger.models import Job
 from libs.common.ledger.replays import fingerprint_of_replay
 from libs.common.logs import get_logger
 from libs.common.sources.files import SourceIdentity
-from services.worker.dependencies import Worker
+from services.worker.dependencies import WorkerContext
 from services.worker.planning.arrival import find_all_whole, find_whole
 from services.worker.planning.chunking import (
     find_unfinished,
@@ -45,7 +45,7 @@ from services.worker.source_growth import refuse_grown
 log = get_logger(__name__)
 
 
-def plan_source(worker: Worker, job: Job) -> list[int] | None:
+def plan_source(worker: WorkerContext, job: Job) -> list[int] | None:
     """Look at the source and write the plan; return the chunks to send, None when there are none.
 
     Raises `BadInput` for a source that cannot be loaded (now), and `NoRoomToPlan`.
@@ -69,12 +69,12 @@ def plan_source(worker: Worker, job: Job) -> list[int] | None:
         return _plan_file(worker, inspector, job, path, seen)
 
 
-def _find_one(worker: Worker, inspector: Inspector, job: Job) -> dict[Path, SourceIdentity]:
+def _find_one(worker: WorkerContext, inspector: Inspector, job: Job) -> dict[Path, SourceIdentity]:
     return dict([find_whole(worker, inspector, job)])
 
 
-def _is_loaded_by_another(worker: Worker, job: Job) -> bool:
-    """Tell whether a job whose source is gone has ended, or waits again: another has it, and `after_load` moved it.
+def _is_loaded_by_another(worker: WorkerContext, job: Job) -> bool:
+    """Return whether a job whose source is gone has ended, or waits again: another has it, and `after_load` moved it.
 
     What the job saw while it waited for that other one is on record.
     """
@@ -91,7 +91,7 @@ def _is_loaded_by_another(worker: Worker, job: Job) -> bool:
 
 
 def _plan_file(
-    worker: Worker, inspector: Inspector, job: Job, path: Path, seen: SourceIdentity
+    worker: WorkerContext, inspector: Inspector, job: Job, path: Path, seen: SourceIdentity
 ) -> list[int] | None:
     """Do so for a source that is one file."""
     found = inspector.identify(path, seen, known_fingerprint(job, path, seen))
@@ -107,7 +107,7 @@ def _plan_file(
 
 
 def _plan_files(
-    worker: Worker, inspector: Inspector, job: Job, found: Mapping[Path, SourceIdentity]
+    worker: WorkerContext, inspector: Inspector, job: Job, found: Mapping[Path, SourceIdentity]
 ) -> list[int] | None:
     """Do the same for a source that is several files: one chunk holds all of them."""
     size = sum(seen.size for seen in found.values())
@@ -145,7 +145,7 @@ def _note_columns(session: Session, job: Job, columns: Columns) -> None:
     compare_with_loads(session, job, columns)
 
 
-def _bound_rejects(worker: Worker, job: Job) -> None:
+def _bound_rejects(worker: WorkerContext, job: Job) -> None:
     """Bound the failed rows of a job whose dataset does not: a few compressed bytes may hold millions of records."""
     if job.definition.get("max_rejected_rows") is None:
         most = worker.settings.max_rejected_rows + (job.bytes_total or 0)
@@ -153,7 +153,7 @@ def _bound_rejects(worker: Worker, job: Job) -> None:
 
 
 def _write_plan(
-    worker: Worker, session: Session, job_id: UUID, inspected: Inspected
+    worker: WorkerContext, session: Session, job_id: UUID, inspected: Inspected
 ) -> list[int] | None:
     """Write source and chunks into the ledger and release the first chunks."""
     job = lock_job(session, job_id)

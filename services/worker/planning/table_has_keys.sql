@@ -1,4 +1,4 @@
--- Tell whether rows of two transactions can meet in the table: it has a unique index or an exclusion constraint.
+-- Return whether rows of two transactions can meet in the table: it has a unique index or an exclusion constraint.
 SELECT EXISTS (
     SELECT FROM pg_catalog.pg_index AS i
     INNER JOIN pg_catalog.pg_class AS c ON i.indrelid = c.oid

@@ -15,7 +15,7 @@ from sqlalchemy import TextClause, bindparam, select, text
 from sqlalchemy.orm import Session
 
 from libs.common.enums import JobState, LoadMode
-from libs.common.ledger.advisory_locks import take_turns
+from libs.common.ledger.advisory_locks import advisory_xact_lock
 from libs.common.ledger.jobs import PLAN_OVERDUE
 from libs.common.ledger.models import Job
 from libs.common.sql_files import read_statement
@@ -52,7 +52,7 @@ def find_job_at_table(session: Session, job: Job) -> Job | None:
     Until the transaction ends no other dataset's job can begin to load there.
     """
     touched = _find_touched(session, job.definition["table"])
-    take_turns(session, f"adsp.table:{touched.root}")
+    advisory_xact_lock(session, f"adsp.table:{touched.root}")
     is_replace = job.parsed_definition().mode is LoadMode.REPLACE
     meeting = {
         "dataset": job.dataset,

@@ -18,7 +18,7 @@ from libs.common.messaging.dispatcher import Dispatcher
 from libs.common.messaging.events import EventPublisher
 from libs.devstack.testing.databases import ScratchDatabase
 from libs.devstack.testing.vhosts import ScratchVhost
-from services.worker.dependencies import Worker, wire
+from services.worker.dependencies import WorkerContext, wire
 from services.worker.settings import WorkerSettings
 
 HEADER = "sku,name,category,price,quantity,updated_at\n"
@@ -28,7 +28,7 @@ ROW = "SKU-{0},lamp,tools,9.99,3,2026-01-01 00:00:00+00\n"
 class Bench:
     """A worker with a folder of sources, and short ways to make datasets and jobs and to look at them."""
 
-    def __init__(self, worker: Worker, owner: Engine, loader_dsn: str, folder: Path) -> None:
+    def __init__(self, worker: WorkerContext, owner: Engine, loader_dsn: str, folder: Path) -> None:
         self.worker = worker
         self.owner = owner
         self.loader_dsn = loader_dsn
@@ -108,7 +108,7 @@ def bench(
         upload_dir=tmp_path / "uploads",
         source_settle_seconds=0,
         plan_retry_seconds=0,
-        twin_wait_seconds=0,
+        duplicate_wait_seconds=0,
         lease_seconds=1,  # the server of the tests has been up for longer
     )
     worker = wire(settings, make_celery(settings, "worker"))

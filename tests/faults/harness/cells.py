@@ -70,7 +70,7 @@ class Cell:
         return str(state)
 
     def wait_over(self, seconds: float) -> None:
-        """Wait until all jobs of the feed are over, while nobody mends anything."""
+        """Wait until all jobs of the feed are over, while nobody fixes anything."""
         open_jobs = f"adsp.jobs WHERE dataset = '{self.feed.name}' AND finished_at IS NULL"
         wait_for(lambda: not self.machine.system.count(open_jobs), seconds, "the jobs are over")
 
@@ -93,7 +93,7 @@ class Cell:
         wait_for(lambda: self.is_held(role), 60, f"the {role} is held up")
 
     def is_held(self, role: str) -> bool:
-        """Tell whether a backend of a role waits for a lock."""
+        """Return whether a backend of a role waits for a lock."""
         waiting = self.machine.system.count(
             "pg_locks AS l JOIN pg_stat_activity AS a USING (pid)"
             f" WHERE NOT l.granted AND a.usename = 'adsp_{role}'"

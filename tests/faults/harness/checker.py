@@ -80,7 +80,7 @@ def run_episode(machine: Machine, seed: int, rows: int = _USUAL_ROWS) -> Episode
 
 
 def settle(machine: Machine, condition: Callable[[], bool]) -> bool:
-    """Wait for a condition while the system mends itself; return whether it came true in time.
+    """Wait for a condition while the system fixes itself; return whether it came true in time.
 
     Waits of a minute and more, until a message that was not heard of is sent again, are cut short in the ledger.
     """

@@ -10,14 +10,14 @@ from urllib.parse import quote
 import psycopg2
 import redis
 
-from libs.common.failpoints import CrashPoint
+from libs.common.failpoints import FailPoint
 from libs.common.messaging.names import WORK_QUEUES
 from libs.devstack.addresses import VHOST
 from libs.devstack.cluster import administration
 from libs.devstack.management import call_management
 from tests.faults.harness.machine import SERVICES, Machine, descendants, send_signal
 
-POINTS = [point for point in CrashPoint if point is not CrashPoint.NO_DONE_CHECK]
+POINTS = [point for point in FailPoint if point is not FailPoint.NO_DONE_CHECK]
 LONGEST_STOP = 4.0
 """Seconds that a process is stopped at most; a lease lasts 3 s in these tests instead of 30."""
 

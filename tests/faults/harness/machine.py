@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
-from libs.common.failpoints import CrashPoint
+from libs.common.failpoints import FailPoint
 from libs.devstack.addresses import Credentials, Role, StackAddresses
 from libs.devstack.child_process import ChildProcess
 from libs.devstack.os_user import machine_folder
@@ -100,13 +100,13 @@ class Machine:
             for each in [pid, *descendants(pid)]:
                 send_signal(each, signal.SIGCONT)
 
-    def arm(self, point: CrashPoint) -> None:
+    def arm(self, point: FailPoint) -> None:
         """Have the next process that comes by this point die there."""
         (self.tokens / point).touch()
 
     def disarm(self) -> None:
         """Take back what nobody has used up."""
-        for point in CrashPoint:
+        for point in FailPoint:
             (self.tokens / point).unlink(missing_ok=True)
 
     def keep_logs(self) -> Path:
@@ -164,11 +164,11 @@ def _make_machine(folder: Path, servers: RunningServers, variables: dict[str, st
             "ADSP_REDIS_URL": addresses.redis_url(),
         }
 
-    points = [point for point in CrashPoint if point is not CrashPoint.NO_DONE_CHECK]
+    points = [point for point in FailPoint if point is not FailPoint.NO_DONE_CHECK]
     faults = {
         "ADSP_FAULTS": "1",
-        "ADSP_CRASH_POINTS": ",".join(points),
-        "ADSP_CRASH_TOKENS": str(tokens),
+        "ADSP_FAILPOINTS": ",".join(points),
+        "ADSP_FAILPOINT_TOKENS": str(tokens),
     }
     database = ScratchDatabase("adsp", addresses)
     system = System(work, database, environment_of, free_port())

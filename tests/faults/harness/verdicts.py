@@ -26,7 +26,7 @@ class Verdict:
 
     @property
     def is_clean(self) -> bool:
-        """Tell whether nothing is wrong."""
+        """Return whether nothing is wrong."""
         return not (self.lost or self.duplicated or self.unexpected or self.faults)
 
     def add(self, other: "Verdict") -> None:

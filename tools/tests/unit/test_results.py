@@ -29,7 +29,7 @@ def test_what_a_test_noted_is_told_though_it_passed(tmp_path: Path) -> None:
     (tmp_path / "one.xml").write_text(
         '<testsuites><testsuite><properties><property name="random seed" value="7"/>'
         '<property name="hypothesis-statistics-one.py::by_chance" value="c2VydmljZXM"/></properties>'
-        '<testcase name="by chance"/></testsuite></testsuites>'
+        '<testcase name="at random"/></testsuite></testsuites>'
     )
 
     assert noted_properties(tmp_path) == ["random seed: 7"]

@@ -56,7 +56,7 @@ def test_the_same_lock_gives_the_same_bill_and_another_a_new_number() -> None:
 def test_a_vulnerability_is_told_with_its_cure() -> None:
     found = read_answer(_answer(vulns=[{"id": "PYSEC-1", "fix_versions": ["1.1", "2.0"]}]), "")
 
-    assert found.vulnerable == {"alpha 1.0": ["PYSEC-1 (mended in 1.1, 2.0)"]}
+    assert found.vulnerable == {"alpha 1.0": ["PYSEC-1 (fixed in 1.1, 2.0)"]}
     assert found.fault is None
 
 

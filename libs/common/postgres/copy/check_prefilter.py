@@ -29,7 +29,7 @@ _WHOLE = frozenset({"smallint", "integer", "bigint"})
 
 
 @dataclass(frozen=True, slots=True)
-class Suspicion:
+class RowPredicates:
     """A row is suspected when it has no value of a `required` column, or one that breaks a limit.
 
     `is_complete`: every constraint was understood.
@@ -40,16 +40,16 @@ class Suspicion:
     is_complete: bool
 
 
-def suspect(
+def parse_constraints(
     columns: Sequence[TargetColumn], checks: Sequence[str], slice_limits: Sequence[Limit] = ()
-) -> Suspicion:
+) -> RowPredicates:
     """Return what can be guessed of a table's NOT NULL and CHECK constraints, and of the slice that is loaded."""
     read = [_COMPARISON.fullmatch(check) for check in checks]
     compared = [part and _limit(columns, part) for part in read]
     understood = [limit for limit in compared if limit is not None]
     of_slice = {limit.column for limit in slice_limits}
     required = [column.is_not_null or place in of_slice for place, column in enumerate(columns)]
-    return Suspicion(required, [*understood, *slice_limits], len(understood) == len(checks))
+    return RowPredicates(required, [*understood, *slice_limits], len(understood) == len(checks))
 
 
 def _limit(columns: Sequence[TargetColumn], part: re.Match[str]) -> Limit | None:

@@ -1,6 +1,7 @@
 """Say how the cells of a column are read by `tuples`: the types that need no question to Postgres.
 
-A value is read here only in spellings that Postgres reads in the same way; all others are doubts, which it is asked.
+A value is read here only in spellings that Postgres reads in the same way; Postgres is asked about
+all others.
 """
 
 import re
@@ -17,7 +18,7 @@ class Kind(IntEnum):
     """How a cell is read; what `size` and `scale` of its shape mean is said here."""
 
     TEXT = 0  # size: the most characters, 0 for any number
-    DOCUMENT = 1  # jsonb
+    JSONB = 1  # jsonb
     INTEGER = 2  # size: bytes
     NUMERIC = (
         3  # size: the most digits; scale: digits behind the point, -1 for as many as the cell has
@@ -25,7 +26,7 @@ class Kind(IntEnum):
     BOOLEAN = 4
     DATE = 5
     TIME = 6
-    MOMENT = 7  # size: whether it may name a zone; scale: whether it must
+    TIMESTAMP = 7  # size: whether it may name a zone; scale: whether it must
     UUID = 8
     BYTES = 9
     FLOAT = 10  # size: bytes
@@ -51,7 +52,7 @@ MOST_DECIMALS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class ColumnCodec:
     """How the cells of a column are read."""
 
     kind: Kind
@@ -73,50 +74,50 @@ class Limit:
     constant: int
 
 
-def find_shape(column: TargetColumn, time_zone: str) -> Shape | None:
+def find_codec(column: TargetColumn, time_zone: str) -> ColumnCodec | None:
     """Return the shape of a column, or None when Postgres is to read each of its cells."""
     if column.is_domain or column.is_generated:
         return None
     if found := re.fullmatch(r"numeric\((\d+),(\d+)\)", column.type):
         precision, scale = int(found[1]), int(found[2])
         fits = scale <= min(precision, MOST_DECIMALS)
-        return Shape(Kind.NUMERIC, min(precision, MOST_DIGITS), scale) if fits else None
+        return ColumnCodec(Kind.NUMERIC, min(precision, MOST_DIGITS), scale) if fits else None
     if found := re.fullmatch(r"character(?: varying)?\((\d+)\)", column.type):
-        return Shape(Kind.TEXT, int(found[1]))  # Postgres pads those of char(n) itself
+        return ColumnCodec(Kind.TEXT, int(found[1]))  # Postgres pads those of char(n) itself
     if column.type == "timestamp with time zone":
-        return Shape(Kind.MOMENT, 1, int(time_zone != "UTC"))
+        return ColumnCodec(Kind.TIMESTAMP, 1, int(time_zone != "UTC"))
     return _SHAPES.get(column.type)
 
 
 _SHAPES = {
-    "smallint": Shape(Kind.INTEGER, 2),
-    "integer": Shape(Kind.INTEGER, 4),
-    "bigint": Shape(Kind.INTEGER, 8),
-    "numeric": Shape(Kind.NUMERIC, MOST_DIGITS, -1),
-    "real": Shape(Kind.FLOAT, 4),
-    "double precision": Shape(Kind.FLOAT, 8),
-    "text": Shape(Kind.TEXT),
-    "character varying": Shape(Kind.TEXT),
-    "json": Shape(Kind.TEXT),
-    "jsonb": Shape(Kind.DOCUMENT),
-    "boolean": Shape(Kind.BOOLEAN),
-    "bytea": Shape(Kind.BYTES),
-    "date": Shape(Kind.DATE),
-    "time without time zone": Shape(Kind.TIME),
-    "timestamp without time zone": Shape(Kind.MOMENT, 0, 0),
-    "uuid": Shape(Kind.UUID),
+    "smallint": ColumnCodec(Kind.INTEGER, 2),
+    "integer": ColumnCodec(Kind.INTEGER, 4),
+    "bigint": ColumnCodec(Kind.INTEGER, 8),
+    "numeric": ColumnCodec(Kind.NUMERIC, MOST_DIGITS, -1),
+    "real": ColumnCodec(Kind.FLOAT, 4),
+    "double precision": ColumnCodec(Kind.FLOAT, 8),
+    "text": ColumnCodec(Kind.TEXT),
+    "character varying": ColumnCodec(Kind.TEXT),
+    "json": ColumnCodec(Kind.TEXT),
+    "jsonb": ColumnCodec(Kind.JSONB),
+    "boolean": ColumnCodec(Kind.BOOLEAN),
+    "bytea": ColumnCodec(Kind.BYTES),
+    "date": ColumnCodec(Kind.DATE),
+    "time without time zone": ColumnCodec(Kind.TIME),
+    "timestamp without time zone": ColumnCodec(Kind.TIMESTAMP, 0, 0),
+    "uuid": ColumnCodec(Kind.UUID),
 }
 
 
 def as_arrays(
-    shapes: list[Shape], required: list[bool], limits: list[Limit]
+    codecs: list[ColumnCodec], required: list[bool], limits: list[Limit]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the properties of the columns, and comparison and constant of each limit, in the columns' order."""
     ordered = sorted(limits, key=lambda limit: limit.column)
     owners = [limit.column for limit in ordered]
     rows = [
         [shape.kind, shape.size, shape.scale, is_required, first, owners.count(place)]
-        for place, (shape, is_required) in enumerate(zip(shapes, required, strict=True))
+        for place, (shape, is_required) in enumerate(zip(codecs, required, strict=True))
         for first in [sum(owner < place for owner in owners)]
     ]
     pairs = [[limit.comparison, limit.constant] for limit in ordered]

@@ -1,7 +1,7 @@
 """Turn the lines of a block into rows of a binary COPY, and set apart what is no certain row.
 
 lines ──tuples──► rows: certain, or suspected of breaking a constraint
-├── doubts: cells in other spellings
+├── type_check_cells: cells in other spellings
 └── unfit: lines with too few or too many cells
 """
 
@@ -14,18 +14,18 @@ import numpy.typing as npt
 from libs.common.compiled.words import SLACK, Bytes
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.line_scanner import Lines, Positions, find_lines, with_slack
-from libs.common.postgres.copy.check_prefilter import Suspicion
-from libs.common.postgres.copy.column_types import SIZE, Kind, Shape, as_arrays
+from libs.common.postgres.copy.check_prefilter import RowPredicates
+from libs.common.postgres.copy.column_types import SIZE, ColumnCodec, Kind, as_arrays
 from libs.common.postgres.copy.floats import read_floats
 from libs.common.postgres.copy.lines import (
-    CERTAIN,
-    DOUBTFUL,
-    SUSPECTED,
+    ACCEPTED,
+    MAY_VIOLATE,
+    NEEDS_TYPE_CHECK,
     Columns,
-    Found,
-    Text,
+    EncodedTuples,
+    SourceLines,
     encode_lines,
-    pick_tuples,
+    select_tuples,
 )
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -34,7 +34,7 @@ _LINE_NUMBER_BYTES = 12
 _LF = 10
 _NO_PLACE = -1
 
-Doubt: TypeAlias = tuple[int, int, str]
+TypeCheckCell: TypeAlias = tuple[int, int, str]
 """A cell that is no certain value: the line of the block, the column's place in the header, the text."""
 
 
@@ -64,14 +64,14 @@ class Rows:
         return self.keep(chosen)
 
 
-class Room:
+class ScratchBuffer:
     """An array that is used again and again; it grows as needed."""
 
     def __init__(self, dtype: type[np.generic]) -> None:
         """Hold nothing yet."""
         self._array: npt.NDArray[Any] = np.empty(0, dtype)
 
-    def take(self, size: int) -> npt.NDArray[Any]:
+    def resize(self, size: int) -> npt.NDArray[Any]:
         """Return room for so many items, with anything in it."""
         if len(self._array) < size:
             self._array = np.empty(size + size // 4, self._array.dtype)
@@ -80,42 +80,47 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """What became of the lines of a block; `unfit` are lines with `unfit_counts` cells, too few or too many."""
+    """What became of the lines of a block; `wrong_width` has lines of another number of cells, `wrong_width_counts`."""
 
     certain: Rows
     suspected: Rows
-    doubts: list[Doubt]
-    unfit: list[int]
-    unfit_counts: list[int]
+    type_check_cells: list[TypeCheckCell]
+    wrong_width: list[int]
+    wrong_width_counts: list[int]
 
 
 class Encoder:
     """Encode blocks of one dialect for one list of columns."""
 
     def __init__(
-        self, dialect: FileFormat, shapes: list[Shape], suspicion: Suspicion, *, has_lines: bool
+        self,
+        dialect: FileFormat,
+        codecs: list[ColumnCodec],
+        predicates: RowPredicates,
+        *,
+        has_lines: bool,
     ) -> None:
-        """Read cells as `shapes` say; with `has_lines` rows end with their line number.
+        """Read cells as `codecs` say; with `has_lines` rows end with their line number.
 
-        `guesses_all` says afterwards whether every row that a constraint of its own may refuse is suspected.
+        `covers_all_checks` says afterwards whether every row that a constraint of its own may refuse is suspected.
         """
         self._dialect = dialect
         self._quote, self._delimiter = dialect.quote, ord(dialect.delimiter)
         self._null = np.frombuffer(dialect.null.encode(), np.uint8).copy()
-        self._columns = Columns(*as_arrays(shapes, suspicion.required, suspicion.limits))
-        self.width = len(shapes)
-        self._floats = sum(shape.kind is Kind.FLOAT for shape in shapes)
+        self._columns = Columns(*as_arrays(codecs, predicates.required, predicates.limits))
+        self.width = len(codecs)
+        self._floats = sum(shape.kind is Kind.FLOAT for shape in codecs)
         self.has_lines = has_lines
-        self.guesses_all = suspicion.is_complete
+        self.covers_all_checks = predicates.is_complete
         # Fresh memory for each block would have to be cleared by the kernel every time.
-        self._tuples, self._doubts = Room(np.uint8), Room(np.int64)
-        self._late = Room(np.int64)
-        self._most = 2 + _LINE_NUMBER_BYTES + sum(shape.width for shape in shapes)
+        self._tuples, self._type_check_cells = ScratchBuffer(np.uint8), ScratchBuffer(np.int64)
+        self._deferred_floats = ScratchBuffer(np.int64)
+        self._most = 2 + _LINE_NUMBER_BYTES + sum(shape.width for shape in codecs)
 
     def encode(self, lines: Lines, first_line: int) -> Encoded | None:
         """Return the rows of a block that begins on this line, or None when it is not in the file's encoding.
 
-        Also when it has more doubts than are worth the while.
+        Also when it has more cells to check than are worth the while.
         """
         data = self._as_utf8(lines.data)
         if data is None:
@@ -123,15 +128,15 @@ class Encoder:
         count, text = len(lines), with_slack(data)
         starts = lines.starts if data is lines.data else _starts(data, lines)
         begins, verdicts = np.empty(count + 1, np.int64), np.empty(count, np.int64)
-        found = Found(
-            self._tuples.take(len(HEADER) + count * self._most + len(text) + SLACK),
+        found = EncodedTuples(
+            self._tuples.resize(len(HEADER) + count * self._most + len(text) + SLACK),
             begins,
             verdicts,
-            self._doubts.take(4 * (2 * count + self.width)).reshape(-1, 4),
-            self._late.take(5 * count * self._floats).reshape(-1, 5),
+            self._type_check_cells.resize(4 * (2 * count + self.width)).reshape(-1, 4),
+            self._deferred_floats.resize(5 * count * self._floats).reshape(-1, 5),
         )
-        end, doubtful, late = encode_lines(
-            Text(text, starts, lines.ending, self._delimiter, ord(self._quote), self._null),
+        end, doubtful, deferred_floats = encode_lines(
+            SourceLines(text, starts, lines.ending, self._delimiter, ord(self._quote), self._null),
             self._columns,
             found,
             first_line if self.has_lines else 0,
@@ -139,18 +144,18 @@ class Encoder:
         )
         if doubtful < 0:
             return None
-        cells = self._texts(text, found.doubts[:doubtful])
-        if late:
-            cells += self._read_floats(text, found, late)
+        cells = self._texts(text, found.type_check_cells[:doubtful])
+        if deferred_floats:
+            cells += self._read_floats(text, found, deferred_floats)
         copied = b"".join((HEADER, found.tuples[len(HEADER) : end].data, TRAILER))
         rows = Rows(copied, begins[:-1], begins[1:], np.arange(count))
-        unfit = np.flatnonzero(verdicts > CERTAIN)
+        wrong_width = np.flatnonzero(verdicts > ACCEPTED)
         return Encoded(
-            rows.keep(verdicts == CERTAIN),
-            rows.keep(verdicts == SUSPECTED),
+            rows.keep(verdicts == ACCEPTED),
+            rows.keep(verdicts == MAY_VIOLATE),
             cells,
-            unfit.tolist(),
-            verdicts[unfit].tolist(),
+            wrong_width.tolist(),
+            verdicts[wrong_width].tolist(),
         )
 
     def for_sink(self, rows: Rows) -> bytes:
@@ -167,7 +172,9 @@ class Encoder:
         if len(HEADER) + size + len(TRAILER) == len(rows.copied):
             return rows.copied
         out, fields = np.empty(size, np.uint8), self.width + (self.has_lines and not cut)
-        pick_tuples(np.frombuffer(rows.copied, np.uint8), rows.begins, rows.ends, cut, fields, out)
+        select_tuples(
+            np.frombuffer(rows.copied, np.uint8), rows.begins, rows.ends, cut, fields, out
+        )
         return b"".join((HEADER, out.data, TRAILER))
 
     def _as_utf8(self, data: bytes) -> bytes | None:
@@ -180,7 +187,7 @@ class Encoder:
             return None
         return data if self._dialect.encoding == "utf-8" else text.encode()
 
-    def _texts(self, text: Bytes, places: npt.NDArray[np.int64]) -> list[Doubt]:
+    def _texts(self, text: Bytes, places: npt.NDArray[np.int64]) -> list[TypeCheckCell]:
         """Return cells with their texts, as they are without quotes."""
         return [
             (line, column, self._text(text, begin, end))
@@ -191,21 +198,21 @@ class Encoder:
         """Return the text of a cell; a quote inside it is doubled."""
         return text[begin:end].tobytes().decode().replace(self._quote * 2, self._quote)
 
-    def _read_floats(self, text: Bytes, found: Found, count: int) -> list[Doubt]:
+    def _read_floats(self, text: Bytes, found: EncodedTuples, count: int) -> list[TypeCheckCell]:
         """Write floats that need more care into their tuples; return those that are not certain."""
-        floats, doubts = found.floats[:count], list[Doubt]()
+        floats, type_check_cells = found.floats[:count], list[TypeCheckCell]()
         for column in np.unique(floats[:, 1]).tolist():
             cells = floats[floats[:, 1] == column]
             texts = [self._text(text, begin, end) for begin, end in cells[:, 2:4].tolist()]
-            size = int(self._columns.shapes[column, SIZE])
+            size = int(self._columns.codecs[column, SIZE])
             values, is_certain = read_floats(texts, size)
             written = is_certain & (cells[:, 4] != _NO_PLACE)
             places = cells[written, 4][:, None] + np.arange(size)
             found.tuples[places] = values[written].view(np.uint8).reshape(-1, size)
             doubtful = np.flatnonzero(~is_certain).tolist()
-            found.verdicts[cells[doubtful, 0]] = DOUBTFUL
-            doubts += [(int(cells[row, 0]), column, texts[row]) for row in doubtful]
-        return doubts
+            found.verdicts[cells[doubtful, 0]] = NEEDS_TYPE_CHECK
+            type_check_cells += [(int(cells[row, 0]), column, texts[row]) for row in doubtful]
+        return type_check_cells
 
 
 def _starts(data: bytes, lines: Lines) -> Positions:
@@ -220,7 +227,10 @@ def warm_up() -> None:
     dialect = FileFormat()
     lines = find_lines(b"1\n", dialect)
     encoder = Encoder(
-        dialect, [Shape(Kind.TEXT)], Suspicion([False], [], is_complete=True), has_lines=True
+        dialect,
+        [ColumnCodec(Kind.TEXT)],
+        RowPredicates([False], [], is_complete=True),
+        has_lines=True,
     )
     encoded = encoder.encode(lines, 1) if lines is not None else None
     if encoded is not None:

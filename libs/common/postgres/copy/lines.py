@@ -45,19 +45,19 @@ from libs.common.postgres.copy.values import (
     read_time,
 )
 
-CERTAIN, SUSPECTED, DOUBTFUL = 0, -1, -2
+ACCEPTED, MAY_VIOLATE, NEEDS_TYPE_CHECK = 0, -1, -2
 """What became of a line; a positive number is the count of cells of a line that has too few or too many."""
 
 # Compiled code knows plain numbers only.
-_DOCUMENT, _INTEGER, _NUMERIC = int(Kind.DOCUMENT), int(Kind.INTEGER), int(Kind.NUMERIC)
-_DATE, _TIME, _MOMENT = int(Kind.DATE), int(Kind.TIME), int(Kind.MOMENT)
+_JSONB, _INTEGER, _NUMERIC = int(Kind.JSONB), int(Kind.INTEGER), int(Kind.NUMERIC)
+_DATE, _TIME, _TIMESTAMP = int(Kind.DATE), int(Kind.TIME), int(Kind.TIMESTAMP)
 _UUID, _BYTES, _FLOAT = int(Kind.UUID), int(Kind.BYTES), int(Kind.FLOAT)
 _AT_LEAST, _ABOVE, _AT_MOST, _BELOW, _EQUAL, _DIFFERENT = (int(how) for how in Comparison)
 _DOUBT, _LATE = -1, -2
 """What became of a cell, where it is not the end of its field."""
 
 
-class Text(NamedTuple):
+class SourceLines(NamedTuple):
     """The lines of a block in UTF-8: line `i` is ``text[starts[i]:starts[i + 1] - ending]``."""
 
     text: Bytes
@@ -71,21 +71,21 @@ class Text(NamedTuple):
 class Columns(NamedTuple):
     """The columns' properties and limits (`libs.common.postgres.copy.column_types.as_arrays`)."""
 
-    shapes: Numbers
+    codecs: Numbers
     limits: Numbers
 
 
-class Found(NamedTuple):
-    """What is written: tuples, and where that of each line begins, what became of the line, cells to be looked at.
+class EncodedTuples(NamedTuple):
+    """What is written: tuples, and where that of each line begins, what became of the line, cells to be inspected.
 
-    A doubt is a line, a column, and where the cell begins and ends. A float that needs more care has a fifth number:
-    the place of its bytes, -1 where the line is not certain.
+    A cell to check is a line, a column, and where the cell begins and ends. A float that needs more care has a fifth
+    number: the place of its bytes, -1 where the line is not certain.
     """
 
     tuples: Bytes
     begins: Numbers
     verdicts: Numbers
-    doubts: Numbers
+    type_check_cells: Numbers
     floats: Numbers
 
 
@@ -99,7 +99,7 @@ class Cell(NamedTuple):
 
 
 @inlined
-def _find_cell(source: Text, place: Number, line_end: Number) -> Cell:
+def _find_cell(source: SourceLines, place: Number, line_end: Number) -> Cell:
     """Return the cell that begins at a place."""
     text, quote = source.text, source.quote
     if place == line_end or text[place] != quote:
@@ -114,8 +114,8 @@ def _find_cell(source: Text, place: Number, line_end: Number) -> Cell:
 
 
 @inlined
-def _is_null(source: Text, cell: Cell) -> Number:
-    """Tell whether an unquoted cell is the text that stands for NULL."""
+def _is_null(source: SourceLines, cell: Cell) -> Number:
+    """Return whether an unquoted cell is the text that stands for NULL."""
     if cell.is_quoted or cell.end - cell.begin != len(source.null):
         return False
     for place in range(len(source.null)):
@@ -134,7 +134,7 @@ def _count_characters(text: Bytes, begin: Number, end: Number) -> Number:
 
 
 @inlined
-def _put_text(source: Text, cell: Cell, out: Bytes, at: Number) -> Number:
+def _put_text(source: SourceLines, cell: Cell, out: Bytes, at: Number) -> Number:
     """Store a text, each doubled quote as one; return its end."""
     text, place = source.text, cell.begin
     if not cell.doubled:
@@ -151,15 +151,15 @@ def _put_text(source: Text, cell: Cell, out: Bytes, at: Number) -> Number:
 
 @inlined
 def _put_text_field(
-    source: Text, cell: Cell, kind: Number, most: Number, out: Bytes, at: Number
+    source: SourceLines, cell: Cell, kind: Number, most: Number, out: Bytes, at: Number
 ) -> Number:
-    """Store a text or a document; return the field's end, or that it is a doubt where it is too long."""
+    """Store a text or a document; return the field's end, or that it is one to check where it is too long."""
     if most and cell.end - cell.begin - cell.doubled > most:
         characters = _count_characters(source.text, cell.begin, cell.end)
         if characters - cell.doubled > most:
             return _DOUBT
     start = at + 4
-    if kind == _DOCUMENT:
+    if kind == _JSONB:
         out[start] = 1  # jsonb_recv's version
         start += 1
     end = _put_text(source, cell, out, start)
@@ -169,7 +169,7 @@ def _put_text_field(
 
 @inlined
 def _put_bytes_field(text: Bytes, cell: Cell, kind: Number, out: Bytes, at: Number) -> Number:
-    """Store a UUID, or bytes in their hex form; return the field's end, or that it is a doubt."""
+    """Store a UUID, or bytes in their hex form; return the field's end, or that it is one to check."""
     begin, end = cell.begin, cell.end
     if kind == _UUID:
         stop = put_uuid(text, begin, end, out, at + 4)
@@ -216,7 +216,7 @@ def _read_moment(
     text: Bytes, cell: Cell, kind: Number, size: Number, scale: Number
 ) -> tuple[bool, Number, Number]:
     """Read a date, a time or both; return whether it is certain, the number and its bytes."""
-    if kind == _MOMENT:
+    if kind == _TIMESTAMP:
         is_certain, value = read_moment(text, cell.begin, cell.end, size, scale)
         return is_certain, value, 8
     if kind == _DATE:
@@ -233,7 +233,7 @@ def _read(
     """Read a cell that is one number; return whether it is certain, the number, and its bytes, of numeric the scale."""
     if kind == _NUMERIC:
         return _read_decimal(text, cell, size, scale)
-    if _DATE <= kind <= _MOMENT:
+    if _DATE <= kind <= _TIMESTAMP:
         return _read_moment(text, cell, kind, size, scale)
     if kind == _INTEGER:
         is_certain, value = read_integer(text, cell.begin, cell.end, size)
@@ -247,7 +247,7 @@ def _read(
 
 @inlined
 def _holds(comparison: Number, value: Number, constant: Number) -> Number:
-    """Tell whether a comparison is true."""
+    """Return whether a comparison is true."""
     return (
         (comparison == _AT_LEAST and value >= constant)
         or (comparison == _ABOVE and value > constant)
@@ -260,9 +260,9 @@ def _holds(comparison: Number, value: Number, constant: Number) -> Number:
 
 @inlined
 def _passes(columns: Columns, column: Number, value: Number) -> Number:
-    """Tell whether a value passes every limit of its column."""
-    first = columns.shapes[column, FIRST_LIMIT]
-    for place in range(first, first + columns.shapes[column, LIMITS]):
+    """Return whether a value passes every limit of its column."""
+    first = columns.codecs[column, FIRST_LIMIT]
+    for place in range(first, first + columns.codecs[column, LIMITS]):
         if not _holds(columns.limits[place, 0], value, columns.limits[place, 1]):
             return False
     return True
@@ -270,20 +270,20 @@ def _passes(columns: Columns, column: Number, value: Number) -> Number:
 
 @inlined
 def _put_cell(
-    source: Text, columns: Columns, column: Number, cell: Cell, out: Bytes, at: Number
+    source: SourceLines, columns: Columns, column: Number, cell: Cell, out: Bytes, at: Number
 ) -> tuple[Number, Number]:
     """Write a cell as a field; return its end or what became of it, and whether a constraint may refuse it."""
-    kind, size = columns.shapes[column, KIND], columns.shapes[column, SIZE]
+    kind, size = columns.codecs[column, KIND], columns.codecs[column, SIZE]
     if _is_null(source, cell):
         put32(out, at, -1)
-        return at + 4, columns.shapes[column, REQUIRED] != 0
-    if kind <= _DOCUMENT:
+        return at + 4, columns.codecs[column, REQUIRED] != 0
+    if kind <= _JSONB:
         return _put_text_field(source, cell, kind, size, out, at), False
     if cell.begin == cell.end:
         return _DOUBT, False
     if kind in (_UUID, _BYTES):
         return _put_bytes_field(source.text, cell, kind, out, at), False
-    is_certain, value, size = _read(source.text, cell, kind, size, columns.shapes[column, SCALE])
+    is_certain, value, size = _read(source.text, cell, kind, size, columns.codecs[column, SCALE])
     if not is_certain:
         return _LATE if kind == _FLOAT else _DOUBT, False
     end = (
@@ -303,19 +303,19 @@ def _note(cells: Numbers, row: Number, line: Number, column: Number, cell: Cell)
 
 @inlined
 def _put_line(
-    source: Text,
+    source: SourceLines,
     columns: Columns,
-    found: Found,
+    found: EncodedTuples,
     line: Number,
     at: Number,
     doubtful: Number,
-    late: Number,
+    deferred_floats: Number,
 ) -> tuple[Number, Number, Number]:
-    """Write a line's fields; return their end, and how many doubts and floats there are after it.
+    """Write a line's fields; return their end, and how many cells to check and floats there are after it.
 
     `found.verdicts` tells what became of it.
     """
-    width, first_doubt, first_late = len(columns.shapes), doubtful, late
+    width, first_check, first_deferred = len(columns.codecs), doubtful, deferred_floats
     place, line_end = source.starts[line], source.starts[line + 1] - source.ending
     column, is_suspected = 0, False
     while True:
@@ -326,14 +326,14 @@ def _put_line(
             if end >= 0:
                 at = end
             elif end == _LATE:
-                _note(found.floats, late, line, column, cell)
-                size = columns.shapes[column, SIZE]
+                _note(found.floats, deferred_floats, line, column, cell)
+                size = columns.codecs[column, SIZE]
                 put32(found.tuples, at, size)
-                found.floats[late, 4] = at + 4
+                found.floats[deferred_floats, 4] = at + 4
                 at += 4 + size
-                late += 1
+                deferred_floats += 1
             else:
-                _note(found.doubts, doubtful, line, column, cell)
+                _note(found.type_check_cells, doubtful, line, column, cell)
                 doubtful += 1
         column += 1
         place = cell.end + (1 if cell.is_quoted else 0)
@@ -342,44 +342,46 @@ def _put_line(
         place += 1
     if column != width:
         found.verdicts[line] = column
-        return at, first_doubt, first_late
-    found.verdicts[line] = SUSPECTED if is_suspected else CERTAIN
-    if doubtful > first_doubt:
-        found.verdicts[line] = DOUBTFUL
-        found.floats[first_late:late, 4] = -1
-    return at, doubtful, late
+        return at, first_check, first_deferred
+    found.verdicts[line] = MAY_VIOLATE if is_suspected else ACCEPTED
+    if doubtful > first_check:
+        found.verdicts[line] = NEEDS_TYPE_CHECK
+        found.floats[first_deferred:deferred_floats, 4] = -1
+    return at, doubtful, deferred_floats
 
 
 @compiled
 def encode_lines(
-    source: Text, columns: Columns, found: Found, first_line: Number, at: Number
+    source: SourceLines, columns: Columns, found: EncodedTuples, first_line: Number, at: Number
 ) -> tuple[Number, Number, Number]:
     """Write the tuple of each line that is certain or suspected, one after the other from `found.tuples[at]`.
 
     With a `first_line` from 1 a tuple ends with the line's number. Returns where the tuples end, and how many doubts
-    and floats were found; -1 doubts when there is no more room for them.
+    and floats were found; -1 cells when there is no more room for them.
     """
-    width = len(columns.shapes)
-    doubtful = late = 0
+    width = len(columns.codecs)
+    doubtful = deferred_floats = 0
     for line in range(len(source.starts) - 1):
-        if doubtful + width > len(found.doubts):
-            return at, -1, late
+        if doubtful + width > len(found.type_check_cells):
+            return at, -1, deferred_floats
         found.begins[line] = at
         put16(found.tuples, at, width + (first_line > 0))
-        end, doubtful, late = _put_line(source, columns, found, line, at + 2, doubtful, late)
-        if found.verdicts[line] == CERTAIN or found.verdicts[line] == SUSPECTED:
+        end, doubtful, deferred_floats = _put_line(
+            source, columns, found, line, at + 2, doubtful, deferred_floats
+        )
+        if found.verdicts[line] == ACCEPTED or found.verdicts[line] == MAY_VIOLATE:
             at = end
             if first_line > 0:
                 at = _put_number(found.tuples, end, 8, first_line + line)
     found.begins[len(source.starts) - 1] = at
-    return at, doubtful, late
+    return at, doubtful, deferred_floats
 
 
 @compiled
-def pick_tuples(
+def select_tuples(
     tuples: Bytes, begins: Numbers, ends: Numbers, cut: Number, fields: Number, out: Bytes
 ) -> None:
-    """Copy tuples side by side, without their last `cut` bytes, as tuples of `fields`; no array needs slack."""
+    """Copy tuples one after the other, without their last `cut` bytes, as tuples of `fields`; no array needs slack."""
     at = 0
     for row in range(len(begins)):
         begin, end = begins[row], ends[row] - cut

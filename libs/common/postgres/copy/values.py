@@ -1,7 +1,7 @@
 """Read the bytes of a cell as a value, where Postgres can read nothing else in them; compiled.
 
 Each reader gets a text and the places where the cell begins and ends (not empty), and returns whether it is certain
-of the value, and the value. The words of eight bytes are looked at as a whole where digits stand side by side.
+of the value, and the value. The words of eight bytes are read as a whole where digits are adjacent.
 """
 
 import numpy as np

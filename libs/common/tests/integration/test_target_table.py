@@ -52,7 +52,7 @@ def test_items_is_read_as_it_was_made(connection: Connection) -> None:
     assert table.constraint_columns["ck_items_price"] == "price"
     assert table.constraint_columns["pk_items"] == "sku"
     assert table.has_order_dependent_constraints
-    assert not table.depends_on_own_rows
+    assert not table.is_row_order_sensitive
 
 
 def test_columns_that_need_no_value_are_told_apart(connection: Connection) -> None:
@@ -135,15 +135,15 @@ def test_tables_whose_records_depend_on_each_other_are_recognised(
     table = make(connection, ddl)
 
     assert table.has_order_dependent_constraints is in_order
-    assert table.depends_on_own_rows is one_by_one
+    assert table.is_row_order_sensitive is one_by_one
 
 
 def test_what_is_numbered_in_its_order_is_not_loaded_side_by_side(connection: Connection) -> None:
     table = make(connection, "CREATE TABLE shop.t (a int PRIMARY KEY, n bigserial)")
     a, n = table.columns
 
-    assert table.may_load_side_by_side([a, n])
-    assert not table.may_load_side_by_side([a])
+    assert table.allows_parallel_chunks([a, n])
+    assert not table.allows_parallel_chunks([a])
 
 
 def test_what_triggers_see_is_not_loaded_side_by_side(connection: Connection) -> None:
@@ -154,7 +154,7 @@ def test_what_triggers_see_is_not_loaded_side_by_side(connection: Connection) ->
         "CREATE TRIGGER g BEFORE INSERT ON shop.t FOR EACH ROW EXECUTE FUNCTION shop.f()",
     )
 
-    assert not table.may_load_side_by_side(table.columns)
+    assert not table.allows_parallel_chunks(table.columns)
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from libs.common import failpoints
-from libs.common.failpoints import CrashPoint
+from libs.common.failpoints import FailPoint
 
-TRY = "from libs.common.failpoints import *; crash_point(CrashPoint.MID_COPY); print('alive')"
+TRY = "from libs.common.failpoints import *; failpoint(FailPoint.MID_COPY); print('alive')"
 
 
 def _run(**variables: str) -> "subprocess.CompletedProcess[str]":
@@ -27,7 +27,7 @@ def _run(**variables: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_a_named_point_kills_the_process_when_faults_are_enabled() -> None:
-    done = _run(ADSP_FAULTS="1", ADSP_CRASH_POINTS="in-finish, mid-copy")
+    done = _run(ADSP_FAULTS="1", ADSP_FAILPOINTS="in-finish, mid-copy")
 
     assert done.returncode == -signal.SIGKILL
     assert done.stdout == ""
@@ -37,10 +37,10 @@ def test_a_named_point_kills_the_process_when_faults_are_enabled() -> None:
     "variables",
     [
         {},
-        {"ADSP_CRASH_POINTS": "mid-copy"},
-        {"ADSP_FAULTS": "0", "ADSP_CRASH_POINTS": "mid-copy"},
+        {"ADSP_FAILPOINTS": "mid-copy"},
+        {"ADSP_FAULTS": "0", "ADSP_FAILPOINTS": "mid-copy"},
         {"ADSP_FAULTS": "1"},
-        {"ADSP_FAULTS": "1", "ADSP_CRASH_POINTS": "before-commit"},
+        {"ADSP_FAULTS": "1", "ADSP_FAILPOINTS": "before-commit"},
     ],
 )
 def test_nothing_happens_unless_faults_are_enabled_and_the_point_is_named(
@@ -54,10 +54,10 @@ def test_nothing_happens_unless_faults_are_enabled_and_the_point_is_named(
 def test_a_token_is_good_for_one_crash(tmp_path: Path) -> None:
     variables = {
         "ADSP_FAULTS": "1",
-        "ADSP_CRASH_POINTS": "mid-copy",
-        "ADSP_CRASH_TOKENS": str(tmp_path),
+        "ADSP_FAILPOINTS": "mid-copy",
+        "ADSP_FAILPOINT_TOKENS": str(tmp_path),
     }
-    (tmp_path / CrashPoint.MID_COPY).touch()
+    (tmp_path / FailPoint.MID_COPY).touch()
 
     codes = [_run(**variables).returncode for _ in range(2)]
 
@@ -65,7 +65,7 @@ def test_a_token_is_good_for_one_crash(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_no_point_is_refused() -> None:
-    done = _run(ADSP_FAULTS="1", ADSP_CRASH_POINTS="mid-cpoy")
+    done = _run(ADSP_FAULTS="1", ADSP_FAILPOINTS="mid-cpoy")
 
     assert done.returncode == 1
-    assert "'mid-cpoy' is not a valid CrashPoint" in done.stderr
+    assert "'mid-cpoy' is not a valid FailPoint" in done.stderr

@@ -13,7 +13,7 @@ def _definition(**changes: object) -> DatasetDefinition:
 
 
 def test_rows_keep_the_dialect_that_they_were_cut_by() -> None:
-    """What does not move the edges of a cell is the dataset's of today: a mended `null` takes effect."""
+    """What does not move the edges of a cell is the dataset's of today: a fixed `null` takes effect."""
     replayed = _definition(format={"delimiter": ";", "encoding": "latin-1", "compression": "gzip"})
     current = _definition(format={"delimiter": "|", "null": "NULL"}, table="public.other")
 

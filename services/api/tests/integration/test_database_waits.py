@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from libs.common.ledger.session import make_engine
 from libs.devstack.testing.databases import ScratchDatabase
 from services.api.database_timeouts import bound_waits
-from services.api.dependencies import Wiring
+from services.api.dependencies import Dependencies
 from services.api.tests.integration.api_bench import SettingsWith, silent_server
 
 BOUND = 1.0
@@ -58,8 +58,8 @@ def test_long_answers_that_keep_coming_are_read(database: ScratchDatabase) -> No
 
 def test_a_statement_that_takes_too_long_is_ended_by_postgres(settings_with: SettingsWith) -> None:
     """Given up by the api alone, it would go on in Postgres and take the cores from all others."""
-    wiring = Wiring.from_settings(settings_with(database_answer_timeout=BOUND))
-    with closing(wiring), wiring.engine.connect() as connection:
+    dependencies = Dependencies.from_settings(settings_with(database_read_timeout=BOUND))
+    with closing(dependencies), dependencies.engine.connect() as connection:
         start = time.monotonic()
         with pytest.raises(OperationalError, match="statement timeout"):
             connection.execute(text("SELECT count(*) FROM generate_series(1, 1000000000)"))

@@ -106,7 +106,7 @@ def sources(root: Path, tmp_path: Path) -> Path:
     os.mkfifo(root / "pipe")
     (tmp_path / "outside.csv").write_text("sku\n")
     (root / "link.csv").symlink_to(tmp_path / "outside.csv")
-    for name in ("twin-1.csv", "twin-2.csv"):
+    for name in ("same-1.csv", "same-2.csv"):
         (root / name).write_text("sku\n")
     return root
 
@@ -121,7 +121,7 @@ def sources(root: Path, tmp_path: Path) -> Path:
         ("../outside.csv", "source-not-allowed", "ADSP_SOURCE_ROOTS"),
         ("/etc/passwd", "source-not-allowed", "ADSP_SOURCE_ROOTS"),
         ("link.csv", "source-not-allowed", "ADSP_SOURCE_ROOTS"),
-        ("twin-*.csv", "source-ambiguous", "name one of them"),
+        ("same-*.csv", "source-ambiguous", "name one of them"),
     ],
 )
 def test_a_source_that_cannot_be_loaded_makes_no_job(

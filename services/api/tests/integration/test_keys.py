@@ -284,12 +284,12 @@ def test_an_open_api_on_a_public_address_does_not_start(settings_with: SettingsW
 def test_keys_are_asked_for_unless_that_is_turned_off_which_the_log_says_then(
     settings_with: SettingsWith,
 ) -> None:
-    """One line at the start, with the cure; an api that asks for keys has none to say."""
+    """One line at the start, saying how to fix it; an api that asks for keys has none to say."""
     logged = {}
     for auth in (True, False):
         with capture_logs() as lines:
             asyncio.run(_start_and_stop(create_app(settings_with(auth=auth))))
-        logged[auth] = [line for line in lines if line["event"] == "auth_off"]
+        logged[auth] = [line for line in lines if line["event"] == "auth_disabled"]
 
     assert ApiSettings.model_fields["auth"].default is True
     assert logged[True] == []

@@ -272,7 +272,7 @@ def test_an_upload_that_drips_is_given_up_and_one_that_flows_is_not(
     status: bytes,
 ) -> None:
     """A byte now and then would hold a slot for ever; many small pieces that come at once do not."""
-    settings = settings_with(upload_idle_seconds=1.0, upload_least_rate=1000)
+    settings = settings_with(upload_idle_seconds=1.0, upload_min_rate=1000)
     with serving(settings) as client:
         assert client.put("/v1/datasets/items", json=ITEMS).status_code == 201
         with socket.create_connection(("127.0.0.1", int(client.base_url.port or 0))) as dripping:

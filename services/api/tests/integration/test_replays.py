@@ -120,7 +120,7 @@ def test_a_replay_without_a_body_takes_a_slot_of_an_upload(
 ) -> None:
     settings = settings_with(max_uploads_at_once=1)
     app = create_app(settings)
-    with serving_app(app) as client, app.state.wiring.upload_slots.taken(None):
+    with serving_app(app) as client, app.state.dependencies.upload_slots.taken(None):
         answer = _replay(client, ended)
 
     assert problem_of(answer)[:2] == (429, "too-many-uploads")

@@ -98,7 +98,7 @@ def run_oracle(bench: LoadBench, case: Case, definition: DatasetDefinition) -> V
 
 
 def has_nothing_good(definition: DatasetDefinition, verdict: Verdict) -> bool:
-    """Tell whether a replace must fail and leave the old rows: it has failed rows and not one good one."""
+    """Return whether a replace must fail and leave the old rows: it has failed rows and not one good one."""
     is_replace = definition.mode is LoadMode.REPLACE
     return is_replace and bool(verdict.refusals) and not verdict.accepted
 
@@ -172,7 +172,7 @@ def _compare(
 ) -> None:
     """Make the tables, cut the file, and compare.
 
-    Chunks that do not depend on each other come in any order, as loaders side by side finish them. Of the others two
+    Chunks that do not depend on each other come in any order, as loaders in parallel finish them. Of the others two
     are loaded at a time where that is done.
     """
     make_tables(bench, case)
@@ -188,18 +188,18 @@ def _compare(
 
 
 def keeps_order(bench: LoadBench) -> bool:
-    """Tell whether records must come in the order of the file."""
+    """Return whether records must come in the order of the file."""
     return read_table(bench.owner, "feed.fast").has_order_dependent_constraints
 
 
 def goes_side_by_side(bench: LoadBench, case: Case, definition: DatasetDefinition) -> bool:
-    """Tell whether chunks that must end in their order may be loaded at the same time."""
+    """Return whether chunks that must end in their order may be loaded at the same time."""
     table = read_table(bench.owner, "feed.fast")
     if not table.has_order_dependent_constraints:
         return False
     header = read_header(BytesIO(plain(case.data)), definition.format, max_record_bytes=CAP)
     columns = match_header(header.cells, table, definition.columns, key=definition.key)
-    return table.may_load_side_by_side(columns)
+    return table.allows_parallel_chunks(columns)
 
 
 def load_side_by_side(bench: LoadBench, job_id: UUID, numbers: list[int], **settings: int) -> None:

@@ -1,6 +1,6 @@
-"""Make files by chance, each for a table of `tables`: mostly good rows, as written by many programs, and some bad ones.
+"""Make random files, each for a table of `tables`: mostly good rows, as written by many programs, and some bad ones.
 
-A trial is made from its seed alone, so that a seed found by chance can be tried again.
+A trial is made from its seed alone, so that a seed found at random can be tried again.
 """
 
 import gzip

@@ -23,7 +23,7 @@ from libs.devstack.testing.waiting import wait_for
 from services.loader import load
 from services.loader.chunk_loader import ChunkLoader, Outcome
 from services.loader.leasing.connection_cache import LoadingConnections
-from services.loader.rejects.rejected_row import FailedRow
+from services.loader.rejects.rejected_row import RejectedRecord
 from services.loader.rejects.spool import by_columns
 from services.loader.tests.integration.conftest import LoadBench
 
@@ -160,7 +160,7 @@ def test_each_refused_row_is_put_into_a_frame_once(
     bench.execute("INSERT INTO feed.t SELECT n, 'there' FROM generate_series(1, 8000) AS n")
     heights: list[int] = []
 
-    def counted(rows: Sequence[FailedRow]) -> pl.DataFrame:
+    def counted(rows: Sequence[RejectedRecord]) -> pl.DataFrame:
         frame = by_columns(rows)
         heights.append(frame.height)
         return frame

@@ -1,4 +1,4 @@
-"""What is sent in binary form is what Postgres makes of the text: promise 3 for the way by blocks."""
+"""What is sent in binary form is what Postgres makes of the text: promise 3 for the block path."""
 
 from io import BytesIO
 
@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.line_scanner import find_lines
-from libs.common.postgres.copy.check_prefilter import suspect
-from libs.common.postgres.copy.column_types import find_shape
+from libs.common.postgres.copy.check_prefilter import parse_constraints
+from libs.common.postgres.copy.column_types import find_codec
 from libs.common.postgres.copy.encoder import Encoder, Rows
 from libs.common.postgres.target_table import TargetColumn
 from services.loader.tests.integration.conftest import LoadBench
@@ -175,8 +175,8 @@ def column(name: str, type_name: str) -> TargetColumn:
 def encode(type_name: str, texts: list[str]) -> tuple[Encoder, Rows]:
     """Return the rows of those texts that are certain, each with its place."""
     columns = [column("n", "bigint"), column("v", type_name)]
-    shapes = [shape for c in columns if (shape := find_shape(c, "UTC"))]
-    encoder = Encoder(FileFormat(), shapes, suspect(columns, []), has_lines=False)
+    shapes = [shape for c in columns if (shape := find_codec(c, "UTC"))]
+    encoder = Encoder(FileFormat(), shapes, parse_constraints(columns, []), has_lines=False)
     quoted = [text.replace('"', '""') for text in texts]
     data = "".join(f'{place},"{text}"\n' for place, text in enumerate(quoted)).encode()
     lines = find_lines(data, FileFormat())
@@ -217,7 +217,7 @@ def test_a_value_sent_is_the_value_that_postgres_reads(
 def test_nulls_are_sent_among_values_and_alone(bench: LoadBench) -> None:
     names = list(SPELLINGS)
     columns = [column(f"c{place}", name) for place, name in enumerate(names)]
-    shapes = [shape for c in columns if (shape := find_shape(c, "UTC"))]
+    shapes = [shape for c in columns if (shape := find_codec(c, "UTC"))]
     texts = {
         "date": "2026-01-02",
         "time without time zone": "03:04:05",
@@ -230,7 +230,7 @@ def test_nulls_are_sent_among_values_and_alone(bench: LoadBench) -> None:
         texts.get(name, "2026-01-02 03:04:05" if "time" in name else "7") for name in names
     )
     empty = "," * (len(names) - 1)
-    encoder = Encoder(FileFormat(), shapes, suspect(columns, []), has_lines=False)
+    encoder = Encoder(FileFormat(), shapes, parse_constraints(columns, []), has_lines=False)
 
     definition = ", ".join(f"c{place} {name}" for place, name in enumerate(names))
     bench.execute(f"CREATE TABLE feed.sent ({definition})")

@@ -10,7 +10,7 @@ from libs.common.datasets.definition import DatasetDefinition
 from libs.devstack.testing.waiting import wait_for
 from services.loader.chunk_loader import ChunkLoader, Outcome
 from services.loader.leasing import connection_cache
-from services.loader.leasing.connection_cache import LoadingConnections, Loan
+from services.loader.leasing.connection_cache import CachedConnection, LoadingConnections
 from services.loader.tests.integration.conftest import LoadBench
 
 PAIRS = DatasetDefinition(table="feed.t")
@@ -19,7 +19,7 @@ PATIENCE = 20.0
 
 
 @pytest.fixture
-def lender(bench: LoadBench) -> Iterator[LoadingConnections]:
+def cache(bench: LoadBench) -> Iterator[LoadingConnections]:
     """Return connections of the loader's role."""
     with closing(
         LoadingConnections(lambda: psycopg2.connect(bench.database.dsn_for("loader")))
@@ -41,13 +41,13 @@ def backends(bench: LoadBench) -> list[int]:
     return [pid for (pid,) in found]
 
 
-def use(lender: LoadingConnections, statement: str) -> Loan:
+def use(cache: LoadingConnections, statement: str) -> CachedConnection:
     """Run a statement on the connection and have it kept."""
-    with lender.lend() as loan:
-        with loan.connection.cursor() as cursor:
+    with cache.acquire() as cached:
+        with cached.connection.cursor() as cursor:
             cursor.execute(statement)
-        loan.is_kept = True
-    return loan
+        cached.reusable = True
+    return cached
 
 
 def test_chunks_share_a_backend(bench: LoadBench) -> None:
@@ -115,22 +115,22 @@ def test_a_load_longer_than_a_lease_keeps_no_connection(
     ],
 )
 def test_what_a_trigger_leaves_in_its_session_is_gone(
-    lender: LoadingConnections, leave: str, look: str, clean: object
+    cache: LoadingConnections, leave: str, look: str, clean: object
 ) -> None:
-    first = use(lender, leave)
+    first = use(cache, leave)
 
-    with lender.lend() as loan, loan.connection.cursor() as cursor:
+    with cache.acquire() as cached, cached.connection.cursor() as cursor:
         cursor.execute(look)
 
         assert cursor.fetchone() == (clean,)
-        assert loan.backend_pid == first.backend_pid
+        assert cached.backend_pid == first.backend_pid
 
 
 def test_a_connection_is_not_kept_for_ever(
-    lender: LoadingConnections, monkeypatch: pytest.MonkeyPatch
+    cache: LoadingConnections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection_cache, "LONGEST_LIFE", 0.0)
 
-    first = use(lender, "SELECT")
+    first = use(cache, "SELECT")
 
     assert first.connection.closed

@@ -47,7 +47,7 @@ class Freeze:
 
 
 def is_free(bench: LoadBench, table: str) -> bool:
-    """Tell whether no row of a table of the ledger is locked."""
+    """Return whether no row of a table of the ledger is locked."""
     try:
         bench.execute(f"SELECT FROM adsp.{table} FOR UPDATE NOWAIT")
     except LockNotAvailable:

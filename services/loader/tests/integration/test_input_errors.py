@@ -128,7 +128,7 @@ def test_an_error_of_class_42_in_a_trigger_fails_the_job(
 
 
 def test_an_internal_error_may_come_from_an_input_function_and_a_lost_connection_may_not() -> None:
-    """Some extensions' types name no SQLSTATE of their own; the judge asks for the error's place."""
+    """Some extensions' types name no SQLSTATE of their own; the single insert asks for the error's place."""
     assert may_be_row_error("XX000")
     assert not is_row_error("XX000")
     for state in (None, "08006", "40P01", "53100", "57014", "2200H"):

@@ -68,7 +68,7 @@ def begin(
 
 
 def is_held(bench: LoadBench) -> bool:
-    """Tell whether a loader's transaction that has written waits for a lock."""
+    """Return whether a loader's transaction that has written waits for a lock."""
     return bool(
         bench.execute(
             "SELECT 1 FROM pg_stat_activity WHERE application_name = 'adsp-loader'"

@@ -1,6 +1,6 @@
-"""Promise 3 on files and tables made by chance, of seeds that are always the same and of one that never is.
+"""Promise 3 on files and random tables, of seeds that are always the same and of one that never is.
 
-The random seed is printed and stands in the JUnit report. `./dev oracle --seed N --seeds 1` tries it again.
+The random seed is printed and stands in the JUnit report. `./dev fuzz --seed N --seeds 1` tries it again.
 """
 
 import os
@@ -57,7 +57,7 @@ def describe(bench: LoadBench, trial: Trial, difference: str) -> str:
     case = small.case
     return "\n".join(
         [
-            f"seed {trial.seed} differs; again: ./dev oracle --seed {trial.seed} --seeds 1",
+            f"seed {trial.seed} differs; again: ./dev fuzz --seed {trial.seed} --seeds 1",
             f"table: {case.table}",
             f"rows before: {case.rows_before}",
             f"mode {small.mode}, chunks of {small.chunk_bytes}, {small.settings}, {case.options}",

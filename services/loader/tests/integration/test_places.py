@@ -39,8 +39,8 @@ def test_large_files_leave_a_place_for_what_is_short(
         for _ in range(places):
             child = LoadingConnections(connect_as_child)
             children.callback(child.close)
-            loan = children.enter_context(child.lend())
-            assert claim(loan, bench.add_job(LARGE, definition), 0, settings) is not None
+            cached = children.enter_context(child.acquire())
+            assert claim(cached, bench.add_job(LARGE, definition), 0, settings) is not None
         bench.execute("UPDATE adsp.chunks SET next_attempt_at = now() + interval '1 hour'")
 
         assert loader.load_chunk(waiting, 0) is Outcome.POSTPONED

@@ -1,4 +1,4 @@
-"""Chunks whose order matters are loaded side by side: the first record of a key wins all the same."""
+"""Chunks whose order matters are loaded in parallel: the first record of a key wins all the same."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -245,7 +245,7 @@ def test_what_is_replayed_into_a_slice_belongs_there(bench: LoadBench) -> None:
     """A replay appends, but not rows of another day: those would be doubled by that day's next file."""
     make_table(bench)
 
-    job_id = load(bench, [f"{DAY},1,mended", "2026-01-03,2,elsewhere"], mode="append")
+    job_id = load(bench, [f"{DAY},1,fixed", "2026-01-03,2,elsewhere"], mode="append")
 
     assert [number for _, number, _ in rows(bench)] == [1, 100, 101, 102, 103, 104, 105]
     assert [row[3] for row in bench.failed_rows(job_id)] == ["check"]

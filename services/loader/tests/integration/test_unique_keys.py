@@ -8,9 +8,9 @@ import pytest
 from libs.common.csv.records import Record
 from libs.common.datasets.definition import DatasetDefinition
 from libs.devstack.testing.waiting import wait_for
-from services.loader.blocks.constraint_messages import Worded, Wording
-from services.loader.rejects.rejected_row import FailedRow
-from services.loader.rows.single_insert import Judge
+from services.loader.blocks.constraint_messages import ConstraintMessages, RejectedLines
+from services.loader.rejects.rejected_row import RejectedRecord
+from services.loader.rows.single_insert import SingleRowWriter
 from services.loader.tests.integration.cases import Case
 from services.loader.tests.integration.comparison import compare_case
 from services.loader.tests.integration.conftest import LoadBench
@@ -72,18 +72,20 @@ def test_a_file_that_is_sent_again_is_refused_without_a_question_for_each_row(
     """A million keys that are all there took hours."""
     judged: list[Record] = []
     worded: list[int] = []
-    judge, word = Judge.judge, Wording.word
+    insert, word = SingleRowWriter.insert, ConstraintMessages.format
 
-    def count(self: Judge, record: Record) -> FailedRow | None:
+    def count(self: SingleRowWriter, record: Record) -> RejectedRecord | None:
         judged.append(record)
-        return judge(self, record)
+        return insert(self, record)
 
-    def count_words(self: Wording, constraint: int, values: Sequence[str]) -> Worded:
+    def count_words(
+        self: ConstraintMessages, constraint: int, values: Sequence[str]
+    ) -> RejectedLines:
         worded.append(len(values))
         return word(self, constraint, values)
 
-    monkeypatch.setattr(Judge, "judge", count)
-    monkeypatch.setattr(Wording, "word", count_words)
+    monkeypatch.setattr(SingleRowWriter, "insert", count)
+    monkeypatch.setattr(ConstraintMessages, "format", count_words)
     bench.execute("CREATE TABLE feed.t (id int PRIMARY KEY, v text)")
     definition = DatasetDefinition(table="feed.t")
     first = b"id,v\n" + b"".join(b"%d,a\n" % n for n in range(20_000))

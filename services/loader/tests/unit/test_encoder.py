@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import Block
 from libs.common.csv.records import RecordSplitter
-from libs.common.postgres.copy.check_prefilter import Suspicion
-from libs.common.postgres.copy.column_types import Comparison, Kind, Limit, Shape
+from libs.common.postgres.copy.check_prefilter import RowPredicates
+from libs.common.postgres.copy.column_types import ColumnCodec, Comparison, Kind, Limit
 from libs.common.postgres.copy.encoder import HEADER, TRAILER, Encoder
 from libs.devstack.testing.reference_splitter import reference_split
 from services.loader.blocks.preparation import BlockPlan, Prepared
@@ -20,14 +20,14 @@ from services.loader.blocks.preparation import BlockPlan, Prepared
 WIDTH, CAP, FIRST_LINE = 3, 30, 7
 PIECES = ["a", "é", " ", ",", ",", ",", '"', '""', '"a"', '"b,c"', '","', "\\.", "\n", "\n", "\r\n"]
 FILES = st.lists(st.sampled_from(PIECES), max_size=40).map(lambda pieces: "".join(pieces).encode())
-TEXTS = [Shape(Kind.TEXT)] * WIDTH
-NOTHING = Suspicion([False] * WIDTH, [], is_complete=True)
+TEXTS = [ColumnCodec(Kind.TEXT)] * WIDTH
+NOTHING = RowPredicates([False] * WIDTH, [], is_complete=True)
 
 
 def plan(
     dialect: FileFormat | None = None,
-    shapes: Sequence[Shape] = TEXTS,
-    suspicion: Suspicion = NOTHING,
+    shapes: Sequence[ColumnCodec] = TEXTS,
+    suspicion: RowPredicates = NOTHING,
     *,
     has_lines: bool = False,
 ) -> BlockPlan:
@@ -39,7 +39,7 @@ def plan(
         RecordSplitter(dialect, width=WIDTH, max_record_bytes=CAP),
         CAP,
         keeps_order=False,
-        numbers_rows=False,
+        has_sequence_defaults=False,
     )
 
 
@@ -75,8 +75,8 @@ def cells_by_line(prepared: Prepared) -> list[list[str | None] | None]:
     rows: list[list[str | None] | None] = [None] * len(prepared.lines)
     for line, row in zip(prepared.certain.lines, tuples(prepared.encoded), strict=True):
         rows[line] = [None if cell is None else cell.decode() for cell in row]
-    unfit = [refusal.line for refusal in prepared.unfit]
-    assert [line for line, row in enumerate(rows) if row is None] == unfit
+    wrong_width = [refusal.line for refusal in prepared.wrong_width]
+    assert [line for line, row in enumerate(rows) if row is None] == wrong_width
     return rows
 
 
@@ -107,7 +107,10 @@ def test_common_lines_are_encoded_with_their_ragged_ones_set_apart() -> None:
         None,
         [None, None, None],
     ]
-    assert [refusal.error_code for refusal in prepared.unfit] == ["missing-cell", "extra-cell"]
+    assert [refusal.error_code for refusal in prepared.wrong_width] == [
+        "missing-cell",
+        "extra-cell",
+    ]
 
 
 def test_lines_that_all_end_with_a_return_are_encoded_too() -> None:
@@ -169,9 +172,9 @@ def test_a_block_with_anything_uncommon_is_left_to_the_splitter(data: bytes) -> 
 
 
 def test_a_line_that_a_constraint_may_refuse_is_suspected() -> None:
-    shapes = [Shape(Kind.INTEGER, 4), Shape(Kind.NUMERIC, 6, 2), Shape(Kind.TEXT)]
+    shapes = [ColumnCodec(Kind.INTEGER, 4), ColumnCodec(Kind.NUMERIC, 6, 2), ColumnCodec(Kind.TEXT)]
     limits = [Limit(1, Comparison.AT_LEAST, 150), Limit(0, Comparison.DIFFERENT, 7)]
-    suspicion = Suspicion([False, False, True], limits, is_complete=True)
+    suspicion = RowPredicates([False, False, True], limits, is_complete=True)
 
     prepared = plan(shapes=shapes, suspicion=suspicion).prepare(
         block(b"1,1.5,a\n1,1.49,a\n7,2,a\n,,a\n1,2,\n2,3,b\n")
@@ -194,8 +197,8 @@ def test_a_line_that_a_constraint_may_refuse_is_suspected() -> None:
     ],
 )
 def test_a_limit_says_what_its_comparison_says(comparison: Comparison, passes: list[int]) -> None:
-    suspicion = Suspicion([False] * WIDTH, [Limit(0, comparison, 5)], is_complete=True)
-    shapes = [Shape(Kind.INTEGER, 4), *TEXTS[1:]]
+    suspicion = RowPredicates([False] * WIDTH, [Limit(0, comparison, 5)], is_complete=True)
+    shapes = [ColumnCodec(Kind.INTEGER, 4), *TEXTS[1:]]
 
     prepared = plan(shapes=shapes, suspicion=suspicion).prepare(block(b"4,a,b\n5,a,b\n6,a,b\n"))
 
@@ -204,14 +207,14 @@ def test_a_limit_says_what_its_comparison_says(comparison: Comparison, passes: l
 
 
 def test_doubtful_cells_are_told_with_their_line_column_and_text() -> None:
-    shapes = [Shape(Kind.INTEGER, 2), Shape(Kind.FLOAT, 8), Shape(Kind.TEXT, 2)]
+    shapes = [ColumnCodec(Kind.INTEGER, 2), ColumnCodec(Kind.FLOAT, 8), ColumnCodec(Kind.TEXT, 2)]
 
     prepared = plan(shapes=shapes).prepare(
         block(b'1,1.5,ab\nx,"NaN","a""b"\n2,1,\xc3\xa9\n70000,1e999,abc\n3,3,\n4,4,\n')
     )
 
     assert prepared is not None
-    assert sorted(prepared.doubts) == [
+    assert sorted(prepared.type_check_cells) == [
         (1, 0, "x"),
         (1, 1, "NaN"),
         (1, 2, 'a"b'),
@@ -252,7 +255,7 @@ def test_some_rows_can_be_picked(texts: list[list[str]]) -> None:
         RecordSplitter(FileFormat(), width=WIDTH),
         1000,
         keeps_order=False,
-        numbers_rows=False,
+        has_sequence_defaults=False,
     )
 
     prepared = wide.prepare(block(data))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from libs.common.postgres.copy.check_prefilter import suspect
+from libs.common.postgres.copy.check_prefilter import parse_constraints
 from libs.common.postgres.copy.column_types import Comparison, Limit
 from libs.common.postgres.target_table import TargetColumn
 
@@ -40,14 +40,16 @@ COLUMNS = [column("n", "integer"), column("p", "numeric(6,2)"), column("t", "tex
     ],
 )
 def test_a_comparison_with_a_constant_is_understood(check: str, limit: Limit | None) -> None:
-    suspicion = suspect(COLUMNS, [check])
+    suspicion = parse_constraints(COLUMNS, [check])
 
     assert suspicion.limits == ([] if limit is None else [limit])
     assert suspicion.is_complete is (limit is not None)
 
 
 def test_a_missing_value_of_a_required_column_is_suspected() -> None:
-    suspicion = suspect([column("n", "integer", is_not_null=True), column("t", "text")], [])
+    suspicion = parse_constraints(
+        [column("n", "integer", is_not_null=True), column("t", "text")], []
+    )
 
     assert suspicion.required == [True, False]
     assert suspicion.is_complete

@@ -29,7 +29,7 @@ CODES = [ErrorCode.CHECK, ErrorCode.UNIQUE, ErrorCode.NOT_NULL]
 
 
 class History:
-    """Makes jobs and ends them by chance, and adds up what it has seen, row by row."""
+    """Makes jobs and ends them at random, and adds up what it has seen, row by row."""
 
     def __init__(self, bench: Bench, cursor: Cursor, rng: Random) -> None:
         """Begin with datasets of each kind."""

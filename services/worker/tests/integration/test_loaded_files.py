@@ -185,7 +185,7 @@ def test_a_job_that_waited_for_the_load_of_its_file_is_a_duplicate(
 def test_a_file_that_took_its_place_meanwhile_is_left_alone(
     bench: Bench, folder: Path, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At any moment: before it is looked at, and between the look and the move."""
+    """At any moment: before it is checked, and between the look and the move."""
     bench.put_dataset(source="in/*.csv", match="newest", after_load=way)
     bench.write_rows(3, "in/a.csv")
     original = identity

@@ -410,7 +410,7 @@ def test_an_empty_snapshot_comes_back(bench: Bench) -> None:
 def test_a_state_is_set_by_one_job_at_a_time(bench: Bench, force: bool) -> None:  # noqa: FBT001
     """The next one waits for the end of the first, and is due then."""
     bench.put_dataset(mode=LoadMode.REPLACE)
-    bench.set(twin_wait_seconds=3600)
+    bench.set(duplicate_wait_seconds=3600)
     for rows, name in ((3, "a.csv"), (5, "b.csv")):
         bench.write_rows(rows, name)
     first, second = (
@@ -563,21 +563,21 @@ def test_a_twin_waits_while_the_same_content_is_loaded(bench: Bench) -> None:
     """It becomes a duplicate when the first one has loaded."""
     bench.put_dataset()
     bench.write_rows(3)
-    first, twin = bench.make_job(), bench.make_job()
+    first, duplicate = bench.make_job(), bench.make_job()
     plan(bench.worker, first.id)
 
-    assert plan(bench.worker, twin.id) == "queued"
+    assert plan(bench.worker, duplicate.id) == "queued"
     _load(bench, first)
-    assert plan(bench.worker, twin.id) == "duplicate"
+    assert plan(bench.worker, duplicate.id) == "duplicate"
 
 
 def test_a_twin_loads_when_the_first_one_fails(bench: Bench) -> None:
     """Content that was not loaded is not a duplicate of anything."""
     bench.put_dataset()
     bench.write_rows(3)
-    first, twin = bench.make_job(), bench.make_job()
+    first, duplicate = bench.make_job(), bench.make_job()
     plan(bench.worker, first.id)
-    plan(bench.worker, twin.id)
+    plan(bench.worker, duplicate.id)
     with bench.worker.sessions.begin() as session:
         session.execute(
             update(Chunk)
@@ -587,7 +587,7 @@ def test_a_twin_loads_when_the_first_one_fails(bench: Bench) -> None:
     finish(bench.worker, first.id)
 
     assert bench.job(first).state is JobState.FAILED
-    assert plan(bench.worker, twin.id) == "running"
+    assert plan(bench.worker, duplicate.id) == "running"
 
 
 def test_a_failed_job_that_is_not_atomic_is_gone_on_with(bench: Bench) -> None:
@@ -742,7 +742,7 @@ def test_a_failed_job_that_has_loaded_nothing_is_begun_anew(bench: Bench) -> Non
 def test_a_plan_that_always_breaks_is_begun_so_often_and_no_more(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
-    """The reason stands in the job; a file that cannot be read is not looked at for ever."""
+    """The reason stands in the job; a file that cannot be read is not checked for ever."""
     bench.put_dataset()
     bench.write_rows(1)
     bench.set(plan_max_attempts=3)

@@ -13,7 +13,7 @@ from libs.common.ledger.models import Chunk
 from libs.common.ledger.session import make_engine, make_sessions
 from libs.devstack.testing.databases import ScratchDatabase
 from libs.devstack.testing.pgbouncer import PGBOUNCER, pgbouncer
-from services.worker.dependencies import Worker
+from services.worker.dependencies import WorkerContext
 from services.worker.finishing import finish
 from services.worker.planning.job_plan import plan
 from services.worker.planning.long_plans import NoRoomToPlan, room_for_plan
@@ -93,7 +93,7 @@ def test_two_plans_of_one_job_are_kept_apart(
     job = pooled.make_job()
     seen: list[str] = []
 
-    def plan_twice(worker: Worker, planned: object) -> None:
+    def plan_twice(worker: WorkerContext, planned: object) -> None:
         """Stand in for the look at the source, in the middle of which the message comes a second time."""
         del worker, planned
         seen.append(plan(pooled.worker, job.id))

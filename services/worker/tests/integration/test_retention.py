@@ -15,7 +15,7 @@ from libs.common.enums import Trigger
 from libs.common.ids import earliest_uuid7, uuid7
 from libs.common.ledger.models import Event, IdempotencyKey, Job, Upload
 from libs.devstack.testing.databases import ScratchDatabase
-from services.worker.cleanup import Removed, retain
+from services.worker.cleanup import Removed, delete_expired
 from services.worker.tests.conftest import Bench
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=31)
@@ -71,7 +71,7 @@ def test_an_upload_goes_a_while_after_its_job_is_over(bench: Bench, execute: Exe
     _job_of(bench, late, execute, LATELY)
     _job_of(bench, live, execute, None)
 
-    removed = retain(bench.worker)
+    removed = delete_expired(bench.worker)
 
     assert removed == Removed(uploads=1, events=0, idempotency_keys=0)
     assert [folder.exists() for folder in (done, late, live)] == [False, True, True]
@@ -91,7 +91,7 @@ def test_an_upload_is_kept_for_whatever_job_is_made_of_it(bench: Bench, execute:
         str(by_pattern.id),
     )
 
-    assert retain(bench.worker).uploads == 0
+    assert delete_expired(bench.worker).uploads == 0
 
     assert relative.exists()
     assert planned.exists()
@@ -101,7 +101,7 @@ def test_a_file_that_no_job_was_made_of_goes_too(bench: Bench) -> None:
     """Its api died between the file and the job, or could not tell whether there was one."""
     old, new = _upload(bench, LONG_AGO), _upload(bench, LATELY)
 
-    assert retain(bench.worker).uploads == 1
+    assert delete_expired(bench.worker).uploads == 1
 
     assert (old.exists(), new.exists()) == (False, True)
 
@@ -115,7 +115,7 @@ def test_what_is_not_an_uploads_stays(bench: Bench, tmp_path: Path) -> None:
     elsewhere.mkdir()
     (area / str(_id_of(LONG_AGO))).symlink_to(elsewhere)
 
-    assert retain(bench.worker).uploads == 0
+    assert delete_expired(bench.worker).uploads == 0
 
     assert sending.exists()
     assert (area / "mine").exists()
@@ -136,7 +136,7 @@ def test_a_file_that_cannot_be_removed_keeps_no_other(
 
     monkeypatch.setattr(shutil, "rmtree", refuse)
     with capture_logs() as logs:
-        removed = retain(bench.worker)
+        removed = delete_expired(bench.worker)
 
     assert removed.uploads == 1
     assert not other.exists()
@@ -160,7 +160,7 @@ def test_a_folder_that_cannot_be_listed_keeps_no_other(
 
     monkeypatch.setattr(Path, "iterdir", refuse)
     with capture_logs() as logs:
-        removed = retain(bench.worker)
+        removed = delete_expired(bench.worker)
 
     assert removed.uploads == 1
     assert [folder.exists() for folder in folders] == [True, True, False, True, True]
@@ -188,7 +188,7 @@ def test_events_go_a_while_after_they_were_published(bench: Bench, execute: Exec
                 )
             )
 
-    assert retain(bench.worker).events == 1
+    assert delete_expired(bench.worker).events == 1
 
     with bench.worker.sessions() as session:
         assert {event.id for event in session.query(Event)} == set(kept)
@@ -205,7 +205,7 @@ def test_idempotency_keys_are_forgotten_in_bounded_batches(bench: Bench, execute
     )
     bench.set(retention_batch=3)
 
-    removed = [retain(bench.worker).idempotency_keys for _ in range(3)]
+    removed = [delete_expired(bench.worker).idempotency_keys for _ in range(3)]
 
     assert removed == [3, 3, 0]
     with bench.worker.sessions() as session:
@@ -216,7 +216,7 @@ def test_nothing_is_removed_when_all_is_kept_for_ever(bench: Bench) -> None:
     old = _upload(bench, LONG_AGO)
     bench.set(upload_retention_days=0, event_retention_days=0, idempotency_retention_days=0)
 
-    assert retain(bench.worker) == Removed(0, 0, 0)
+    assert delete_expired(bench.worker) == Removed(0, 0, 0)
     assert old.exists()
 
 
@@ -226,7 +226,7 @@ def test_a_ledger_that_is_away_removes_nothing(bench: Bench, execute: Execute) -
     execute("REVOKE SELECT ON adsp.jobs FROM adsp_worker")
     try:
         with capture_logs() as logs:
-            assert retain(bench.worker).uploads == 0
+            assert delete_expired(bench.worker).uploads == 0
     finally:
         execute("GRANT SELECT ON adsp.jobs TO adsp_worker")
 
@@ -249,7 +249,7 @@ def test_a_file_counts_for_its_owner_until_it_is_removed(bench: Bench, execute: 
             LATELY if folder == young else LONG_AGO,
         )
 
-    retain(bench.worker)
+    delete_expired(bench.worker)
 
     with bench.worker.sessions() as session:
         left = set(session.scalars(select(Upload.folder)))

@@ -24,7 +24,7 @@ from libs.common.messaging.queues import dead_letter_queue
 from libs.devstack.testing.databases import ScratchDatabase
 from libs.devstack.testing.waiting import wait_for
 from services.worker import sweeping
-from services.worker.dependencies import Worker
+from services.worker.dependencies import WorkerContext
 from services.worker.finishing import finish
 from services.worker.planning.job_plan import plan
 from services.worker.sweeping import sweep
@@ -158,7 +158,7 @@ def test_the_backend_of_an_expired_lease_is_ended_and_its_chunk_is_given_on(benc
 
 
 def loader_is_cut_off(connection: object) -> bool:
-    """Tell whether the connection's backend is gone."""
+    """Return whether the connection's backend is gone."""
     try:
         with connection.cursor() as cursor:  # type: ignore[attr-defined]
             cursor.execute("SELECT 1")
@@ -192,7 +192,7 @@ def test_a_lease_that_is_renewed_while_the_sweep_is_busy_is_left_alone(
         _lease(bench, job, loader, PAST)
     free = sweeping._free
 
-    def free_and_renew(session: Session, worker: Worker, job_id: UUID, *lease: Any) -> int:
+    def free_and_renew(session: Session, worker: WorkerContext, job_id: UUID, *lease: Any) -> int:
         if job_id == jobs[0].id:
             renewed = datetime.now(UTC) + timedelta(minutes=1)
             with bench.worker.sessions.begin() as other:

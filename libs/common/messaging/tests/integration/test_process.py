@@ -123,7 +123,7 @@ def send(own_vhost: ScratchVhost) -> Iterator[Callable[..., UUID]]:
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process exists and is not a zombie."""
+    """Return whether a process exists and is not a zombie."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -132,7 +132,7 @@ def is_alive(pid: int) -> bool:
 
 
 def is_idle(pid: int) -> bool:
-    """Tell whether a process sleeps."""
+    """Return whether a process sleeps."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
 
 

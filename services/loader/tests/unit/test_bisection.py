@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from libs.common.csv.records import Record
 from libs.common.enums import ErrorCode
-from services.loader.rejects.rejected_row import FailedRow, reject
-from services.loader.rows.bisection import Narrowing
+from services.loader.rejects.rejected_row import RejectedRecord, rejected
+from services.loader.rows.bisection import BisectingWriter
 from services.loader.session import Savepoint
 
 
@@ -31,7 +31,7 @@ class Refused(psycopg2.DataError):
 
 
 class Table:
-    """Stands for Postgres: refuses records marked bad, writer and judge in one."""
+    """Stands for Postgres: refuses records marked bad, writer and single insert in one."""
 
     rows_superseded = 0
 
@@ -40,7 +40,7 @@ class Table:
         self.sent = 0
         self._with_hints = with_hints
 
-    def fit(self, records: Sequence[Record]) -> int:
+    def batch_limit(self, records: Sequence[Record]) -> int:
         return len(records)
 
     def write_many(self, records: Sequence[Record], _before: str) -> int:
@@ -51,10 +51,10 @@ class Table:
         self.written += [record.line_number for record in records]
         return len(records)
 
-    def judge(self, record: Record) -> FailedRow | None:
+    def insert(self, record: Record) -> RejectedRecord | None:
         self.sent += 1
         if record.raw == b"bad":
-            return reject(record, ErrorCode.TYPE_ERROR, "bad", sqlstate="22P02")
+            return rejected(record, ErrorCode.TYPE_ERROR, "bad", sqlstate="22P02")
         self.written.append(record.line_number)
         return None
 
@@ -66,7 +66,7 @@ def records_of(marks: Sequence[bool]) -> list[Record]:
 
 def narrow(marks: Sequence[bool], table: Table, *, one_by_one: bool = False) -> list[int]:
     """Load records and return the lines of those refused."""
-    narrowing = Narrowing(
+    bisecting = BisectingWriter(
         table,  # type: ignore[arg-type]
         table,  # type: ignore[arg-type]
         Savepoint(None),  # type: ignore[arg-type]
@@ -74,7 +74,7 @@ def narrow(marks: Sequence[bool], table: Table, *, one_by_one: bool = False) -> 
         one_by_one=one_by_one,
     )
     steps: list[int] = []
-    refused = narrowing.load(records_of(marks), lambda position, _: steps.append(position))
+    refused = bisecting.load(records_of(marks), lambda position, _: steps.append(position))
     assert steps == sorted(set(steps))
     assert not marks or steps[-1] == len(marks)
     return [row.line_number for row in refused]
@@ -114,13 +114,13 @@ def test_one_by_one_the_records_are_not_copied_at_each_step() -> None:
             return found
 
     table = Table(with_hints=False)
-    narrowing = Narrowing(
+    bisecting = BisectingWriter(
         table,  # type: ignore[arg-type]
         table,  # type: ignore[arg-type]
         Savepoint(None),  # type: ignore[arg-type]
         2000,
         one_by_one=True,
     )
-    narrowing.load(Counted(records_of([False] * 2000)), lambda *_: None)
+    bisecting.load(Counted(records_of([False] * 2000)), lambda *_: None)
 
     assert Counted.copied == 2000

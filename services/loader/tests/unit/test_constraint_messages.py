@@ -3,24 +3,24 @@
 import pytest
 
 from libs.common.enums import ErrorCode
-from services.loader.blocks.constraint_messages import Wording, describe
-from services.loader.rejects.rejected_row import FailedRow
+from services.loader.blocks.constraint_messages import ConstraintMessages, describe
+from services.loader.rejects.rejected_row import RejectedRecord
 
 
-def refusal(message: str) -> FailedRow:
-    """Return what the judge made of a record."""
-    return FailedRow(2, 9, b"1,2", ErrorCode.CHECK, "v", "23514", message)
+def refusal(message: str) -> RejectedRecord:
+    """Return what Postgres made of a record."""
+    return RejectedRecord(2, 9, b"1,2", ErrorCode.CHECK, "v", "23514", message)
 
 
 def test_the_words_around_the_values_are_said_of_another_row() -> None:
-    wording = Wording()
+    messages = ConstraintMessages()
 
-    wording.learn(
+    messages.learn_template(
         0, describe(("1", None)), refusal('violates "(1, null)": Failing row contains (1, null).')
     )
 
-    assert wording.is_known(0)
-    said = wording.word(0, [describe(("2", "x")), describe(("3", None))])
+    assert messages.is_known(0)
+    said = messages.format(0, [describe(("2", "x")), describe(("3", None))])
     assert said.messages.to_list() == [
         'violates "(1, null)": Failing row contains (2, x).',
         'violates "(1, null)": Failing row contains (3, null).',
@@ -33,13 +33,13 @@ def test_the_words_around_the_values_are_said_of_another_row() -> None:
 
 
 def test_a_constraint_whose_message_does_not_hold_the_values_stays_unknown() -> None:
-    wording = Wording()
-    assert not wording.is_unknowable(0)
+    messages = ConstraintMessages()
+    assert not messages.is_unknowable(0)
 
-    wording.learn(0, describe(("1", "2")), refusal("Failing row contains (1, 2026)."))
+    messages.learn_template(0, describe(("1", "2")), refusal("Failing row contains (1, 2026)."))
 
-    assert wording.is_unknowable(0)
-    assert not wording.is_known(0)
+    assert messages.is_unknowable(0)
+    assert not messages.is_known(0)
 
 
 @pytest.mark.parametrize(
