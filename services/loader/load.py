@@ -102,6 +102,7 @@ class Load:
                 require_kept(cursor, table, part, self._rows_accepted)
         self._source.check_unchanged()
         self._source.check_content()
+        self._rejects.settle()
         self._check_ratio()
         superseded = pipeline.writer.rows_superseded
         loaded = self._rows_accepted - superseded

@@ -1,8 +1,13 @@
-"""Keep a chunk's failed rows until they are written with its rows, in bounded memory."""
+"""Keep a chunk's failed rows until they are written with its rows, in bounded memory.
+
+They are encoded and compressed in a thread, while Postgres is asked about the next block.
+"""
 
 import io
 from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +29,7 @@ from services.loader.rejects.copy_rows import (
     UUID_BYTES,
     encode_tuples,
 )
-from services.loader.rejects.packed import BlockReader, PackedBytes
+from services.loader.rejects.packed import BlockReader, PackedBytes, SpoolFull
 from services.loader.rejects.rejected_row import RejectedRecord
 
 _COPY = (
@@ -69,11 +74,14 @@ class RejectSpool:
             pl.lit(chunk_number, pl.Int32).alias("chunk_number"),
         )
         self._rows = PackedBytes(folder, memory_bytes)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="rejects")
+        self._under_way: Future[None] | None = None
         self.count = 0
         self.by_file = Counter[int]()
 
     def forget(self) -> None:
         """Drop all failed rows."""
+        self._end()
         self._rows.clear()
         self.count = 0
         self.by_file = Counter[int]()
@@ -89,15 +97,45 @@ class RejectSpool:
         _traceback: TracebackType | None,
     ) -> None:
         """Drop all failed rows and their file."""
+        self._thread.shutdown(wait=True)
         self._rows.close()
 
     def add(self, rows: pl.DataFrame) -> None:
-        """Add failed rows by column; a message is cut, and cannot be stored with a NUL.
+        """Add failed rows by column.
 
-        Raises `SpoolFull` when there is no more room; these rows are kept and counted all the same.
+        Raises `SpoolFull` when there was no more room for those before; all are kept and counted all the same.
         """
         if rows.is_empty():
             return
+        before, self._under_way = self._under_way, self._thread.submit(self._append, rows)
+        self.count += rows.height
+        # Records that are put together stand in one file.
+        self.by_file[from_place(rows["byte_offset"][0])[0]] += rows.height
+        if before is not None:
+            before.result()  # so that no more than one block waits
+
+    def settle(self) -> None:
+        """Wait until all that was added is kept; raises `SpoolFull` when there was no more room."""
+        under_way, self._under_way = self._under_way, None
+        if under_way is not None:
+            under_way.result()
+
+    def write(self, cursor: Cursor) -> None:
+        """Copy all of them into the ledger, as part of the cursor's transaction."""
+        self._end()
+        blocks = chain([HEADER], self._rows.blocks(), [TRAILER])
+        file = io.BufferedReader(BlockReader(blocks), _COPY_BYTES)
+        cursor.copy_expert(_COPY, file, size=_COPY_BYTES)
+        if cursor.rowcount != self.count:
+            raise RuntimeError(f"{self.count} failed rows were sent, {cursor.rowcount} arrived")
+
+    def _end(self) -> None:
+        """Wait for the thread; what finds no room is kept all the same."""
+        with suppress(SpoolFull):
+            self.settle()
+
+    def _append(self, rows: pl.DataFrame) -> None:
+        """Encode failed rows and keep them; a message is cut, and cannot be stored with a NUL."""
         stage = pl.col("error_code").replace_strict(STAGE_OF, return_dtype=pl.String)
         message = pl.col("message").str.replace_all("\0", "", literal=True)
         # Postgres repeats a value of any size in its messages.
@@ -115,15 +153,4 @@ class RejectSpool:
             "sqlstate",
             message,
         )
-        self.count += rows.height
-        # Records that are put together stand in one file.
-        self.by_file[from_place(rows["byte_offset"][0])[0]] += rows.height
         self._rows.append(encode_tuples(complete, _CODECS))
-
-    def write(self, cursor: Cursor) -> None:
-        """Copy all of them into the ledger, as part of the cursor's transaction."""
-        blocks = chain([HEADER], self._rows.blocks(), [TRAILER])
-        file = io.BufferedReader(BlockReader(blocks), _COPY_BYTES)
-        cursor.copy_expert(_COPY, file, size=_COPY_BYTES)
-        if cursor.rowcount != self.count:
-            raise RuntimeError(f"{self.count} failed rows were sent, {cursor.rowcount} arrived")

@@ -1,6 +1,7 @@
 """Failed rows have room for as long as a load runs, and say so when they have none."""
 
 import resource
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from libs.common.datasets.definition import DatasetDefinition
 from services.loader.chunk_loader import Outcome
+from services.loader.rejects.packed import PackedBytes
 from services.loader.tests.integration.conftest import LoadBench
 
 PAIRS = DatasetDefinition(table="feed.t")
@@ -70,3 +72,37 @@ def test_a_spool_without_room_fails_the_load_once(table: LoadBench, tmp_path: Pa
     kept = table.execute("SELECT count(*) FROM adsp.failed_rows WHERE job_id = %s", str(job_id))
     assert kept == [(chunk["rows_rejected"],)]
     assert 10_000 < chunk["rows_rejected"] < COUNT // 2 - 1
+
+
+def test_a_spool_that_the_last_block_fills_fails_the_load_too(
+    table: LoadBench, tmp_path: Path
+) -> None:
+    job_id = table.add_job(half_bad(COUNT), PAIRS)
+    with (
+        files_of_at_most(200_000),
+        closing(table.loader(spool_bytes=0, spool_dir=tmp_path)) as one,
+    ):
+        outcome = one.load_chunk(job_id, 0)
+
+    chunk = table.chunk(job_id)
+    assert (outcome, chunk["error_code"], chunk["attempt"]) == (Outcome.FAILED, "spool-full", 1)
+    kept = table.execute("SELECT count(*) FROM adsp.failed_rows WHERE job_id = %s", str(job_id))
+    assert kept == [(chunk["rows_rejected"],)] == [(COUNT // 2 - 1,)]
+
+
+def test_failed_rows_are_compressed_while_postgres_takes_the_next_block(
+    table: LoadBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[threading.Thread] = set()
+    append = PackedBytes.append
+
+    def note(self: PackedBytes, data: bytes | memoryview) -> None:
+        threads.add(threading.current_thread())
+        append(self, data)
+
+    monkeypatch.setattr(PackedBytes, "append", note)
+    job_id = table.load(half_bad(COUNT), PAIRS, block_bytes=200_000)
+
+    assert table.chunk(job_id)["rows_rejected"] == COUNT // 2 - 1
+    assert len(threads) == 1
+    assert threading.current_thread() not in threads
