@@ -282,6 +282,8 @@ class Job(Base):
         Index("ix_jobs_replay_of", "replay_of", postgresql_where=text("replay_of IS NOT NULL")),
         Index("ix_jobs_owner_id", "owner", "id", postgresql_where=text("owner IS NOT NULL")),
         Index("ix_jobs_state_id", "state", "id"),
+        Index("ix_jobs_trigger_id", "trigger", "id"),
+        Index("ix_jobs_data_date_id", "data_date", "id"),
         Index(
             "ix_jobs_owner_unfinished",
             "owner",
