@@ -96,7 +96,8 @@ class DatasetDefinition(StrictModel):
         max_length=4096,
         pattern=r"^[^\x00]*$",
         description="Path of a file that says that the source is whole, e.g. '{source}.done'; may hold dates as"
-        " 'source' does and {source} (the source's path). `settle` is not checked then.",
+        " 'source' does and {source} (the source's path). It must be as new as the source;"
+        " `settle` is not checked then.",
     )
     after_load: AfterLoad = Field(
         AfterLoad.KEEP,

@@ -33,6 +33,7 @@ from libs.common.sources.files import (
 )
 from services.worker.settings import WorkerSettings
 
+_SECOND = 1_000_000_000
 _LONGER_ALONE = 4
 """Chunks that go one after the other are so many times as long: only going on after a fault gains from short ones."""
 
@@ -121,12 +122,15 @@ class Inspector:
                 raise unsettled(path)
 
     def require_done_file(self, path: Path, data_date: date) -> None:
-        """Raise `SourceError` unless the file is there that says that the source at `path` is whole."""
+        """Raise `SourceError` unless the file is there that says that the source at `path` is whole.
+
+        One that is older than the source speaks of an earlier file of that name; many senders' clocks count seconds.
+        """
         pattern = source_pattern.expand(self._definition.done_file or "", data_date)
         done_file = pattern.replace("{source}", glob.escape(str(path)))
         plain = pattern.replace("{source}", str(path))
         try:
-            resolve_source(done_file, self._areas)
+            done = identity(resolve_source(done_file, self._areas))
         except SourceError as exc:
             if exc.code != "source-missing":
                 raise SourceError(exc.code, f"'done_file' of {path}: {exc.message}") from exc
@@ -135,6 +139,12 @@ class Inspector:
                 "put that below an allowed folder too, or correct 'done_file'"
             )
             raise SourceError(exc.code, message) from exc
+        if done.mtime_ns // _SECOND < identity(path).mtime_ns // _SECOND:
+            raise SourceError(
+                "source-missing",
+                f"{path} is there, but its 'done_file' {plain!r} is older: it speaks of an earlier file of that name; "
+                "write it anew once the source is whole",
+            )
 
     def identify(self, path: Path, seen: SourceIdentity, known: str | None = None) -> str:
         """Return the fingerprint of the file that was located, unless it is `known`; raises `SourceUnsettled`.

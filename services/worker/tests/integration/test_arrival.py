@@ -367,6 +367,23 @@ def test_a_source_is_there_only_with_its_done_file(bench: Bench, done_file: str,
     assert plan(bench.worker, job.id) == "running"
 
 
+@pytest.mark.parametrize("done_file", ["{source}.done", "READY"])
+def test_a_done_file_of_an_earlier_source_says_nothing_of_this_one(
+    bench: Bench, done_file: str
+) -> None:
+    """Seen before: yesterday's let half of today's file of the same name be loaded as whole."""
+    bench.put_dataset(done_file=done_file, arrival=TWO_HOURS)
+    source = bench.write_rows(3)
+    done = bench.write("", done_file.replace("{source}", "items.csv"))
+    now = source.stat().st_mtime
+    os.utime(done, (now - 86_400, now - 86_400))
+    job = bench.make_job()
+
+    assert plan(bench.worker, job.id) == "waiting"
+    os.utime(done, (int(now), int(now)))  # a clock that counts seconds
+    assert plan(bench.worker, job.id) == "running"
+
+
 def test_a_missing_done_file_fails_the_job_with_its_name(bench: Bench) -> None:
     bench.put_dataset(done_file="{source}.done")
     path = bench.write_rows(3)
