@@ -34,8 +34,8 @@ def shared_stack(
     place = DaemonFolder(folder or default_folder())
     with held(place.clients_lock, SHARED):
         with held(place.start_lock, EXCLUSIVE):
-            if not (is_held(place.keeper_lock) and place.addresses.exists()):
-                _start_keeper(place, idle_seconds)
+            if not (is_held(place.daemon_lock) and place.addresses.exists()):
+                _start_daemon(place, idle_seconds)
             addresses = StackAddresses.read(place.addresses)
         yield addresses
 
@@ -54,29 +54,29 @@ def _code_version() -> str:
 
 
 def _remove_abandoned() -> None:
-    """Remove what killed keepers left, of whatever version: servers died with them, files stay."""
+    """Remove what killed daemons left, of whatever version: servers died with them, files stay."""
     pattern = Path(_FOLDER_FORMAT.format(uid=os.geteuid(), version="*"))
     for folder in map(DaemonFolder, pattern.parent.glob(pattern.name)):
         clients = try_hold(folder.clients_lock, EXCLUSIVE)
         if clients is None:
             continue
         try:
-            if not is_held(folder.keeper_lock):
+            if not is_held(folder.daemon_lock):
                 folder.kill_orphans()
                 folder.remove()
         finally:
             os.close(clients)
 
 
-def _start_keeper(place: DaemonFolder, idle_seconds: float) -> None:
+def _start_daemon(place: DaemonFolder, idle_seconds: float) -> None:
     """Start a daemon and wait for its servers; raise `StackError` if they never become ready."""
     _remove_abandoned()
     # A daemon that is about to give up still holds its lock; a new one needs it.
-    wait_until(lambda: not is_held(place.keeper_lock), _START_SECONDS)
+    wait_until(lambda: not is_held(place.daemon_lock), _START_SECONDS)
     place.failure.unlink(missing_ok=True)
     place.addresses.unlink(missing_ok=True)
     spawn_daemon(shared_daemon.__name__, [str(place.path), str(idle_seconds)], place.log)
-    wait_until(lambda: place.addresses.exists() or not is_held(place.keeper_lock), _START_SECONDS)
+    wait_until(lambda: place.addresses.exists() or not is_held(place.daemon_lock), _START_SECONDS)
     if place.failure.exists():
         raise StackError(f"the test servers did not start: {place.failure.read_text()}")
     if not place.addresses.exists():

@@ -44,7 +44,7 @@ class DaemonFolder:
         return self.path / "start.lock"
 
     @property
-    def keeper_lock(self) -> Path:
+    def daemon_lock(self) -> Path:
         """Held by the daemon as long as it lives."""
         return self.path / "daemon.lock"
 
@@ -83,7 +83,7 @@ class DaemonFolder:
 def main(arguments: list[str]) -> int:
     """Keep a stack until it has been unused for a time; arguments: its folder, the seconds."""
     folder, idle_seconds = DaemonFolder(Path(arguments[0])), float(arguments[1])
-    become_daemon(folder.keeper_lock)
+    become_daemon(folder.daemon_lock)
     signal.signal(signal.SIGTERM, _end)
     try:
         _clean_after_predecessor(folder)

@@ -15,14 +15,14 @@ def differences(play: Play) -> list[str]:
     loader = SequentialLoader(scenario.definition, is_keyed=scenario.is_keyed)
     found = [*_find_disorder(play), *_compare_jobs(play, play.jobs, loader)]
     if scenario.is_chunked and loader.most_rejected is not None:
-        found += _mend(play, loader)
+        found += _fix(play, loader)
     lost, unexpected = loader.rows - play.ledger.rows(), play.ledger.rows() - loader.rows
     if lost or unexpected:
         found.append(f"the table lacks {dict(lost)} and has {dict(unexpected)} too many")
     return found
 
 
-def _mend(play: Play, loader: SequentialLoader) -> Iterator[str]:
+def _fix(play: Play, loader: SequentialLoader) -> Iterator[str]:
     """Let a person raise the threshold and send all again: what a failed job has loaded is not loaded twice."""
     definition = play.scenario.definition
     play.ledger.put_dataset(

@@ -50,7 +50,7 @@ class Message:
 
 
 Kill = FailPoint | int
-"""Where a step dies: at a crash point, or before its n-th statement or commit in the worker."""
+"""Where a step dies: at a failpoint, or before its n-th statement or commit in the worker."""
 
 
 class Services:

@@ -55,6 +55,7 @@ def all_checks() -> list[Check]:
         Check("lint", [str(_BIN / "ruff"), "check", "--quiet", "."]),
         Check("format", [str(_BIN / "ruff"), "format", "--check", "--quiet", "."]),
         Check("dead code", [str(_BIN / "vulture")]),
+        Check("words", [sys.executable, "-m", "tools.checks.words"]),
     ]
 
 

@@ -41,7 +41,7 @@ def choose_faults(rng: random.Random) -> Iterator[tuple[float, Fault]]:
 
 
 def _choose(rng: random.Random) -> Fault:
-    """Choose a kind by weight: a server that starts again takes seconds, a crash point none."""
+    """Choose a kind by weight: a server that starts again takes seconds, a failpoint none."""
     kinds: list[tuple[Callable[[random.Random], Fault], int]] = [
         (_crash, 10),
         (_kill_parent, 5),

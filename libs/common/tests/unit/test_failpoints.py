@@ -1,4 +1,4 @@
-"""A crash point kills only when faults are enabled and it is named, and a token makes it strike once."""
+"""A failpoint kills only when faults are enabled and it is named, and a token makes it strike once."""
 
 import os
 import signal

@@ -64,7 +64,7 @@ def addresses_of(client: Client) -> StackAddresses:
     return StackAddresses.of(json.loads(client.stdout.readline()))
 
 
-def keeper_of(folder: DaemonFolder) -> ProcessIdentity:
+def daemon_of(folder: DaemonFolder) -> ProcessIdentity:
     """Return the daemon: the parent of the servers."""
     servers = marked_processes(folder.mark.read_text())
     parents = {
@@ -109,11 +109,11 @@ def psycopg_connection(addresses: StackAddresses) -> Iterator["psycopg2.extensio
         connection.close()
 
 
-def test_a_killed_keeper_takes_its_servers_along_and_is_replaced(folder: DaemonFolder) -> None:
+def test_a_killed_daemon_takes_its_servers_along_and_is_replaced(folder: DaemonFolder) -> None:
     with client_of(folder) as client:
         before = addresses_of(client)
         mark = folder.mark.read_text()
-        keeper_of(folder).send(signal.SIGKILL)
+        daemon_of(folder).send(signal.SIGKILL)
         wait_for(lambda: not marked_processes(mark), _END_SECONDS, "the servers died with it")
 
         with shared_stack(folder.path, idle_seconds=0.5) as after:

@@ -310,7 +310,7 @@ def test_a_definition_that_is_refused_by_now_is_shown_with_the_reason(
     assert "refused" not in listed[1]
 
 
-def test_a_definition_that_is_refused_by_now_is_mended_by_put_and_patch_and_can_be_deleted(
+def test_a_definition_that_is_refused_by_now_is_fixed_by_put_and_patch_and_can_be_deleted(
     client: httpx.Client, full: dict[str, Any], ledger: Ledger
 ) -> None:
     def refused_tag() -> str:

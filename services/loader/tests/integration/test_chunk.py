@@ -337,7 +337,7 @@ def test_a_fault_that_nobody_expects_is_an_attempt_and_on_record(
     assert bench.execute("SELECT FROM adsp.chunk_leases") == []
 
 
-def test_a_fault_that_no_attempt_can_mend_fails_the_chunk_at_once(bench: LoadBench) -> None:
+def test_a_fault_that_no_attempt_can_fix_fails_the_chunk_at_once(bench: LoadBench) -> None:
     bench.execute("CREATE SEQUENCE feed.s; REVOKE ALL ON SEQUENCE feed.s FROM adsp_loader")
     bench.execute("CREATE TABLE feed.t (id int, v text DEFAULT nextval('feed.s'))")
 

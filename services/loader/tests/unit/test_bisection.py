@@ -1,4 +1,4 @@
-"""Narrowing finds every bad record, keeps the order, and its cost does not grow with the square."""
+"""Bisection finds every bad record, keeps the order, and its cost does not grow with the square."""
 
 from collections.abc import Sequence
 from types import SimpleNamespace

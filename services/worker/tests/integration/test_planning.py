@@ -559,7 +559,7 @@ def test_a_corrected_snapshot_is_not_loaded_over_by_its_own_source(bench: Bench)
     assert bench.job(again).duplicate_of == first.id
 
 
-def test_a_twin_waits_while_the_same_content_is_loaded(bench: Bench) -> None:
+def test_a_duplicate_waits_while_the_same_content_is_loaded(bench: Bench) -> None:
     """It becomes a duplicate when the first one has loaded."""
     bench.put_dataset()
     bench.write_rows(3)
@@ -571,7 +571,7 @@ def test_a_twin_waits_while_the_same_content_is_loaded(bench: Bench) -> None:
     assert plan(bench.worker, duplicate.id) == "duplicate"
 
 
-def test_a_twin_loads_when_the_first_one_fails(bench: Bench) -> None:
+def test_a_duplicate_loads_when_the_first_one_fails(bench: Bench) -> None:
     """Content that was not loaded is not a duplicate of anything."""
     bench.put_dataset()
     bench.write_rows(3)

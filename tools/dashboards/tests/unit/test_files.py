@@ -16,7 +16,7 @@ def test_making_the_dashboards_anew_changes_nothing() -> None:
     assert differing() == []
 
 
-def test_what_is_missing_changed_or_too_much_is_named_and_mended(tmp_path: Path) -> None:
+def test_what_is_missing_changed_or_too_much_is_named_and_fixed(tmp_path: Path) -> None:
     first, second, *_ = sorted(rendered())
     write(tmp_path)
     (tmp_path / first).unlink()
