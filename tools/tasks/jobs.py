@@ -17,8 +17,8 @@ _GOOD_ENDS = frozenset({*LOADED_STATES, JobState.DUPLICATE})
 def demo(_context: Context) -> None:
     """Start the local stack, load the sample file through the API and show what happened."""
     from tools.bootstrap.system_packages import ensure_rabbitmq
-    from tools.client.api import connect
     from tools.client import demo as show
+    from tools.client.api import connect
     from tools.client.progress import show_result, watch
     from tools.local_env.display import console, start_local_stack
     from tools.local_env.layout import Layout

@@ -127,7 +127,7 @@ def require_kept(cursor: Cursor, table: TargetTable, wanted: Slice, rows: int) -
     if not table.has_user_triggers:
         return
     cursor.execute(
-        sql.SQL("SELECT count(*) FROM {} WHERE {}").format(table.identifier, wanted.condition())
+        sql.SQL("SELECT count(*) FROM {} WHERE {}").format(table.own_rows, wanted.condition())
     )
     row = cursor.fetchone()
     left = rows - (int(row[0]) if row else 0)

@@ -251,10 +251,20 @@ def test_what_is_replayed_into_a_slice_belongs_there(bench: LoadBench) -> None:
     assert [row[3] for row in bench.failed_rows(job_id)] == ["check"]
 
 
-def test_a_trigger_that_moves_rows_to_another_day_fails_the_job(bench: LoadBench) -> None:
-    """The next load of the slice would not find them."""
+@pytest.mark.parametrize("has_child", [False, True])
+def test_a_trigger_that_moves_rows_to_another_day_fails_the_job(
+    bench: LoadBench,
+    has_child: bool,  # noqa: FBT001
+) -> None:
+    """The next load of the slice would not find them; rows of a table that inherits are not in their place."""
     moving = "NEW.day := NEW.day + NEW.id / 50; RETURN NEW"
     make_table(bench, "date", BY_RECORDS.replace("RETURN NEW", moving))
+    if has_child:
+        bench.execute(
+            "CREATE TABLE feed.child () INHERITS (feed.events);"
+            "GRANT SELECT ON feed.child TO adsp_loader;"
+            f"INSERT INTO feed.child (day, id) SELECT '{DAY}', i FROM generate_series(1000, 1010) i"
+        )
     before = rows(bench)
 
     job_id = load(bench, [f"{DAY},{number},new" for number in range(60)])
