@@ -39,11 +39,41 @@ def write_files(rng: random.Random, folder: Path, definition: dict[str, Any]) ->
     return files
 
 
+def write_version(rng: random.Random, folder: Path, definition: dict[str, Any], file: File) -> File:
+    """Return what comes to stand at a file's path, where it is not written yet."""
+    path = folder / "version.csv"
+    content = write_content(
+        path,
+        rng,
+        rng.choice([1, 5, 20]),
+        upsert=definition["mode"] == "upsert",
+        keys=None if definition["mode"] == "append" else "sku",
+        bad=rng.choice([0.0, 0.2]),
+    )
+    version = File(content, path.read_bytes())
+    if "scope" in definition:
+        version = _dated(rng, version)
+    path.unlink()
+    return replace(version, content=replace(content, path=file.content.path))
+
+
+def write_corrected(rng: random.Random, path: Path, definition: dict[str, Any], day: date) -> File:
+    """Write rows that a person has corrected, some of them in vain; of their slice, if there is one."""
+    file = File(write_content(path, rng, rng.randrange(1, 6), bad=0.1), path.read_bytes())
+    return _written_for(rng, file, day) if "scope" in definition else file
+
+
 def _dated(rng: random.Random, file: File) -> File:
     """Write the records of a file anew: of one day, some of them strays of a day that nobody sends."""
     day = FIRST_DAY + timedelta(days=rng.randrange(DAYS))
     share = rng.choice([0.0, 0.1])
     strays = frozenset(row[0] for row in sorted(file.content.rows) if rng.random() < share)
+    return _written_for(rng, file, day, strays)
+
+
+def _written_for(
+    rng: random.Random, file: File, day: date, strays: frozenset[str] = frozenset()
+) -> File:
     header, *lines = file.data.splitlines(keepends=True)
     written = [header]
     for line in lines:

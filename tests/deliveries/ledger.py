@@ -9,7 +9,7 @@ from uuid import UUID
 import psycopg2
 
 from libs.common.datasets.definition import DatasetDefinition
-from libs.common.enums import END_STATES
+from libs.common.enums import END_STATES, JobState
 from libs.devstack.testing.databases import ScratchDatabase
 from tests.faults.harness.contents import Row
 
@@ -48,14 +48,14 @@ class Ledger:
         rows = self.query("SELECT id, state, error_code FROM adsp.jobs")
         return [row for row in rows if row[1] not in END_STATES]
 
-    def end_of(self, job_id: UUID) -> tuple[str, str | None, tuple[int, ...]]:
+    def end_of(self, job_id: UUID) -> tuple[JobState, str | None, tuple[int, ...]]:
         """Return how a job ended: state, error, and its records loaded, rejected and superseded."""
         [(state, error, *counts)] = self.query(
             "SELECT state, error_message, rows_loaded, rows_rejected, rows_superseded"
             " FROM adsp.jobs WHERE id = %s",
             str(job_id),
         )
-        return state, error, tuple(counts)
+        return JobState(state), error, tuple(counts)
 
     def find_uncounted_files(self, job_id: UUID) -> Iterator[str]:
         """Yield what is wrong with the counts of a job's files: those of several add up to the job's own."""

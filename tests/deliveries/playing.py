@@ -1,6 +1,6 @@
 """Play a scenario: the seed decides which message comes next, again or never, who dies where, and when time passes.
 
-send a delivery ─┐
+send a delivery ─┐  or a replay of failed rows, or cancel a job; a file is rewritten while no job is under way
 a message comes ─┼─► one step of worker or loader (killed in it, perhaps) ─► what it sends joins the queue
 time passes ─────┘   a late file comes, leases and waits are over: the sweep finds what got lost
 """
@@ -16,11 +16,15 @@ from uuid import UUID
 from sqlalchemy import Engine, NullPool, create_engine
 from sqlalchemy.orm import Session
 
-from libs.common.enums import Trigger
-from libs.common.ledger.jobs import JobRequest, create_job
+from libs.common.enums import JobState, Trigger
+from libs.common.ledger.jobs import JobRequest, create_job, find_dataset, lock_job
+from libs.common.ledger.models import Job
+from libs.common.ledger.replays import definition_of_replay
 from libs.common.messaging.names import FINISH, PLAN, SWEEP
 from libs.devstack.testing.databases import ScratchDatabase
 from libs.devstack.testing.waiting import wait_for
+from services.api.routes.cancel import request_cancel
+from tests.deliveries.files import write_corrected
 from tests.deliveries.ledger import DATASET, Ledger, open_ledger
 from tests.deliveries.scenarios import Scenario, arrive
 from tests.deliveries.sequential import Delivery
@@ -39,6 +43,7 @@ class Sent:
     delivery: Delivery
     made: int
     claimed: int = -1
+    is_cancelled: bool = False
 
     @property
     def place(self) -> tuple[date, UUID]:
@@ -71,8 +76,13 @@ class Play:
             if len(self.history) > _MOST_STEPS:
                 raise Stuck(f"not over: {self.ledger.live()}\n{self.services.log_tail()}")
             choice = self.rng.random()
-            if left and (choice < 0.3 or not self.queue):
+            may_send = bool(left) and not (left[0].rewritten and self.ledger.live())
+            if may_send and (choice < 0.3 or not self.queue):
                 self._send(left.pop(0))
+            elif left and 0.3 <= choice < 0.34:
+                self._cancel()
+            elif left and 0.34 <= choice < 0.4:
+                self._replay()
             elif self.queue and choice < 0.93:
                 self._deliver()
             else:
@@ -83,14 +93,73 @@ class Play:
                 self._let_time_pass()
 
     def _send(self, delivery: Delivery) -> None:
-        """Make a job as the api does; at times it dies before it has published it."""
+        """Send a delivery, once what is rewritten stands at its path."""
+        for file in delivery.rewritten:
+            self._note(f"{file.content.path.name} is rewritten")
+            file.content.path.unlink()
+            file.content.path.write_bytes(file.data)
+        self._make_job(
+            delivery,
+            JobRequest(
+                dataset=DATASET,
+                trigger=Trigger.API,
+                source=delivery.source,
+                data_date=delivery.data_date,
+                force=delivery.force,
+            ),
+        )
+
+    def _replay(self) -> None:
+        """Send corrected rows of a job that has rejected some, or those that were sent before."""
+        ended = [
+            job
+            for job in self.jobs
+            if self.ledger.end_of(job.job_id)[0] is JobState.COMPLETED_WITH_REJECTS
+            and job.delivery.replay_of is None
+        ]
+        if not ended:
+            return
+        job = self.rng.choice(ended)
+        before = [each.delivery for each in self.jobs if each.delivery.replay_of is job.delivery]
+        if before and self.rng.random() < 0.5:
+            delivery = before[0]
+        else:
+            path = self.services.uploads / f"corrected-{self.scenario.seed}-{len(self.jobs)}.csv"
+            day = job.delivery.data_date
+            file = write_corrected(self.rng, path, self.scenario.definition, day)
+            delivery = Delivery(str(path), (file,), day, replay_of=job.delivery)
+        with Session(self.api) as session:
+            dataset = find_dataset(session, DATASET)
+            replayed = session.get_one(Job, job.job_id).parsed_definition()
         request = JobRequest(
             dataset=DATASET,
-            trigger=Trigger.API,
+            trigger=Trigger.REPLAY,
             source=delivery.source,
             data_date=delivery.data_date,
-            force=delivery.force,
+            replay_of=job.job_id,
+            definition=definition_of_replay(replayed, dataset.parsed(), "auto"),
+            definition_version=dataset.version,
         )
+        self._make_job(delivery, request)
+
+    def _cancel(self) -> None:
+        """Cancel a job as the api does; a part of one that is sent with force too would stand there twice."""
+        live = {str(row[0]) for row in self.ledger.live()}
+        jobs = [job for job in self.jobs if str(job.job_id) in live]
+        is_forced = any(delivery.force for delivery in self.scenario.deliveries)
+        if not jobs or (self.scenario.is_chunked and is_forced):
+            return
+        job = self.rng.choice(jobs)
+        with Session(self.api) as session, session.begin():
+            locked = lock_job(session, job.job_id)
+            if locked is not None:
+                request_cancel(session, locked)
+        job.is_cancelled = True
+        self.queue.append(Message(FINISH, job.job_id))
+        self._note(f"{job.job_id} is cancelled")
+
+    def _make_job(self, delivery: Delivery, request: JobRequest) -> None:
+        """Make a job as the api does; at times it dies before it has published it."""
         with Session(self.api) as session, session.begin():
             job_id = create_job(session, request).id
         self.jobs.append(Sent(job_id, delivery, made=len(self.history)))
@@ -98,7 +167,9 @@ class Play:
             self.queue.append(Message(PLAN, job_id))
         forced = ", forced" if delivery.force else ""
         flaw = f", {delivery.flaw}" if delivery.flaw else ""
-        self._note(f"{Path(delivery.source).name} of {delivery.data_date}{forced}{flaw}: {job_id}")
+        what = "replay " if delivery.replay_of else ""
+        name = f"{what}{Path(delivery.source).name}"
+        self._note(f"{name} of {delivery.data_date}{forced}{flaw}: {job_id}")
 
     def _deliver(self) -> None:
         """Deliver any message; it may come again, or never."""

@@ -1,14 +1,14 @@
 """Choose by a seed what is sent to a dataset: the files, their days, and how the dataset loads."""
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from tests.deliveries.files import DAYS, FIRST_DAY, write_files
+from tests.deliveries.files import DAYS, FIRST_DAY, write_files, write_version
 from tests.deliveries.sequential import Delivery, File, Flaw
 
 _LATE = ".late"
@@ -49,6 +49,8 @@ def make_scenario(seed: int, folder: Path) -> Scenario:
     files = write_files(rng, folder, definition)
     sent = _choose_several(rng, files) if "match" in definition else _choose_files(rng, files)
     deliveries = [_send(rng, each, folder, definition) for each in sent]
+    if "match" in definition:
+        deliveries = list(_rewrite(rng, deliveries, folder, definition))
     late = []
     if "arrival" in definition:
         late = rng.sample([each.content.path for each in files], k=rng.randrange(len(files)))
@@ -117,6 +119,21 @@ def _send(
         data_date=day or FIRST_DAY + timedelta(days=rng.randrange(DAYS)),
         force=rng.random() < 0.15 and not is_partial,
     )
+
+
+def _rewrite(
+    rng: random.Random, deliveries: Sequence[Delivery], folder: Path, definition: dict[str, Any]
+) -> Iterator[Delivery]:
+    """Let other contents stand at the paths of some files from some delivery on."""
+    now: dict[Path, File] = {}
+    for delivery in deliveries:
+        file = rng.choice(delivery.files)
+        rewritten: tuple[File, ...] = ()
+        if file.flaw is None and rng.random() < 0.3:
+            version = write_version(rng, folder, definition, file)
+            rewritten, now[file.content.path] = (version,), version
+        files = tuple(now.get(file.content.path, file) for file in delivery.files)
+        yield replace(delivery, files=files, rewritten=rewritten)
 
 
 def _pattern(names: Sequence[str]) -> str:

@@ -38,12 +38,17 @@ class File:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One file or several, in the order of their paths, that `source` means and a dataset receives for a day."""
+    """One file or several, in the order of their paths, that `source` means and a dataset receives for a day.
+
+    Before it is sent the `rewritten` ones take their places. A replay has corrected rows of another one (`replay_of`).
+    """
 
     source: str
     files: tuple[File, ...]
     data_date: date
     force: bool = False
+    rewritten: tuple[File, ...] = ()
+    replay_of: "Delivery | None" = None
 
     @property
     def flaw(self) -> Flaw | None:
@@ -77,6 +82,8 @@ class SequentialLoader:
         self._last: dict[date | None, list[bytes]] = {}  # of replace and upsert
         self._appended: set[tuple[date | None, bytes]] = set()
         self._loaded_from: dict[Path, bytes] = {}
+        self._set_by: dict[date | None, Delivery] = {}
+        self._replayed: list[tuple[Delivery, bytes]] = []
 
     @property
     def rows(self) -> Counter[Row]:
@@ -91,12 +98,26 @@ class SequentialLoader:
         newest = self._newest.get(part, date.min)
         if self._has_order and not delivery.force and delivery.data_date < newest:
             return End(JobState.OUTDATED)
+        if delivery.replay_of is not None:
+            return self._replay(delivery, delivery.replay_of, part)
         left = self._leave_out(delivery)
         is_same = self._last.get(part) == [file.data for file in left] and not delivery.force
         end = End(JobState.DUPLICATE) if is_same or not left else self._write(delivery, left, part)
         if end.state is not JobState.FAILED:
             self._newest[part] = max(newest, delivery.data_date)
         return end
+
+    def _replay(self, delivery: Delivery, replayed: Delivery, part: date | None) -> End:
+        """Add corrected rows, whose keys are new, once, and not to a snapshot that they were no rows of."""
+        if self._mode == "replace" and self._set_by.get(part) is not replayed:
+            return End(JobState.OUTDATED)
+        [file] = delivery.files
+        if any(of is replayed and data == file.data for of, data in self._replayed):
+            return End(JobState.DUPLICATE)
+        self._replayed.append((replayed, file.data))
+        self._rows[part] = self._rows.get(part, Counter[Row]()) + file.content.rows
+        state = JobState.COMPLETED_WITH_REJECTS if file.content.failed else JobState.SUCCEEDED
+        return End(state, file.content.counts)
 
     def _leave_out(self, delivery: Delivery) -> list[File]:
         """Return the files that are to be loaded: not what stands in the table already."""
@@ -165,3 +186,4 @@ class SequentialLoader:
         self._loaded_from |= {file.content.path: file.data for file in files}
         if has_changed and self._mode != "append":
             self._last[part] = [file.data for file in files]
+            self._set_by[part] = delivery

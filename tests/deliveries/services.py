@@ -59,6 +59,8 @@ class Services:
     def __init__(self, worker: WorkerSettings, loader: LoaderSettings, folder: Path) -> None:
         self.folder = folder
         self.points = KILL_POINTS
+        self.uploads = worker.upload_dir
+        self.uploads.mkdir(exist_ok=True)
         self._settings = worker, loader
         self._tokens = folder / "tokens"
         self._tokens.mkdir()

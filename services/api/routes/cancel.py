@@ -51,7 +51,7 @@ def cancel_job(
     """Stop a job. An atomic one leaves no rows; of a chunked one, the chunks that are done stay and count."""
     with dependencies.sessions.begin() as session:
         job = _locked(session, caller, job_id)
-        asked_now = job.state is not JobState.CANCELLED and _request(session, job)
+        asked_now = job.state is not JobState.CANCELLED and request_cancel(session, job)
         document = describe_job(session, job)
     if asked_now:
         log.info("job_cancel_requested", job_id=str(job_id), state=document.state.value)
@@ -68,7 +68,7 @@ def _locked(session: Session, caller: Caller, job_id: UUID) -> Job:
     return lock_job(session, job_id) or job
 
 
-def _request(session: Session, job: Job) -> bool:
+def request_cancel(session: Session, job: Job) -> bool:
     """Note the request, and end a job of which nothing is planned; return False when it was asked before."""
     if job.state in END_STATES:
         raise Conflict(
