@@ -16,14 +16,14 @@ def differences(play: Play) -> list[str]:
     found = [*_find_disorder(play), *_compare_jobs(play, play.jobs, loader)]
     may_be_partial = loader.most_rejected is not None or any(job.is_cancelled for job in play.jobs)
     if scenario.is_chunked and may_be_partial:
-        found += _mend(play, loader)
+        found += _fix(play, loader)
     lost, unexpected = loader.rows - play.ledger.rows(), play.ledger.rows() - loader.rows
     if lost or unexpected:
         found.append(f"the table lacks {dict(lost)} and has {dict(unexpected)} too many")
     return found
 
 
-def _mend(play: Play, loader: SequentialLoader) -> Iterator[str]:
+def _fix(play: Play, loader: SequentialLoader) -> Iterator[str]:
     """Let a person raise the threshold and send all again: what a job has loaded that failed is not loaded twice."""
     definition = play.scenario.definition
     play.ledger.put_dataset(

@@ -13,6 +13,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 
 from libs.common.errors import NotFound
+from services.api.web.pages import render, safe_headers
 
 router = APIRouter(include_in_schema=False)
 
@@ -27,41 +28,13 @@ POLICY = (
 )
 """No inline script or style; pictures of the style sheet are data. The page asks this api alone."""
 
-_HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>ADSP - interface</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="docs/swagger-ui.css">
-</head>
-<body>
-<div id="swagger-ui">This page needs JavaScript; <a href="openapi.json">openapi.json</a> says the same.</div>
-<script src="docs/swagger-ui-bundle.js"></script>
-<script src="docs/start.js"></script>
-</body>
-</html>
-"""
-_START = """SwaggerUIBundle({
-  url: "openapi.json",
-  dom_id: "#swagger-ui",
-  deepLinking: true,
-  validatorUrl: null,
-});
-"""
-"""A file of its own, since the policy forbids scripts in the page; no validator elsewhere is asked."""
+_HEADERS = safe_headers(POLICY)
 
 
 @router.get("/docs")
 def show_reference() -> HTMLResponse:
     """Show the interface's reference."""
-    return HTMLResponse(_PAGE, headers=_HEADERS)
+    return render("reference.html", _HEADERS)
 
 
 @router.get("/docs/{name}")
@@ -75,6 +48,5 @@ def show_asset(name: str) -> Response:
 
 @cache
 def _content(name: str) -> bytes:
-    if name == "start.js":
-        return _START.encode()
-    return files("fastapi_offline").joinpath("static", name).read_bytes()
+    package = __package__ if name == "start.js" else "fastapi_offline"
+    return (files(package) / "static" / name).read_bytes()

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
-from libs.common.enums import END_STATES, ErrorCode
+from libs.common.enums import END_STATES, LIVE_STATES, ErrorCode
 from libs.common.ledger.jobs import count_failed_rows, find_job
 from services.api.dependencies import Dependencies, Wired
 from services.api.pagination import PageQuery
@@ -14,17 +14,11 @@ from services.api.routes.failed_rows import FailedRowQuery, page_of_failed_rows
 from services.api.routes.jobs import JobQuery, get_job, list_jobs
 from services.api.security.caller import Reader
 from services.api.web.dashboards import dashboard_of
-from services.api.web.elements import POLICY
-from services.api.web.job_pages import job_page, jobs_page
+from services.api.web.pages import PAGE_POLICY, render, safe_headers
 
 router = APIRouter(include_in_schema=False)
 
-_HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
+_HEADERS = {**safe_headers(PAGE_POLICY), "Cache-Control": "no-store"}
 
 
 @router.get("/")
@@ -34,7 +28,7 @@ def show_jobs(
     """Show the jobs, the newest first."""
     filters = asked.model_dump(mode="json", exclude={"page_token"}, exclude_unset=True)
     shown = {name: str(value) for name, value in filters.items() if value is not None}
-    return HTMLResponse(jobs_page(list_jobs(dependencies, caller, asked), shown), headers=_HEADERS)
+    return render("jobs.html", _HEADERS, jobs=list_jobs(dependencies, caller, asked), filters=shown)
 
 
 @router.get("/jobs/{job_id}")
@@ -44,13 +38,17 @@ def show_job(
     """Show one job, what became of its records, and why some failed."""
     job = get_job(dependencies, caller, job_id)
     query = FailedRowQuery(page_size=asked.page_size, page_token=asked.page_token)
-    failed = page_of_failed_rows(dependencies, caller, job_id, query)
-    replays = list_jobs(dependencies, caller, JobQuery(replay_of=job_id)).items
-    dashboard = dashboard_of(dependencies.settings.grafana_url, job)
-    content = job_page(
-        job, _count_reasons(dependencies, job_id), failed, replays, asked.page_size, dashboard
+    return render(
+        "job.html",
+        _HEADERS,
+        job=job,
+        is_live=job.state in LIVE_STATES,
+        dashboard=dashboard_of(dependencies.settings.grafana_url, job),
+        replays=list_jobs(dependencies, caller, JobQuery(replay_of=job_id)).items,
+        reasons=_count_reasons(dependencies, job_id),
+        failed=page_of_failed_rows(dependencies, caller, job_id, query),
+        page_size=asked.page_size,
     )
-    return HTMLResponse(content, headers=_HEADERS)
 
 
 def _count_reasons(dependencies: Dependencies, job_id: UUID) -> list[tuple[ErrorCode, int]]:

@@ -1,0 +1,108 @@
+"""What is shown is text: nothing in it can become a part of the page."""
+
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jinja2 import UndefinedError
+
+from libs.common.enums import JobState, Trigger
+from services.api.pagination import Page
+from services.api.schemas import JobDocument, JobErrorDocument
+from services.api.web.pages import render
+
+JOB_ID = UUID("01a20bb0-ed59-716e-a450-60748f27550b")
+
+
+class _Read(HTMLParser):
+    """The elements, texts and addresses of a page, as a browser reads them."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.texts: list[str] = []
+        self.links: list[str | None] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name == "href"]
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def _job(text: str = "") -> JobDocument:
+    told: dict[str, Any] = dict.fromkeys(JobDocument.model_fields)
+    told |= {
+        "id": JOB_ID,
+        "dataset": "items",
+        "source": text,
+        "state": JobState.FAILED,
+        "trigger": Trigger.API,
+        "rows_read": 1234567,
+        "created_at": datetime(2026, 3, 1, 12, tzinfo=UTC),
+        "error": JobErrorDocument(code="source-missing", message=text),
+        "warnings": [],
+    }
+    return JobDocument.model_construct(None, **told)
+
+
+def _page(job: JobDocument, dashboard: str | None = None) -> str:
+    none: Page[object] = Page(items=[], next_page_token=None)
+    shown = render(
+        "job.html", {}, job=job, is_live=False, dashboard=dashboard, replays=[], reasons=[],
+        failed=none, page_size=50,
+    )  # fmt: skip
+    return bytes(shown.body).decode()
+
+
+def _jobs(jobs: list[JobDocument], token: str | None = None) -> str:
+    page = Page[JobDocument](items=jobs, next_page_token=token)
+    shown = render("jobs.html", {}, jobs=page, filters={"dataset": "a & b"})
+    return bytes(shown.body).decode()
+
+
+PLAIN = _Read(_page(_job("x"), "x"))
+
+
+@given(text=st.text(min_size=1), link=st.text(min_size=1))
+def test_text_and_attributes_come_back_as_they_were(text: str, link: str) -> None:
+    """No character that ends an attribute or begins an element is left as it is."""
+    read = _Read(_page(_job(text), link))
+
+    assert read.tags == PLAIN.tags
+    assert link in read.links
+    assert text in read.texts
+    assert f": {text}" in read.texts
+
+
+def test_numbers_moments_and_what_is_not_there_are_shown_for_people() -> None:
+    page = _page(_job())
+
+    assert "<td>rows_read</td><td>1,234,567</td>" in page
+    assert "<td>created_at</td><td>2026-03-01 12:00:00 UTC</td>" in page
+    assert "<td>finished_at</td><td></td>" in page
+    assert '<td>state</td><td><span class="failed">failed</span></td>' in page
+
+
+def test_the_next_page_is_asked_for_with_the_same_filters() -> None:
+    assert "/?dataset=a+%26+b&page_token=t%3D" in _Read(_jobs([_job()], "t=")).links
+    assert "next page" not in _jobs([_job()])
+
+
+def test_a_list_without_jobs_says_so() -> None:
+    page = _jobs([])
+
+    assert "There are no jobs here." in page
+    assert "<table>" not in page
+
+
+def test_what_a_page_was_not_given_is_an_error_and_no_empty_place() -> None:
+    with pytest.raises(UndefinedError, match="filters"):
+        render("jobs.html", {}, jobs=Page[object](items=[], next_page_token=None))
