@@ -6,14 +6,18 @@ A token is opaque to clients and holds for the list and the filters that it was 
 import base64
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from libs.common.errors import BadInput
 
 Item = TypeVar("Item")
+Row = TypeVar("Row")
 Key = TypeVar("Key")
 
 DEFAULT_SIZE = 50
@@ -38,6 +42,52 @@ class Page(BaseModel, Generic[Item]):
 
     items: list[Item]
     next_page_token: str | None = Field(description="Ask with it for the next page; null: the end.")
+
+
+@dataclass(frozen=True)
+class Order(Generic[Row]):
+    """What a list is in the order of: a column whose values are unique in it.
+
+    `parse` makes a value of what a token holds, which may be anything in one that was changed.
+    """
+
+    column: InstrumentedAttribute[Any]
+    parse: Callable[[Any], Any]
+    is_descending: bool = False
+
+    def begin_after(self, query: Select[Row], last: object) -> Select[Row]:
+        """Return the query in this order, from what follows the last item seen; None: from the begin."""
+        column = self.column
+        if last is not None:
+            query = query.where(column < last if self.is_descending else column > last)
+        return query.order_by(column.desc() if self.is_descending else column)
+
+    def token_after(self, row: Row, scope: Sequence[object]) -> str:
+        """Return the token for the page that follows an item."""
+        last = getattr(row, self.column.key)
+        return write_token(last if isinstance(last, int) else str(last), *scope)
+
+
+def read_rows(session: Session, query: Select[Row], most: int) -> tuple[Sequence[Row], bool]:
+    """Return the first rows of a query and whether there are more."""
+    rows = session.scalars(query.limit(most + 1)).all()
+    return rows[:most], len(rows) > most
+
+
+def paginate(
+    session: Session,
+    query: Select[Row],
+    order: Order[Row],
+    asked: PageQuery,
+    scope: Sequence[object],
+    show: Callable[[Row], Item],
+    read: Callable[[Session, Select[Row], int], tuple[Sequence[Row], bool]] = read_rows,
+) -> Page[Item]:
+    """Return the page that was asked for; `scope` is the list and its filters, `show` makes an item of a row."""
+    last = read_token(asked.page_token, order.parse, *scope)
+    rows, has_more = read(session, order.begin_after(query, last), asked.page_size)
+    token = order.token_after(rows[-1], scope) if has_more else None
+    return Page(items=[show(row) for row in rows], next_page_token=token)
 
 
 def write_token(last_key: str | int, *scope: object) -> str:

@@ -12,12 +12,22 @@ from libs.common.ledger.models import Dataset
 from services.api.dataset_changes import change_definition, lock_dataset, require_state
 from services.api.dataset_schemas import AnyDatasetDocument, describe_dataset
 from services.api.dependencies import Wired
-from services.api.pagination import Page, PageQuery, read_token, write_token
+from services.api.pagination import Order, Page, PageQuery, paginate
 from services.api.preconditions import ETAG, PRECONDITION, IfMatchHeader, tag
 from services.api.responses import Responses, problems
 from services.api.security.caller import Administrator, Reader
 
 router = APIRouter(tags=["datasets"])
+
+
+def _name(text: str) -> str:
+    """Return a dataset's name, or raise ValueError when it is none."""
+    if re.fullmatch(DATASET_NAME_PATTERN, text) is None:
+        raise ValueError(text)
+    return text
+
+
+_BY_NAME = Order[Dataset](Dataset.name, _name)
 
 DatasetName = Annotated[
     str,
@@ -100,19 +110,6 @@ def list_datasets(
     dependencies: Wired, _caller: Reader, asked: Annotated[PageQuery, Query()]
 ) -> Page[AnyDatasetDocument]:
     """List datasets by name."""
-    query = select(Dataset).where(Dataset.deleted_at.is_(None)).order_by(Dataset.name)
-    after = read_token(asked.page_token, _name, "datasets")
-    if after is not None:
-        query = query.where(Dataset.name > after)
+    query = select(Dataset).where(Dataset.deleted_at.is_(None))
     with dependencies.sessions() as session:
-        datasets = list(session.scalars(query.limit(asked.page_size + 1)))
-    shown = datasets[: asked.page_size]
-    token = write_token(shown[-1].name, "datasets") if len(datasets) > len(shown) else None
-    return Page(items=[describe_dataset(dataset) for dataset in shown], next_page_token=token)
-
-
-def _name(text: str) -> str:
-    """Return a dataset's name, or raise ValueError when it is none."""
-    if re.fullmatch(DATASET_NAME_PATTERN, text) is None:
-        raise ValueError(text)
-    return text
+        return paginate(session, query, _BY_NAME, asked, ["datasets"], describe_dataset)

@@ -11,7 +11,7 @@ from libs.common.ledger.jobs import unknown_dataset
 from libs.common.ledger.models import Dataset, DatasetVersion
 from services.api.dataset_schemas import DatasetVersionDocument
 from services.api.dependencies import Wired
-from services.api.pagination import Page, PageQuery, read_token, write_token
+from services.api.pagination import Order, Page, PageQuery, paginate
 from services.api.responses import problems
 from services.api.routes.datasets import DatasetName
 from services.api.security.caller import Reader
@@ -19,6 +19,9 @@ from services.api.security.caller import Reader
 router = APIRouter(tags=["datasets"])
 
 _MOST = (1 << 31) - 1
+_NEWEST_FIRST = Order[DatasetVersion](
+    DatasetVersion.version, lambda version: min(int(version), _MOST), is_descending=True
+)
 
 
 @router.get(
@@ -32,21 +35,10 @@ def list_versions(
 ) -> Page[DatasetVersionDocument]:
     """List the definitions that a dataset has had, the current one first."""
     scope = ("versions", name)
-    query = (
-        select(DatasetVersion)
-        .where(DatasetVersion.dataset == name)
-        .order_by(DatasetVersion.version.desc())
-        .limit(asked.page_size + 1)
-    )
-    before = read_token(asked.page_token, int, *scope)
-    if before is not None:
-        query = query.where(DatasetVersion.version < min(before, _MOST))
+    query = select(DatasetVersion).where(DatasetVersion.dataset == name)
     with dependencies.sessions() as session:
         _require_known(session, name)
-        versions = list(session.scalars(query))
-    shown = versions[: asked.page_size]
-    token = write_token(shown[-1].version, *scope) if len(versions) > len(shown) else None
-    return Page(items=[DatasetVersionDocument.of(each) for each in shown], next_page_token=token)
+        return paginate(session, query, _NEWEST_FIRST, asked, scope, DatasetVersionDocument.of)
 
 
 @router.get(

@@ -1,13 +1,15 @@
 """Show the failed rows of a job, in pages or as a CSV file to fix them in."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query
 from pydantic import Field
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
 
 from libs.common.enums import END_STATES, ErrorCode
 from libs.common.ledger.models import FailedRow, Job
@@ -22,13 +24,15 @@ from services.api.exports.csv_report import (
 from services.api.exports.dialects import definition_of, encoding_of
 from services.api.exports.row_stream import pages_of, read_page
 from services.api.exports.source_file import source_blocks
-from services.api.pagination import Page, PageQuery, read_token, write_token
+from services.api.pagination import Order, Page, PageQuery, paginate
 from services.api.responses import Responses, problems
 from services.api.routes.job_files import paths_of
 from services.api.schemas import FailedRowDocument
 from services.api.security.caller import Caller, Reader
 
 router = APIRouter(tags=["failed rows"])
+
+_IN_FILE_ORDER = Order[FailedRow](FailedRow.byte_offset, int)
 
 
 class FailedRowQuery(PageQuery):
@@ -79,21 +83,27 @@ def page_of_failed_rows(
 ) -> Page[FailedRowDocument]:
     """Return a page of a job's failed rows in the order of the file."""
     scope = ("failed-rows", job_id, asked.error_code)
-    query = _of_job(job_id, asked.error_code).order_by(FailedRow.byte_offset)
-    after = read_token(asked.page_token, int, *scope)
-    if after is not None:
-        query = query.where(FailedRow.byte_offset > after)
+    query = _of_job(job_id, asked.error_code)
     with dependencies.sessions() as session:
         job = caller.find_job(session, job_id)
-        encoding, paths = encoding_of(job), paths_of(session, job)
-        rows: Sequence[Row[Any]] = []
-        has_more = False
-        if not _is_without(job, asked.error_code):
-            rows, has_more = read_page(session, query, asked.page_size)
-    shown = [row[0] for row in rows]
-    token = write_token(shown[-1].byte_offset, *scope) if has_more else None
-    items = [FailedRowDocument.of(row, encoding, paths) for row in shown]
-    return Page(items=items, next_page_token=token)
+        show = partial(
+            FailedRowDocument.of, encoding=encoding_of(job), paths=paths_of(session, job)
+        )
+        read = _read_none if _is_without(job, asked.error_code) else _read_rows
+        return paginate(session, query, _IN_FILE_ORDER, asked, scope, show, read)
+
+
+def _read_rows(
+    session: Session, query: Select[FailedRow], most: int
+) -> tuple[Sequence[FailedRow], bool]:
+    rows, has_more = read_page(session, query, most)
+    return [row[0] for row in rows], has_more
+
+
+def _read_none(
+    _session: Session, _query: Select[FailedRow], _most: int
+) -> tuple[Sequence[FailedRow], bool]:
+    return [], False
 
 
 def _is_without(job: Job, error_code: ErrorCode | None) -> bool:

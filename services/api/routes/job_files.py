@@ -11,11 +11,13 @@ from sqlalchemy.orm import Session
 
 from libs.common.ledger.models import Job, JobFile
 from services.api.dependencies import Wired
-from services.api.pagination import Page, PageQuery, read_token, write_token
+from services.api.pagination import Order, Page, PageQuery, paginate
 from services.api.responses import problems
 from services.api.security.caller import Reader
 
 router = APIRouter(tags=["jobs"])
+
+_BY_NUMBER = Order[JobFile](JobFile.number, int)
 
 _COUNTS = ("rows_read", "rows_loaded", "rows_rejected", "rows_superseded")
 
@@ -68,18 +70,13 @@ def list_job_files(
 ) -> Page[JobFileDocument]:
     """List the files of a job in the order in which it loads them; none before they are found."""
     scope = ("job-files", job_id)
-    after = read_token(asked.page_token, int, *scope)
-    query = select(JobFile).where(JobFile.job_id == job_id).order_by(JobFile.number)
-    if after is not None:
-        query = query.where(JobFile.number > after)
+    query = select(JobFile).where(JobFile.job_id == job_id)
     with dependencies.sessions() as session:
         job = caller.find_job(session, job_id)
-        files = list(session.scalars(query.limit(asked.page_size + 1)))
-    shown = [JobFileDocument.of(file) for file in files[: asked.page_size]]
-    if not files and after is None and job.fingerprint is not None:
-        shown = [JobFileDocument.of_job(job)]
-    token = write_token(shown[-1].number, *scope) if len(files) > len(shown) else None
-    return Page(items=shown, next_page_token=token)
+        page = paginate(session, query, _BY_NUMBER, asked, scope, JobFileDocument.of)
+    if not page.items and asked.page_token is None and job.fingerprint is not None:
+        page.items.append(JobFileDocument.of_job(job))
+    return page
 
 
 def paths_of(session: Session, job: Job) -> Sequence[str]:

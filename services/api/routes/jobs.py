@@ -16,13 +16,15 @@ from libs.common.ledger.models import Job
 from libs.common.sql_files import read_statement
 from services.api.dependencies import Dependencies, Wired
 from services.api.idempotency import IdempotencyKeyHeader, keyed
-from services.api.pagination import Page, PageQuery, read_token, write_token
+from services.api.pagination import Order, Page, PageQuery, paginate
 from services.api.responses import JOB_ACCEPTED, accepted, problems
 from services.api.schemas import IsoDate, JobCreation, JobDocument, TriggerRequest
 from services.api.security.caller import Caller, Reader, Submitter
 from services.api.submission import submit_job
 
 router = APIRouter(tags=["jobs"])
+
+_NEWEST_FIRST = Order[Job](Job.id, UUID, is_descending=True)
 
 
 class JobQuery(PageQuery):
@@ -79,17 +81,11 @@ def list_jobs(
     """List the jobs of the key's owner, with the scope `admin` all jobs, the newest first."""
     filters = asked.model_dump(exclude={"page_size", "page_token"}, exclude_none=True)
     scope = ("jobs", *sorted(filters.items()))
-    query = select(Job).filter_by(**filters).order_by(Job.id.desc()).limit(asked.page_size + 1)
+    query = select(Job).filter_by(**filters)
     if not caller.has_scope(Scope.ADMIN):
         query = query.where(Job.owner == caller.owner)
-    after = read_token(asked.page_token, UUID, *scope)
-    if after is not None:
-        query = query.where(Job.id < after)
     with dependencies.sessions() as session:
-        jobs = list(session.scalars(query))
-    shown = jobs[: asked.page_size]
-    token = write_token(str(shown[-1].id), *scope) if len(jobs) > len(shown) else None
-    return Page(items=[JobDocument.of(job) for job in shown], next_page_token=token)
+        return paginate(session, query, _NEWEST_FIRST, asked, scope, JobDocument.of)
 
 
 @router.get(
