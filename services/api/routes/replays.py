@@ -33,6 +33,7 @@ from services.api.dependencies import Dependencies, Wired
 from services.api.errors.problems import ProblemError
 from services.api.exports.dialects import definition_of
 from services.api.idempotency import IdempotencyKeyHeader, keyed
+from services.api.limits.body_limit import TAKES_FILE
 from services.api.limits.quotas import require_room
 from services.api.responses import JOB_ACCEPTED, accepted, problems
 from services.api.schemas import JobDocument
@@ -89,6 +90,7 @@ _BODY: dict[str, Any] = {
     operation_id="replayJob",
     summary="Load the failed rows of a job again",
     responses={**JOB_ACCEPTED, **problems(408, 409, 507)},
+    dependencies=[TAKES_FILE],
     openapi_extra=_BODY,
 )
 async def replay_job(

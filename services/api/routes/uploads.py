@@ -11,6 +11,7 @@ from libs.common.enums import Trigger
 from libs.common.ledger.jobs import JobRequest, find_dataset
 from services.api.dependencies import Dependencies, Wired
 from services.api.idempotency import IdempotencyKeyHeader, keyed
+from services.api.limits.body_limit import TAKES_FILE
 from services.api.limits.quotas import require_room
 from services.api.responses import JOB_ACCEPTED, accepted, problems
 from services.api.routes.datasets import DatasetName
@@ -57,6 +58,7 @@ _BODY: dict[str, Any] = {
     operation_id="uploadFile",
     summary="Send a file and load it",
     responses={**JOB_ACCEPTED, **problems(408, 507)},
+    dependencies=[TAKES_FILE],
     openapi_extra=_BODY,
 )
 async def upload_file(
