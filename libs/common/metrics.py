@@ -10,12 +10,13 @@ from prometheus_client import (
 from pydantic import Field
 
 from libs.common.settings import LoggingSettings
+from libs.common.version import VERSION
 
 
 class BuildSettings(LoggingSettings):
     """Which build runs; images bring both."""
 
-    version: str = Field("0.1.0", description="Version that the metrics tell.")
+    version: str = Field(VERSION, description="Version that the metrics tell.")
     revision: str = Field("unknown", description="Commit that the metrics tell.")
 
 

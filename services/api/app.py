@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from libs.common.logs import get_logger
+from libs.common.version import VERSION
 from services.api.dependencies import SERVICE, Dependencies
 from services.api.errors.database import install_database_handlers
 from services.api.errors.problems import install_problem_handlers
@@ -32,7 +33,6 @@ from services.api.routes import (
 )
 from services.api.settings import ApiSettings
 from services.api.uploads.abandoned_uploads import keep_removing
-from services.api.version import VERSION
 from services.api.web import reference
 from services.api.web import routes as web
 

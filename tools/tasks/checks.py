@@ -46,7 +46,7 @@ def lint(_context: Context) -> None:
 
 @task
 def lock(_context: Context) -> None:
-    """Resolve lockfiles/requirements.txt anew into the lockfile with hashes."""
+    """Resolve the requirements in lockfiles anew into the lockfile with hashes."""
     _run_pants("generate-lockfiles")
 
 

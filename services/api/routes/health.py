@@ -6,11 +6,11 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
+from libs.common.version import VERSION
 from services.api.dependencies import Wired
 from services.api.errors.problems import unavailable
 from services.api.readiness import REQUIRED, ServerCheck
 from services.api.responses import problems
-from services.api.version import VERSION
 
 router = APIRouter(tags=["health"])
 

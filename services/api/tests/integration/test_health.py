@@ -3,6 +3,7 @@ import time
 import httpx
 import pytest
 
+from libs.common.version import VERSION
 from libs.devstack.ports import free_port
 from services.api.tests.integration.api_bench import (
     Ledger,
@@ -11,7 +12,6 @@ from services.api.tests.integration.api_bench import (
     serving,
     silent_server,
 )
-from services.api.version import VERSION
 
 CLOSED = {
     "postgres": ("database_url", "postgresql+psycopg2://adsp_api:x@127.0.0.1:{port}/adsp"),
