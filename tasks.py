@@ -8,15 +8,15 @@ from tools.tasks import (
     dashboards,
     database,
     faults,
+    fuzz,
     jobs,
     keys,
-    oracle,
     stack,
     supply,
 )
 
 namespace = Collection.from_module(stack)
-for module in (jobs, checks, bench, dashboards, faults, oracle, supply):
+for module in (jobs, checks, bench, dashboards, faults, fuzz, supply):
     for task in Collection.from_module(module).tasks.values():
         namespace.add_task(task)
 namespace.add_collection(Collection.from_module(database), name="db")

@@ -100,6 +100,17 @@ class CatchUp(StrEnum):
     ALL = "all"
 
 
+class LoadPath(StrEnum):
+    """How most records of a load were written."""
+
+    BLOCKS = "blocks"
+    """As blocks of binary tuples."""
+    RECORDS = "records"
+    """As records, many in one COPY or upsert, fewer where it breaks."""
+    SINGLY = "singly"
+    """Each record with an INSERT of its own."""
+
+
 class WarningCode(StrEnum):
     """What was odd about a job and allowed; see `libs.common.datasets.job_warnings`."""
 

@@ -13,7 +13,7 @@ from libs.common.csv.places import from_place
 from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
 from libs.common.csv.utf16 import with_byte_order
 from libs.common.datasets.definition import DATASET_NAME_PATTERN
-from libs.common.enums import ErrorCode, JobState, Stage, Trigger, WarningCode
+from libs.common.enums import ErrorCode, JobState, LoadPath, Stage, Trigger, WarningCode
 from libs.common.ledger.models import FailedRow, Job
 
 FORCE = (
@@ -82,6 +82,14 @@ class JobWarningDocument(BaseModel):
     counts: dict[str, int] = Field(description="The numbers in question, by name.")
 
 
+class LoadPathDocument(BaseModel):
+    """How the records of some chunks reached their table, and why not faster."""
+
+    path: LoadPath
+    reason: str | None = Field(description="Why not by blocks of records; null where it was.")
+    chunks: int
+
+
 class JobDocument(BaseModel):
     """One load of one source for one dataset and data date."""
 
@@ -123,6 +131,11 @@ class JobDocument(BaseModel):
         description="What an attempt at a part of a running job ended with, for example a lock that was not available; "
         "it is tried again. In lists always null.",
     )
+    load_paths: list[LoadPathDocument] | None = Field(
+        None,
+        description="How its records reached the table: `blocks` is the fastest, then `records`, then `singly`. In"
+        " lists always null.",
+    )
     duplicate_of: UUID | None = Field(description="The job that has loaded the same content.")
     outdated_by: UUID | None = Field(
         description="The job of the newer delivery that the table holds (replace, upsert)."
@@ -138,7 +151,7 @@ class JobDocument(BaseModel):
         error = None
         if job.error_code is not None:
             error = JobErrorDocument(code=job.error_code, message=job.error_message or "")
-        names = cls.model_fields.keys() - {"error", "problem"}
+        names = cls.model_fields.keys() - {"error", "problem", "load_paths"}
         return cls(error=error, **{name: getattr(job, name) for name in names})
 
 

@@ -4,18 +4,8 @@ It stands in the chunk's row and in the log, so that a load that takes long can 
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class LoadPath(StrEnum):
-    """How most records of a load were written."""
-
-    BLOCKS = "blocks"
-    """As blocks of binary tuples."""
-    RECORDS = "records"
-    """As records, many in one COPY or upsert, fewer where it breaks."""
-    SINGLY = "singly"
-    """Each record with an INSERT of its own."""
+from libs.common.enums import LoadPath
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from psycopg2.extensions import cursor as Cursor
 from libs.common.csv.records import RecordSplitter
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.datasets.slices import Slice
+from libs.common.enums import LoadPath
 from libs.common.postgres.copy.column_types import Comparison, Limit
 from libs.common.postgres.target_table import TargetColumn, TargetTable, check_key
 from services.loader.blocks.constraint_checks import Violations
@@ -21,7 +22,7 @@ from services.loader.blocks.slice_filter import SliceGate, read_bounds
 from services.loader.blocks.staging import Staging, can_stage
 from services.loader.blocks.type_checks import Inputs
 from services.loader.blocks.writer import BlockWriter
-from services.loader.load_paths import LoadPath, PathTaken
+from services.loader.load_paths import PathTaken
 from services.loader.rows.append import Writer
 from services.loader.rows.bisection import BisectingWriter
 from services.loader.rows.single_insert import SingleRowWriter

@@ -6,19 +6,19 @@ from uuid import UUID
 import structlog
 from fastapi import APIRouter, Body, Query, Response
 from pydantic import Field
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from libs.common.datasets.definition import DATASET_NAME_PATTERN
-from libs.common.enums import JobState, Scope, Trigger
+from libs.common.enums import JobState, LoadPath, Scope, Trigger
 from libs.common.ledger.jobs import JobRequest
-from libs.common.ledger.models import Job
+from libs.common.ledger.models import Chunk, Job
 from libs.common.sql_files import read_statement
 from services.api.dependencies import Dependencies, Wired
 from services.api.idempotency import IdempotencyKeyHeader, keyed
 from services.api.pagination import Order, Page, PageQuery, paginate
 from services.api.responses import JOB_ACCEPTED, accepted, problems
-from services.api.schemas import IsoDate, JobCreation, JobDocument, TriggerRequest
+from services.api.schemas import IsoDate, JobCreation, JobDocument, LoadPathDocument, TriggerRequest
 from services.api.security.caller import Caller, Reader, Submitter
 from services.api.submission import submit_job
 
@@ -102,10 +102,10 @@ def get_job(dependencies: Wired, caller: Reader, job_id: UUID) -> JobDocument:
 
 def describe_job(session: Session, job: Job) -> JobDocument:
     """Show a job, a running one with the counts that it has reached by now."""
-    document = JobDocument.of(job)
-    if job.state is not JobState.RUNNING:
-        return document
-    return document.model_copy(update=_progress(session, job.id))
+    update: dict[str, Any] = {"load_paths": _load_paths(session, job.id)}
+    if job.state is JobState.RUNNING:
+        update |= _progress(session, job.id)
+    return JobDocument.of(job).model_copy(update=update)
 
 
 def _submit(
@@ -135,3 +135,20 @@ def _progress(session: Session, job_id: UUID) -> dict[str, Any]:
     row = session.execute(statement, {"job_id": job_id}).mappings().one()
     counts = {name: int(value) for name, value in row.items() if name != "problem"}
     return {**counts, "problem": row["problem"]}
+
+
+def _load_paths(session: Session, job_id: UUID) -> list[LoadPathDocument] | None:
+    """Return the paths that the chunks of a job took, most chunks first; at most ten, since reasons hold counts."""
+    chunks = func.count().label("chunks")
+    query = (
+        select(Chunk.load_path, Chunk.load_path_reason, chunks)
+        .where(Chunk.job_id == job_id, Chunk.load_path.is_not(None))
+        .group_by(Chunk.load_path, Chunk.load_path_reason)
+        .order_by(chunks.desc(), Chunk.load_path, Chunk.load_path_reason)
+        .limit(10)
+    )
+    shown = [
+        LoadPathDocument(path=LoadPath(str(path)), reason=reason, chunks=count)
+        for path, reason, count in session.execute(query)
+    ]
+    return shown or None

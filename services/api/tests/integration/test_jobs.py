@@ -13,6 +13,7 @@ from libs.devstack.testing.vhosts import ScratchVhost
 from services.api.tests.integration.api_bench import ITEMS, Ledger, problem_of
 
 JOB_FIELDS = {
+    "load_paths",
     "id", "dataset", "data_date", "source", "state", "trigger", "rows_read", "rows_loaded",
     "rows_rejected", "rows_superseded", "bytes_total", "bytes_done", "created_at", "started_at",
     "finished_at", "attempt", "error", "duplicate_of", "replay_of", "force",
@@ -351,3 +352,25 @@ def test_jobs_of_a_filter_are_found_without_reading_the_others(
     assert client.get(f"/v1/jobs?{name}={value}").json()["items"] == []
     assert f"ix_jobs_{name}_id" in plan
     assert blocks < 50
+
+
+def test_a_job_says_how_its_records_were_loaded_and_why(
+    client: httpx.Client, ledger: Ledger, items: Path, job: str
+) -> None:
+    """Nobody could say why a load took long: the path and its reason stood in the ledger only."""
+    ledger.plan(job, items, chunks=3)
+    ledger.execute(
+        "UPDATE adsp.chunks SET load_path = CASE number WHEN 1 THEN 'singly' ELSE 'blocks' END,"
+        " load_path_reason = CASE number WHEN 1 THEN 'a trigger may look at the rows before' END"
+        " WHERE job_id = %s",
+        job,
+    )
+
+    shown = client.get(f"/v1/jobs/{job}").json()["load_paths"]
+    listed = client.get("/v1/jobs").json()["items"][0]["load_paths"]
+
+    assert shown == [
+        {"path": "blocks", "reason": None, "chunks": 2},
+        {"path": "singly", "reason": "a trigger may look at the rows before", "chunks": 1},
+    ]
+    assert listed is None

@@ -2,14 +2,14 @@
 
 The indexes are built without holding up writers, and so outside the migration's transaction.
 
-Revision 0023, after 0021.
+Revision 0022, after 0021.
 """
 
 from collections.abc import Sequence
 
 from alembic import op
 
-revision: str = "0023"
+revision: str = "0022"
 down_revision: str | Sequence[str] | None = "0021"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None

@@ -23,7 +23,7 @@ _DELIVERIES = "tests/deliveries/test_delivery_oracle.py"
         "deliveries": "Play sequences of deliveries, with kills, and load them one after the other beside that.",
     }
 )
-def oracle(
+def fuzz(
     _context: Context,
     seeds: int = 500,
     minutes: float = 10.0,
