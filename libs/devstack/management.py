@@ -1,13 +1,10 @@
 """Talk to RabbitMQ's management API: readiness, virtual hosts, and what queues hold."""
 
-import base64
-import json
-import urllib.error
-import urllib.request
 from typing import Any
 from urllib.parse import quote
 
 from libs.devstack.addresses import StackAddresses
+from libs.devstack.local_http import ask
 
 _TIMEOUT = 10.0
 
@@ -17,25 +14,17 @@ def call_management(
 ) -> Any:
     """Send one request, such as GET ``/api/queues``; return the answer's JSON, None when empty.
 
-    Raises `OSError` (of which `urllib.error.HTTPError` is one) when the API refuses or is away.
+    Raises `httpx.HTTPError` when the API refuses or is away.
     """
-    user = f"{addresses.broker_user}:{addresses.credentials.broker}".encode()
-    request = urllib.request.Request(  # noqa: S310  # our own address
+    answer = ask(
         addresses.management_url + path,
-        method=method,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={
-            "Authorization": f"Basic {base64.b64encode(user).decode()}",
-            "Content-Type": "application/json",
-        },
+        _TIMEOUT,
+        method,
+        auth=(addresses.broker_user, addresses.credentials.broker),
+        json=body,
     )
-    try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310
-            text = answer.read()
-    except urllib.error.HTTPError as exc:
-        exc.close()
-        raise
-    return json.loads(text) if text else None
+    answer.raise_for_status()
+    return answer.json() if answer.content else None
 
 
 def make_vhost(addresses: StackAddresses, name: str) -> None:

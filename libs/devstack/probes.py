@@ -1,14 +1,17 @@
 """Ask each server of a stack whether it serves: for its start and for `./dev verify`."""
 
-import socket
-import urllib.request
 from http import HTTPStatus
 
+import httpx
 import psycopg2
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from libs.devstack.addresses import StackAddresses
+from libs.devstack.local_http import ask
 from libs.devstack.management import call_management
-from libs.devstack.ports import LOOPBACK, is_listening
+from libs.devstack.ports import is_listening
 
 _PROBE_TIMEOUT = 2
 
@@ -24,13 +27,16 @@ def postgres_answers(addresses: StackAddresses) -> bool:
 
 def redis_answers(addresses: StackAddresses) -> bool:
     """Return whether Valkey answers a PING."""
-    request = f"AUTH {addresses.credentials.redis}\r\nPING\r\n".encode()
+    client = redis.Redis.from_url(
+        addresses.redis_url(),
+        socket_connect_timeout=_PROBE_TIMEOUT,
+        socket_timeout=_PROBE_TIMEOUT,
+        retry=Retry(NoBackoff(), 0),  # whoever asks asks again
+    )
     try:
-        with socket.create_connection((LOOPBACK, addresses.redis_port), _PROBE_TIMEOUT) as probe:
-            probe.sendall(request)
-            with probe.makefile("rb") as answer:
-                return (answer.readline(), answer.readline()) == (b"+OK\r\n", b"+PONG\r\n")
-    except OSError:
+        with client:
+            return bool(client.ping())
+    except redis.RedisError:
         return False
 
 
@@ -40,7 +46,7 @@ def rabbitmq_answers(addresses: StackAddresses) -> bool:
         return False
     try:
         call_management(addresses, "GET", "/api/health/checks/local-alarms")
-    except OSError:
+    except httpx.HTTPError:
         return False
     return True
 
@@ -48,7 +54,6 @@ def rabbitmq_answers(addresses: StackAddresses) -> bool:
 def web_answers(url: str) -> bool:
     """Return whether a URL answers 200."""
     try:
-        with urllib.request.urlopen(url, timeout=_PROBE_TIMEOUT) as answer:  # noqa: S310  # ours
-            return bool(answer.status == HTTPStatus.OK)
-    except OSError:
+        return ask(url, _PROBE_TIMEOUT).status_code == HTTPStatus.OK
+    except httpx.HTTPError:
         return False

@@ -3,15 +3,16 @@
 import shutil
 import signal
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
+
+import httpx
 
 from libs.devstack.child_process import log_tail
 from libs.devstack.daemon import spawn_daemon
 from libs.devstack.errors import StackError
 from libs.devstack.file_locks import EXCLUSIVE, held, is_held
+from libs.devstack.local_http import ask
 from libs.devstack.os_user import Account
 from libs.devstack.waiting import wait_until
 from tools.local_env import supervisor
@@ -148,11 +149,6 @@ def answers(url: str) -> bool:
 def status_of(url: str) -> int | None:
     """Return the HTTP status of a GET, or None when nothing answers in time."""
     try:
-        with urllib.request.urlopen(url, timeout=_PROBE_SECONDS) as answer:  # noqa: S310  # ours
-            status: int = answer.status
-            return status
-    except urllib.error.HTTPError as exc:
-        exc.close()
-        return exc.code
-    except OSError:
+        return ask(url, _PROBE_SECONDS).status_code
+    except httpx.HTTPError:
         return None

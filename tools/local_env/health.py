@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 
+import httpx
+
 from libs.devstack.addresses import StackAddresses
 from libs.devstack.monitoring import MonitoringAddresses
 from libs.devstack.probes import postgres_answers, rabbitmq_answers, redis_answers
@@ -74,6 +76,6 @@ def _monitoring(addresses: MonitoringAddresses) -> Iterator[Check]:
     for name, ask in (("targets", targets_down), ("rules", faulty_rules)):
         try:
             troubles = ask(url)
-        except OSError as exc:
+        except httpx.HTTPError as exc:
             troubles = [f"no answer: {exc}"]
         yield Check(f"Prometheus' {name}", url, not troubles, "; ".join(troubles) or "all well")

@@ -1,14 +1,14 @@
 """Ask a Prometheus how it fares, through its HTTP interface."""
 
-import json
-import urllib.request
 from typing import Any
+
+from libs.devstack.local_http import ask
 
 _TIMEOUT = 5.0
 
 
 def targets_down(url: str) -> list[str]:
-    """Name the targets whose last scrape failed, each with the reason; raises `OSError`.
+    """Name the targets whose last scrape failed, each with the reason; raises `httpx.HTTPError`.
 
     One that was not scraped yet is not among them.
     """
@@ -20,7 +20,7 @@ def targets_down(url: str) -> list[str]:
 
 
 def faulty_rules(url: str) -> list[str]:
-    """Name the rules that could not be evaluated, or say that there are none at all; raises `OSError`."""
+    """Name the rules that could not be evaluated, or say that there are none at all; raises `httpx.HTTPError`."""
     groups = _ask(url, "rules")["groups"]
     if not groups:
         return ["no rules are loaded"]
@@ -33,5 +33,5 @@ def faulty_rules(url: str) -> list[str]:
 
 
 def _ask(url: str, what: str) -> Any:
-    with urllib.request.urlopen(f"{url}/api/v1/{what}", timeout=_TIMEOUT) as answer:  # noqa: S310  # ours
-        return json.load(answer)["data"]
+    answer = ask(f"{url}/api/v1/{what}", _TIMEOUT)
+    return answer.raise_for_status().json()["data"]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
+import httpx
 import psycopg2
 import redis
 
@@ -146,7 +147,13 @@ def _cut_broker(machine: Machine) -> None:
         call_management(machine.addresses, "DELETE", f"/api/connections/{name}")
 
 
-_AWAY = (OSError, psycopg2.OperationalError, redis.ConnectionError, redis.TimeoutError)
+_AWAY = (
+    OSError,
+    httpx.HTTPError,
+    psycopg2.OperationalError,
+    redis.ConnectionError,
+    redis.TimeoutError,
+)
 """What a server that is stopped answers to one that would purge it."""
 
 

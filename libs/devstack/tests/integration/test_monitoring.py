@@ -1,9 +1,7 @@
 """What watches a stack starts private, scrapes the servers, and goes with its parent."""
 
-import json
 import shutil
 import signal
-import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
+from libs.devstack import local_http
 from libs.devstack.addresses import StackAddresses
 from libs.devstack.binaries import missing_monitoring, monitoring_program
 from libs.devstack.errors import ServerMissingError
@@ -57,8 +56,7 @@ def monitoring(stack: StackAddresses) -> Iterator[RunningMonitoring]:
 
 def ask(url: str) -> Any:
     """Return the JSON that an HTTP interface answers."""
-    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  # ours
-        return json.load(answer)
+    return local_http.ask(url, 5).raise_for_status().json()
 
 
 def query(monitoring: RunningMonitoring, expression: str) -> dict[str, float]:

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from urllib.request import urlopen
 
+import httpx
 import pika
 import pytest
 from kombu import Connection
@@ -127,10 +127,10 @@ def test_last_tick_stands_in_the_metrics(start: Start, metrics_port: int) -> Non
 
     def last_tick() -> float:
         try:
-            with urlopen(f"http://127.0.0.1:{metrics_port}/metrics") as answer:
-                lines = answer.read().decode().splitlines()
-        except OSError:
+            answer = httpx.get(f"http://127.0.0.1:{metrics_port}/metrics", trust_env=False)
+        except httpx.HTTPError:
             return 0
+        lines = answer.text.splitlines()
         wanted = "adsp_scheduler_tick_timestamp_seconds "
         return next((float(x.removeprefix(wanted)) for x in lines if x.startswith(wanted)), 0)
 

@@ -1,10 +1,8 @@
 """The local stack comes up once, heals, keeps its data, and goes down without a trace."""
 
-import json
 import os
 import signal
 import sys
-import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ import pytest
 from libs.devstack.binaries import missing_monitoring
 from libs.devstack.cluster import administration
 from libs.devstack.errors import StackError
+from libs.devstack.local_http import ask
 from libs.devstack.os_user import Account
 from libs.devstack.process_identity import ProcessIdentity, marked_processes
 from libs.devstack.testing.waiting import wait_for
@@ -101,8 +100,7 @@ def test_prometheus_watches_the_stack_by_the_rules_of_the_repository(state: Loca
     url = f"{state.monitoring.prometheus_url}/api/v1"
 
     def watched() -> set[str]:
-        with urllib.request.urlopen(f"{url}/targets", timeout=5) as answer:  # noqa: S310  # ours
-            targets = json.load(answer)["data"]["activeTargets"]
+        targets = ask(f"{url}/targets", 5).json()["data"]["activeTargets"]
         return {target["labels"]["job"] for target in targets if target["health"] == "up"}
 
     wait_for(lambda: {service.name for service in SERVICES} < watched(), 60, "all are scraped")

@@ -9,9 +9,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.request import urlopen
 from uuid import UUID, uuid4
 
+import httpx
 import pika
 import pytest
 
@@ -328,8 +328,7 @@ def test_metrics_are_served(start_probe: Callable[..., Probe], own_vhost: Scratc
     [port] = free_ports(1)
     start_probe(ADSP_METRICS_PORT=str(port)).wait_until_ready()
 
-    with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-        text = answer.read().decode()
+    text = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
 
     assert "process_cpu_seconds_total" in text
 
@@ -343,8 +342,7 @@ def test_measurements_of_children_add_up_though_children_come_and_go(
     sent_at = int((time.time() - 100) * 1000)
 
     def shown(name: str) -> float:
-        with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-            lines = answer.read().decode().splitlines()
+        lines = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text.splitlines()
         return next(float(x.rpartition(" ")[2]) for x in lines if x.startswith(f"{name} "))
 
     count, total = (f'adsp_queue_wait_seconds_{part}{{queue="jobs"}}' for part in ("count", "sum"))
@@ -369,8 +367,7 @@ def test_cpu_of_children_only_grows_though_children_come_and_go(
     probe = start_probe(ADSP_METRICS_PORT=str(port), ADSP_TASKS_PER_CHILD="1").wait_until_ready()
 
     def shown(name: str) -> float:
-        with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-            lines = answer.read().decode().splitlines()
+        lines = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text.splitlines()
         return next(
             float(x.rpartition(" ")[2]) for x in lines if x.startswith(f"adsp_pool_{name} ")
         )
