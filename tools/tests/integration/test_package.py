@@ -13,6 +13,16 @@ from tools.bootstrap.interpreters import find_interpreters
 
 ROOT = Path(tasks.__file__).resolve().parent
 
+_EDITABLE = """
+from setuptools.command.editable_wheel import editable_wheel
+from setuptools.dist import Distribution
+
+distribution = Distribution()
+distribution.parse_config_files()
+command = editable_wheel(distribution)
+command.ensure_finalized()
+print(type(command._select_strategy("adsp", "tag", "build")).__name__)
+"""
 _REQUIRED = "import importlib.metadata as m; print(*m.requires('adsp'), sep='\\n')"
 
 
@@ -95,3 +105,8 @@ def test_the_modules_are_those_of_the_checkout(
         str(checkout / "libs/common/version.py"),
         str(checkout / "tasks.py"),
     ]
+
+
+def test_an_editable_installation_is_a_folder_on_the_path(python: Path, checkout: Path) -> None:
+    """Seen before: with setuptools' finder the SQL files of namespace packages could not be read."""
+    assert _run(python, "-c", _EDITABLE, folder=checkout).strip() == "_StaticPth"
