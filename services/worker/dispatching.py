@@ -88,10 +88,12 @@ def _dispatch(worker: WorkerContext, name: str, now: datetime) -> list[UUID]:
 
 
 def _due_times(dataset: Dataset, now: datetime) -> _Due | None:
-    schedule = dataset.parsed().schedule
+    definition = dataset.parsed()
+    schedule = definition.schedule
     if schedule is None or dataset.last_due_at is None:
         return None
-    return _Due(dataset.name, schedule.time_zone, schedule.due_times(dataset.last_due_at, now))
+    times = schedule.due_times(dataset.last_due_at, now, definition.catch_up)
+    return _Due(dataset.name, schedule.time_zone, times)
 
 
 def _make_job(session: Session, due: _Due, moment: datetime) -> Job | None:

@@ -17,6 +17,7 @@ from libs.common.datasets.arrival import Arrival
 from libs.common.datasets.schedule import Schedule, TimeZone
 from libs.common.enums import (
     AfterLoad,
+    CatchUp,
     LoadMode,
     MissingColumns,
     Once,
@@ -135,17 +136,6 @@ class DatasetDefinition(StrictModel):
         " take their default.",
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _default_catch_up(cls, data: Any) -> Any:
-        """Run every missed time where each has a source of its own: `latest` would drop files."""
-        schedule = data.get("schedule") if isinstance(data, dict) else None
-        if not isinstance(schedule, dict) or "catch_up" in schedule:
-            return data
-        source = data.get("source")
-        is_dated = isinstance(source, str) and source_pattern.holds_date(source)
-        return data | {"schedule": schedule | {"catch_up": "all" if is_dated else "latest"}}
-
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if (self.mode is LoadMode.UPSERT) != bool(self.key):
@@ -183,6 +173,16 @@ class DatasetDefinition(StrictModel):
     def needed_columns(self) -> list[str]:
         """Return the columns that each header must hold."""
         return [*self.key, *(self.scope or ())]
+
+    @property
+    def catch_up(self) -> CatchUp:
+        """Return which missed due times are run: each that has a source of its own, since `latest` would drop files.
+
+        It is not stored unless a person has said it, so that a source that is changed later has its own default.
+        """
+        if self.schedule is not None and self.schedule.catch_up is not None:
+            return self.schedule.catch_up
+        return CatchUp.ALL if source_pattern.holds_date(self.source or "") else CatchUp.LATEST
 
     @property
     def day_zone(self) -> str:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import islice, takewhile
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
@@ -53,30 +53,24 @@ TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
 Cron = Annotated[str, AfterValidator(_valid_cron)]
 
 
-def _without_default(schema: dict[str, Any]) -> None:
-    """Show no default for a field whose default depends on others."""
-    schema.pop("default", None)
-
-
 class Schedule(StrictModel):
     """When a dataset's daily job is due."""
 
     cron: Cron = Field(description="Five-field cron expression, e.g. '30 2 * * *'.")
     time_zone: TimeZone = Field("UTC", description="IANA time zone of the cron expression.")
-    catch_up: CatchUp = Field(
-        CatchUp.LATEST,
-        description="Which missed due times to run; by default all if the dataset's source holds a date.",
-        json_schema_extra=_without_default,
+    catch_up: CatchUp | None = Field(
+        None,
+        description="Which missed due times to run; null: all if the dataset's source holds a date, else the latest.",
     )
 
-    def due_times(self, after: datetime, until: datetime) -> list[datetime]:
+    def due_times(self, after: datetime, until: datetime, catch_up: CatchUp) -> list[datetime]:
         """List the due times to run in the half-open interval (after, until], in UTC, oldest first.
 
         With `latest` that is at most one. With `all` it is at most 1,000, so that a frequent schedule
         after a long pause cannot fill the memory; the next tick continues.
         """
         zone = ZoneInfo(self.time_zone)
-        if self.catch_up is CatchUp.LATEST:
+        if catch_up is CatchUp.LATEST:
             just_after = until.astimezone(zone).replace(second=0, microsecond=0) + timedelta(
                 minutes=1
             )

@@ -88,9 +88,19 @@ def test_every_missed_day_is_run_by_default_where_each_has_its_file(
     source: str, given_: dict[str, str], catch_up: CatchUp
 ) -> None:
     body = {"table": "a.b", "source": source, "schedule": {"cron": "0 3 * * *", **given_}}
-    schedule = DatasetDefinition.model_validate(body).schedule
-    assert schedule is not None
-    assert schedule.catch_up is catch_up
+    definition = DatasetDefinition.model_validate(body)
+
+    assert definition.catch_up is catch_up
+
+
+def test_a_default_that_depends_on_the_source_changes_with_it() -> None:
+    """A dataset whose source got a date later kept `latest`, which nobody had said, and dropped files."""
+    body = {"table": "a.b", "source": "a.csv", "schedule": {"cron": "0 3 * * *"}}
+    stored = DatasetDefinition.model_validate(body).model_dump(mode="json")
+
+    changed = DatasetDefinition.model_validate(stored | {"source": "a-{data_date}.csv"})
+
+    assert changed.catch_up is CatchUp.ALL
 
 
 def test_every_trigger_means_the_day_in_the_zone_of_the_schedule(
