@@ -12,7 +12,7 @@ from libs.devstack.testing.waiting import wait_for
 from tests.compose.engine import Engine, run
 from tests.compose.images import REPOSITORY
 from tools.client.api import Client, is_over
-from tools.local_env.keystore import COMPOSE_PSQL, KeyStore
+from tools.local_env.keystore import COMPOSE, KeyStore
 from tools.local_env.passwords import ensure_passwords
 
 PROJECT = "adsptest"
@@ -87,7 +87,7 @@ class ComposeStack:
         command = ["docker-compose", "--project-name", PROJECT]
         command += ["--project-directory", str(self.folder)]
         command += ["--file", str(self.folder / "docker-compose.yml")]
-        store = KeyStore([*command, *COMPOSE_PSQL], self.engine.environment)
+        store = KeyStore([*command, *COMPOSE], self.engine.environment)
         return store.create("compose tests", "tests", [Scope.ADMIN]).text
 
     def _all_healthy(self) -> bool:

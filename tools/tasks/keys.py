@@ -2,18 +2,18 @@
 
 import os
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from libs.common.enums import Scope
-from tools.bootstrap.locations import ROOT
-from tools.tasks.errors import plain_errors
-
-if TYPE_CHECKING:
-    from tools.local_env.keystore import KeyStore
+from tools.local_env import control
+from tools.local_env.compose import compose_command
+from tools.local_env.keystore import COMPOSE, LOCAL, KeyStore
+from tools.local_env.layout import REPOSITORY, Layout
+from tools.tasks.database import database_url
+from tools.tasks.stack import plain_errors
 
 _COLUMNS = ("id", "name", "owner", "scopes", "created_at", "last_used_at", "revoked_at")
 
@@ -65,20 +65,15 @@ def revoke(_context: Context, key: str) -> None:
 
 def _store() -> "KeyStore":
     """Return the keys of the database that is named, of the local stack, or of the compose stack."""
-    from tools.local_env import control
-    from tools.local_env.compose import compose_command
-    from tools.local_env.connections import psql_command
-    from tools.local_env.keystore import COMPOSE_PSQL, KeyStore
-    from tools.local_env.layout import Layout
+    from tools.local_env.keystore import KeyStore
 
     is_named = "ADSP_DATABASE_URL" in os.environ
     if not is_named and not control.is_running(Layout.of_checkout()):
         compose = compose_command()
         if compose is not None:
-            command = [*compose, "--project-directory", str(ROOT)]
-            return KeyStore([*command, *COMPOSE_PSQL], os.environ)
-    psql, variables = psql_command()
-    return KeyStore([psql], variables)
+            command = [*compose, "--project-directory", str(REPOSITORY)]
+            return KeyStore([*command, *COMPOSE], os.environ)
+    return KeyStore(LOCAL, {**os.environ, "ADSP_DATABASE_URL": database_url()})
 
 
 def _shown(value: object) -> str:

@@ -4,22 +4,16 @@ import os
 
 import psycopg2
 import pytest
-from psycopg2.extensions import parse_dsn
 
 from libs.common.enums import Scope
-from libs.devstack.binaries import client_program
 from libs.devstack.testing.databases import ScratchDatabase
-from tools.local_env.keystore import KeyStore, KeyStoreFault
+from tools.local_env.keystore import LOCAL, KeyStore, KeyStoreFault
 
 
 @pytest.fixture
 def store(clean_database: ScratchDatabase) -> KeyStore:
     """Give the keys of an empty ledger, as its owner."""
-    parts = parse_dsn(clean_database.dsn_for("owner"))
-    names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD"}
-    variables = {f"PG{names[part]}": parts[part] for part in names}
-    psql = str(client_program("psql"))
-    return KeyStore([psql], {**os.environ, **variables, "PGDATABASE": parts["dbname"]})
+    return KeyStore(LOCAL, {**os.environ, "ADSP_DATABASE_URL": clean_database.url_for("owner")})
 
 
 def test_a_key_is_made_listed_and_revoked(store: KeyStore, clean_database: ScratchDatabase) -> None:
@@ -49,8 +43,19 @@ def test_a_key_that_is_not_there_cannot_be_revoked(store: KeyStore) -> None:
         store.revoke("0123")
 
 
+def test_a_key_that_is_revoked_again_keeps_its_end(store: KeyStore) -> None:
+    key = store.create("--name", "--owner", [Scope.ADMIN])
+    store.revoke(key.id)
+    first = store.all()
+    store.revoke(key.id)
+
+    assert store.all() == first
+    assert (first[0]["name"], first[0]["owner"]) == ("--name", "--owner")
+
+
 def test_a_ledger_that_refuses_is_told_in_its_words(clean_database: ScratchDatabase) -> None:
-    nowhere = KeyStore([str(client_program("psql")), "--host=127.0.0.1", "--port=1"], os.environ)
+    url = "postgresql+psycopg2://adsp_owner:secret@127.0.0.1:1/adsp"
+    nowhere = KeyStore(LOCAL, {**os.environ, "ADSP_DATABASE_URL": url})
 
     with pytest.raises(KeyStoreFault, match="cannot be reached"):
         nowhere.all()
