@@ -2,18 +2,17 @@
 
 import os
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from libs.common.enums import Scope
-from tools.local_env import control
-from tools.local_env.compose import compose_command
-from tools.local_env.keystore import COMPOSE, LOCAL, KeyStore
-from tools.local_env.layout import REPOSITORY, Layout
-from tools.tasks.database import database_url
-from tools.tasks.stack import plain_errors
+from tools.bootstrap.locations import ROOT
+from tools.tasks.errors import plain_errors
+
+if TYPE_CHECKING:
+    from tools.local_env.keystore import KeyStore
 
 _COLUMNS = ("id", "name", "owner", "scopes", "created_at", "last_used_at", "revoked_at")
 
@@ -28,6 +27,8 @@ _COLUMNS = ("id", "name", "owner", "scopes", "created_at", "last_used_at", "revo
 )
 def create(_context: Context, name: str, owner: str, scope: list[str]) -> None:
     """Make an API key and print it; it is shown this once."""
+    from libs.common.enums import Scope
+
     unknown = set(scope) - set(Scope)
     if unknown or not scope:
         raise Exit("--scope is read, submit or admin; give one or more", code=1)
@@ -65,13 +66,17 @@ def revoke(_context: Context, key: str) -> None:
 
 def _store() -> "KeyStore":
     """Return the keys of the database that is named, of the local stack, or of the compose stack."""
-    from tools.local_env.keystore import KeyStore
+    from tools.local_env import control
+    from tools.local_env.compose import compose_command
+    from tools.local_env.connections import database_url
+    from tools.local_env.keystore import COMPOSE, LOCAL, KeyStore
+    from tools.local_env.layout import Layout
 
     is_named = "ADSP_DATABASE_URL" in os.environ
     if not is_named and not control.is_running(Layout.of_checkout()):
         compose = compose_command()
         if compose is not None:
-            command = [*compose, "--project-directory", str(REPOSITORY)]
+            command = [*compose, "--project-directory", str(ROOT)]
             return KeyStore([*command, *COMPOSE], os.environ)
     return KeyStore(LOCAL, {**os.environ, "ADSP_DATABASE_URL": database_url()})
 
