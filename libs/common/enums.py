@@ -167,3 +167,7 @@ STAGE_OF: dict[ErrorCode, Stage] = {
     ErrorCode.SUPPRESSED: Stage.CONSTRAINT,
     ErrorCode.OTHER: Stage.CONSTRAINT,
 }
+
+
+SENT_WHOLE = frozenset({Trigger.UPLOAD, Trigger.REPLAY})
+"""Their sources are files of the api, which are there as a whole or not at all."""

@@ -14,10 +14,10 @@ from uuid import UUID
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from libs.common.enums import SENT_WHOLE
 from libs.common.errors import PublishFault, SourceError
 from libs.common.failpoints import FailPoint, failpoint
 from libs.common.ledger.jobs import (
-    SENT_WHOLE,
     JobRequest,
     arrival_deadline,
     create_job,

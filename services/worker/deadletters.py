@@ -11,7 +11,8 @@ from pika.spec import BasicProperties
 from sqlalchemy import func, select, update
 
 from libs.common.enums import LIVE_STATES, ChunkState, JobState
-from libs.common.ledger.jobs import JobError, lock_job, record_end
+from libs.common.ledger.job_end import JobError, record_end
+from libs.common.ledger.jobs import lock_job
 from libs.common.ledger.models import Chunk
 from libs.common.logs import get_logger
 from libs.common.messaging.amqp import BROKER_ERRORS, broker_parameters

@@ -13,16 +13,8 @@ from sqlalchemy.orm import Session
 from libs.common.enums import ChunkState, JobState
 from libs.common.errors import PublishFault
 from libs.common.failpoints import FailPoint, failpoint
-from libs.common.ledger.jobs import (
-    RESEND_AFTER,
-    Counts,
-    JobError,
-    count_by_state,
-    lock_job,
-    mark_published,
-    record_end,
-    sum_finished,
-)
+from libs.common.ledger.job_end import Counts, JobError, count_by_state, record_end, sum_finished
+from libs.common.ledger.jobs import RESEND_AFTER, lock_job, mark_published
 from libs.common.ledger.models import Chunk, Job
 from libs.common.logs import get_logger
 from libs.common.messaging.events import publish_pending

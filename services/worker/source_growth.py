@@ -14,13 +14,14 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.orm import Session
 
-from libs.common.enums import LoadMode
+from libs.common.enums import SENT_WHOLE, LoadMode
 from libs.common.errors import BadInput, SourceError
 from libs.common.ids import earliest_uuid7
-from libs.common.ledger.jobs import SENT_WHOLE, lock_job, record_growth
+from libs.common.ledger.jobs import lock_job, record_growth
 from libs.common.ledger.models import Job, JobFile
 from libs.common.logs import get_logger
-from libs.common.sources.files import SourceIdentity, fingerprint_of_start, identity
+from libs.common.sources.files import SourceIdentity, identity
+from libs.common.sources.fingerprints import fingerprint_of_start
 from libs.common.sql_files import read_statement
 from services.worker.dependencies import WorkerContext
 from services.worker.loaded_files import places_of_moved

@@ -17,7 +17,8 @@ from sqlalchemy import Engine, NullPool, create_engine
 from sqlalchemy.orm import Session
 
 from libs.common.enums import JobState, Trigger
-from libs.common.ledger.jobs import JobRequest, create_job, find_dataset, lock_job
+from libs.common.ledger.datasets import find_dataset
+from libs.common.ledger.jobs import JobRequest, create_job, lock_job
 from libs.common.ledger.models import Job
 from libs.common.ledger.replays import definition_of_replay
 from libs.common.messaging.names import FINISH, PLAN, SWEEP

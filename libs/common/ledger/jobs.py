@@ -1,4 +1,4 @@
-"""Move a job through its states; the only module that makes a job or ends one.
+"""Make jobs and move them through their states; `job_end` ends them.
 
     queued ──plan──► running ──finish──► succeeded | completed_with_rejects | failed
        ▲              │   ▲
@@ -12,35 +12,26 @@ A job's row is its outbox entry as well: a row that is `queued` or `waiting` and
 sweeper until a worker has planned it. An end state and its event are written in one transaction.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from itertools import chain
-from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, bindparam, case, func, select, update
+from sqlalchemy import bindparam, case, func, select, update
 from sqlalchemy.orm import Session
 
 from libs.common.datasets.definition import DatasetDefinition
-from libs.common.datasets.job_warnings import merge_warnings
 from libs.common.enums import (
-    END_STATES,
-    LOADED_STATES,
-    AfterLoad,
-    ChunkState,
-    ErrorCode,
+    SENT_WHOLE,
     JobState,
     Trigger,
 )
-from libs.common.errors import BadInput, NotFound, cut_message
-from libs.common.ledger.models import Chunk, Dataset, Event, FailedRow, Job
+from libs.common.errors import BadInput, NotFound
+from libs.common.ledger.datasets import hold_dataset
+from libs.common.ledger.job_end import event_payload
+from libs.common.ledger.models import Event, Job
 from libs.common.ledger.session import commit_without_waiting
 from libs.common.sources import source_pattern
-
-SENT_WHOLE = frozenset({Trigger.UPLOAD, Trigger.REPLAY})
-"""Their sources are files of the api, which are there as a whole or not at all."""
 
 SOURCE_GREW = "job.source-grew"
 """The event of an ended job whose source has become longer since."""
@@ -71,27 +62,6 @@ _MARK_PUBLISHED = _STILL_QUEUED.values(
         (Job.seen_identity.is_(None), func.now() + _PATIENCE), else_=Job.next_attempt_at
     ),
 ).execution_options(synchronize_session=False)
-_COUNTS_BY_STATE = (
-    select(
-        Chunk.state,
-        func.sum(Chunk.rows_read),
-        func.sum(Chunk.rows_loaded),
-        func.sum(Chunk.rows_rejected),
-        func.sum(Chunk.rows_superseded),
-        func.sum(Chunk.bytes_done),
-    )
-    .where(Chunk.job_id == bindparam("job_id"))
-    .group_by(Chunk.state)
-)
-_WARNINGS_OF_CHUNKS = (
-    select(Chunk.warnings)
-    .where(
-        Chunk.job_id == bindparam("job_id"),
-        Chunk.state == ChunkState.DONE,
-        func.jsonb_array_length(Chunk.warnings) > 0,
-    )
-    .order_by(Chunk.number)
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,55 +82,6 @@ class JobRequest:
     replay_of: UUID | None = None
     definition: DatasetDefinition | None = None
     definition_version: int | None = None
-
-
-@dataclass(frozen=True)
-class JobError:
-    """Why a job failed: a stable code and a message that says how to fix it."""
-
-    code: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What became of a job's records; `read` is the sum of the others."""
-
-    read: int
-    loaded: int
-    rejected: int
-    superseded: int
-    bytes_done: int
-
-
-def find_dataset(session: Session, name: str) -> Dataset:
-    """Return the dataset called `name`, or raise `NotFound` that says how to fix it."""
-    return require_live(name, session.scalar(_live_dataset(name)))
-
-
-def hold_dataset(session: Session, name: str) -> Dataset:
-    """Return the dataset and keep it from being deleted until the transaction ends, or raise `NotFound`."""
-    held = _live_dataset(name).with_for_update(read=True, key_share=True)
-    return require_live(name, session.scalar(held.execution_options(populate_existing=True)))
-
-
-def _live_dataset(name: str) -> Select[Dataset]:
-    return select(Dataset).where(Dataset.name == name, Dataset.deleted_at.is_(None))
-
-
-def require_live(name: str, dataset: Dataset | None) -> Dataset:
-    """Return the dataset if there is one that is not deleted, or raise `NotFound` that says how to fix it."""
-    if dataset is None or dataset.deleted_at is not None:
-        raise unknown_dataset(name)
-    return dataset
-
-
-def unknown_dataset(name: str) -> NotFound:
-    """Make the error for a dataset that is not there (any more)."""
-    return NotFound(
-        "dataset-unknown",
-        f"there is no dataset {name!r}; GET /v1/datasets lists them, PUT /v1/datasets/{name} makes one",
-    )
 
 
 def find_job(session: Session, job_id: UUID) -> Job:
@@ -252,76 +173,6 @@ def lock_job(session: Session, job_id: UUID) -> Job | None:
     return session.scalar(_LOCK_JOB, {"job_id": job_id})
 
 
-def count_by_state(session: Session, job_id: UUID) -> dict[ChunkState, Counts]:
-    """Sum what the job's chunks have on record, by the state that they are in."""
-    rows = session.execute(_COUNTS_BY_STATE, {"job_id": job_id})
-    return {state: Counts(*(int(value) for value in sums)) for state, *sums in rows}
-
-
-def sum_finished(counts: Mapping[ChunkState, Counts]) -> Counts:
-    """Sum what the chunks that are over have on record."""
-    over = [counts[state] for state in (ChunkState.DONE, ChunkState.FAILED) if state in counts]
-    return Counts(
-        read=sum(each.read for each in over),
-        loaded=sum(each.loaded for each in over),
-        rejected=sum(each.rejected for each in over),
-        superseded=sum(each.superseded for each in over),
-        bytes_done=sum(each.bytes_done for each in over),
-    )
-
-
-def record_end(
-    session: Session,
-    job: Job,
-    state: JobState,
-    *,
-    counts: Counts | None = None,
-    error: JobError | None = None,
-    duplicate_of: UUID | None = None,
-    outdated_by: UUID | None = None,
-) -> None:
-    """End a locked live job: its state, counts and event become part of the caller's transaction.
-
-    `counts` are those of its chunks, where the caller has just seen them.
-    """
-    if state not in END_STATES or job.state in END_STATES:
-        raise ValueError(f"job {job.id} cannot move from {job.state} to {state}")
-    counts = counts or sum_finished(count_by_state(session, job.id))
-    # Kept, so that nobody has to go through all of them again.
-    reasons = count_failed_rows(session, job.id) if counts.rejected else {}
-    job.rows_read, job.rows_loaded = counts.read, counts.loaded
-    job.rows_rejected, job.rows_superseded = counts.rejected, counts.superseded
-    job.bytes_done = counts.bytes_done
-    job.rejected_by_code = {code.value: count for code, count in reasons.items()}
-    job.warnings = _all_warnings(session, job)
-    job.state = state
-    job.error_code = error.code if error else None
-    job.error_message = cut_message(error.message) if error else None
-    job.duplicate_of = duplicate_of
-    job.outdated_by = outdated_by
-    job.finished_at = datetime.now(UTC)
-    job.next_attempt_at = None
-    if _puts_files_away(job):
-        job.files_due_at = job.finished_at
-    session.add(Event(job_id=job.id, type=f"job.{state.value}", payload=_event_payload(job)))
-    session.flush()
-
-
-def _puts_files_away(job: Job) -> bool:
-    """Return whether the files of a job that has ended are to be moved or deleted: their data are loaded."""
-    return (
-        job.state in {*LOADED_STATES, JobState.DUPLICATE}
-        and job.trigger not in SENT_WHOLE
-        and job.definition.get("after_load", AfterLoad.KEEP) != AfterLoad.KEEP
-    )
-
-
-def _all_warnings(session: Session, job: Job) -> list[dict[str, Any]]:
-    """Return the warnings of a job's plan and of its chunks that are done."""
-    of_chunks = session.scalars(_WARNINGS_OF_CHUNKS, {"job_id": job.id})
-    return merge_warnings([*job.warnings, *chain.from_iterable(of_chunks)])
-
-
 def record_wait(session: Session, job: Job, *, until: datetime, next_attempt_at: datetime) -> bool:
     """Let a locked running job wait for its source; return True when it begins to, which makes an event.
 
@@ -337,7 +188,7 @@ def record_wait(session: Session, job: Job, *, until: datetime, next_attempt_at:
     job.fingerprint = None
     job.next_attempt_at = next_attempt_at
     if is_first:
-        payload = _event_payload(job) | {"waits_until": until.isoformat()}
+        payload = event_payload(job) | {"waits_until": until.isoformat()}
         session.add(Event(job_id=job.id, type="job.late", payload=payload))
     session.flush()
     return is_first
@@ -349,39 +200,7 @@ def record_growth(session: Session, job: Job, path: str, bytes_loaded: int, byte
     if session.scalar(told.limit(1)) is not None:
         return False
     grown = {"path": path, "bytes_loaded": bytes_loaded, "bytes_now": bytes_now}
-    payload = _event_payload(job) | grown
+    payload = event_payload(job) | grown
     session.add(Event(job_id=job.id, type=SOURCE_GREW, payload=payload))
     session.flush()
     return True
-
-
-def count_failed_rows(session: Session, job_id: UUID) -> dict[ErrorCode, int]:
-    """Count the job's failed rows by reason, going through all of them."""
-    rows = session.execute(
-        select(FailedRow.error_code, func.count())
-        .where(FailedRow.job_id == job_id)
-        .group_by(FailedRow.error_code)
-    )
-    return {row[0]: row[1] for row in rows}
-
-
-def _event_payload(job: Job) -> dict[str, object]:
-    """Describe a job to those who listen on the events exchange."""
-    return {
-        "job_id": str(job.id),
-        "dataset": job.dataset,
-        "data_date": job.data_date.isoformat(),
-        "source": job.source,
-        "state": job.state.value,
-        "trigger": job.trigger.value,
-        "rows_read": job.rows_read,
-        "rows_loaded": job.rows_loaded,
-        "rows_rejected": job.rows_rejected,
-        "rows_superseded": job.rows_superseded,
-        "duplicate_of": str(job.duplicate_of) if job.duplicate_of else None,
-        "outdated_by": str(job.outdated_by) if job.outdated_by else None,
-        "error": {"code": job.error_code, "message": job.error_message} if job.error_code else None,
-        "warnings": [warning["code"] for warning in job.warnings],
-        "created_at": job.created_at.isoformat(),
-        "finished_at": job.finished_at.isoformat() if job.finished_at else None,
-    }

@@ -14,9 +14,7 @@ import hashlib
 import io
 import os
 import stat
-import sys
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -32,9 +30,6 @@ __all__ = [
     "SourceIdentity",
     "SourceLimits",
     "SourceStream",
-    "digest_parts",
-    "fingerprint",
-    "fingerprint_of_start",
     "folder_without_links",
     "identity",
     "open_source",
@@ -47,7 +42,6 @@ MOST_FILES = 1_000
 
 _MOST_MATCHES = 10_000
 _NAMED_MATCHES = 3
-_HASHED_BYTES = 1 << 20
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _FOLDER_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL}
@@ -130,50 +124,10 @@ def _find(
 def identity(path: Path) -> SourceIdentity:
     """Look at a source without opening it, or raise `SourceError` when it is no regular file."""
     try:
-        return _identify(path, path.lstat())
+        return identify_open(path, path.lstat())
     except OSError as exc:
         _refuse_unreachable(path, exc)
         raise
-
-
-def fingerprint(path: Path, expected: SourceIdentity | None = None) -> str:
-    """Return the SHA-256 of the stored bytes, hex.
-
-    Raises `SourceUnsettled` when the file changes while it is read, or is not the `expected` one.
-    """
-    with _open_regular(path) as file:
-        before = _identify(path, os.fstat(file.fileno()))
-        digest = hashlib.file_digest(file, "sha256")
-    if identity(path) != before or before != (expected or before):
-        raise unsettled(path)
-    return digest.hexdigest()
-
-
-def digest_parts(path: Path, header_end: int, starts: Sequence[int]) -> list[str]:
-    """Return the SHA-256 of each part of an uncompressed source, hex: of its header and of the part's own bytes.
-
-    The parts begin at `starts`, the first behind the header; each ends where the next begins, the last with the file.
-    So the digest of a file in one part is its `fingerprint`.
-    """
-    # Two threads, as hashing lets go of the interpreter; the file was read before, so that it comes from memory.
-    with _open_regular(path) as file, ThreadPoolExecutor(2, thread_name_prefix="digest") as threads:
-        header = hashlib.sha256()
-        _feed(header, file, 0, header_end)
-
-        def digest_of(start: int, end: int) -> str:
-            digest = header.copy()
-            _feed(digest, file, start, end)
-            return digest.hexdigest()
-
-        return list(threads.map(digest_of, starts, [*starts[1:], sys.maxsize]))
-
-
-def fingerprint_of_start(path: Path, size: int) -> str:
-    """Return the SHA-256 of the first `size` stored bytes, hex: what `fingerprint` was when the file had so many."""
-    digest = hashlib.sha256()
-    with _open_regular(path) as file:
-        _feed(digest, file, 0, size)
-    return digest.hexdigest()
 
 
 def open_source(
@@ -183,7 +137,7 @@ def open_source(
 
     `digest` is fed with the stored bytes as they are read.
     """
-    file = _open_regular(path)
+    file = open_regular(path)
     try:
         if compression == "auto":
             compression = detect(file.read(MAGIC_BYTES))
@@ -193,13 +147,6 @@ def open_source(
         raise
     decoder = None if compression == "none" else make_decoder(compression, limits.max_zstd_window)
     return SourceStream(file, decoder, limits, digest)
-
-
-def _feed(digest: "hashlib._Hash", file: io.FileIO, start: int, end: int) -> None:
-    """Feed a digest with the bytes of a range, as far as the file goes."""
-    while start < end and (data := os.pread(file.fileno(), min(_HASHED_BYTES, end - start), start)):
-        digest.update(data)
-        start += len(data)
 
 
 def unsettled(path: Path) -> SourceUnsettled:
@@ -250,7 +197,7 @@ def _require_inside(path: Path, areas: SourceAreas, text: str) -> Path:
     return real
 
 
-def _open_regular(path: Path) -> io.FileIO:
+def open_regular(path: Path) -> io.FileIO:
     """Open a regular file; anything else is refused before it is opened, or at once after."""
     identity(path)
     try:
@@ -259,7 +206,7 @@ def _open_regular(path: Path) -> io.FileIO:
         _refuse_unreachable(path, exc)
         raise
     try:
-        _identify(path, os.fstat(file.fileno()))
+        identify_open(path, os.fstat(file.fileno()))
     except BaseException:
         file.close()
         raise
@@ -289,7 +236,7 @@ def folder_without_links(path: Path) -> Iterator[int]:
         os.close(folder)
 
 
-def _identify(path: Path, status: os.stat_result) -> SourceIdentity:
+def identify_open(path: Path, status: os.stat_result) -> SourceIdentity:
     if not stat.S_ISREG(status.st_mode):
         raise _not_regular(path)
     return SourceIdentity(status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev)

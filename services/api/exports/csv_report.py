@@ -18,8 +18,8 @@ from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import Framer
 from libs.common.csv.header import read_header
 from libs.common.csv.records import split
+from libs.common.enums import SENT_WHOLE
 from libs.common.errors import Conflict, SourceError
-from libs.common.ledger.jobs import SENT_WHOLE
 from libs.common.ledger.models import FailedRow, Job
 from libs.common.sources.files import SourceLimits, identity, open_source, resolve_source
 from services.api.exports.csv_cells import MEDIA_TYPE, write_line

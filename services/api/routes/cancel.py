@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 
 from libs.common.enums import END_STATES, JobState
 from libs.common.errors import Conflict, PublishFault
-from libs.common.ledger.jobs import lock_job, record_end
+from libs.common.ledger.job_end import record_end
+from libs.common.ledger.jobs import lock_job
 from libs.common.ledger.models import Chunk, Job
 from libs.common.logs import get_logger
 from services.api.dependencies import Dependencies, Wired

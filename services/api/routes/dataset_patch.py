@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from libs.common.datasets.definition import DatasetDefinition
-from libs.common.ledger.jobs import require_live
+from libs.common.ledger.datasets import require_live
 from services.api.dataset_changes import change_definition, lock_dataset, require_state
 from services.api.dataset_schemas import AnyDatasetDocument
 from services.api.dependencies import Wired

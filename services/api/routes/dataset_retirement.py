@@ -10,7 +10,7 @@ from sqlalchemy import Text, cast, func, select
 from sqlalchemy.orm import Session
 
 from libs.common.errors import Conflict
-from libs.common.ledger.jobs import require_live
+from libs.common.ledger.datasets import require_live
 from libs.common.ledger.models import Dataset, Job
 from libs.common.logs import get_logger
 from services.api.dataset_changes import lock_dataset, require_state

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Response
 from sqlalchemy import select
 
 from libs.common.datasets.definition import DATASET_NAME_PATTERN, DatasetDefinition
-from libs.common.ledger.jobs import find_dataset
+from libs.common.ledger.datasets import find_dataset
 from libs.common.ledger.models import Dataset
 from services.api.dataset_changes import change_definition, lock_dataset, require_state
 from services.api.dataset_schemas import AnyDatasetDocument, describe_dataset

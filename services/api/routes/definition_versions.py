@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from libs.common.errors import NotFound
-from libs.common.ledger.jobs import unknown_dataset
+from libs.common.ledger.datasets import unknown_dataset
 from libs.common.ledger.models import Dataset, DatasetVersion
 from services.api.dataset_schemas import DatasetVersionDocument
 from services.api.dependencies import Wired

@@ -20,7 +20,8 @@ from starlette.concurrency import run_in_threadpool
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import END_STATES, LOADED_STATES, ErrorCode, JobState, Trigger
 from libs.common.errors import Conflict
-from libs.common.ledger.jobs import JobRequest, find_dataset
+from libs.common.ledger.datasets import find_dataset
+from libs.common.ledger.jobs import JobRequest
 from libs.common.ledger.models import FailedRow, Job
 from libs.common.ledger.replays import (
     IS_WHOLE,

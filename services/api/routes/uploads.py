@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from libs.common.enums import Trigger
-from libs.common.ledger.jobs import JobRequest, find_dataset
+from libs.common.ledger.datasets import find_dataset
+from libs.common.ledger.jobs import JobRequest
 from services.api.dependencies import Dependencies, Wired
 from services.api.idempotency import IdempotencyKeyHeader, keyed
 from services.api.limits.body_limit import TAKES_FILE

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
 from libs.common.enums import END_STATES, LIVE_STATES, ErrorCode
-from libs.common.ledger.jobs import count_failed_rows, find_job
+from libs.common.ledger.job_end import count_failed_rows
+from libs.common.ledger.jobs import find_job
 from services.api.dependencies import Dependencies, Wired
 from services.api.pagination import PageQuery
 from services.api.routes.failed_rows import FailedRowQuery, page_of_failed_rows

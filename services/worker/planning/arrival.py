@@ -15,9 +15,10 @@ from uuid import UUID
 
 from sqlalchemy import func, select, update
 
-from libs.common.enums import JobState
+from libs.common.enums import SENT_WHOLE, JobState
 from libs.common.errors import BadInput, SourceSettling
-from libs.common.ledger.jobs import SENT_WHOLE, JobError, arrival_deadline, lock_job, record_wait
+from libs.common.ledger.job_end import JobError
+from libs.common.ledger.jobs import arrival_deadline, lock_job, record_wait
 from libs.common.ledger.models import Job
 from libs.common.logs import get_logger
 from libs.common.messaging.events import publish_pending

@@ -21,7 +21,8 @@ from sqlalchemy.orm import Session
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import LOADED_STATES, JobState, LoadMode, OutOfOrder
 from libs.common.ledger.advisory_locks import advisory_xact_lock
-from libs.common.ledger.jobs import lock_job, record_end
+from libs.common.ledger.job_end import record_end
+from libs.common.ledger.jobs import lock_job
 from libs.common.ledger.models import Job
 from libs.common.ledger.session import commit_without_waiting
 from libs.common.logs import get_logger

@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 from libs.common.enums import JobState
 from libs.common.errors import BadInput, SourceSettling, SourceUnsettled
 from libs.common.ledger.advisory_locks import holding_one
-from libs.common.ledger.jobs import PLAN_OVERDUE, JobError, lock_job, record_end
+from libs.common.ledger.job_end import JobError, record_end
+from libs.common.ledger.jobs import PLAN_OVERDUE, lock_job
 from libs.common.ledger.models import Chunk, Job
 from libs.common.ledger.session import commit_without_waiting
 from libs.common.logs import get_logger

@@ -23,14 +23,13 @@ from libs.common.sources import source_pattern
 from libs.common.sources.files import (
     SourceIdentity,
     SourceLimits,
-    digest_parts,
-    fingerprint,
     identity,
     open_source,
     resolve_source,
     resolve_sources,
     unsettled,
 )
+from libs.common.sources.fingerprints import digest_parts, fingerprint
 from services.worker.settings import WorkerSettings
 
 _SECOND = 1_000_000_000

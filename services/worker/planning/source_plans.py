@@ -13,9 +13,9 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from libs.common.csv.chunk_boundaries import Boundary
-from libs.common.enums import JobState, SourceMatch
+from libs.common.enums import SENT_WHOLE, JobState, SourceMatch
 from libs.common.errors import SourceError
-from libs.common.ledger.jobs import SENT_WHOLE, lock_job
+from libs.common.ledger.jobs import lock_job
 from libs.common.ledger.models import Job
 from libs.common.ledger.replays import fingerprint_of_replay
 from libs.common.logs import get_logger

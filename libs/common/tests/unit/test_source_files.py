@@ -15,12 +15,12 @@ from libs.common.enums import SourceMatch
 from libs.common.errors import SourceError, SourceUnsettled
 from libs.common.sources.files import (
     SourceLimits,
-    fingerprint,
     identity,
     open_source,
     resolve_source,
     resolve_sources,
 )
+from libs.common.sources.fingerprints import fingerprint
 from libs.common.sources.source_areas import SourceAreas
 
 LIMITS = SourceLimits(max_bytes=1 << 30, max_ratio=1000)

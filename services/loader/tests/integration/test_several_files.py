@@ -11,7 +11,8 @@ import pytest
 
 from libs.common.csv.places import from_place
 from libs.common.datasets.definition import DatasetDefinition
-from libs.common.sources.files import fingerprint, identity
+from libs.common.sources.files import identity
+from libs.common.sources.fingerprints import fingerprint
 from services.loader.chunk_loader import Outcome
 from services.loader.tests.integration.conftest import LoadBench
 

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from libs.common.datasets.job_warnings import JobWarning
 from libs.common.enums import ChunkState, JobState, WarningCode
-from libs.common.ledger.jobs import record_end
+from libs.common.ledger.job_end import record_end
 from libs.common.ledger.models import Chunk, Event, Job
 from libs.common.messaging.events import publish_pending
 from services.worker.finishing import WITHDRAWN, finish

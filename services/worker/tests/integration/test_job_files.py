@@ -11,9 +11,11 @@ import pytest
 from sqlalchemy import select, update
 
 from libs.common.enums import ChunkState, JobState
-from libs.common.ledger.jobs import lock_job, record_end
+from libs.common.ledger.job_end import record_end
+from libs.common.ledger.jobs import lock_job
 from libs.common.ledger.models import Chunk, Job, JobFile
-from libs.common.sources.files import SourceIdentity, fingerprint
+from libs.common.sources.files import SourceIdentity
+from libs.common.sources.fingerprints import fingerprint
 from services.worker.planning import job_files
 from services.worker.planning.job_plan import plan
 from services.worker.tests.conftest import HEADER, ROW, Bench

@@ -8,7 +8,7 @@ from sqlalchemy import event, update
 from sqlalchemy.orm import Session
 
 from libs.common.enums import ChunkState, JobState, LoadMode, Trigger
-from libs.common.ledger.jobs import JobError, record_end
+from libs.common.ledger.job_end import JobError, record_end
 from libs.common.ledger.models import Chunk, Job
 from services.worker.finishing import finish
 from services.worker.planning.job_plan import plan

@@ -14,9 +14,10 @@ from structlog.testing import capture_logs
 
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import ChunkState, ErrorCode, JobState, LoadMode, OutOfOrder, Stage, Trigger
-from libs.common.ledger.jobs import record_end
+from libs.common.ledger.job_end import record_end
 from libs.common.ledger.models import Chunk, FailedRow, Job
-from libs.common.sources.files import SourceIdentity, fingerprint
+from libs.common.sources.files import SourceIdentity
+from libs.common.sources.fingerprints import fingerprint
 from services.worker.finishing import finish
 from services.worker.planning.job_plan import plan
 from services.worker.planning.source_inspection import Inspected, Inspector

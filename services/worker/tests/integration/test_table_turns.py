@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import text, update
 
 from libs.common.enums import ChunkState, JobState
-from libs.common.ledger.jobs import lock_job, record_end
+from libs.common.ledger.job_end import record_end
+from libs.common.ledger.jobs import lock_job
 from libs.common.ledger.models import Chunk, Job
 from services.worker.finishing import finish
 from services.worker.planning.job_plan import plan

@@ -9,7 +9,8 @@ from sqlalchemy import update
 
 from libs.common.enums import ChunkState
 from libs.common.ledger.models import Chunk
-from libs.common.sources.files import SourceIdentity, fingerprint
+from libs.common.sources.files import SourceIdentity
+from libs.common.sources.fingerprints import fingerprint
 from services.worker.finishing import finish
 from services.worker.planning import source_inspection
 from services.worker.planning.job_plan import plan

@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import JobState, Trigger
-from libs.common.ledger.jobs import JobRequest, create_job, lock_job, record_end
+from libs.common.ledger.job_end import record_end
+from libs.common.ledger.jobs import JobRequest, create_job, lock_job
 from libs.common.ledger.models import Dataset, Event, Job
 from libs.common.ledger.session import make_sessions
 from libs.common.messaging import events as messaging_events

@@ -1,0 +1,169 @@
+"""End a job: the only module that does; the end, its event and what it has loaded are one transaction."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.orm import Session
+
+from libs.common.datasets.job_warnings import merge_warnings
+from libs.common.enums import (
+    END_STATES,
+    LOADED_STATES,
+    SENT_WHOLE,
+    AfterLoad,
+    ChunkState,
+    ErrorCode,
+    JobState,
+)
+from libs.common.errors import cut_message
+from libs.common.ledger.models import Chunk, Event, FailedRow, Job
+
+_COUNTS_BY_STATE = (
+    select(
+        Chunk.state,
+        func.sum(Chunk.rows_read),
+        func.sum(Chunk.rows_loaded),
+        func.sum(Chunk.rows_rejected),
+        func.sum(Chunk.rows_superseded),
+        func.sum(Chunk.bytes_done),
+    )
+    .where(Chunk.job_id == bindparam("job_id"))
+    .group_by(Chunk.state)
+)
+
+
+_WARNINGS_OF_CHUNKS = (
+    select(Chunk.warnings)
+    .where(
+        Chunk.job_id == bindparam("job_id"),
+        Chunk.state == ChunkState.DONE,
+        func.jsonb_array_length(Chunk.warnings) > 0,
+    )
+    .order_by(Chunk.number)
+)
+
+
+@dataclass(frozen=True)
+class JobError:
+    """Why a job failed: a stable code and a message that says how to fix it."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of a job's records; `read` is the sum of the others."""
+
+    read: int
+    loaded: int
+    rejected: int
+    superseded: int
+    bytes_done: int
+
+
+def count_by_state(session: Session, job_id: UUID) -> dict[ChunkState, Counts]:
+    """Sum what the job's chunks have on record, by the state that they are in."""
+    rows = session.execute(_COUNTS_BY_STATE, {"job_id": job_id})
+    return {state: Counts(*(int(value) for value in sums)) for state, *sums in rows}
+
+
+def sum_finished(counts: Mapping[ChunkState, Counts]) -> Counts:
+    """Sum what the chunks that are over have on record."""
+    over = [counts[state] for state in (ChunkState.DONE, ChunkState.FAILED) if state in counts]
+    return Counts(
+        read=sum(each.read for each in over),
+        loaded=sum(each.loaded for each in over),
+        rejected=sum(each.rejected for each in over),
+        superseded=sum(each.superseded for each in over),
+        bytes_done=sum(each.bytes_done for each in over),
+    )
+
+
+def record_end(
+    session: Session,
+    job: Job,
+    state: JobState,
+    *,
+    counts: Counts | None = None,
+    error: JobError | None = None,
+    duplicate_of: UUID | None = None,
+    outdated_by: UUID | None = None,
+) -> None:
+    """End a locked live job: its state, counts and event become part of the caller's transaction.
+
+    `counts` are those of its chunks, where the caller has just seen them.
+    """
+    if state not in END_STATES or job.state in END_STATES:
+        raise ValueError(f"job {job.id} cannot move from {job.state} to {state}")
+    counts = counts or sum_finished(count_by_state(session, job.id))
+    # Kept, so that nobody has to go through all of them again.
+    reasons = count_failed_rows(session, job.id) if counts.rejected else {}
+    job.rows_read, job.rows_loaded = counts.read, counts.loaded
+    job.rows_rejected, job.rows_superseded = counts.rejected, counts.superseded
+    job.bytes_done = counts.bytes_done
+    job.rejected_by_code = {code.value: count for code, count in reasons.items()}
+    job.warnings = _all_warnings(session, job)
+    job.state = state
+    job.error_code = error.code if error else None
+    job.error_message = cut_message(error.message) if error else None
+    job.duplicate_of = duplicate_of
+    job.outdated_by = outdated_by
+    job.finished_at = datetime.now(UTC)
+    job.next_attempt_at = None
+    if _puts_files_away(job):
+        job.files_due_at = job.finished_at
+    session.add(Event(job_id=job.id, type=f"job.{state.value}", payload=event_payload(job)))
+    session.flush()
+
+
+def _puts_files_away(job: Job) -> bool:
+    """Return whether the files of a job that has ended are to be moved or deleted: their data are loaded."""
+    return (
+        job.state in {*LOADED_STATES, JobState.DUPLICATE}
+        and job.trigger not in SENT_WHOLE
+        and job.definition.get("after_load", AfterLoad.KEEP) != AfterLoad.KEEP
+    )
+
+
+def _all_warnings(session: Session, job: Job) -> list[dict[str, Any]]:
+    """Return the warnings of a job's plan and of its chunks that are done."""
+    of_chunks = session.scalars(_WARNINGS_OF_CHUNKS, {"job_id": job.id})
+    return merge_warnings([*job.warnings, *chain.from_iterable(of_chunks)])
+
+
+def count_failed_rows(session: Session, job_id: UUID) -> dict[ErrorCode, int]:
+    """Count the job's failed rows by reason, going through all of them."""
+    rows = session.execute(
+        select(FailedRow.error_code, func.count())
+        .where(FailedRow.job_id == job_id)
+        .group_by(FailedRow.error_code)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def event_payload(job: Job) -> dict[str, object]:
+    """Describe a job to those who listen on the events exchange."""
+    return {
+        "job_id": str(job.id),
+        "dataset": job.dataset,
+        "data_date": job.data_date.isoformat(),
+        "source": job.source,
+        "state": job.state.value,
+        "trigger": job.trigger.value,
+        "rows_read": job.rows_read,
+        "rows_loaded": job.rows_loaded,
+        "rows_rejected": job.rows_rejected,
+        "rows_superseded": job.rows_superseded,
+        "duplicate_of": str(job.duplicate_of) if job.duplicate_of else None,
+        "outdated_by": str(job.outdated_by) if job.outdated_by else None,
+        "error": {"code": job.error_code, "message": job.error_message} if job.error_code else None,
+        "warnings": [warning["code"] for warning in job.warnings],
+        "created_at": job.created_at.isoformat(),
+        "finished_at": job.finished_at.isoformat() if job.finished_at else None,
+    }
