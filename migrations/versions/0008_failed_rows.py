@@ -1,7 +1,7 @@
 """Write failed rows at half the cost: without a foreign key that looks at each, and an index that nobody asks.
 
 Whoever writes failed rows updates the row of their chunk in the same transaction, so the key said nothing new
-(decision 35). What it did besides stays: the failed rows of a chunk that is deleted go too. A failed row is found by
+(decision 27). What it did besides stays: the failed rows of a chunk that is deleted go too. A failed row is found by
 its job, for which the unique index is enough. Indexes go and come without holding up writers, and so outside the
 migration's transaction.
 

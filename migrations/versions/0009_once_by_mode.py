@@ -1,7 +1,7 @@
 """Load content once where that is the dataset's promise: appends and replays; a state may come back.
 
 Contents A, B, A of a `replace` or `upsert` dataset are three loads, so its content is unique only while it is loaded
-(decision 36). Questions by content and the foreign key of duplicates get the indexes that they lacked. Indexes come
+(decision 28). Questions by content and the foreign key of duplicates get the indexes that they lacked. Indexes come
 and go without holding up writers, and so outside the migration's transaction.
 
 Revision 0009, after 0008.

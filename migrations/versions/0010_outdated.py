@@ -1,4 +1,4 @@
-"""Let a job end `outdated`: a delivery that is older than what the table holds (decision 36).
+"""Let a job end `outdated`: a delivery that is older than what the table holds (decision 28).
 
 Revision 0010, after 0009.
 """

@@ -3,7 +3,7 @@
 `chunks.lock_waits` counts how often a chunk was put off for a lock, `chunk_leases.progressed_at` says when its load
 last got on. Columns with a default that is the same for all rows are added without writing the table anew.
 
-`job_counters` and `failed_row_counters` are added to by the transaction that ends a job (decision 43). They begin with
+`job_counters` and `failed_row_counters` are added to by the transaction that ends a job (decision 35). They begin with
 what all jobs so far add up to. While that is summed no job begins or ends, so that none is counted twice or not at all:
 about a second for a million jobs. Three indexes let Prometheus ask for last ends and open failed rows without reading
 ended jobs.

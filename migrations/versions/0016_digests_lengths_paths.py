@@ -1,4 +1,4 @@
-"""Remember what was planned of each chunk (decision 40) and how it was loaded, and which failed rows are cut.
+"""Remember what was planned of each chunk (decision 32) and how it was loaded, and which failed rows are cut.
 
 Revision 0016, after 0015.
 """

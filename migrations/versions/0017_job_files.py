@@ -1,4 +1,4 @@
-"""Keep what a job over several files has loaded, file by file (decision 41).
+"""Keep what a job over several files has loaded, file by file (decision 33).
 
 Revision 0017, after 0016.
 """

@@ -75,7 +75,7 @@ def claim(
     """Take the chunk's lease for the backend that is to load it, in a transaction of its own.
 
     Returns None when there is nothing to load: the chunk has ended, its job is not running, another loader
-    is processing it, or it is large and there is no place for such (decision 50), which the loan's session keeps else.
+    is processing it, or it is large and there is no place for such (decision 37), which the loan's session keeps else.
     """
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     parameters = {

@@ -2,7 +2,7 @@
 
     find ──► fingerprints ──► claim: leave out what is loaded ──► job_files ──► one header ──► one chunk
 
-A file whose path, size, time and inode are those of one that was loaded is not read again (decision 41).
+A file whose path, size, time and inode are those of one that was loaded is not read again (decision 33).
 """
 
 import hashlib

@@ -2,9 +2,9 @@
 
 Two transactions that write the same keys in different orders each wait for the other, and Postgres ends one of them.
 That can happen where a unique index or an exclusion constraint makes them meet, and where a replace deletes rows. Jobs
-of one dataset are ordered by its mode (decision 36); without a unique index rows of two appends never meet.
+of one dataset are ordered by its mode (decision 28); without a unique index rows of two appends never meet.
 
-A job that waits for its turn lets no younger one pass, so nobody waits for ever (decision 49).
+A job that waits for its turn lets no younger one pass, so nobody waits for ever (decision 36).
 """
 
 from functools import cache
