@@ -31,7 +31,9 @@ from tests.deliveries.scenarios import Scenario, arrive
 from tests.deliveries.sequential import Delivery
 from tests.deliveries.services import KILL_POINTS, Kill, Message, Services
 
-_MOST_STEPS = 500
+_MOST_STEPS = 1_000
+_MOST_REPLAYS = 3
+"""What is sent once all before is over must come to its turn."""
 _TROUBLE_ENDS = 60
 """From this step on nobody dies any more and no message is lost: everything must come to its end."""
 
@@ -66,6 +68,7 @@ class Play:
     api: Engine
     rng: random.Random
     late: list[Path]
+    may_cancel: bool = True
     jobs: list[Sent] = field(default_factory=list)
     history: list[str] = field(default_factory=list)
     queue: list[Message] = field(default_factory=list)
@@ -77,13 +80,13 @@ class Play:
             if len(self.history) > _MOST_STEPS:
                 raise Stuck(f"not over: {self.ledger.live()}\n{self.services.log_tail()}")
             choice = self.rng.random()
-            may_send = bool(left) and not (left[0].rewritten and self.ledger.live())
-            if may_send and (choice < 0.3 or not self.queue):
-                self._send(left.pop(0))
-            elif left and 0.3 <= choice < 0.34:
+            may_send = bool(left) and not (left[0].after_all and self.ledger.live())
+            if left and self.may_cancel and choice < 0.04:
                 self._cancel()
-            elif left and 0.34 <= choice < 0.4:
+            elif left and choice < 0.15:
                 self._replay()
+            elif may_send and (choice < 0.4 or not self.queue):
+                self._send(left.pop(0))
             elif self.queue and choice < 0.93:
                 self._deliver()
             else:
@@ -118,7 +121,8 @@ class Play:
             if self.ledger.end_of(job.job_id)[0] is JobState.COMPLETED_WITH_REJECTS
             and job.delivery.replay_of is None
         ]
-        if not ended:
+        sent = sum(job.delivery.replay_of is not None for job in self.jobs)
+        if not ended or sent >= _MOST_REPLAYS:
             return
         job = self.rng.choice(ended)
         before = [each.delivery for each in self.jobs if each.delivery.replay_of is job.delivery]

@@ -118,6 +118,7 @@ def _send(
         files=tuple(sorted(files, key=lambda file: file.content.path)),
         data_date=day or FIRST_DAY + timedelta(days=rng.randrange(DAYS)),
         force=rng.random() < 0.15 and not is_partial,
+        after_all=rng.random() < 0.3,
     )
 
 
@@ -133,7 +134,8 @@ def _rewrite(
             version = write_version(rng, folder, definition, file)
             rewritten, now[file.content.path] = (version,), version
         files = tuple(now.get(file.content.path, file) for file in delivery.files)
-        yield replace(delivery, files=files, rewritten=rewritten)
+        after_all = delivery.after_all or bool(rewritten)
+        yield replace(delivery, files=files, after_all=after_all, rewritten=rewritten)
 
 
 def _pattern(names: Sequence[str]) -> str:

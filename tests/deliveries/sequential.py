@@ -40,13 +40,15 @@ class File:
 class Delivery:
     """One file or several, in the order of their paths, that `source` means and a dataset receives for a day.
 
-    Before it is sent the `rewritten` ones take their places. A replay has corrected rows of another one (`replay_of`).
+    One `after_all` is sent when the jobs before it are over and its `rewritten` files stand at their paths. A replay
+    has corrected rows of another one (`replay_of`).
     """
 
     source: str
     files: tuple[File, ...]
     data_date: date
     force: bool = False
+    after_all: bool = False
     rewritten: tuple[File, ...] = ()
     replay_of: "Delivery | None" = None
 
