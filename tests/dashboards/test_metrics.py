@@ -34,7 +34,7 @@ PROMISED: dict[str, dict[str, set[str]]] = {
     "adsp_scheduler_ticks_total": {"result": {"sent", "failed"}},
     "adsp_queue_wait_seconds_count": {"queue": set(WORK_QUEUES)},
     "adsp_sweeper_actions_total": {},
-    "adsp_chunks_postponed_total": {"reason": {"lock", "fault"}},
+    "adsp_chunks_postponed_total": {"reason": {"lock", "fault", "place"}},
     "adsp_dead_letters_total": {},
     "adsp_outbox_pending": {"kind": {"job", "event"}},
     "adsp_outbox_oldest_timestamp_seconds": {"kind": {"job", "event"}},

@@ -207,7 +207,7 @@ def _add_unique(rng: Random, shape: Shape) -> None:
 
 def _add_expression_index(_rng: Random, shape: Shape) -> None:
     """Make an expression unique."""
-    shape.columns.append(Column("format", BY_TYPE["text"]))
+    shape.columns.append(Column("word", BY_TYPE["text"]))
     shape.after.append("CREATE UNIQUE INDEX ON feed.{t} (lower(word)) WHERE word <> 'b'")
 
 
