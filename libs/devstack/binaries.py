@@ -1,6 +1,6 @@
 """Find the programs of the servers: PostgreSQL and Valkey in their wheels, the others on the system.
 
-When the servers run as another account than ours (see `account`), a wheel below a private home is
+When the servers run as another account than ours (see `os_user`), a wheel below a private home is
 out of its reach; then a copy of the programs is made once per version in a folder that every
 account can enter.
 """

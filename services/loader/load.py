@@ -1,9 +1,9 @@
 """Stream one chunk into its target within the caller's transaction: the load itself, without ledger or queue.
 
-    reading: source ──► blocks ──► encoding: tuples ──► block path: `blocks` ──► Postgres
-                          │                                        └── refused ──► rejects
-                          └── records ──► row path: `rows` ──► Postgres     ▲
-                                     └── not well-formed, or refused ──────────────────┘
+    source ──► blocks ──► tuples ──► block path ──► Postgres
+                 │                      └── refused ──► rejects
+                 └──► records ──► row path ──► Postgres    ▲
+                         └── not well-formed, or refused ──┘
 
 Nothing is committed here. What it raises: `BadInput` when the source or the target cannot be loaded as it is or
 too much of it is refused, `LeaseLost` or `LoadCancelled` when it has to stop, and psycopg2.Error or OSError for

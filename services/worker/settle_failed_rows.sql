@@ -1,5 +1,5 @@
 -- Note of ended jobs that none of their failed rows can be loaded by a replay any more, so that nobody asks again. This is
--- the other side of ledger/open_failed_rows.sql, and does not change once it is so.
+-- the other side of ledger_metrics/open_failed_rows.sql, and does not change once it is so.
 UPDATE adsp.jobs SET failed_rows_settled = TRUE
 WHERE id IN (
     SELECT j.id

@@ -1,4 +1,4 @@
-"""Find the lines of a block at once where each is certainly one record: the quick look before `frames`.
+"""Find the lines of a block at once where each is certainly one record: the quick look before `framing`.
 
     bytes ──lines──► where each record begins ──► the planner's chunks, the loader's tuples
                └── anything uncommon ──► frames, record by record

@@ -1,6 +1,6 @@
 """Split a stream into records: cells as UTF-8 bytes, with the place and the raw bytes of each.
 
-Stands between `frames` (where a record ends) and the loader (what Postgres says to it). A record that is not
+Stands between `framing` (where a record ends) and the loader (what Postgres says to it). A record that is not
 well-formed comes out with a fault instead of cells; when several apply, the first of this list is named:
 `line-too-long`, `malformed-quote` or `bare-carriage-return` (what stands first), `encoding-error`, then
 `missing-cell` or `extra-cell`.

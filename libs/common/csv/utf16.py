@@ -1,6 +1,6 @@
 """Read UTF-16 as UTF-8, and tell where in the file each piece of it stands.
 
-    bytes of the file ──Utf8Reader──► UTF-8 ──frames, records──► records ──Ruler──► their places and bytes in the file
+    bytes of the file ──Utf8Reader──► UTF-8 ──framing, records──► records ──OffsetMap──► places and bytes in the file
 
 What is no UTF-16 comes out as bytes that are no UTF-8 and can be turned back: a lone surrogate as the three bytes
 that it would have, the last byte of an odd number as a byte that never occurs and two more that hold it. So framing

@@ -1,6 +1,6 @@
 """Decompress a source as it streams, bounded in memory and in what comes out.
 
-    file ──stored bytes──► Decoder ──plain bytes──► SourceStream (in `streams`)
+    file ──stored bytes──► Decoder ──plain bytes──► SourceStream (in `stream`)
 
 A file that ends early, or goes on with something else, is an error and never a short source. Several gzip
 members or zstd frames one after the other are one source, as `gzip -d` and `zstd -d` read them.

@@ -1,6 +1,6 @@
 """Write records into the target table, many at a time or one by itself: for every load mode.
 
-`Appender` serves append and replace, `upserter` has the one for upsert. A writer does not handle
+`Appender` serves append and replace, `upsert` has the one for upsert. A writer does not handle
 errors: the bisection and the single insert do.
 """
 

@@ -3,7 +3,7 @@
     one file        find ──► fingerprint ──► claim ──► header, target, chunks ──► ledger
     several files   find ──► fingerprint each ──► claim what is not loaded ──► one header ──► one chunk
 
-Nothing here decides what becomes of a job whose source is not right: that is `planning`, which calls it.
+Nothing here decides what becomes of a job whose source is not right: that is `job_plan`, which calls it.
 """
 
 from collections.abc import Mapping

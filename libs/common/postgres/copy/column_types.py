@@ -1,4 +1,4 @@
-"""Say how the cells of a column are read by `tuples`: the types that need no question to Postgres.
+"""Say how the cells of a column are read by `lines`: the types that need no question to Postgres.
 
 A value is read here only in spellings that Postgres reads in the same way; Postgres is asked about
 all others.
