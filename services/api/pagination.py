@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from sqlalchemy import Select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from libs.common.errors import BadInput
+from libs.common.strict_model import StrictModel
 
 Item = TypeVar("Item")
 Row = TypeVar("Row")
@@ -24,10 +25,8 @@ DEFAULT_SIZE = 50
 MAX_SIZE = 500
 
 
-class PageQuery(BaseModel):
+class PageQuery(StrictModel):
     """What every list takes; the filters of a list derive from it. Unknown names are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     page_size: int = Field(DEFAULT_SIZE, ge=1, le=MAX_SIZE, description="Most items in the answer.")
     page_token: str | None = Field(

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, BeforeValidator, Field, StrictBool
 
 from libs.common.csv.places import from_place
 from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
@@ -15,6 +15,7 @@ from libs.common.csv.utf16 import with_byte_order
 from libs.common.datasets.definition import DATASET_NAME_PATTERN
 from libs.common.enums import ErrorCode, JobState, LoadPath, Stage, Trigger, WarningCode
 from libs.common.ledger.models import FailedRow, Job
+from libs.common.strict_model import StrictModel
 
 FORCE = (
     "Load content that was loaded before once more, behind a newer delivery too, and step over `max_shrink` and a"
@@ -33,11 +34,7 @@ def _require_iso_date(value: Any) -> Any:
 IsoDate = Annotated[date, BeforeValidator(_require_iso_date)]
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TriggerRequest(_Request):
+class TriggerRequest(StrictModel):
     """What to load; everything left out comes from the dataset."""
 
     dataset: str | None = Field(

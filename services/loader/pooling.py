@@ -10,6 +10,7 @@ from contextlib import closing
 from psycopg2.extensions import connection as Connection
 
 from libs.common.errors import BadInput
+from libs.common.postgres.backends import backend_of
 
 _LOOKS = 8
 """A pooler that is busy may give a session the same backend a few times at random."""
@@ -21,13 +22,13 @@ def shares_backends(connection: Connection, connect: Callable[[], Connection]) -
     `connect` opens another one. A pooler answers a client with a process id of its own, so that without one
     nothing is asked but the first question.
     """
-    first = _backend(connection)
+    first = backend_of(connection)
     if connection.info.backend_pid == first:
         return False
     with closing(connect()) as other:
         other.autocommit = True
         for _ in range(_LOOKS):
-            if _backend(other) == first or _backend(connection) != first:
+            if backend_of(other) == first or backend_of(connection) != first:
                 return True
     return False
 
@@ -41,10 +42,3 @@ def refuse_shared_backends() -> BadInput:
         "loader's ADSP_DATABASE_URL lead to Postgres itself or to a pool with pool_mode = session, then trigger the "
         "job again",
     )
-
-
-def _backend(connection: Connection) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_catalog.pg_backend_pid()")
-        row = cursor.fetchone()
-    return int(row[0]) if row else 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tools.local_env.layout import REPOSITORY
+from tools.bootstrap.locations import ROOT
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def _commit() -> str:
     """Return the commit, or say that there is none: an unpacked release has no history."""
     described = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--exclude=*"],
-        cwd=REPOSITORY,
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,

@@ -22,9 +22,9 @@ from libs.devstack.ports import LOOPBACK, free_port
 from libs.devstack.servers import StackPlan, start_servers
 from migrations.runner import upgrade
 from tools.bench.ledger import Ledger
+from tools.bootstrap.locations import ROOT
 from tools.client.api import Client
 from tools.local_env.control import answers
-from tools.local_env.layout import REPOSITORY
 
 LOADERS = 2
 _READY_SECONDS = 90.0
@@ -91,7 +91,7 @@ class BenchSystem:
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(
-                [*filter(None, [os.environ.get("PYTHONPATH")]), str(REPOSITORY)]
+                [*filter(None, [os.environ.get("PYTHONPATH")]), str(ROOT)]
             ),
             "ADSP_DATABASE_URL": self.addresses.database_url(role),
             "ADSP_BROKER_URL": self.addresses.broker_url(),
@@ -114,7 +114,7 @@ class BenchSystem:
                     name=name,
                     arguments=[sys.executable, "-P", "-m", f"services.{service}.main"],
                     environment=environment,
-                    folder=REPOSITORY,
+                    folder=ROOT,
                     log=self.folder / "logs" / f"{name}.log",
                     account=Account(os.geteuid(), os.getegid()),
                 )

@@ -3,14 +3,14 @@
 import shutil
 from pathlib import Path
 
+from tools.bootstrap.locations import ROOT
 from tools.local_env.docker import ask, engine_answers
-from tools.local_env.layout import REPOSITORY
 from tools.local_env.passwords import ensure_passwords
 
 COMPOSE_FILE = "docker-compose.yml"
 
 
-def compose_command(repository: Path = REPOSITORY) -> list[str] | None:
+def compose_command(repository: Path = ROOT) -> list[str] | None:
     """Return how to call Compose for this stack, None when it cannot run in containers here."""
     if not (repository / COMPOSE_FILE).exists() or not engine_answers():
         return None

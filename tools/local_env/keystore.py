@@ -15,7 +15,7 @@ from typing import Any
 from libs.common.enums import Scope
 from libs.common.errors import AdspError
 from libs.common.ledger.api_keys import ApiKey
-from tools.local_env.layout import REPOSITORY
+from tools.bootstrap.locations import ROOT
 
 LOCAL = (sys.executable, "-m", "migrations.api_keys")
 
@@ -62,7 +62,7 @@ class KeyStore:
         done = subprocess.run(
             [*self.command, what, *(f"--{name}={value}" for name, value in options)],
             env=dict(self.variables),
-            cwd=REPOSITORY,
+            cwd=ROOT,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

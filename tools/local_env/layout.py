@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from libs.devstack.os_user import Account, machine_folder, make_own_folder
-
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tools.bootstrap.locations import ROOT
 
 
 @dataclass(frozen=True)
@@ -18,7 +17,7 @@ class Layout:
     @classmethod
     def of_checkout(cls) -> "Layout":
         """Return the places that belong to this checkout."""
-        return cls(REPOSITORY / ".adsp" / "local")
+        return cls(ROOT / ".adsp" / "local")
 
     @property
     def lock(self) -> Path:

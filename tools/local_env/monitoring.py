@@ -7,13 +7,13 @@ from libs.devstack.addresses import StackAddresses
 from libs.devstack.monitoring import MonitoringPlan
 from libs.devstack.prometheus import name_webhooks
 from libs.devstack.scraping import Target
-from tools.local_env.layout import REPOSITORY
+from tools.bootstrap.locations import ROOT
 from tools.local_env.services import ServicePorts
 
 PREFERRED_PROMETHEUS_PORT = 9090
 WEBHOOK_VARIABLES = ("ADSP_ALERT_WEBHOOK_URL", "ADSP_WATCHDOG_WEBHOOK_URL")
 """Where Alertmanager sends alerts, and the sign of life; unset: nowhere."""
-_INFRA = REPOSITORY / "infra"
+_INFRA = ROOT / "infra"
 
 
 def plan_monitoring(

@@ -11,9 +11,10 @@ from libs.devstack.addresses import Role, StackAddresses
 from libs.devstack.child_process import Command
 from libs.devstack.os_user import Account
 from libs.devstack.ports import LOOPBACK
-from tools.local_env.layout import REPOSITORY, Layout
+from tools.bootstrap.locations import ROOT
+from tools.local_env.layout import Layout
 
-SAMPLES = REPOSITORY / "infra" / "sample"
+SAMPLES = ROOT / "infra" / "sample"
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def service_command(
         # -P: the import path is PYTHONPATH alone, not what the current folder happens to hold.
         arguments=[sys.executable, "-P", "-m", service.module],
         environment=_environment(service, layout, addresses, ports),
-        folder=REPOSITORY,
+        folder=ROOT,
         log=layout.log_of(service.name),
         account=Account(os.geteuid(), os.getegid()),
     )
@@ -81,9 +82,7 @@ def _environment(
 ) -> dict[str, str]:
     """Return the caller's environment (ADSP_LOG_LEVEL and the like), our addresses on top."""
     ours = {
-        "PYTHONPATH": os.pathsep.join(
-            [*filter(None, [os.environ.get("PYTHONPATH")]), str(REPOSITORY)]
-        ),
+        "PYTHONPATH": os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), str(ROOT)]),
         "PYTHONUNBUFFERED": "1",
         "ADSP_BROKER_URL": addresses.broker_url(),
         "ADSP_REDIS_URL": addresses.redis_url(),

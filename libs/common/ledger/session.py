@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.orm import Session, sessionmaker
 
+from libs.common.postgres.backends import backend_of
 from libs.common.settings import DatabaseSettings
 
 UNANSWERED_MS = (
@@ -59,10 +60,7 @@ def repeat_behind_a_pooler(engine: Engine, limits: dict[str, str]) -> None:
 
     @event.listens_for(engine, "connect")
     def look(connection: Any, record: Any) -> None:  # psycopg2's and SQLAlchemy's own
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_catalog.pg_backend_pid()")
-            # A pooler answers a client with a process id of its own.
-            record.info[_IS_POOLED] = cursor.fetchone()[0] != connection.info.backend_pid
+        record.info[_IS_POOLED] = backend_of(connection) != connection.info.backend_pid
         connection.rollback()
 
     @event.listens_for(engine, "begin")

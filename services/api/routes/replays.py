@@ -12,7 +12,7 @@ from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
@@ -30,6 +30,7 @@ from libs.common.ledger.replays import (
     is_one_record,
     replayable_rows,
 )
+from libs.common.strict_model import StrictModel
 from services.api.dependencies import Dependencies, Wired
 from services.api.errors.problems import ProblemError
 from services.api.exports.dialects import definition_of
@@ -52,10 +53,8 @@ from services.api.uploads.upload_area import StoredUpload
 router = APIRouter(tags=["failed rows"])
 
 
-class ReplayQuery(BaseModel):
+class ReplayQuery(StrictModel):
     """How to replay."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     force: bool = Field(default=False, description="Load a replay that was loaded once more.")
 

@@ -4,12 +4,13 @@ from typing import Annotated, Any
 
 import structlog
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from libs.common.enums import Trigger
 from libs.common.ledger.datasets import find_dataset
 from libs.common.ledger.jobs import JobRequest
+from libs.common.strict_model import StrictModel
 from services.api.dependencies import Dependencies, Wired
 from services.api.idempotency import IdempotencyKeyHeader, keyed
 from services.api.limits.body_limit import TAKES_FILE
@@ -30,10 +31,8 @@ from services.api.uploads.upload_area import safe_filename
 router = APIRouter(tags=["datasets"])
 
 
-class UploadQuery(BaseModel):
+class UploadQuery(StrictModel):
     """What is said about a file that is sent."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     data_date: IsoDate | None = Field(
         None, description="The day the data is of; default: today in the dataset's time zone."
