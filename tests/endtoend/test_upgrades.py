@@ -44,7 +44,7 @@ def builds_index(system: System) -> bool:
 
 def down_and_up(url: str) -> None:
     """Take the newest migrations back and apply them again."""
-    downgrade(url, "0011")
+    downgrade(url, "0001")
     upgrade(url)
 
 

@@ -16,7 +16,6 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    Connection,
     Date,
     DateTime,
     Enum,
@@ -28,11 +27,11 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Numeric,
+    PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
     Uuid,
-    event,
     func,
     text,
 )
@@ -43,7 +42,6 @@ from libs.common.datasets.definition import DatasetDefinition, describe_refusal,
 from libs.common.enums import ChunkState, ErrorCode, JobState, Stage, Trigger
 from libs.common.errors import BadInput
 from libs.common.ids import uuid7
-from libs.common.ledger.triggers import COUNT_ENDED_JOBS, DELETE_FAILED_ROWS, KEEP_VERSIONS
 
 SCHEMA = "adsp"
 NAMING = {
@@ -304,7 +302,7 @@ class Job(Base):
     )
     definition_version: Mapped[int | None] = mapped_column(
         Integer,
-        comment="The dataset's version that the job was made under; NULL: made before they were kept.",
+        comment="The dataset's version that the job was made under.",
     )
     data_date: Mapped[date]
     source: Mapped[str] = mapped_column(
@@ -370,7 +368,7 @@ class Job(Base):
     )
     seen_identity: Mapped[dict[str, Any] | None] = mapped_column(
         JSONB(none_as_null=True),
-        comment="The source as it was first seen unchanged, and when; of a dataset with settle.",
+        comment="With settle: the files as they were first seen unchanged, and when. From plan on: device and inode.",
     )
     known_content: Mapped[dict[str, Any] | None] = mapped_column(
         JSONB(none_as_null=True),
@@ -457,7 +455,7 @@ class Chunk(Base):
     )
     first_line: Mapped[int] = mapped_column(comment="Physical line of the first record, from 1.")
     digest: Mapped[str | None] = mapped_column(
-        comment="SHA-256 of the source's header and these bytes, as stored, hex, at plan; NULL: before 0016."
+        comment="SHA-256 of the source's header and these bytes, as stored, hex, at plan; NULL: job_files has them."
     )
     state: Mapped[ChunkState] = mapped_column(
         _words(ChunkState, "state"), server_default=ChunkState.QUEUED.value
@@ -475,7 +473,7 @@ class Chunk(Base):
         server_default=text("'[]'"), comment="What was odd about the load and allowed."
     )
     load_path: Mapped[str | None] = mapped_column(
-        comment="How its records were written: blocks, records or singly; NULL: not loaded, or before 0016."
+        comment="How its records were written: blocks, records or singly; NULL: not loaded."
     )
     load_path_reason: Mapped[str | None] = mapped_column(
         comment="Why not all of them as blocks, the fastest way."
@@ -532,16 +530,17 @@ _PLACE = "in the decompressed source; of file n of several (job_files), n << 40 
 class FailedRow(Base):
     """A rejected record with its place, its bytes and the reason.
 
-    No foreign key looks at each of them; the trigger of migration 0008 deletes those of chunks that are deleted.
+    No foreign key looks at each of them; a trigger deletes those of chunks that are deleted.
+    Nor has `id` an index: a load may write a million of them, and nobody looks for one by its number.
     """
 
     __tablename__ = "failed_rows"
     __table_args__ = (
-        UniqueConstraint("job_id", "byte_offset", name="uq_failed_rows_job_id_byte_offset"),
+        PrimaryKeyConstraint("job_id", "byte_offset"),
         Index("ix_failed_rows_cut", "job_id", postgresql_where=text("record_bytes IS NOT NULL")),
     )
 
-    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    id: Mapped[int] = mapped_column(Identity(always=True))
     job_id: Mapped[UUID]
     chunk_number: Mapped[int] = mapped_column(Integer)
     line_number: Mapped[int] = mapped_column(
@@ -557,13 +556,6 @@ class FailedRow(Base):
     column_name: Mapped[str | None]
     sqlstate: Mapped[str | None]
     message: Mapped[str]
-
-
-@event.listens_for(Base.metadata, "after_create")
-def _make_triggers(_tables: MetaData, connection: Connection, **_options: object) -> None:
-    """Make what tables do not declare; the colons of plpgsql are no parameters."""
-    for statements in (DELETE_FAILED_ROWS, KEEP_VERSIONS, COUNT_ENDED_JOBS):
-        connection.exec_driver_sql(statements)
 
 
 class JobCounter(Base):

@@ -1,55 +1,7 @@
--- Count the failed rows that a replay could still load, and since when the oldest stand there. Closed are those that a
--- replay has taken up, that another job of the same content has taken over, and that a later snapshot has replaced; of a
--- failed or cancelled job only the chunks that are done count, for nothing else of it is loaded.
+-- Count the failed rows that a replay could still load, and since when the oldest stand there.
 SELECT
-    j.dataset,
-    sum(open.failed_rows)::bigint AS failed_rows,
-    min(j.finished_at) AS oldest_at
-FROM adsp.jobs AS j
-CROSS JOIN LATERAL (
-    SELECT
-        CASE j.state
-            WHEN 'completed_with_rejects' THEN j.rows_rejected
-            ELSE (
-                SELECT sum(c.rows_rejected)::bigint
-                FROM adsp.chunks AS c
-                WHERE c.job_id = j.id AND c.state = 'done'
-            )
-        END AS failed_rows
-) AS open
-WHERE
-    -- What the sweep has settled (settle_failed_rows.sql) is not checked again: there is an index of the rest.
-    j.finished_at IS NOT NULL
-    AND j.rows_rejected > 0
-    AND NOT j.failed_rows_settled
-    AND open.failed_rows > 0
-    AND NOT EXISTS (
-        SELECT 1
-        FROM adsp.jobs AS replay
-        WHERE
-            replay.replay_of = j.id
-            AND replay.state IN ('succeeded', 'completed_with_rejects')
-    )
-    AND NOT EXISTS (
-        SELECT 1
-        FROM adsp.jobs AS snapshot
-        WHERE
-            snapshot.dataset = j.dataset
-            AND snapshot.finished_at > j.finished_at
-            AND snapshot.state IN ('succeeded', 'completed_with_rejects')
-            AND snapshot.definition ->> 'mode' = 'replace'
-            -- Of a slice only what was delivered for the same day.
-            AND (snapshot.definition ->> 'scope' IS NULL OR snapshot.data_date = j.data_date)
-    )
-    AND (
-        j.state = 'completed_with_rejects'
-        OR NOT EXISTS (
-            SELECT 1
-            FROM adsp.jobs AS later
-            INNER JOIN adsp.chunks AS c ON later.id = c.job_id
-            WHERE
-                later.dataset = j.dataset AND later.fingerprint = j.fingerprint
-                AND (later.id > j.id OR c.taken_from = j.id)
-        )
-    )
-GROUP BY j.dataset
+    o.dataset,
+    sum(o.failed_rows)::bigint AS failed_rows,
+    min(o.finished_at) AS oldest_at
+FROM adsp.open_failed_rows AS o
+GROUP BY o.dataset

@@ -1,6 +1,6 @@
-"""What the ledger's tables do by themselves, beside the models; the migrations make exactly this."""
+-- What the tables of the ledger do by themselves.
 
-DELETE_FAILED_ROWS = """
+-- Failed rows have no foreign key, which would look at each of them.
 CREATE FUNCTION adsp.delete_failed_rows() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -12,10 +12,9 @@ END
 $$;
 CREATE TRIGGER delete_failed_rows AFTER DELETE ON adsp.chunks
 REFERENCING OLD TABLE AS gone
-FOR EACH STATEMENT EXECUTE FUNCTION adsp.delete_failed_rows()
-"""
+FOR EACH STATEMENT EXECUTE FUNCTION adsp.delete_failed_rows();
 
-COUNT_ENDED_JOBS = """
+-- Count a job once, in the transaction that ends it; chunks that it took over were counted with the job that loaded them.
 CREATE FUNCTION adsp.count_ended_job() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -70,11 +69,9 @@ CREATE TRIGGER count_inserted_job AFTER INSERT ON adsp.jobs
 FOR EACH ROW WHEN (NEW.finished_at IS NOT NULL) EXECUTE FUNCTION adsp.count_ended_job();
 CREATE TRIGGER count_ended_job AFTER UPDATE ON adsp.jobs
 FOR EACH ROW WHEN (OLD.finished_at IS NULL AND NEW.finished_at IS NOT NULL)
-EXECUTE FUNCTION adsp.count_ended_job()
-"""
-"""Once in the transaction that ends a job; chunks that it took over were counted with the job that loaded them."""
+EXECUTE FUNCTION adsp.count_ended_job();
 
-KEEP_VERSIONS = """
+-- Keep each definition that a dataset has had.
 CREATE FUNCTION adsp.keep_dataset_version() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -91,5 +88,4 @@ CREATE TRIGGER keep_first_version AFTER INSERT ON adsp.datasets
 FOR EACH ROW EXECUTE FUNCTION adsp.keep_dataset_version();
 CREATE TRIGGER keep_next_version BEFORE UPDATE ON adsp.datasets
 FOR EACH ROW WHEN (OLD.definition IS DISTINCT FROM NEW.definition)
-EXECUTE FUNCTION adsp.keep_dataset_version()
-"""
+EXECUTE FUNCTION adsp.keep_dataset_version();
