@@ -12,7 +12,6 @@ faults of the system.
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 
-import polars as pl
 from psycopg2.errors import SequenceGeneratorLimitExceeded
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
@@ -41,8 +40,9 @@ from services.loader.leasing.chunks import ChunkEnd, ChunkWork
 from services.loader.leasing.lease import Heartbeat
 from services.loader.pipeline import LoadPipeline, open_pipeline
 from services.loader.prefetch import read_ahead
+from services.loader.rejects.columns import RejectedRows, by_columns
 from services.loader.rejects.rejected_row import RejectedRecord, rejected
-from services.loader.rejects.spool import RejectSpool, by_columns
+from services.loader.rejects.spool import RejectSpool
 from services.loader.rows.bisection import BisectingWriter
 from services.loader.settings import LoaderSettings
 from services.loader.target import open_target
@@ -187,9 +187,9 @@ class Load:
         if settled is None:
             return False
         through, refused = len(prepared.lines) - len(settled.remaining), settled.refused
-        self._rows_accepted += through - refused.height
+        self._rows_accepted += through - _count(refused)
         self._heartbeat.progress.rows_read += through
-        self._stop_if_too_many(refused.height, lambda: refused)
+        self._stop_if_too_many(_count(refused), lambda: refused)
         self._load_records(settled.remaining, pipeline.single_rows, refused)
         return True
 
@@ -197,9 +197,9 @@ class Load:
         self,
         block: Sequence[Record],
         bisecting: BisectingWriter,
-        refused: pl.DataFrame | None = None,
+        refused: Sequence[RejectedRows] = (),
     ) -> None:
-        """Write one block; its failed rows are kept in file order, also when it stops half-way.
+        """Write one block; its failed rows are kept, also when it stops half-way.
 
         `refused` are failed rows that stand among these records.
         """
@@ -210,8 +210,7 @@ class Load:
             if record.fault is not None
         ]
         before = self._heartbeat.progress.rows_read
-        known = [] if refused is None else [refused]
-        count_known = len(failed) + sum(rows.height for rows in known)
+        count_known = len(failed) + _count(refused)
 
         def on_progress(position: int, more: Sequence[RejectedRecord]) -> None:
             """Only count: it is told after each record when all of them are refused."""
@@ -219,17 +218,17 @@ class Load:
             self._heartbeat.check()
             self._stop_if_too_many(
                 count_known + len(more),
-                lambda: _in_file_order(*known, by_columns([*failed, *more])),
+                lambda: [*refused, by_columns([*failed, *more])],
             )
 
         if block:
             on_progress(0, [])
             failed += bisecting.load(sound, on_progress)
-        self._rejects.add(_in_file_order(*known, by_columns(failed)))
+        self._rejects.add([*refused, by_columns(failed)])
         self._rows_accepted += len(block) - len(failed)
         self._heartbeat.progress.rows_read = before + len(block)
 
-    def _stop_if_too_many(self, more: int, refused: Callable[[], pl.DataFrame]) -> None:
+    def _stop_if_too_many(self, more: int, refused: Callable[[], Sequence[RejectedRows]]) -> None:
         """Keep these failed rows and raise when they and those before exceed the absolute threshold."""
         most = self._definition.max_rejected_rows
         if most is not None and self._rejects.count + more > most:
@@ -266,10 +265,9 @@ class Load:
         )
 
 
-def _in_file_order(*refused: pl.DataFrame) -> pl.DataFrame:
-    """Put failed rows together."""
-    rows = pl.concat(refused)
-    return rows if rows["byte_offset"].is_sorted() else rows.sort("byte_offset")
+def _count(refused: Sequence[RejectedRows]) -> int:
+    """Return how many failed rows these are together."""
+    return sum(map(len, refused))
 
 
 def _cut(records: list[Record], size: int) -> Iterator[list[Record]]:

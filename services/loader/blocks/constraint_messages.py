@@ -8,8 +8,6 @@ it as they are put together here, every record of that constraint is judged by a
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import polars as pl
-
 from services.loader.rejects.rejected_row import RejectedRecord
 
 _MOST_BYTES = 64
@@ -42,15 +40,14 @@ class ConstraintMessages:
         if known is None:
             raise KeyError(constraint)
         before, first, after = known
-        parts = [pl.lit(before), pl.Series("values", values, pl.String), pl.lit(after)]
-        return RejectedLines(first, pl.select(pl.concat_str(parts)).to_series())
+        return RejectedLines(first, [f"{before}{value}{after}" for value in values])
 
 
 class RejectedLines(NamedTuple):
     """Refusals of one constraint: the `first` one, whose reason is that of all, and the message of each."""
 
     first: RejectedRecord
-    messages: pl.Series
+    messages: list[str]
 
 
 def describe(values: Sequence[str | None]) -> str:

@@ -1,49 +1,43 @@
 """Make failed rows of a block's refused lines, by column: with the place and the bytes of each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-import polars as pl
 
 from libs.common.csv.line_scanner import Positions
 from services.loader.blocks.constraint_messages import RejectedLines
 from services.loader.blocks.preparation import Prepared
+from services.loader.rejects.columns import RejectedRows, Texts, encode_messages, encode_reasons
 from services.loader.rejects.rejected_row import RejectedLine
-from services.loader.rejects.spool import FAILED_ROWS
 
 
-def place_refusals(prepared: Prepared, refusals: Sequence[RejectedLine]) -> pl.DataFrame:
+def place_refusals(prepared: Prepared, refusals: Sequence[RejectedLine]) -> RejectedRows:
     """Return refusals as failed rows: with the place and the bytes of their lines."""
-    lines, codes, names, states, messages = zip(*refusals, strict=True) if refusals else ((),) * 5
-    reasons = {"error_code": codes, "column_name": names, "sqlstate": states, "message": messages}
-    return _failed_rows(prepared, np.asarray(lines, np.int64), reasons)
+    reasons = encode_reasons([refusal[1:4] for refusal in refusals])
+    messages = encode_messages([refusal.message for refusal in refusals])
+    lines = np.array([refusal.line for refusal in refusals], np.int64)
+    return _failed_rows(prepared, lines, reasons, messages)
 
 
-def place_worded(prepared: Prepared, lines: Positions, worded: RejectedLines) -> pl.DataFrame:
+def place_worded(prepared: Prepared, lines: Positions, worded: RejectedLines) -> RejectedRows:
     """Return the refusals of one constraint as failed rows."""
     first = worded.first
-    reasons = {
-        "error_code": first.error_code.value,
-        "column_name": first.column_name,
-        "sqlstate": first.sqlstate,
-        "message": worded.messages,
-    }
-    return _failed_rows(prepared, lines, reasons)
+    reason = encode_reasons([(first.error_code, first.column_name, first.sqlstate)])
+    messages = encode_messages(worded.messages)
+    return _failed_rows(prepared, lines, reason.take(np.zeros(len(lines), np.int64)), messages)
 
 
 def _failed_rows(
-    prepared: Prepared, lines: Positions, reasons: Mapping[str, object]
-) -> pl.DataFrame:
+    prepared: Prepared, lines: Positions, reasons: Texts, messages: Texts
+) -> RejectedRows:
     """Put lines of a block and the reasons together."""
-    begins, texts = prepared.lines.texts(lines)
-    block = prepared.block
-    return pl.DataFrame(
-        {
-            "line_number": lines + block.line_number,
-            "byte_offset": np.asarray(begins, np.int64) + block.byte_offset,
-            "raw": texts,
-            **reasons,
-            "record_bytes": None,
-        },
-        schema=FAILED_ROWS,
+    block, starts = prepared.block, prepared.lines.starts
+    begins, ends = starts[lines], starts[lines + 1] - prepared.lines.ending
+    return RejectedRows(
+        lines + block.line_number,
+        begins + block.byte_offset,
+        Texts(np.frombuffer(prepared.lines.data, np.uint8), begins, ends),
+        np.full(len(lines), -1, np.int64),
+        reasons,
+        messages,
     )

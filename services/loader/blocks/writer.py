@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-import polars as pl
 import psycopg2
 from psycopg2.extensions import cursor as Cursor
 
@@ -25,6 +24,7 @@ from services.loader.blocks.rejected_lines import place_refusals, place_worded
 from services.loader.blocks.sink import Sink
 from services.loader.blocks.slice_filter import refuse_line
 from services.loader.blocks.type_checks import Inputs
+from services.loader.rejects.columns import RejectedRows
 from services.loader.rejects.rejected_row import RejectedLine, is_row_error
 from services.loader.rows.single_insert import SingleRowWriter
 from services.loader.session import Savepoint
@@ -35,9 +35,9 @@ BrokenLines: TypeAlias = tuple[Broken, Positions]
 
 @dataclass(frozen=True, slots=True)
 class BlockResult:
-    """What became of a block: rows refused so far, by column, and records left to be judged, in file order."""
+    """What became of a block: rows refused so far, and records left to be judged, in file order."""
 
-    refused: pl.DataFrame
+    refused: list[RejectedRows]
     remaining: list[Record]
 
 
@@ -81,7 +81,7 @@ class BlockWriter:
             return None
         broken, judged_later = found
         worded, unworded = self._word(prepared, broken)
-        refused = pl.concat([place_refusals(prepared, [*prepared.wrong_width, *misspelt]), *worded])
+        refused = [place_refusals(prepared, [*prepared.wrong_width, *misspelt]), *worded]
         remaining = [*self._plan.records(prepared, undecided), *judged_later, *unworded]
         return BlockResult(refused, sorted(remaining, key=lambda record: record.byte_offset))
 
@@ -180,9 +180,9 @@ class BlockWriter:
 
     def _word(
         self, prepared: Prepared, found: Sequence[BrokenLines]
-    ) -> tuple[list[pl.DataFrame], list[Record]]:
+    ) -> tuple[list[RejectedRows], list[Record]]:
         """Return the refusals of rows that break a constraint, and the records that only an insert can word."""
-        refused: list[pl.DataFrame] = []
+        refused: list[RejectedRows] = []
         remaining: list[Record] = []
         for broken, lines in found:
             which = broken.constraint

@@ -124,7 +124,7 @@ def refusals_on_record(bench: LoadBench, job_id: UUID, *, in_order: bool) -> lis
     """Return the failed rows of a job as the oracle words them; only records refused by Postgres have its words."""
     rows = bench.execute(
         "SELECT line_number, byte_offset, raw, stage, error_code, sqlstate, message, column_name"
-        " FROM adsp.failed_rows WHERE job_id = %s ORDER BY id",
+        " FROM adsp.failed_rows WHERE job_id = %s ORDER BY byte_offset",
         str(job_id),
     )
     refusals = [

@@ -149,7 +149,7 @@ class LoadBench:
         """Return (line, offset, raw, error code, column, SQLSTATE, message) in the order they were written."""
         rows = self.execute(
             "SELECT line_number, byte_offset, raw, error_code, column_name, sqlstate, message"
-            " FROM adsp.failed_rows WHERE job_id = %s ORDER BY id",
+            " FROM adsp.failed_rows WHERE job_id = %s ORDER BY byte_offset",
             str(job_id),
         )
         return [(line, offset, bytes(raw), *rest) for line, offset, raw, *rest in rows]

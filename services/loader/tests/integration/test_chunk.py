@@ -9,7 +9,6 @@ from io import BytesIO
 from typing import Any
 from uuid import UUID
 
-import polars as pl
 import psycopg2
 import pytest
 from backports import zstd
@@ -23,8 +22,8 @@ from libs.devstack.testing.waiting import wait_for
 from services.loader import load
 from services.loader.chunk_loader import ChunkLoader, Outcome
 from services.loader.leasing.connection_cache import LoadingConnections
+from services.loader.rejects.columns import RejectedRows, by_columns
 from services.loader.rejects.rejected_row import RejectedRecord
-from services.loader.rejects.spool import by_columns
 from services.loader.tests.integration.conftest import LoadBench
 
 PAIRS = DatasetDefinition(table="feed.t")
@@ -151,19 +150,18 @@ def test_too_many_rejects_stop_the_load_and_keep_the_failed_rows(bench: LoadBenc
 
 
 @pytest.mark.parametrize("changes", [{}, {"max_rejected_rows": 9000}])
-def test_each_refused_row_is_put_into_a_frame_once(
+def test_each_refused_row_is_put_into_columns_once(
     bench: LoadBench, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
 ) -> None:
-    """A frame of all refusals so far after each of them costs the square of their number."""
+    """To put all refusals so far together after each of them costs the square of their number."""
     bench.execute(TABLE)
     bench.execute("CREATE UNIQUE INDEX ON feed.t ((id + 1))")  # no join answers for an expression
     bench.execute("INSERT INTO feed.t SELECT n, 'there' FROM generate_series(1, 8000) AS n")
     heights: list[int] = []
 
-    def counted(rows: Sequence[RejectedRecord]) -> pl.DataFrame:
-        frame = by_columns(rows)
-        heights.append(frame.height)
-        return frame
+    def counted(rows: Sequence[RejectedRecord]) -> RejectedRows:
+        heights.append(len(rows))
+        return by_columns(rows)
 
     monkeypatch.setattr(load, "by_columns", counted)
     data = b"id,v\n" + b"".join(b"%d,new\n" % n for n in range(1, 8001))

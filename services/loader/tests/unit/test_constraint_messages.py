@@ -21,7 +21,7 @@ def test_the_words_around_the_values_are_said_of_another_row() -> None:
 
     assert messages.is_known(0)
     said = messages.format(0, [describe(("2", "x")), describe(("3", None))])
-    assert said.messages.to_list() == [
+    assert said.messages == [
         'violates "(1, null)": Failing row contains (2, x).',
         'violates "(1, null)": Failing row contains (3, null).',
     ]

@@ -1,0 +1,182 @@
+"""Failed rows by column, and the tuples of a binary COPY that compiled code makes of them.
+
+The protocol is that of PostgreSQL's documentation of COPY: a count of fields, then for each its length (-1: NULL) and
+its bytes.
+"""
+
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from libs.common.compiled.jit import compiled, inlined
+from libs.common.compiled.words import SLACK, Bytes, Number, Numbers, put32, put64
+from libs.common.enums import STAGE_OF, ErrorCode
+from libs.common.errors import MESSAGE_LIMIT, cut_message
+from services.loader.rejects.rejected_row import RejectedRecord
+
+COLUMNS = (
+    "job_id, chunk_number, line_number, byte_offset, raw, record_bytes, stage, error_code, column_name, sqlstate,"
+    " message"
+)
+_FIELDS = 11
+_NUMBER = 4 + 8
+_UNKNOWN = -1
+
+
+class Texts(NamedTuple):
+    """Many texts in one array: text `i` is ``data[begins[i]:ends[i]]``."""
+
+    data: Bytes
+    begins: Numbers
+    ends: Numbers
+
+    @classmethod
+    def of(cls, texts: Sequence[bytes]) -> Self:
+        """Put texts one after the other."""
+        ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
+        begins = np.concatenate((np.zeros(1, np.int64), ends[:-1])) if texts else ends
+        return cls(np.frombuffer(b"".join(texts), np.uint8), begins, ends)
+
+    def take(self, rows: Numbers) -> Self:
+        """Return the texts with these numbers, in this order; one may be taken often."""
+        return self._replace(begins=self.begins[rows], ends=self.ends[rows])
+
+    @property
+    def bytes(self) -> int:
+        """Return how long all of them are together."""
+        return int((self.ends - self.begins).sum())
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRows:
+    """Failed rows of one file: the place of each, its bytes, its reason as fields of a COPY, its message in UTF-8.
+
+    `record_bytes` is -1 where `raws` has the whole record.
+    """
+
+    line_numbers: Numbers
+    byte_offsets: Numbers
+    raws: Texts
+    record_bytes: Numbers
+    reasons: Texts
+    messages: Texts
+
+    def __len__(self) -> int:
+        """Return the number of failed rows."""
+        return len(self.line_numbers)
+
+    def encode(self, head: bytes) -> memoryview:
+        """Return the rows as tuples; each begins with `head`, see `tuple_head`."""
+        fixed = len(head) + 3 * _NUMBER + 2 * 4
+        size = len(self) * fixed + self.raws.bytes + self.reasons.bytes + self.messages.bytes
+        out = np.empty(size + SLACK, np.uint8)
+        end = _put_rows(
+            np.frombuffer(head, np.uint8),
+            np.column_stack((self.line_numbers, self.byte_offsets, self.record_bytes)),
+            self.raws,
+            self.reasons,
+            self.messages,
+            out,
+        )
+        return out[:end].data
+
+
+def by_columns(rows: Sequence[RejectedRecord]) -> RejectedRows:
+    """Return failed rows by column."""
+    lengths = [_UNKNOWN if row.record_bytes is None else row.record_bytes for row in rows]
+    return RejectedRows(
+        np.array([row.line_number for row in rows], np.int64),
+        np.array([row.byte_offset for row in rows], np.int64),
+        Texts.of([row.raw for row in rows]),
+        np.array(lengths, np.int64),
+        encode_reasons((row.error_code, row.column_name, row.sqlstate) for row in rows),
+        encode_messages([row.message for row in rows]),
+    )
+
+
+def tuple_head(job_id: bytes, chunk_number: int) -> bytes:
+    """Return what all tuples of a chunk begin with: the count of fields, the job, the chunk."""
+    return struct.pack(">hi16sii", _FIELDS, 16, job_id, 4, chunk_number)
+
+
+def encode_reasons(reasons: Iterable[tuple[ErrorCode, str | None, str | None]]) -> Texts:
+    """Return reasons (error code, column, SQLSTATE) as fields; equal ones share their bytes."""
+    known: dict[tuple[ErrorCode, str | None, str | None], int] = {}
+    which = [known.setdefault(reason, len(known)) for reason in reasons]
+    return Texts.of([_reason(*reason) for reason in known]).take(np.array(which, np.int64))
+
+
+def encode_messages(messages: Sequence[str]) -> Texts:
+    """Return messages in UTF-8, cut: Postgres repeats a value of any size. A NUL cannot be stored."""
+    if max(map(len, messages), default=0) > MESSAGE_LIMIT:
+        messages = [cut_message(message) for message in messages]
+    encoded = [message.encode() for message in messages]
+    if any(b"\0" in message for message in encoded):
+        encoded = [message.replace(b"\0", b"") for message in encoded]
+    return Texts.of(encoded)
+
+
+@cache
+def _reason(code: ErrorCode, column_name: str | None, sqlstate: str | None) -> bytes:
+    """Return the fields of a reason, the stage first."""
+    fields = (STAGE_OF[code].value, code.value, column_name, sqlstate)
+    return b"".join([b"\xff\xff\xff\xff" if text is None else _field(text) for text in fields])
+
+
+def _field(text: str) -> bytes:
+    encoded = text.encode()
+    return struct.pack(">i", len(encoded)) + encoded
+
+
+@inlined
+def _put_bytes(data: Bytes, begin: Number, end: Number, out: Bytes, at: Number) -> Number:
+    """Copy bytes; return their end."""
+    for place in range(end - begin):
+        out[at + place] = data[begin + place]
+    return at + end - begin
+
+
+@inlined
+def _put_text(texts: Texts, row: Number, out: Bytes, at: Number) -> Number:
+    """Write a text as a field; return its end."""
+    begin, end = texts.begins[row], texts.ends[row]
+    put32(out, at, end - begin)
+    return _put_bytes(texts.data, begin, end, out, at + 4)
+
+
+@inlined
+def _put_number(out: Bytes, at: Number, value: Number) -> Number:
+    """Write a number of eight bytes as a field; return its end."""
+    put32(out, at, 8)
+    put64(out, at + 4, value)
+    return at + 12
+
+
+@compiled
+def _put_rows(
+    head: Bytes, numbers: Numbers, raws: Texts, reasons: Texts, messages: Texts, out: Bytes
+) -> Number:
+    """Write a tuple for each row, whose numbers are line, offset and length; return where they end."""
+    at = 0
+    for row in range(len(numbers)):
+        at = _put_bytes(head, 0, len(head), out, at)
+        at = _put_number(out, at, numbers[row, 0])
+        at = _put_number(out, at, numbers[row, 1])
+        at = _put_text(raws, row, out, at)
+        if numbers[row, 2] < 0:
+            put32(out, at, -1)
+            at += 4
+        else:
+            at = _put_number(out, at, numbers[row, 2])
+        at = _put_bytes(reasons.data, reasons.begins[row], reasons.ends[row], out, at)
+        at = _put_text(messages, row, out, at)
+    return at
+
+
+def warm_up() -> None:
+    """Compile what is needed here, or find it where it is kept; a process forked from this one has it then."""
+    by_columns([]).encode(tuple_head(bytes(16), 0))

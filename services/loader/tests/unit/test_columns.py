@@ -1,0 +1,61 @@
+"""Failed rows by column become the tuples that the protocol of a binary COPY describes."""
+
+import struct
+from collections.abc import Iterator
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libs.common.enums import ErrorCode
+from libs.common.errors import MESSAGE_LIMIT, cut_message
+from services.loader.rejects.columns import by_columns, tuple_head
+from services.loader.rejects.rejected_row import RejectedRecord
+
+JOB, CHUNK = bytes(range(16)), 7
+NUMBERS = st.integers(0, 2**63 - 1)
+NAMES = st.none() | st.text(max_size=20).filter(lambda text: "\0" not in text)
+RECORDS = st.builds(
+    RejectedRecord,
+    line_number=NUMBERS,
+    byte_offset=NUMBERS,
+    raw=st.binary(max_size=60),
+    error_code=st.sampled_from(ErrorCode),
+    column_name=NAMES,
+    sqlstate=NAMES,
+    message=st.text(max_size=60) | st.just("é" * (MESSAGE_LIMIT + 1)),
+    record_bytes=st.none() | NUMBERS,
+)
+
+
+def _text(value: str | None) -> bytes | None:
+    return None if value is None else value.encode()
+
+
+def _fields(record: RejectedRecord) -> Iterator[bytes | None]:
+    """Yield the fields one by one, as their types' `send` functions write them."""
+    yield JOB
+    yield struct.pack(">i", CHUNK)
+    yield struct.pack(">q", record.line_number)
+    yield struct.pack(">q", record.byte_offset)
+    yield record.raw
+    yield None if record.record_bytes is None else struct.pack(">q", record.record_bytes)
+    yield from map(
+        _text, (record.stage.value, record.error_code.value, record.column_name, record.sqlstate)
+    )
+    yield cut_message(record.message).replace("\0", "").encode()
+
+
+def _tuple(record: RejectedRecord) -> bytes:
+    fields = list(_fields(record))
+    written = [
+        struct.pack(">i", -1) if field is None else struct.pack(">i", len(field)) + field
+        for field in fields
+    ]
+    return struct.pack(">h", len(fields)) + b"".join(written)
+
+
+@given(st.lists(RECORDS, max_size=20))
+def test_tuples_are_those_of_the_protocol(records: list[RejectedRecord]) -> None:
+    encoded = by_columns(records).encode(tuple_head(JOB, CHUNK))
+
+    assert bytes(encoded) == b"".join(map(_tuple, records))
