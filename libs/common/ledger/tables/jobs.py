@@ -1,0 +1,284 @@
+"""The table of jobs."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from libs.common.datasets.definition import DatasetDefinition
+from libs.common.enums import JobState, Trigger
+from libs.common.ids import uuid7
+from libs.common.ledger.tables.base import SCHEMA, Base, words
+
+_APPENDED = (
+    "state IN ('running', 'succeeded', 'completed_with_rejects') AND NOT force "
+    "AND (definition ->> 'mode' = 'append' OR replay_of IS NOT NULL)"
+)
+
+
+class Job(Base):
+    """One load of one source for one dataset and data date."""
+
+    __tablename__ = "jobs"
+    # An insert returns what the database fills in: a new job is whole without being read again.
+    __mapper_args__ = {"eager_defaults": True}  # noqa: RUF012 - SQLAlchemy's own name and form
+    __table_args__ = (
+        CheckConstraint(
+            "state IN ('queued', 'waiting', 'running') OR "
+            "rows_read = rows_loaded + rows_rejected + rows_superseded",
+            name="accounted",
+        ),
+        CheckConstraint(
+            "rows_read >= 0 AND rows_loaded >= 0 AND rows_rejected >= 0 AND rows_superseded >= 0 "
+            "AND bytes_done >= 0",
+            name="counts_not_negative",
+        ),
+        CheckConstraint(
+            "(state IN ('queued', 'waiting', 'running')) = (finished_at IS NULL)",
+            name="finished_has_time",
+        ),
+        CheckConstraint("(state = 'failed') = (error_code IS NOT NULL)", name="failed_has_error"),
+        CheckConstraint("(error_code IS NULL) = (error_message IS NULL)", name="error_has_message"),
+        CheckConstraint(
+            "(state = 'duplicate') = (duplicate_of IS NOT NULL)", name="duplicate_names_original"
+        ),
+        CheckConstraint(
+            "(state = 'outdated') = (outdated_by IS NOT NULL)", name="outdated_names_newer"
+        ),
+        CheckConstraint(
+            "state <> 'waiting' OR waiting_since IS NOT NULL", name="waiting_has_start"
+        ),
+        CheckConstraint(
+            "(trigger = 'schedule') = (due_at IS NOT NULL)", name="schedule_has_due_time"
+        ),
+        CheckConstraint(
+            "state <> 'succeeded' OR rows_rejected = 0", name="succeeded_without_rejects"
+        ),
+        ForeignKeyConstraint(
+            ["dataset", "definition_version"],
+            [f"{SCHEMA}.dataset_versions.dataset", f"{SCHEMA}.dataset_versions.version"],
+        ),
+        UniqueConstraint("dataset", "due_at", name="uq_jobs_dataset_due_at"),
+        Index(
+            "uq_jobs_live_schedule",
+            "dataset",
+            "data_date",
+            "source",
+            unique=True,
+            postgresql_where=text(
+                "trigger = 'schedule' AND state IN ('queued', 'waiting', 'running')"
+            ),
+        ),
+        Index(
+            "uq_jobs_appended_once",
+            "dataset",
+            "fingerprint",
+            unique=True,
+            postgresql_where=text(
+                f"{_APPENDED} AND definition ->> 'once' IS DISTINCT FROM 'data_date'"
+            ),
+        ),
+        Index(
+            "uq_jobs_appended_once_a_day",
+            "dataset",
+            "fingerprint",
+            "data_date",
+            unique=True,
+            postgresql_where=text(f"{_APPENDED} AND definition ->> 'once' = 'data_date'"),
+        ),
+        Index(
+            "uq_jobs_content_running",
+            "dataset",
+            "fingerprint",
+            unique=True,
+            postgresql_where=text(
+                "state = 'running' AND NOT force"
+                " AND definition ->> 'once' IS DISTINCT FROM 'data_date'"
+            ),
+        ),
+        Index(
+            "ix_jobs_dataset_fingerprint",
+            "dataset",
+            "fingerprint",
+            postgresql_where=text("fingerprint IS NOT NULL"),
+        ),
+        Index(
+            "ix_jobs_duplicate_of",
+            "duplicate_of",
+            postgresql_where=text("duplicate_of IS NOT NULL"),
+        ),
+        Index(
+            "ix_jobs_outdated_by",
+            "outdated_by",
+            postgresql_where=text("outdated_by IS NOT NULL"),
+        ),
+        Index(
+            "ix_jobs_delivered",
+            "dataset",
+            "data_date",
+            postgresql_where=text("state IN ('succeeded', 'completed_with_rejects', 'duplicate')"),
+        ),
+        Index(
+            "ix_jobs_unfinished", "next_attempt_at", postgresql_where=text("finished_at IS NULL")
+        ),
+        Index(
+            "ix_jobs_files_due", "files_due_at", postgresql_where=text("files_due_at IS NOT NULL")
+        ),
+        Index("ix_jobs_dataset_id", "dataset", "id"),
+        Index(
+            "ix_jobs_finished",
+            "dataset",
+            "finished_at",
+            postgresql_where=text("finished_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_jobs_loaded",
+            "dataset",
+            "finished_at",
+            postgresql_where=text(
+                "state IN ('succeeded', 'completed_with_rejects', 'duplicate')"
+                " AND trigger <> 'replay'"
+            ),
+        ),
+        Index(
+            "ix_jobs_snapshots",
+            "dataset",
+            "finished_at",
+            postgresql_where=text(
+                "state IN ('succeeded', 'completed_with_rejects')"
+                " AND definition ->> 'mode' = 'replace'"
+            ),
+        ),
+        Index(
+            "ix_jobs_unsettled",
+            "dataset",
+            "finished_at",
+            postgresql_where=text(
+                "finished_at IS NOT NULL AND rows_rejected > 0 AND NOT failed_rows_settled"
+            ),
+        ),
+        Index("ix_jobs_replay_of", "replay_of", postgresql_where=text("replay_of IS NOT NULL")),
+        Index("ix_jobs_owner_id", "owner", "id", postgresql_where=text("owner IS NOT NULL")),
+        Index("ix_jobs_state_id", "state", "id"),
+        Index("ix_jobs_trigger_id", "trigger", "id"),
+        Index("ix_jobs_data_date_id", "data_date", "id"),
+        Index(
+            "ix_jobs_owner_unfinished",
+            "owner",
+            postgresql_where=text("owner IS NOT NULL AND finished_at IS NULL"),
+        ),
+        Index(
+            "ix_jobs_owner_rejected",
+            "owner",
+            "id",
+            postgresql_where=text("owner IS NOT NULL AND rows_rejected > 0"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    dataset: Mapped[str] = mapped_column(ForeignKey(f"{SCHEMA}.datasets.name"))
+    definition: Mapped[dict[str, Any]] = mapped_column(
+        comment="The dataset's definition when the job was made."
+    )
+    definition_version: Mapped[int | None] = mapped_column(
+        Integer,
+        comment="The dataset's version that the job was made under.",
+    )
+    data_date: Mapped[date]
+    source: Mapped[str] = mapped_column(
+        comment="As requested or expanded from the dataset's pattern."
+    )
+    trigger: Mapped[Trigger] = mapped_column(words(Trigger, "trigger"))
+    due_at: Mapped[datetime | None]
+    force: Mapped[bool] = mapped_column(server_default=text("false"))
+    state: Mapped[JobState] = mapped_column(
+        words(JobState, "state"), server_default=JobState.QUEUED.value
+    )
+    error_code: Mapped[str | None]
+    error_message: Mapped[str | None]
+    request_id: Mapped[str | None]
+    owner: Mapped[str | None] = mapped_column(
+        comment="Owner of the API key that made it; NULL: the schedule, or an api without keys."
+    )
+    replay_of: Mapped[UUID | None] = mapped_column(ForeignKey(f"{SCHEMA}.jobs.id"))
+    duplicate_of: Mapped[UUID | None] = mapped_column(ForeignKey(f"{SCHEMA}.jobs.id"))
+    outdated_by: Mapped[UUID | None] = mapped_column(
+        ForeignKey(f"{SCHEMA}.jobs.id"), comment="The newer delivery that the table holds."
+    )
+
+    source_path: Mapped[str | None] = mapped_column(comment="Resolved path, set by plan.")
+    source_mtime_ns: Mapped[int | None] = mapped_column(comment="Modification time at plan, ns.")
+    fingerprint: Mapped[str | None] = mapped_column(
+        comment="SHA-256 of the source's bytes, hex; of a replay, with the job that it replays."
+    )
+    header: Mapped[list[str] | None] = mapped_column(
+        ARRAY(Text()), comment="Cells of the source's header, set by plan."
+    )
+    rows_before: Mapped[int | None] = mapped_column(
+        comment="Rows of the load before, set by plan; NULL when there was none."
+    )
+    chunks_at_once: Mapped[int | None] = mapped_column(
+        Integer,
+        comment="Most chunks under way, which end in their order; NULL: all, in any order.",
+    )
+    bytes_total: Mapped[int | None] = mapped_column(comment="Size of the source as stored, bytes.")
+    bytes_done: Mapped[int] = mapped_column(server_default=text("0"))
+    rows_read: Mapped[int] = mapped_column(server_default=text("0"))
+    rows_loaded: Mapped[int] = mapped_column(server_default=text("0"))
+    rows_rejected: Mapped[int] = mapped_column(server_default=text("0"))
+    rows_superseded: Mapped[int] = mapped_column(server_default=text("0"))
+    rejected_by_code: Mapped[dict[str, Any]] = mapped_column(
+        server_default=text("'{}'"), comment="Failed rows by error code, counted at the job's end."
+    )
+    warnings: Mapped[list[dict[str, Any]]] = mapped_column(
+        server_default=text("'[]'"),
+        comment="What was odd and allowed; at its end with its chunks'.",
+    )
+
+    attempt: Mapped[int] = mapped_column(
+        Integer, server_default=text("0"), comment="Times that planning was begun."
+    )
+    published_at: Mapped[datetime | None] = mapped_column(comment="Last confirmed publish of plan.")
+    next_attempt_at: Mapped[datetime | None] = mapped_column(
+        server_default=func.now(),
+        comment="The sweeper sends plan again after this time; NULL: never.",
+    )
+    waiting_since: Mapped[datetime | None] = mapped_column(
+        comment="When it began to wait for its source; kept once that has come."
+    )
+    seen_identity: Mapped[dict[str, Any] | None] = mapped_column(
+        JSONB(none_as_null=True),
+        comment="With settle: the files as they were first seen unchanged, and when. From plan on: device and inode.",
+    )
+    known_content: Mapped[dict[str, Any] | None] = mapped_column(
+        JSONB(none_as_null=True),
+        comment="Fingerprint of the source of a job that had to wait for another, and what the file was then.",
+    )
+    files_due_at: Mapped[datetime | None] = mapped_column(
+        comment="The job's files are moved or deleted after this time (after_load); NULL: nothing is left to do."
+    )
+    cancel_requested_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    failed_rows_settled: Mapped[bool] = mapped_column(
+        server_default=text("false"),
+        comment="Whether the sweep has seen that no replay can load its failed rows any more.",
+    )
+
+    def parsed_definition(self) -> DatasetDefinition:
+        """Return the definition that the job was made under as its typed form."""
+        return DatasetDefinition.model_validate(self.definition)
