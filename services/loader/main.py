@@ -5,8 +5,8 @@ from libs.common.messaging.app import make_celery
 from libs.common.messaging.heartbeat import beat_into
 from libs.common.messaging.names import LOAD_QUEUE
 from libs.common.messaging.worker_process import run_worker
-from libs.common.postgres.copy.encoder import warm_up as warm_up_encoder
-from services.loader.rejects.columns import warm_up as warm_up_rejects
+from libs.common.postgres.copy import encoder
+from services.loader.rejects import columns
 from services.loader.settings import LoaderSettings
 from services.loader.tasks import register_tasks
 
@@ -17,8 +17,7 @@ def main() -> None:
     """Wire the loader and run it until it is told to stop."""
     settings = LoaderSettings.read()
     configure_logging(settings, SERVICE)
-    warm_up_encoder()
-    warm_up_rejects()
+    warm_up()
     celery = make_celery(settings, SERVICE)
     register_tasks(celery, settings)
     beat_into(celery, settings)
@@ -29,6 +28,12 @@ def main() -> None:
         queues=[LOAD_QUEUE],
         concurrency=settings.loader_concurrency,
     )
+
+
+def warm_up() -> None:
+    """Compile what a load needs, or find it where it is kept; a child forked from this process has it then."""
+    encoder.warm_up()
+    columns.warm_up()
 
 
 if __name__ == "__main__":
