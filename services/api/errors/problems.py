@@ -20,6 +20,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from libs.common.errors import AdspError, BadInput, Conflict, NotFound
+from services.api.media_type import media_type
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:adsp:problem:"
@@ -161,7 +162,7 @@ def status_of(exc: BadInput) -> int:
 
 def _lacks_json_type(request: Request, errors: Sequence[Mapping[str, Any]]) -> bool:
     """Return whether a body was not read as JSON because its media type is another."""
-    subject = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    subject = media_type(request)
     is_json = subject == "application/json" or subject.endswith("+json")
     return not is_json and any(
         error["loc"] == ("body",) and error["type"] != "missing" for error in errors

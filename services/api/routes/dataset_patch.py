@@ -12,6 +12,7 @@ from services.api.dataset_changes import change_definition, lock_dataset, requir
 from services.api.dataset_schemas import AnyDatasetDocument
 from services.api.dependencies import Wired
 from services.api.errors.problems import ProblemError
+from services.api.media_type import media_type
 from services.api.preconditions import ETAG, PRECONDITION, IfMatchHeader, tag
 from services.api.responses import Responses, problems
 from services.api.routes.datasets import DatasetName
@@ -75,8 +76,7 @@ def merge(target: Any, patch: Any) -> Any:
 
 def _require_type(request: Request) -> None:
     """Refuse other kinds of JSON: a JSON patch means something else."""
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if given not in _TYPES:
+    if media_type(request) not in _TYPES:
         raise ProblemError(
             415,
             "unsupported-media-type",

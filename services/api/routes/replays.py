@@ -37,6 +37,7 @@ from services.api.exports.dialects import definition_of
 from services.api.idempotency import IdempotencyKeyHeader, keyed
 from services.api.limits.body_limit import TAKES_FILE
 from services.api.limits.quotas import require_room
+from services.api.media_type import media_type
 from services.api.responses import JOB_ACCEPTED, accepted, problems
 from services.api.schemas import JobDocument
 from services.api.security.caller import Caller, Submitter
@@ -110,7 +111,7 @@ async def replay_job(
     if idempotency_key is None:  # one that was sent before is answered as then
         await run_in_threadpool(_require_room, dependencies, replayed.job.owner)
     corrected = await receive_file(request, dependencies, f"corrected-{job_id}.csv", caller.owner)
-    if corrected is None and _media_type(request) == "text/csv":
+    if corrected is None and media_type(request) == "text/csv":
         raise empty_body()
     if corrected is None:
         async with dependencies.upload_slots.writing(caller.owner):
@@ -139,14 +140,10 @@ async def replay_job(
     return accepted(submission, response)
 
 
-def _media_type(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
 def _refuse_other_than_file(request: Request) -> None:
     """Refuse a form and JSON: neither is a file of a dataset."""
     refuse_form(request)
-    if _media_type(request) == "application/json" and request.headers.get("content-length") != "0":
+    if media_type(request) == "application/json" and request.headers.get("content-length") != "0":
         raise ProblemError(
             415,
             "unsupported-media-type",

@@ -12,6 +12,7 @@ from libs.common.ledger.jobs import JobRequest
 from services.api.dependencies import Dependencies
 from services.api.errors.problems import ProblemError
 from services.api.idempotency import KeyedRequest
+from services.api.media_type import media_type
 from services.api.submission import OutcomeUnknown, Submission, submit_job
 from services.api.uploads.upload_area import IncomingUpload, StoredUpload, too_large
 
@@ -20,7 +21,7 @@ _BLOCK_BYTES = 1 << 20
 
 def refuse_form(request: Request) -> None:
     """Refuse a form: its boundaries would be taken for records."""
-    if request.headers.get("content-type", "").lower().startswith("multipart/"):
+    if media_type(request).startswith("multipart/"):
         raise ProblemError(
             415,
             "unsupported-media-type",
