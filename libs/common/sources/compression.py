@@ -147,7 +147,7 @@ class ZstdDecoder(Decoder):
         return SourceError(
             "source-too-large",
             f"the source was compressed with a window of more than {self._max_window_bytes} bytes; compress it without "
-            "--long or --ultra, or raise max_zstd_window_bytes",
+            "--long or --ultra, or raise ADSP_MAX_ZSTD_WINDOW_BYTES",
         )
 
 

@@ -143,7 +143,7 @@ class SourceStream:
             raise SourceError(
                 "source-corrupt",
                 f"the source holds more than {most} gzip members or zstd frames of less than {_BYTES_OF_MEMBER} bytes "
-                "each; compress it anew as one, or raise max_compressed_members",
+                "each; compress it anew as one, or raise ADSP_MAX_COMPRESSED_MEMBERS",
             )
 
     def _count(self, length: int) -> None:
@@ -154,12 +154,12 @@ class SourceStream:
             raise SourceError(
                 "source-too-large",
                 f"the source holds more than {limits.max_bytes} bytes; split it, or raise "
-                "max_decompressed_bytes",
+                "ADSP_MAX_DECOMPRESSED_BYTES",
             )
         most = max(_RATIO_FREE_BYTES, limits.max_ratio * self._stored_bytes)
         if self._decoder is not None and self._plain_bytes > most:
             raise SourceError(
                 "source-too-large",
                 f"the source grows to more than {limits.max_ratio} times its size when decompressed; "
-                "send it uncompressed, or raise max_decompression_ratio",
+                "send it uncompressed, or raise ADSP_MAX_DECOMPRESSION_RATIO",
             )

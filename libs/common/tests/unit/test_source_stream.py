@@ -199,7 +199,7 @@ def test_members_that_hold_next_to_nothing_are_refused_soon(
     error = refusal(stream)
 
     assert error.code == "source-corrupt"
-    assert "max_compressed_members" in error.message
+    assert "ADSP_MAX_COMPRESSED_MEMBERS" in error.message
     assert stream.position < len(stored) / 2
 
 
@@ -231,7 +231,7 @@ def test_window_beyond_the_limit_is_refused_with_the_cure(tmp_path: Path) -> Non
     error = refusal(open_bytes(tmp_path, with_window(21), limits=limits))
 
     assert error.code == "source-too-large"
-    assert "max_zstd_window_bytes" in error.message
+    assert "ADSP_MAX_ZSTD_WINDOW_BYTES" in error.message
     assert read_all(open_bytes(tmp_path, with_window(20), limits=limits)) == TEXT * 20
 
 
