@@ -7,6 +7,7 @@ from tools.tasks import (
     checks,
     dashboards,
     database,
+    docs,
     faults,
     fuzz,
     jobs,
@@ -16,7 +17,7 @@ from tools.tasks import (
 )
 
 namespace = Collection.from_module(stack)
-for module in (jobs, checks, bench, dashboards, faults, fuzz, supply):
+for module in (jobs, checks, bench, dashboards, docs, faults, fuzz, supply):
     for task in Collection.from_module(module).tasks.values():
         namespace.add_task(task)
 namespace.add_collection(Collection.from_module(database), name="db")

@@ -115,9 +115,13 @@ class WarningCode(StrEnum):
     """What was odd about a job and allowed; see `libs.common.datasets.job_warnings`."""
 
     DATE_LOADED_BEFORE = "date-loaded-before"
+    """Another job has appended rows of this data date already; the message names it."""
     HEADER_CHANGED = "header-changed"
+    """The header lacks columns that the last load had; they took their default."""
     SHRUNK = "shrunk"
+    """More rows are missing than `max_shrink` allows; it was loaded by force."""
     SOURCE_KEPT = "source-kept"
+    """`after_load` has not removed a file: it is in the folder `loaded`, or where it was."""
 
 
 class Stage(StrEnum):
@@ -132,21 +136,37 @@ class ErrorCode(StrEnum):
     """Why a record was rejected; the stage of each code is in `STAGE_OF`."""
 
     MISSING_CELL = "missing-cell"
+    """The record has fewer cells than the header."""
     EXTRA_CELL = "extra-cell"
+    """The record has more cells than the header."""
     MALFORMED_QUOTE = "malformed-quote"
+    """A quote inside an unquoted cell, text after a closing quote, or a quote that never closes."""
     BARE_CARRIAGE_RETURN = "bare-carriage-return"
+    """A carriage return outside quotes that ends no line, as the header's line shows."""
     ENCODING_ERROR = "encoding-error"
+    """A NUL, or bytes that are not text in the dataset's encoding."""
     LINE_TOO_LONG = "line-too-long"
+    """The record is longer than `ADSP_MAX_RECORD_BYTES`."""
     TYPE_ERROR = "type-error"
+    """A cell is no value of its column's type."""
     OUT_OF_RANGE = "out-of-range"
+    """A number does not fit its column."""
     VALUE_TOO_LONG = "value-too-long"
+    """A text is longer than its column allows."""
     NOT_NULL = "not-null"
+    """A column that must have a value has none."""
     UNIQUE = "unique"
+    """The key is in the table, or earlier in the file, already."""
     FOREIGN_KEY = "foreign-key"
+    """The row refers to one that is not there."""
     CHECK = "check"
+    """A CHECK constraint refuses the row, no partition takes it, or it is not of the slice that is replaced."""
     EXCLUSION = "exclusion"
+    """An exclusion constraint refuses the row beside another one."""
     SUPPRESSED = "suppressed"
+    """A BEFORE trigger of the table dropped the row."""
     OTHER = "other"
+    """Another error of the row itself, such as one that a trigger raises."""
 
 
 STAGE_OF: dict[ErrorCode, Stage] = {

@@ -1,7 +1,7 @@
 """Name everything that can go wrong, once, for every service.
 
     AdspError
-    ├── BadInput            the caller or the file is at fault; carries a stable code and a cure
+    ├── BadInput            the caller or the file is at fault; carries a stable code and how to fix it
     │   ├── NotFound        a named thing does not exist
     │   ├── Conflict        the request contradicts what is already recorded
     │   ├── GuardTripped    a guard of the dataset stands against the load

@@ -30,7 +30,7 @@ class Measurement:
 
     def __init__(self, metric: Counter | Histogram, series: Iterable[tuple[str, ...]] = ()) -> None:
         """Take over `metric`, whose label values are all in `series`."""
-        self._metric = metric
+        self.metric = metric
         [described] = metric.describe()
         self._name = described.name
         for labels in series:
@@ -46,8 +46,8 @@ class Measurement:
 
     def take(self, value: float, labels: Iterable[str]) -> None:
         """Count or observe `value` in this process."""
-        metric: Any = self._metric.labels(*labels) if labels else self._metric
-        if isinstance(self._metric, Counter):
+        metric: Any = self.metric.labels(*labels) if labels else self.metric
+        if isinstance(self.metric, Counter):
             metric.inc(value)
         else:
             metric.observe(value)

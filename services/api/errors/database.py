@@ -15,7 +15,7 @@ from services.api.errors.problems import RETRY_SECONDS, problem_response
 
 log = get_logger(__name__)
 
-_AWAY = (
+AWAY = (
     "database-away",
     "Postgres does not answer the api; try again shortly, GET /readyz tells when it is back",
 )
@@ -23,7 +23,7 @@ _NOT_MIGRATED = (
     "database-not-migrated",
     "the ledger is missing or of another version; run the migrations (./dev db.migrate)",
 )
-_CURES: dict[str, tuple[str, str]] = {
+ANSWERS: dict[str, tuple[str, str]] = {
     "55P03": (
         "database-busy",
         "another session has locked what this request needs, for longer than a request waits; try again shortly",
@@ -44,6 +44,7 @@ _CURES: dict[str, tuple[str, str]] = {
         "the role in ADSP_DATABASE_URL lacks a privilege; use adsp_api, whom migrations grant all",
     ),
 }
+"""Code and detail of what Postgres refuses, by its SQLSTATE; all other outages are `AWAY`."""
 
 
 def install_database_handlers(app: FastAPI) -> None:
@@ -63,9 +64,9 @@ async def answer_database_error(request: Request, exc: Exception) -> JSONRespons
         )
         return problem_response(path, 422, "value-not-storable", detail)
     sqlstate = getattr(error, "pgcode", None)
-    if sqlstate not in _CURES and not _is_outage(error, sqlstate):
+    if sqlstate not in ANSWERS and not _is_outage(error, sqlstate):
         raise exc
-    code, detail = _CURES.get(str(sqlstate), _AWAY)
+    code, detail = ANSWERS.get(str(sqlstate), AWAY)
     log.warning(
         "database_not_usable",
         code=code,

@@ -3,8 +3,8 @@
     BadInput, validation, HTTP errors ──► 4xx that says how to fix it
     a server that is away             ──► 503 with Retry-After (Postgres: `database`)
 
-Every problem has a stable `code`, also the last part of its `type`, and a `detail` that names the
-cure.
+Every problem has a stable `code`, also the last part of its `type`, and a `detail` that says how to
+fix it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,12 +27,13 @@ TYPE_PREFIX = "urn:adsp:problem:"
 RETRY_SECONDS = 5
 MAX_FIELD_ERRORS = 20
 
-_CURES: dict[int, tuple[str, str]] = {
+ANSWERS: dict[int, tuple[str, str]] = {
     400: ("malformed-request", "the request could not be read; send well-formed JSON in UTF-8"),
     404: ("path-unknown", "there is nothing at this path; GET /docs shows what there is"),
     405: ("method-not-allowed", "this path does not take this method; the Allow header lists them"),
     413: ("body-too-large", "the body is too large; files go to POST /v1/datasets/{name}/uploads"),
 }
+"""Code and detail of what the framework refuses, by its status."""
 
 
 class FieldError(BaseModel):
@@ -145,7 +146,7 @@ async def _on_invalid_request(request: Request, exc: RequestValidationError) -> 
 
 
 async def _on_http_error(request: Request, exc: HTTPException) -> JSONResponse:
-    code, detail = _CURES.get(exc.status_code, ("http-error", str(exc.detail)))
+    code, detail = ANSWERS.get(exc.status_code, ("http-error", str(exc.detail)))
     return problem_response(
         request.scope["path"], exc.status_code, code, detail, headers=exc.headers
     )

@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from libs.common.ledger.api_keys import ApiKey
 from services.api.dependencies import Dependencies
 from services.api.errors.database import answer_database_error
-from services.api.errors.problems import problem_response
+from services.api.errors.problems import ProblemError, problem_response
 from services.api.middleware.origins import foreign_origin
 from services.api.security.api_keys import KnownKeys, authenticate
 from services.api.security.caller import ANYONE, KEY_HEADER, Caller
@@ -151,13 +151,19 @@ def _refusal(request: Request, sent: str | None) -> Response:
     wants_page = "text/html" in request.headers.get("accept", "")
     challenge = 'Basic realm="ADSP: the key is the password", charset="UTF-8"'
     if sent is None:
-        code = "key-missing"
-        detail = (
+        refusal = ProblemError(
+            401,
+            "key-missing",
             "send an API key as 'Authorization: Bearer adsp_…' or 'X-API-Key: adsp_…'; "
-            "./dev keys create makes one"
+            "./dev keys create makes one",
         )
     else:
-        code = "key-unknown"
-        detail = "this API key is not known or was revoked; ./dev keys list shows those that hold"
+        refusal = ProblemError(
+            401,
+            "key-unknown",
+            "this API key is not known or was revoked; ./dev keys list shows those that hold",
+        )
     headers = {"WWW-Authenticate": challenge if wants_page else 'Bearer realm="ADSP"'}
-    return problem_response(request.scope["path"], 401, code, detail, headers=headers)
+    return problem_response(
+        request.scope["path"], refusal.status, refusal.code, refusal.detail, headers=headers
+    )

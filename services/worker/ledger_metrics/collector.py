@@ -9,14 +9,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from libs.common.logs import get_logger
-from services.worker.ledger_metrics.metrics import describe_ledger
+from services.worker.ledger_metrics.metrics import describe_ledger, describe_readings
 from services.worker.ledger_metrics.queries import READINGS, read_ledger
 
 log = get_logger(__name__)
@@ -47,7 +46,7 @@ class LedgerCollector(Collector):
         with self._lock:
             if self._read_at is None or time.monotonic() - self._read_at >= self._least_age:
                 self._read()
-            metrics = [*self._metrics, *self._own()]
+            metrics = [*self._metrics, *describe_readings(self._failures, self._seconds)]
         yield from metrics
 
     def _read(self) -> None:
@@ -66,18 +65,3 @@ class LedgerCollector(Collector):
         self._failures.update(failures.keys())
         self._read_at = time.monotonic()
         self._seconds = self._read_at - start
-
-    def _own(self) -> Iterator[Metric]:
-        failures = CounterMetricFamily(
-            "adsp_state_collection_failures_total",
-            "Readings of the ledger that failed, by what was asked; the others are told all the same.",
-            labels=["reading"],
-        )
-        for name in READINGS:
-            failures.add_metric([name], self._failures[name])
-        yield failures
-        seconds = GaugeMetricFamily(
-            "adsp_state_collection_duration_seconds", "Seconds that the last reading took."
-        )
-        seconds.add_metric([], self._seconds)
-        yield seconds

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from libs.common.datasets.schedule import Schedule
 from libs.common.enums import END_STATES, LIVE_STATES, ChunkState, ErrorCode, JobState, Trigger
-from services.worker.ledger_metrics.queries import Readings, Row
+from services.worker.ledger_metrics.queries import READINGS, Readings, Row
 
 RESULTS = ("read", "loaded", "rejected", "superseded")
 KINDS = ("job", "event")
@@ -27,6 +27,23 @@ def describe_ledger(readings: Readings) -> Iterator[Metric]:
     for name, describe in _DESCRIPTIONS.items():
         if name in readings.rows:
             yield from describe(readings.names, readings.rows[name])
+
+
+def describe_readings(failures: Mapping[str, int], seconds: float) -> Iterator[Metric]:
+    """Yield how often each reading has failed, and how many seconds the last ones took."""
+    failed = CounterMetricFamily(
+        "adsp_state_collection_failures_total",
+        "Readings of the ledger that failed, by what was asked; the others are shown all the same.",
+        labels=["reading"],
+    )
+    for name in READINGS:
+        failed.add_metric([name], failures.get(name, 0))
+    yield failed
+    yield GaugeMetricFamily(
+        "adsp_state_collection_duration_seconds",
+        "Seconds that the last reading took.",
+        value=seconds,
+    )
 
 
 def _totals(names: Sequence[str], rows: Sequence[Row]) -> Iterator[Metric]:

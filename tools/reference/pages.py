@@ -1,0 +1,54 @@
+"""Write docs/reference from the code, and name the pages that are not as the code makes them.
+
+`python -m tools.reference.pages` fails where a page is stale; the lint runs it.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tools.bootstrap.locations import ROOT
+from tools.reference import cli, error_codes, events, metrics, settings
+
+FOLDER = ROOT / "docs" / "reference"
+PAGES: Mapping[str, Callable[[], str]] = {
+    "cli.md": cli.page,
+    "error-codes.md": error_codes.page,
+    "events.md": events.page,
+    "metrics.md": metrics.page,
+    "settings.md": settings.page,
+}
+_NOTE = "<!-- Made from the code: ./dev docs writes this page anew. -->\n\n"
+
+
+def write(folder: Path = FOLDER) -> list[str]:
+    """Write the pages that are stale, and name them."""
+    changed = stale(folder)
+    for name in changed:
+        (folder / name).write_text(_rendered(name), encoding="utf-8")
+    return changed
+
+
+def stale(folder: Path = FOLDER) -> list[str]:
+    """Name the pages of a folder that are not as the code makes them, or not there."""
+    return [name for name in PAGES if _kept(folder / name) != _rendered(name)]
+
+
+def _rendered(name: str) -> str:
+    return _NOTE + PAGES[name]()
+
+
+def _kept(file: Path) -> str | None:
+    return file.read_text(encoding="utf-8") if file.exists() else None
+
+
+def main() -> int:
+    """Print each stale page; return 1 if there is one."""
+    found = stale()
+    if found:
+        print(f"not as the code makes them: {', '.join(found)} in docs/reference; run ./dev docs")
+    return int(bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
