@@ -2,7 +2,7 @@
 
 Off unless ``ADSP_FAULTS=1``. Then ``ADSP_FAILPOINTS`` names the points, separated by commas. With
 ``ADSP_FAILPOINT_TOKENS``, a folder, a point strikes only where a file of its name lies there, and uses it up:
-so a crash happens once, the attempt after it goes on, and a running process can be told to die.
+so a crash happens once, the attempt after it goes on, and a running process can be made to die.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 class FailPoint(StrEnum):
-    """Where a process can be told to die; the last one skips a check instead."""
+    """Where a process can be made to die; the last one skips a check instead."""
 
     AFTER_INSERT = "after-insert"
     """api: the job is committed, its message not sent."""
@@ -26,9 +26,9 @@ class FailPoint(StrEnum):
     BEFORE_COMMIT = "before-commit"
     """loader: everything is written, nothing is committed."""
     AFTER_COMMIT = "after-commit"
-    """loader: the chunk is done, nobody was told."""
+    """loader: the chunk is done, nobody knows yet."""
     BEFORE_ACKNOWLEDGE = "before-acknowledge"
-    """loader: the worker was told, the message is not acknowledged."""
+    """loader: the worker has its message, the loader's own is not acknowledged."""
     IN_FINISH = "in-finish"
     """worker: a job's end and its event are written and not committed."""
     IN_EVENT_OUTBOX = "in-event-outbox"
@@ -38,7 +38,7 @@ class FailPoint(StrEnum):
 
 
 class _Armed:
-    """The points that this process was told of."""
+    """The points that this process has from its environment."""
 
     def __init__(self, names: str, tokens: str | None) -> None:
         self._points = {FailPoint(name.strip()) for name in names.split(",") if name.strip()}
@@ -52,7 +52,7 @@ class _Armed:
 
 
 def failpoint(point: FailPoint) -> None:
-    """Kill this process if it was told to die here."""
+    """Kill this process if it is to die here."""
     armed = _armed()
     if armed is not None and armed.triggers(point):
         os.kill(os.getpid(), signal.SIGKILL)

@@ -70,7 +70,7 @@ class StackAddresses:
         return self.database_url(role, database).replace("+psycopg2", "", 1)
 
     def monitor_dsn(self, database: str = DATABASE) -> str:
-        """Return libpq's URL for the exporter, whose client asks for TLS unless told otherwise."""
+        """Return libpq's URL for the exporter, whose client asks for TLS unless asked otherwise."""
         return f"{self.postgres_dsn('monitor', database)}?sslmode=disable"
 
     def superuser_dsn(self, database: str = "postgres") -> str:

@@ -20,7 +20,7 @@ class PrometheusServer:
     """A server whose series lie in `folder`/data.
 
     `configuration` is the text of prometheus.yml; `rules` are rule files by name, which it finds
-    in the folder `rules` beside itself. What still fires is told again after `resend_delay`.
+    in the folder `rules` beside itself. What still fires is sent again after `resend_delay`.
     """
 
     folder: Path

@@ -1,7 +1,7 @@
 """Bound each wait for Postgres: a server that is stopped keeps its connections open and never answers.
 
 Neither keepalives nor `tcp_user_timeout` notice, since its kernel goes on acknowledging. libpq has no such bound for an
-answer, so psycopg2 is told how to wait. Only the api does this: COPY, which loaders need, cannot be waited for so.
+answer, so psycopg2 gets a way to wait. Only the api does this: COPY, which loaders need, cannot be waited for so.
 """
 
 import select

@@ -10,7 +10,7 @@ from libs.common.ledger.models import Dataset, DatasetVersion
 
 
 class _Beside(BaseModel):
-    """What is told of a dataset beside its definition."""
+    """What is shown of a dataset beside its definition."""
 
     name: str
     version: int = Field(description="Of the definition: GET /v1/datasets/{name}/versions.")

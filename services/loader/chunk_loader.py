@@ -218,7 +218,7 @@ def _open(
 def _write_ledger(
     cursor: Cursor, key: ChunkKey, end: ChunkEnd, rejects: RejectSpool, heartbeat: Heartbeat
 ) -> None:
-    """Write what the ledger is told, just before the commit: from here on its tables are locked.
+    """Write what the ledger keeps, just before the commit: from here on its tables are locked.
 
     What is loaded is not given up for a lock on them.
     """

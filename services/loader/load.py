@@ -213,7 +213,7 @@ class Load:
         count_known = len(failed) + _count(refused)
 
         def on_progress(position: int, more: Sequence[RejectedRecord]) -> None:
-            """Only count: it is told after each record when all of them are refused."""
+            """Only count: it is called after each record when all of them are refused."""
             self._heartbeat.progress.rows_read = before + position
             self._heartbeat.check()
             self._stop_if_too_many(

@@ -14,7 +14,7 @@ SERVICE = "loader"
 
 
 def main() -> None:
-    """Wire the loader and run it until it is told to stop."""
+    """Wire the loader and run it until it is asked to stop."""
     settings = LoaderSettings.read()
     configure_logging(settings, SERVICE)
     warm_up()

@@ -31,7 +31,7 @@ INNER JOIN adsp.jobs AS j ON c.job_id = j.id
 LEFT JOIN adsp.chunk_leases AS l ON c.job_id = l.job_id AND c.number = l.chunk_number
 LEFT JOIN live ON c.job_id = live.job_id AND c.number = live.chunk_number
 WHERE
-    -- The index of unfinished chunks is told by their missing end.
+    -- The index of unfinished chunks knows them by their missing end.
     c.finished_at IS NULL
     AND c.state = 'running'
     AND (

@@ -1,7 +1,7 @@
 """Bring back what got lost: the net under every message, every process and every connection.
 
 The sweep reads the ledger only. What it sends may be on its way already: each receiver looks at the ledger
-first, so a second message does no harm. Each kind of trouble is handled in a bounded batch and told in the log.
+first, so a second message does no harm. Each kind of trouble is handled in a bounded batch and named in the log.
 """
 
 from collections.abc import Callable
@@ -250,7 +250,7 @@ def _send_lost_finishes(worker: WorkerContext, limit: int) -> int:
         jobs = session.execute(
             select(Job.id, Job.request_id)
             .where(
-                Job.finished_at.is_(None),  # what the index of unfinished jobs is told by
+                Job.finished_at.is_(None),  # what the index of unfinished jobs knows them by
                 Job.state == JobState.RUNNING,
                 has_chunks,
                 ~under_way | has_failed | is_cancelled,

@@ -3,7 +3,7 @@
 UPDATE adsp.jobs AS waiting SET next_attempt_at = now() + :resend_after
 FROM adsp.jobs AS ended
 WHERE ended.id = :job_id AND ended.finished_at IS NOT NULL
-    -- The index of unfinished jobs is told by their missing end.
+    -- The index of unfinished jobs knows them by their missing end.
     AND waiting.state = 'queued' AND waiting.finished_at IS NULL
     AND (
         (waiting.dataset = ended.dataset AND waiting.fingerprint = ended.fingerprint)

@@ -1,4 +1,4 @@
--- Find the files that were loaded since a moment and of which nobody was told that they grew. The ids of events begin
+-- Find the files that were loaded since a moment and of which nobody was warned that they grew. The ids of events begin
 -- with the time they were made, so the primary key finds the ends of jobs since then.
 SELECT
     j.id,
@@ -29,8 +29,8 @@ WHERE
     AND source.inode IS NOT NULL
     AND NOT EXISTS (
         SELECT 1
-        FROM adsp.events AS told
-        WHERE told.job_id = j.id AND told.type = 'job.source-grew'
+        FROM adsp.events AS reported
+        WHERE reported.job_id = j.id AND reported.type = 'job.source-grew'
     )
 ORDER BY random()
 LIMIT :limit

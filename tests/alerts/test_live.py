@@ -39,7 +39,7 @@ ITEMS = "sku,name,category,price,quantity,updated_at\n" + "".join(
 
 @dataclass(frozen=True)
 class Watched:
-    """A system, what watches it, and who is told."""
+    """A system, what watches it, and who hears of it."""
 
     system: System
     ports: dict[str, int]
@@ -156,7 +156,7 @@ def _hears(watched: Watched, alert: str, **labels: str) -> Callable[[], bool]:
     )
 
 
-def test_a_dead_letter_is_told(watched: Watched, vhost: ScratchVhost) -> None:
+def test_a_dead_letter_is_reported(watched: Watched, vhost: ScratchVhost) -> None:
     wait_for(lambda: query(watched.monitoring, "adsp_dead_letters_total == 0"), PATIENCE, "it is 0")
     assert watched.firing("DeadLetters") == []
     watched.webhook.forget()
@@ -165,16 +165,18 @@ def test_a_dead_letter_is_told(watched: Watched, vhost: ScratchVhost) -> None:
     connection.channel().basic_publish("", routing_key=JOBS_QUEUE, body=b"\x00 no message")
     connection.close()
 
-    wait_for(_hears(watched, "DeadLetters", severity="warning"), PATIENCE, "it is told")
+    wait_for(_hears(watched, "DeadLetters", severity="warning"), PATIENCE, "it is reported")
 
 
-def test_a_stopped_scheduler_is_told_and_its_return_too(watched: Watched) -> None:
+def test_a_stopped_scheduler_is_reported_and_its_return_too(watched: Watched) -> None:
     watched.webhook.forget()
     assert watched.firing("SchedulerNotTicking", "TargetDown") == []
 
     watched.system.processes.pop("scheduler").stop(20)
 
-    wait_for(_hears(watched, "SchedulerNotTicking", severity="critical"), PATIENCE, "it is told")
+    wait_for(
+        _hears(watched, "SchedulerNotTicking", severity="critical"), PATIENCE, "it is reported"
+    )
     wait_for(_hears(watched, "TargetDown", job="scheduler"), PATIENCE, "so is its target")
     watched.start("scheduler")
     wait_for(
@@ -183,5 +185,5 @@ def test_a_stopped_scheduler_is_told_and_its_return_too(watched: Watched) -> Non
             <= {each["alertname"] for each in watched.webhook.heard("operators", "resolved")}
         ),
         PATIENCE,
-        "its return is told",
+        "its return is reported",
     )

@@ -128,7 +128,7 @@ def test_every_alert_says_how_bad_it_is_and_where_to_read_on() -> None:
 
 
 def test_every_fault_that_is_proved_names_alerts_that_exist() -> None:
-    """The table of docs/reliability.md says for each fault what an operator is told."""
+    """The table of docs/reliability.md says for each fault what an operator hears."""
     text = (REPOSITORY / "docs" / "reliability.md").read_text()
     table = text.partition("## What an operator sees and does")[2].partition("\n## ")[0]
     rows = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("|")]

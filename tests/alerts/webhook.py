@@ -11,7 +11,7 @@ from libs.devstack.ports import LOOPBACK
 
 
 class Webhook:
-    """A receiver for each path below `url`, and all that it was told."""
+    """A receiver for each path below `url`, and all that it got."""
 
     def __init__(self) -> None:
         self._heard: list[tuple[str, dict[str, Any]]] = []
@@ -23,7 +23,7 @@ class Webhook:
         return f"http://{LOOPBACK}:{self._server.server_port}"
 
     def heard(self, receiver: str, status: str = "firing") -> list[dict[str, str]]:
-        """Return the labels of the alerts of this status that a receiver was told of."""
+        """Return the labels of the alerts of this status that a receiver got."""
         return [
             alert["labels"]
             for path, message in list(self._heard)

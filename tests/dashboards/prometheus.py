@@ -57,7 +57,7 @@ class Prometheus:
 
     def kinds(self) -> dict[str, str]:
         """Return what each metric is: counter, gauge, histogram, …"""
-        return {name: told[0]["type"] for name, told in self._get("metadata").items()}
+        return {name: known[0]["type"] for name, known in self._get("metadata").items()}
 
     def _get(self, what: str, **parameters: Any) -> Any:
         answer = self._client.get(f"/api/v1/{what}", params=parameters).json()

@@ -53,7 +53,9 @@ _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-|^[0-9]{6,}$")
 
 
 @pytest.mark.parametrize("metric", PROMISED)
-def test_a_metric_is_told_with_all_values_of_its_labels(watched: Prometheus, metric: str) -> None:
+def test_a_metric_is_reported_with_all_values_of_its_labels(
+    watched: Prometheus, metric: str
+) -> None:
     found = watched.query(f"last_over_time({metric}[60s])")
 
     assert found

@@ -13,20 +13,20 @@ def test_a_right_answer_is_left_alone() -> None:
     assert complaints(ASKED, [Series({"state": "a"}, [math.nan, 1.0])], {}) == []
 
 
-def test_no_series_and_only_nan_are_told() -> None:
+def test_no_series_and_only_nan_are_reported() -> None:
     assert complaints(ASKED, [], {}) == ["board / panel / {{state}}: no series"]
     assert complaints(ASKED, [Series({"state": "a"}, [math.nan])], {}) == [
         "board / panel / {{state}}: only NaN"
     ]
 
 
-def test_a_series_without_the_legends_label_is_told() -> None:
+def test_a_series_without_the_legends_label_is_reported() -> None:
     [complaint] = complaints(ASKED, [Series({"instance": "x"}, [1.0])], {})
 
     assert "has no state" in complaint
 
 
-def test_two_series_of_one_name_are_told() -> None:
+def test_two_series_of_one_name_are_reported() -> None:
     duplicates = [Series({"state": "a", "instance": one}, [1.0]) for one in "xy"]
 
     assert complaints(ASKED, duplicates, {}) == [

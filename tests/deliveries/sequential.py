@@ -1,6 +1,6 @@
 """Load deliveries one after the other, as DESIGN's "Deliveries" says: what ADSP must come to, whatever happens.
 
-Nothing here runs beside something else, dies, or is told twice: that is why it can be read and believed.
+Nothing here runs beside something else, dies, or happens twice: that is why it can be read and believed.
 """
 
 from collections import Counter

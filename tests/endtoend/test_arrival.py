@@ -17,8 +17,10 @@ def test_a_job_waits_for_a_file_that_comes_late(system: System) -> None:
         )
         job = client.submit(dataset="late")
         wait_for(lambda: client.job(job["id"])["state"] == "waiting", 20, "the job waits")
-        is_told = "SELECT published_at FROM adsp.events WHERE job_id = %s AND type = 'job.late'"
-        wait_for(lambda: system.query(is_told, job["id"])[0][0], 20, "it is told to be late")
+        is_reported = "SELECT published_at FROM adsp.events WHERE job_id = %s AND type = 'job.late'"
+        wait_for(
+            lambda: system.query(is_reported, job["id"])[0][0], 20, "it is reported to be late"
+        )
         # Written beside its place and renamed, as a sender should.
         write_items(system.incoming / "late.tmp", 100)
         (system.incoming / "late.tmp").rename(system.incoming / "late.csv")
@@ -27,7 +29,7 @@ def test_a_job_waits_for_a_file_that_comes_late(system: System) -> None:
 
     assert (ended["state"], ended["rows_loaded"], ended["attempt"]) == ("succeeded", 100, 1)
     assert system.count(table) == 100
-    assert system.query(is_told.replace("published_at", "count(*)"), job["id"]) == [(1,)]
+    assert system.query(is_reported.replace("published_at", "count(*)"), job["id"]) == [(1,)]
 
 
 def test_a_waiting_job_is_cancelled_at_once(system: System) -> None:

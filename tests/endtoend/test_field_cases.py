@@ -75,8 +75,8 @@ def test_a_case_from_the_field_ends_as_it_must(system: System, case: Case) -> No
     assert [job["state"] for job in jobs] == [step.state for step in case.steps], jobs
     assert [(job["error"] or {}).get("code") for job in jobs] == [s.error for s in case.steps]
     assert failed == [step.failed for step in case.steps]
-    told = [step.warnings for step in case.steps]
-    assert [codes(job) for job in jobs] == told, [job["warnings"] for job in jobs]
+    warned = [step.warnings for step in case.steps]
+    assert [codes(job) for job in jobs] == warned, [job["warnings"] for job in jobs]
     order = 'ORDER BY 1, t::text COLLATE "C"'
     assert system.query(f"SELECT * FROM {table} AS t {order}") == case.rows
 

@@ -68,7 +68,7 @@ CONTACTS = "id int PRIMARY KEY, email text, phone text"
     [({"mode": "replace"}, None), ({"mode": "upsert", "key": ["id"]}, "100")],
     ids=["replace", "upsert"],
 )
-def test_a_column_that_is_gone_is_told(
+def test_a_column_that_is_gone_is_reported(
     system: System, mode: dict[str, Any], left: str | None
 ) -> None:
     """Seen before: the numbers were gone from the table, and the job's page had no trace of it."""

@@ -73,7 +73,7 @@ def test_rows_are_replayed_as_they_are_when_the_table_takes_them_now(system: Sys
 
 
 def test_rows_of_a_utf_16_file_are_replayed_in_its_byte_order(system: System) -> None:
-    """Neither the failed rows nor the replay have the mark that told the order; the job remembers it."""
+    """Neither the failed rows nor the replay have the mark that showed the order; the job remembers it."""
     table = system.make_table("wide")
     path = system.incoming / "wide.csv"
     _write(path, good=3, bad=2, line=BAD.replace("lamp", "ламπ漢😀"))

@@ -32,7 +32,7 @@ def test_a_corrected_day_does_not_double(system: System) -> None:
     assert rows(feed) == once
 
 
-def test_a_corrected_day_that_is_appended_is_told(system: System) -> None:
+def test_a_corrected_day_that_is_appended_is_reported(system: System) -> None:
     feed = Feed(system, "events_appended", EVENTS)
     day = feed.load(THE_24TH, data_date="2026-11-24")
 

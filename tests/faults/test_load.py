@@ -23,7 +23,7 @@ def test_queued_jobs_drain_while_both_loaders_are_killed_again_and_again(
 
 
 def test_slow_uploads_take_neither_the_memory_nor_the_health_checks(machine: Machine) -> None:
-    """Two hundred at once: as many as the api has room for are taken, the others are told to come again."""
+    """Two hundred at once: as many as the api has room for are taken, the others are asked to come again."""
     slow = upload_slowly(machine, seconds=4)
 
     assert slow.is_fine(4 * HEALTH_BOUND), str(slow)

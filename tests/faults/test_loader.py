@@ -1,4 +1,4 @@
-"""A loader is killed, frozen or told to stop in the middle of a COPY: the rows are there once."""
+"""A loader is killed, frozen or asked to stop in the middle of a COPY: the rows are there once."""
 
 import signal
 import subprocess
@@ -105,7 +105,7 @@ def test_frozen_parent_its_child_goes_on_and_the_message_that_comes_again_does_n
     assert _attempts(machine, accepted) == [1]
 
 
-def test_told_to_stop_in_its_copy_it_ends_the_copy_first(machine: Machine) -> None:
+def test_asked_to_stop_in_its_copy_it_ends_the_copy_first(machine: Machine) -> None:
     cell = make_cell(machine)
     with cell.held_in_copy():
         accepted = cell.submit()
@@ -120,7 +120,7 @@ def test_told_to_stop_in_its_copy_it_ends_the_copy_first(machine: Machine) -> No
     assert _attempts(machine, accepted) == [1]
 
 
-def test_told_to_stop_and_not_done_within_its_grace_the_copy_is_rolled_back_and_done_again(
+def test_asked_to_stop_and_not_done_within_its_grace_the_copy_is_rolled_back_and_done_again(
     machine: Machine,
 ) -> None:
     """After the grace whoever supervises it kills it: `stop_grace_period` of Compose, 300 s for a loader."""

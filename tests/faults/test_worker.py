@@ -1,4 +1,4 @@
-"""The worker is killed, frozen or told to stop while it plans or finishes: the job goes on, once."""
+"""The worker is killed, frozen or asked to stop while it plans or finishes: the job goes on, once."""
 
 import signal
 import subprocess
@@ -105,7 +105,7 @@ def test_a_job_ends_while_thousands_of_plans_wait(machine: Machine) -> None:
     assert_loaded_once(machine, accepted)
 
 
-def test_told_to_stop_in_a_plan_it_ends_the_plan_first(machine: Machine) -> None:
+def test_asked_to_stop_in_a_plan_it_ends_the_plan_first(machine: Machine) -> None:
     cell = make_cell(machine)
     with cell.held_in_plan():
         accepted = cell.submit()
@@ -119,7 +119,7 @@ def test_told_to_stop_in_a_plan_it_ends_the_plan_first(machine: Machine) -> None
     assert_loaded_once(machine, accepted)
 
 
-def test_told_to_stop_and_not_done_within_its_grace_the_plan_is_given_back(
+def test_asked_to_stop_and_not_done_within_its_grace_the_plan_is_given_back(
     machine: Machine,
 ) -> None:
     """It is killed then; its message comes again, and the plan is begun a second time."""

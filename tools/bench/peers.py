@@ -39,7 +39,7 @@ class Peer:
 
 
 @dataclass(frozen=True)
-class _Told:
+class _Outcome:
     """What a tool said: rows that it left out, and a word on how it ended."""
 
     left_out: int
@@ -73,28 +73,28 @@ def _ours(system: BenchSystem, case: Case, source: Source) -> Peer:
     return Peer("ADSP", source.rows, loaded, loaded + source.bad, run.seconds, "each with reason")
 
 
-_Load = Callable[[BenchSystem, str, Source], _Told]
+_Load = Callable[[BenchSystem, str, Source], _Outcome]
 
 
 def _timed(system: BenchSystem, name: str, case: Case, source: Source, load: _Load) -> Peer:
     with system.ledger() as ledger, fresh_target(ledger, case, is_filled=False) as table:
         start = time.perf_counter()
-        told = load(system, table, source)
+        outcome = load(system, table, source)
         seconds = time.perf_counter() - start
         loaded = ledger.count(table)
-    return Peer(name, source.rows, loaded, loaded + told.left_out, seconds, told.remark)
+    return Peer(name, source.rows, loaded, loaded + outcome.left_out, seconds, outcome.remark)
 
 
-def _on_error_ignore(system: BenchSystem, table: str, source: Source) -> _Told:
+def _on_error_ignore(system: BenchSystem, table: str, source: Source) -> _Outcome:
     done = psql(
         system,
         f"\\copy {table} from '{source.path}' with (format csv, header true, on_error ignore)\n",
     )
     skipped = _SKIPPED.search(done.stderr)
-    return _Told(int(skipped[1]) if skipped else 0, _ending(done.returncode, done.stderr))
+    return _Outcome(int(skipped[1]) if skipped else 0, _ending(done.returncode, done.stderr))
 
 
-def _pgloader(system: BenchSystem, table: str, source: Source) -> _Told:
+def _pgloader(system: BenchSystem, table: str, source: Source) -> _Outcome:
     work = system.folder / "pgloader"
     work.mkdir(exist_ok=True)
     command = work / "items.load"
@@ -105,18 +105,18 @@ def _pgloader(system: BenchSystem, table: str, source: Source) -> _Told:
     done = _run(["pgloader", "--root-dir", str(work), str(command)])
     # It may write a row that it tried twice into its file of rejects twice.
     rejected = {line for path in work.rglob("*.dat") for line in path.read_bytes().splitlines()}
-    return _Told(len(rejected), _ending(done.returncode, done.stderr))
+    return _Outcome(len(rejected), _ending(done.returncode, done.stderr))
 
 
 def _library(name: str) -> _Load:
     """Return how a Python library is run."""
 
-    def load(system: BenchSystem, table: str, source: Source) -> _Told:
+    def load(system: BenchSystem, table: str, source: Source) -> _Outcome:
         url = system.addresses.database_url("owner")
         schema, _, bare = table.partition(".")
         module = [sys.executable, "-m", peer_libraries.__name__]
         done = _run([*module, name, str(source.path), url, schema, bare])
-        return _Told(0, _ending(done.returncode, done.stderr))
+        return _Outcome(0, _ending(done.returncode, done.stderr))
 
     return load
 

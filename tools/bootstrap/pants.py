@@ -1,7 +1,7 @@
 """Run Pants from PyPI where its official launcher is not installed.
 
 `pants.toml` stays plain: what depends on the machine (where the interpreters are, the pex binary
-that Pants would fetch from a release page, the network's certificates) is told in variables.
+that Pants would fetch from a release page, the network's certificates) is given in variables.
 """
 
 import json

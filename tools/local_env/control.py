@@ -89,11 +89,11 @@ def purge(layout: Layout) -> None:
 
 
 def _wait_ready(layout: Layout, tell: Progress) -> LocalState:
-    last_told = ""
+    last_shown = ""
     for state in _states(layout):
         telling = _describe(state)
-        if telling != last_told:
-            tell(last_told := telling)
+        if telling != last_shown:
+            tell(last_shown := telling)
         if state is None:
             continue
         if state.phase is Phase.FAILED:

@@ -1,4 +1,4 @@
-"""Return whether images can be built here, and what Pants is told when they cannot."""
+"""Return whether images can be built here, and what Pants gets when they cannot."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ def image_variables() -> dict[str, str]:
         )
         return _WITHOUT_IMAGES
     revision = (ask(["git", "rev-parse", "HEAD"]) or "").strip()
-    # Pants calls `docker build`, which where BuildKit is missing asks to be told so.
+    # Pants calls `docker build`, which where BuildKit is missing wants that said.
     engine = {} if ask(["docker", "buildx", "version"]) else {"DOCKER_BUILDKIT": "0"}
     return engine | ({"ADSP_REVISION": revision} if revision else {})
 

@@ -29,7 +29,7 @@ _SECONDS = 60
 
 
 class KeyStoreFault(AdspError):
-    """The program did not do what it was told; the message has its words."""
+    """The program did not do what it was asked; the message has its words."""
 
 
 @dataclass(frozen=True)

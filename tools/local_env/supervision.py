@@ -40,7 +40,7 @@ class Supervised:
         return "" if status is None else f"restarting (ended with status {status})"
 
     def look_after(self) -> bool:
-        """Notice its end, or restart it after its pause; tell whether anything changed."""
+        """Notice its end, or restart it after its pause; return whether anything changed."""
         if self.child.is_alive() or self.given_up:
             return False
         if self.due is None:

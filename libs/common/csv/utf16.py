@@ -62,7 +62,7 @@ class Utf8Reader:
         return self._offsets.place(position)
 
     def _fetch(self, size: int) -> bool:
-        """Read on; tell whether there was anything."""
+        """Read on; return whether there was anything."""
         if self._left is not None:
             size = min(size, self._left)
         more = self._stream.read(size) if size else b""

@@ -196,8 +196,8 @@ def record_wait(session: Session, job: Job, *, until: datetime, next_attempt_at:
 
 def record_growth(session: Session, job: Job, path: str, bytes_loaded: int, bytes_now: int) -> bool:
     """Note that a file of a locked job grew after its load, which makes an event; False when that is noted already."""
-    told = select(Event.id).where(Event.job_id == job.id, Event.type == SOURCE_GREW)
-    if session.scalar(told.limit(1)) is not None:
+    noted = select(Event.id).where(Event.job_id == job.id, Event.type == SOURCE_GREW)
+    if session.scalar(noted.limit(1)) is not None:
         return False
     grown = {"path": path, "bytes_loaded": bytes_loaded, "bytes_now": bytes_now}
     payload = event_payload(job) | grown

@@ -1,6 +1,6 @@
 """Make the Celery app: one configuration for api, worker, loader and scheduler.
 
-Every line that is not Celery's default is here for a reliability rule (docs/explanation/reliability-rules.md), named beside it.
+Every line that is not Celery's default is here for a rule of docs/explanation/reliability-rules.md, named beside it.
 """
 
 from typing import Any

@@ -18,7 +18,7 @@ log = get_logger(__name__)
 
 
 class _Children(TaskPool.Pool):  # type: ignore[misc,valid-type]  # a variable in celery-types
-    """Celery's child processes and what they are told to do."""
+    """Celery's child processes and what they are sent."""
 
     _state: int
     _cache: dict[int, Any]  # tasks without an end, by number
@@ -36,7 +36,7 @@ class _Children(TaskPool.Pool):  # type: ignore[misc,valid-type]  # a variable i
         log.info("pool_draining", tasks=len(kept))
 
     def _is_handed_over(self, job: Any) -> bool:
-        # A child's pipe holds all of it once its writer is done; the child is told to end behind it.
+        # A child's pipe holds all of it once its writer is done; the order to end comes behind it.
         return job._write_to is not None and job._writer() not in self._active_writers  # noqa: SLF001
 
 

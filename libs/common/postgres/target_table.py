@@ -115,7 +115,7 @@ class TargetTable:
         """Return whether a unique index refuses a record of these columns that comes a second time.
 
         Not one of a column that Postgres fills: each record gets another value. What an index of expressions or of a
-        part of the rows refuses cannot be told, and is taken for all.
+        part of the rows refuses cannot be known, and is taken for all.
         """
         names = {column.name for column in given}
         is_known = self.unique_keys and not self.has_several_unique_indexes

@@ -50,7 +50,7 @@ _NOT_REGULAR = {errno.ELOOP, errno.ENXIO, errno.EISDIR}
 
 @dataclass(frozen=True, slots=True)
 class SourceIdentity:
-    """What tells whether a path still holds the same, unchanged file; `size` in bytes as stored."""
+    """What shows whether a path still holds the same, unchanged file; `size` in bytes as stored."""
 
     size: int
     mtime_ns: int

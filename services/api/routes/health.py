@@ -19,7 +19,7 @@ class Health(BaseModel):
     """That the api runs, which one, and how the servers around it are."""
 
     status: Literal["ok", "degraded"] = Field(
-        description="degraded: a server is away; /readyz tells whether jobs can be taken."
+        description="degraded: a server is away; /readyz says whether jobs can be taken."
     )
     service: Literal["api"] = "api"
     version: str

@@ -27,7 +27,7 @@ _SORT_MEMORY = "64MB"
 
 
 class StagedRowsRefused(Exception):
-    """A constraint refuses some of the staged rows, or may: only record by record can it be told which."""
+    """A constraint refuses some of the staged rows, or may: only record by record can it be known which."""
 
 
 class Staging:

@@ -1,5 +1,5 @@
--- Renew a lease and its progress; no row means that it was lost. Tells whether the job is to be cancelled.
--- A load that waits renews its lease; that it gets on is told by what it has read since the last time.
+-- Renew a lease and its progress; no row means that it was lost. Says whether the job is to be cancelled.
+-- A load that waits renews its lease; that it gets on is seen by what it has read since the last time.
 UPDATE adsp.chunk_leases AS held SET
     expires_at = now() + make_interval(secs => %(lease_seconds)s),
     progressed_at = CASE

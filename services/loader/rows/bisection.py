@@ -55,7 +55,7 @@ class BisectingWriter:
     def load(self, records: Sequence[Record], on_progress: OnProgress) -> list[RejectedRecord]:
         """Write well-formed records; return those refused.
 
-        `on_progress` is told after each step how many are through and which of them were refused; it may
+        `on_progress` hears after each step how many are through and which of them were refused; it may
         raise to stop the load.
         """
         refused: list[RejectedRecord] = []

@@ -99,7 +99,7 @@ class SingleRowWriter:
     def _column(
         self, record: Record, sqlstate: str, message: str, diagnostics: Diagnostics
     ) -> str | None:
-        """Name the column at fault if Postgres tells, or if it can be told from the answer."""
+        """Name the column at fault if Postgres tells, or if the answer shows it."""
         if diagnostics.column_name:
             return diagnostics.column_name
         if diagnostics.constraint_name:

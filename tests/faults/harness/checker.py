@@ -128,7 +128,7 @@ def unfinished(machine: Machine, accepted: Sequence[Accepted]) -> list[str]:
 def judge_events(
     machine: Machine, listener: EventListener, accepted: Sequence[Accepted]
 ) -> Verdict:
-    """See that the end of every job was told at least once, after all waits."""
+    """See that the end of every job was published at least once, after all waits."""
     settle(
         machine,
         lambda: machine.system.count("adsp.events WHERE published_at IS NULL") == 0,
@@ -141,7 +141,7 @@ def judge_events(
     )
     for job_id, state in rows:
         if not listener.heard[job_id, state]:
-            verdict.faults.append(f"the end of job {job_id} ({state}) was never told")
+            verdict.faults.append(f"the end of job {job_id} ({state}) was never published")
     return verdict
 
 
@@ -189,7 +189,7 @@ def run_seeds(machine: Machine, seeds: Iterable[int], minutes: float = 60.0) -> 
 
 
 def main() -> None:
-    """Run as the command line asks; the exit status tells whether all is well."""
+    """Run as the command line asks; the exit status says whether all is well."""
     parser = argparse.ArgumentParser(
         description="Prove that nothing is lost and nothing is loaded twice."
     )

@@ -1,4 +1,4 @@
-"""Tell from the ledger what a dataset's table must hold, and which job ended as a sequential loader's would not."""
+"""Say from the ledger what a dataset's table must hold, and which job ended as a sequential loader's would not."""
 
 from collections import Counter
 from collections.abc import Iterable

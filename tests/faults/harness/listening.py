@@ -12,7 +12,7 @@ _QUEUE = "faults-events"
 
 
 class EventListener:
-    """A consumer of `adsp.events` that keeps what it has heard: how often each job's end was told."""
+    """A consumer of `adsp.events` that keeps what it has heard: how often each job's end was published."""
 
     def __init__(self, broker_url: str) -> None:
         """Bind the queue, which outlives the broker."""

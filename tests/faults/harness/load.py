@@ -191,7 +191,7 @@ def _open_jobs(machine: Machine, feed: Feed) -> int:
 
 
 def main() -> None:
-    """Run all as the command line asks; the exit status tells whether all is well."""
+    """Run all as the command line asks; the exit status says whether all is well."""
     parser = argparse.ArgumentParser(description="Put load on a system of its own.")
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--rows", type=int, default=5_000_000)

@@ -44,7 +44,7 @@ class SlowUploads:
         return self.sockets - self.statuses.total()
 
     def is_fine(self, bound: float = HEALTH_BOUND) -> bool:
-        """Return whether neither memory nor probes have suffered, and all who were refused were told why."""
+        """Return whether neither memory nor probes have suffered, and all who were refused got the reason."""
         return (
             self.grown <= MEMORY_BOUND
             and max(self.probes) <= bound

@@ -53,7 +53,7 @@ def test_a_key_that_is_revoked_again_keeps_its_end(store: KeyStore) -> None:
     assert (first[0]["name"], first[0]["owner"]) == ("--name", "--owner")
 
 
-def test_a_ledger_that_refuses_is_told_in_its_words(clean_database: ScratchDatabase) -> None:
+def test_a_ledger_that_refuses_is_reported_in_its_words(clean_database: ScratchDatabase) -> None:
     url = "postgresql+psycopg2://adsp_owner:secret@127.0.0.1:1/adsp"
     nowhere = KeyStore(LOCAL, {**os.environ, "ADSP_DATABASE_URL": url})
 

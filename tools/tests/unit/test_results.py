@@ -25,7 +25,7 @@ def test_no_report_counts_nothing(tmp_path: Path) -> None:
     assert totals == Totals(passed=0, failed=0, skipped=0)
 
 
-def test_what_a_test_noted_is_told_though_it_passed(tmp_path: Path) -> None:
+def test_what_a_test_noted_is_reported_though_it_passed(tmp_path: Path) -> None:
     (tmp_path / "one.xml").write_text(
         '<testsuites><testsuite><properties><property name="random seed" value="7"/>'
         '<property name="hypothesis-statistics-one.py::by_chance" value="c2VydmljZXM"/></properties>'

@@ -53,7 +53,7 @@ def test_the_same_lock_gives_the_same_bill_and_another_a_new_number() -> None:
     assert bill_of_materials(PACKAGES[1:], "1")["serialNumber"] != first["serialNumber"]
 
 
-def test_a_vulnerability_is_told_with_its_cure() -> None:
+def test_a_vulnerability_is_reported_with_its_cure() -> None:
     found = read_answer(_answer(vulns=[{"id": "PYSEC-1", "fix_versions": ["1.1", "2.0"]}]), "")
 
     assert found.vulnerable == {"alpha 1.0": ["PYSEC-1 (fixed in 1.1, 2.0)"]}

@@ -27,9 +27,9 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_apt_is_silent_while_it_works(apt: Path, capfd: pytest.CaptureFixture[str]) -> None:
     install_packages("rabbitmq-server", "pgbouncer")
 
-    told = capfd.readouterr()
-    lines = told.err.splitlines()
-    assert told.out == ""
+    said = capfd.readouterr()
+    lines = said.err.splitlines()
+    assert said.out == ""
     assert len(lines) == 2
     assert lines[1].startswith("dev: installing rabbitmq-server, pgbouncer with apt … ")
     assert (

@@ -55,7 +55,7 @@ def test_items_is_read_as_it_was_made(connection: Connection) -> None:
     assert not table.is_row_order_sensitive
 
 
-def test_columns_that_need_no_value_are_told_apart(connection: Connection) -> None:
+def test_columns_that_need_no_value_are_recognized(connection: Connection) -> None:
     table = make(
         connection,
         "CREATE DOMAIN shop.d AS int DEFAULT 1;"

@@ -32,7 +32,7 @@ def test_exactly_the_share_that_may_be_missing_is_no_shrinking(hundredths: int) 
             check(left - 1)
 
 
-def test_a_header_that_has_lost_many_columns_is_told_in_few_words() -> None:
+def test_a_header_that_has_lost_many_columns_is_reported_in_few_words() -> None:
     names = [f"column_{number:060}" for number in range(1600)]
     last = LastLoad("job", names, {})
 

@@ -423,7 +423,7 @@ def test_an_endless_record_is_skipped_in_bounded_memory(encoding: str, size: int
         pytest.param("1", "the record has 1 cells, the header has 2", id="ragged"),
     ],
 )
-def test_damage_of_utf_16_is_told_with_offsets_of_the_file(record: str, message: str) -> None:
+def test_damage_of_utf_16_is_reported_with_offsets_of_the_file(record: str, message: str) -> None:
     data = f"1,😀\n\r\n漢\n{record}\n2,x\n".encode("utf-16-le", "surrogatepass")
 
     found = split_all(

@@ -159,7 +159,7 @@ def test_file_seen_through_two_roots_is_one_file(root: Path) -> None:
         "[",
     ],
 )
-def test_missing_file_is_told_with_the_roots(root: Path, source: str) -> None:
+def test_missing_file_is_reported_with_the_roots(root: Path, source: str) -> None:
     write(root / "items.csv")
 
     error = refusal(source, root)
@@ -341,7 +341,7 @@ def test_name_that_is_not_utf8_is_refused(root: Path) -> None:
     assert "rename" in error.message
 
 
-def test_file_without_permission_is_told_with_the_cure(
+def test_file_without_permission_is_reported_with_the_cure(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The refusal is simulated: a test that runs as root may read everything."""

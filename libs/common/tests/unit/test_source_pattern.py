@@ -53,7 +53,7 @@ def test_doubled_braces_are_refused_as_not_supported() -> None:
         validate("{{data_date}}")
 
 
-def test_a_date_out_of_range_is_told() -> None:
+def test_a_date_out_of_range_is_reported() -> None:
     with pytest.raises(ValueError, match="years 1 to 9999"):
         expand("{data_date-1d}", date.min)
 

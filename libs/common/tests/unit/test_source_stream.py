@@ -259,5 +259,5 @@ def test_no_read_puts_out_more_than_asked_for(tmp_path: Path) -> None:
         (b"", "none"),
     ],
 )
-def test_compression_is_told_by_the_first_bytes(start: bytes, compression: str) -> None:
+def test_compression_is_known_by_the_first_bytes(start: bytes, compression: str) -> None:
     assert detect(start) == compression

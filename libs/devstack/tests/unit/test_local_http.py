@@ -1,4 +1,4 @@
-"""Servers of this machine are asked directly, and what they say is told apart from silence."""
+"""Servers of this machine are asked directly, and what they say is never taken for silence."""
 
 import threading
 from collections.abc import Iterator

@@ -37,7 +37,7 @@ def settings_with(
     redis_url: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> SettingsWith:
-    """Return a function that makes settings for the real servers, changed as it is told."""
+    """Return a function that makes settings for the real servers, changed as asked."""
     folder = tmp_path_factory.mktemp("api")
 
     def make(**changes: Any) -> ApiSettings:

@@ -38,7 +38,7 @@ def test_a_job_without_a_plan_is_cancelled_at_once(
 def test_a_job_that_loads_is_asked_to_stop(
     client: httpx.Client, job: str, items: Path, ledger: Ledger, vhost: ScratchVhost
 ) -> None:
-    """A worker is told at once, so that nothing waits for the sweep."""
+    """A worker hears of it at once, so that nothing waits for the sweep."""
     ledger.plan(job, items, chunks=2)
     with pika.BlockingConnection(pika.URLParameters(vhost.url)) as connection:
         channel = connection.channel()

@@ -93,8 +93,8 @@ def test_a_patch_changes_what_it_names_and_nothing_else(
     shown = answer.json()
     assert answer.status_code == 200
     assert shown == client.get(URL).json()
-    told = {"version", "updated_at", "format"} | changed.keys()
-    assert all(shown[name] == full[name] for name in full.keys() - told)
+    named = {"version", "updated_at", "format"} | changed.keys()
+    assert all(shown[name] == full[name] for name in full.keys() - named)
     assert shown["format"] == full["format"] | changed.get("format", {})
     assert all(shown[name] == value for name, value in changed.items() if name != "format")
     assert shown["version"] == (2 if changed else 1)

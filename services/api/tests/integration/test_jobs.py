@@ -140,7 +140,7 @@ def test_a_source_that_cannot_be_loaded_makes_no_job(
 def test_a_request_never_reaches_the_upload_area(
     client: httpx.Client, items: Path, upload_dir: Path, source: str
 ) -> None:
-    """Not by name, not by glob, and neither whether a file is there nor its name is told."""
+    """Not by name, not by glob, and neither whether a file is there nor its name is shown."""
     (upload_dir / "a").mkdir()
     (upload_dir / "a" / "secret.csv").write_text("sku\n")
     named = source.format(upload_dir)
@@ -194,7 +194,7 @@ def test_an_unknown_job_is_a_problem(client: httpx.Client, path: str) -> None:
 def test_a_running_job_shows_how_far_it_is(
     client: httpx.Client, ledger: Ledger, items: Path, job: str
 ) -> None:
-    """Finished chunks count with all they have, leased ones with what their loader told last."""
+    """Finished chunks count with all they have, leased ones with what their loader reported last."""
     ledger.plan(job, items, chunks=3)
     ledger.execute(
         "UPDATE adsp.chunks SET state = 'done', rows_read = 10, rows_loaded = 7, rows_rejected = 2,"
@@ -220,7 +220,7 @@ def test_a_running_job_shows_how_far_it_is(
 def test_a_running_job_says_what_holds_it_up(
     client: httpx.Client, ledger: Ledger, job: str, items: Path
 ) -> None:
-    """Of chunks that are over nothing is told: how they ended is in the counts or the error."""
+    """Of chunks that are over nothing is said: how they ended is in the counts or the error."""
     ledger.plan(job, items, chunks=2)
     ledger.execute("UPDATE adsp.chunks SET error_message = 'waited 60 s for a lock on feed.t'")
     waiting = client.get(f"/v1/jobs/{job}").json()

@@ -70,7 +70,7 @@ def limits_of(redis_url: str) -> Iterator[Callable[..., RateLimits]]:
         yield make
 
 
-def test_one_request_too_many_is_told_how_long_to_wait(
+def test_one_request_too_many_hears_how_long_to_wait(
     limits_of: Callable[..., RateLimits],
 ) -> None:
     """Two apis count together, and each caller for himself."""

@@ -72,7 +72,7 @@ def test_a_row_cannot_become_a_part_of_the_page(client: httpx.Client, planned: s
 
 
 @pytest.mark.parametrize("path", ["/", "/jobs/{job}"])
-def test_the_browser_is_told_to_run_and_fetch_nothing(
+def test_the_browser_may_run_and_fetch_nothing(
     client: httpx.Client, planned: str, path: str
 ) -> None:
     """Only the page's own style passes the policy."""

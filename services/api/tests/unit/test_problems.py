@@ -37,7 +37,7 @@ def test_a_problem_has_every_member_of_rfc_9457() -> None:
     }
 
 
-def test_a_defect_is_told_without_its_inner_workings() -> None:
+def test_a_defect_is_reported_without_its_inner_workings() -> None:
     shown = json.loads(bytes(internal_error("/x").body))
 
     assert (shown["status"], shown["code"]) == (500, "internal-error")

@@ -72,7 +72,7 @@ def test_a_file_beyond_the_cap_is_refused(tmp_path: Path) -> None:
     assert (refused.value.status, refused.value.code) == (413, "upload-too-large")
 
 
-def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_as_such(tmp_path: Path) -> None:
     with (
         pytest.raises(ProblemError, match="free some space") as refused,
         storage_faults(tmp_path),
@@ -83,7 +83,7 @@ def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
     assert (refused.value.status, refused.value.code) == (507, "upload-area-full")
 
 
-def test_an_area_that_cannot_be_written_is_told_as_such(tmp_path: Path) -> None:
+def test_an_area_that_cannot_be_written_is_reported_as_such(tmp_path: Path) -> None:
     (tmp_path / "area").write_text("a file where the folder should be")
 
     with pytest.raises(ProblemError, match="ADSP_UPLOAD_DIR") as refused:

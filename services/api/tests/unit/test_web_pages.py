@@ -38,8 +38,8 @@ class _Read(HTMLParser):
 
 
 def _job(text: str = "") -> JobDocument:
-    told: dict[str, Any] = dict.fromkeys(JobDocument.model_fields)
-    told |= {
+    shown: dict[str, Any] = dict.fromkeys(JobDocument.model_fields)
+    shown |= {
         "id": JOB_ID,
         "dataset": "items",
         "source": text,
@@ -50,7 +50,7 @@ def _job(text: str = "") -> JobDocument:
         "error": JobErrorDocument(code="source-missing", message=text),
         "warnings": [],
     }
-    return JobDocument.model_construct(None, **told)
+    return JobDocument.model_construct(None, **shown)
 
 
 def _page(job: JobDocument, dashboard: str | None = None) -> str:

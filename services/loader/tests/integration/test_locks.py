@@ -1,4 +1,4 @@
-"""A load waits for a lock for a while only: then its chunk is put off and told of, and others get the loader."""
+"""A load waits for a lock for a while only: then its chunk is put off and reported, and others get the loader."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -61,12 +61,12 @@ def add_job(bench: LoadBench, way: str = "append") -> UUID:
 
 
 def count_postponed() -> float:
-    """Return what Prometheus would be told."""
+    """Return what Prometheus would read."""
     return REGISTRY.get_sample_value("adsp_chunks_postponed_total", {"reason": "lock"}) or 0.0
 
 
 @pytest.mark.parametrize(("way", "hold"), CASES)
-def test_a_load_that_waits_for_a_lock_is_put_off_and_told_of(
+def test_a_load_that_waits_for_a_lock_is_put_off_and_reported(
     bench: LoadBench, way: str, hold: str
 ) -> None:
     job_id = add_job(bench, way)

@@ -81,7 +81,7 @@ def test_a_corrected_day_takes_the_place_of_its_rows_alone(
 def test_records_outside_the_slice_are_failed_rows(
     bench: LoadBench, day_type: str, more: str
 ) -> None:
-    """So are those without a day; a cell that its type refuses is told first."""
+    """So are those without a day; a cell that its type refuses is reported first."""
     make_table(bench, day_type, more)
     good = [f"{DAY},{number},new" for number in range(60)]
     bad = ["2026-01-01,70,before", "2026-01-03,71,after", ",72,none", "2026-01-03,x,odd"]

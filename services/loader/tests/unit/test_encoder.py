@@ -206,7 +206,7 @@ def test_a_limit_says_what_its_comparison_says(comparison: Comparison, passes: l
     assert prepared.certain.lines.tolist() == passes
 
 
-def test_doubtful_cells_are_told_with_their_line_column_and_text() -> None:
+def test_doubtful_cells_are_reported_with_their_line_column_and_text() -> None:
     shapes = [ColumnCodec(Kind.INTEGER, 2), ColumnCodec(Kind.FLOAT, 8), ColumnCodec(Kind.TEXT, 2)]
 
     prepared = plan(shapes=shapes).prepare(

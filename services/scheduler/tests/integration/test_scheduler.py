@@ -1,4 +1,4 @@
-"""The scheduler is a clock that ticks, whatever the broker does, and stops when told."""
+"""The scheduler is a clock that ticks, whatever the broker does, and stops when asked."""
 
 import json
 import os
@@ -138,7 +138,7 @@ def test_last_tick_stands_in_the_metrics(start: Start, metrics_port: int) -> Non
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
-def test_scheduler_stops_when_told(
+def test_scheduler_stops_when_asked(
     start: Start, own_vhost: ScratchVhost, signal_number: int
 ) -> None:
     process = start()
@@ -149,7 +149,7 @@ def test_scheduler_stops_when_told(
     assert process.wait(5) == 0
 
 
-def test_scheduler_without_a_broker_says_so_and_stops_when_told(start: Start, log: Path) -> None:
+def test_scheduler_without_a_broker_says_so_and_stops_when_asked(start: Start, log: Path) -> None:
     process = start(NOWHERE)
     wait_for(lambda: log.read_text().count("tick_lost") > 2, START_SECONDS, "lost ticks in the log")
 

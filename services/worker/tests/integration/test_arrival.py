@@ -1,4 +1,4 @@
-"""A job waits for its source until it is there and whole, and is told to be late."""
+"""A job waits for its source until it is there and whole, and is reported to be late."""
 
 import os
 from collections.abc import Callable

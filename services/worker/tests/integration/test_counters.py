@@ -206,7 +206,7 @@ def test_counters_are_what_every_ended_job_adds_up_to(
 ) -> None:
     """Chunks that a job took over are counted once, deleted jobs stay counted, and nothing ever goes down.
 
-    The sweep settles the failed rows that are not open any more, which changes nothing of what is told.
+    The sweep settles the failed rows that are not open any more, which changes nothing of what is reported.
     """
     history = History(bench, cursor, Random(seed))
     before = read(cursor)

@@ -162,7 +162,7 @@ def test_too_many_rejects_fail_a_job_that_is_not_atomic(bench: Bench) -> None:
     assert ended.rows_loaded > 0
 
 
-def test_the_end_is_told_to_those_who_listen(bench: Bench) -> None:
+def test_the_end_is_published_to_those_who_listen(bench: Bench) -> None:
     """A queue bound to adsp.events gets one message with the job's end; the outbox notes it."""
     job = _planned(bench)
     connection = pika.BlockingConnection(pika.URLParameters(bench.worker.settings.broker_url))

@@ -1,4 +1,4 @@
-"""A source that grew after its load is told once, and not appended a second time without a person's word."""
+"""A source that grew after its load is reported once, and not appended a second time without a person's word."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -39,12 +39,12 @@ def _grow(bench: Bench, name: str = "items.csv") -> None:
         file.write(ROW.format(99))
 
 
-def _told(bench: Bench) -> list[dict[str, Any]]:
+def _reported(bench: Bench) -> list[dict[str, Any]]:
     with bench.worker.sessions() as session:
         return list(session.scalars(select(Event.payload).where(Event.type == SOURCE_GREW)))
 
 
-def test_a_source_that_grew_is_told_once(bench: Bench) -> None:
+def test_a_source_that_grew_is_reported_once(bench: Bench) -> None:
     """The case `upload-stalls-then-goes-on`, where nobody triggers again."""
     bench.put_dataset()
     size = bench.write_rows(5).stat().st_size
@@ -55,7 +55,7 @@ def test_a_source_that_grew_is_told_once(bench: Bench) -> None:
     counts = [sweep(bench.worker).grown for _ in range(2)]
 
     assert (before, counts) == (0, [1, 0])
-    [payload] = _told(bench)
+    [payload] = _reported(bench)
     grown = (bench.folder / "items.csv").stat().st_size
     assert (payload["job_id"], payload["bytes_loaded"], payload["bytes_now"]) == (
         str(job.id),
@@ -64,7 +64,7 @@ def test_a_source_that_grew_is_told_once(bench: Bench) -> None:
     )
 
 
-def test_other_sources_are_not_told(bench: Bench) -> None:
+def test_other_sources_are_not_reported(bench: Bench) -> None:
     """One that is gone, one whose name another file has now, and one that was loaded too long ago."""
     bench.put_dataset()
     for rows, name in enumerate(("gone.csv", "next.csv", "old.csv"), start=5):
@@ -76,7 +76,7 @@ def test_other_sources_are_not_told(bench: Bench) -> None:
     bench.set(source_watch_seconds=0)
     _grow(bench, "old.csv")
 
-    assert (watched, sweep(bench.worker).grown, _told(bench)) == (0, 0, [])
+    assert (watched, sweep(bench.worker).grown, _reported(bench)) == (0, 0, [])
 
 
 _TAKE_ROWS_TWICE = {
@@ -145,7 +145,7 @@ def test_a_file_that_was_loaded_long_ago_may_have_grown(bench: Bench, unkeyed: s
     assert _load(bench).state is JobState.SUCCEEDED
 
 
-def test_a_file_of_several_that_grew_is_told(bench: Bench) -> None:
+def test_a_file_of_several_that_grew_is_reported(bench: Bench) -> None:
     bench.put_dataset(source="*.csv", match="all", settle=0.01)
     size = bench.write_rows(5).stat().st_size
     bench.write_rows(6, "other.csv")
@@ -156,7 +156,7 @@ def test_a_file_of_several_that_grew_is_told(bench: Bench) -> None:
     counts = [sweep(bench.worker).grown for _ in range(2)]
 
     assert (before, counts) == (0, [1, 0])
-    [payload] = _told(bench)
+    [payload] = _reported(bench)
     path = bench.folder / "items.csv"
     assert (payload["path"], payload["bytes_loaded"], payload["bytes_now"]) == (
         str(path),
@@ -185,7 +185,7 @@ def test_a_file_of_several_that_grew_is_not_appended_again(
     assert _load(bench, dataset="second", force=True).state is JobState.SUCCEEDED
 
 
-def test_a_file_that_grew_where_it_was_moved_to_is_told(bench: Bench) -> None:
+def test_a_file_that_grew_where_it_was_moved_to_is_reported(bench: Bench) -> None:
     """Its sender has it open, and goes on after the pause wherever it lies."""
     bench.put_dataset(after_load="move")
     size = bench.write_rows(5).stat().st_size
@@ -199,4 +199,4 @@ def test_a_file_that_grew_where_it_was_moved_to_is_told(bench: Bench) -> None:
     counts = [sweep(bench.worker).grown for _ in range(2)]
 
     assert (before, counts) == (0, [1, 0])
-    assert _told(bench)[0]["bytes_loaded"] == size
+    assert _reported(bench)[0]["bytes_loaded"] == size

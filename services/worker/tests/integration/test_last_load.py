@@ -61,7 +61,7 @@ MODES = [LoadMode.APPEND, LoadMode.REPLACE, LoadMode.UPSERT]
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_header_that_has_lost_a_column_fails(contacts: Bench, mode: LoadMode) -> None:
-    """Seen before: the column became NULL in every row, and nobody was told."""
+    """Seen before: the column became NULL in every row, and nobody was warned."""
     _put(contacts, mode=mode, key=["id"] if mode is LoadMode.UPSERT else [])
     first = _load(contacts, "id,email,phone")
 
@@ -175,7 +175,7 @@ def test_a_header_with_the_required_columns_is_planned(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_day_that_is_appended_to_again_is_told(contacts: Bench, mode: LoadMode) -> None:
+def test_a_day_that_is_appended_to_again_is_reported(contacts: Bench, mode: LoadMode) -> None:
     """A corrected file of a day is there beside the first one; the other modes take its place."""
     _put(contacts, mode=mode, key=["id"] if mode is LoadMode.UPSERT else [])
     first = _load(contacts, "id,email", rows=5, data_date=date(2026, 11, 24))

@@ -1,4 +1,4 @@
-"""Prometheus is told what the ledger says: no more, no less, with every series from the start."""
+"""Prometheus reads what the ledger says: no more, no less, with every series from the start."""
 
 import json
 from collections.abc import Callable
@@ -468,7 +468,7 @@ def test_a_schedule_that_is_refused_today_takes_no_metric_away(
     assert scrape.value("dataset_expected_interval_seconds", dataset="seconds") == 0
 
 
-def test_a_ledger_that_is_away_is_told_and_harms_nothing(bench: Bench) -> None:
+def test_a_ledger_that_is_away_is_reported_and_harms_nothing(bench: Bench) -> None:
     bench.put_dataset()
     nowhere = bench.worker.settings.model_copy(
         update={"database_url": "postgresql+psycopg2://x:y@127.0.0.1:1/z"}
@@ -493,7 +493,7 @@ def test_a_ledger_that_is_away_is_told_and_harms_nothing(bench: Bench) -> None:
 def test_a_reading_that_is_held_up_leaves_out_its_own_numbers_only(
     bench: Bench, clean_database: ScratchDatabase, execute: Execute, table: str, blind: set[str]
 ) -> None:
-    """All were read in one go: whatever was slow, nobody was told anything."""
+    """All were read in one go: whatever was slow, nobody got anything."""
     bench.put_dataset()
     insert_job(execute)
     shown = {

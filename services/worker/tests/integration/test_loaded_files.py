@@ -203,7 +203,7 @@ def test_a_file_that_took_its_place_meanwhile_is_left_alone(
     assert names(folder) == ["a.csv"]
 
 
-def test_what_cannot_be_moved_is_tried_again_and_told_in_the_end(
+def test_what_cannot_be_moved_is_tried_again_and_reported_in_the_end(
     bench: Bench, folder: Path
 ) -> None:
     bench.put_dataset(source="in/a.csv", after_load="move")

@@ -98,7 +98,7 @@ def test_an_upload_is_kept_for_whatever_job_is_made_of_it(bench: Bench, execute:
 
 
 def test_a_file_that_no_job_was_made_of_goes_too(bench: Bench) -> None:
-    """Its api died between the file and the job, or could not tell whether there was one."""
+    """Its api died between the file and the job, or did not know whether there was one."""
     old, new = _upload(bench, LONG_AGO), _upload(bench, LATELY)
 
     assert delete_expired(bench.worker).uploads == 1
@@ -168,7 +168,7 @@ def test_a_folder_that_cannot_be_listed_keeps_no_other(
 
 
 def test_events_go_a_while_after_they_were_published(bench: Bench, execute: Execute) -> None:
-    """One that nobody could be told of stays, however old."""
+    """One that could not be published stays, however old."""
     bench.put_dataset()
     job = bench.make_job()
     kept = [_id_of(LATELY), _id_of(LONG_AGO)]

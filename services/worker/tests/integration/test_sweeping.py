@@ -472,7 +472,7 @@ def test_a_sweep_without_a_broker_ends_and_loses_nothing(bench: Bench) -> None:
     assert due_at <= datetime.now(UTC)
 
 
-def test_a_cancel_whose_message_was_lost_is_told_again(bench: Bench) -> None:
+def test_a_cancel_whose_message_was_lost_is_sent_again(bench: Bench) -> None:
     """Its chunks wait for loaders, so nobody else would look at the job."""
     job = _planned(bench)
     _change_job(bench, job, cancel_requested_at=datetime.now(UTC))

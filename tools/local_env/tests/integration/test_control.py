@@ -25,7 +25,7 @@ from tools.local_env.state import LocalState, Phase
 
 WATCHERS = [] if missing_monitoring() else ["Prometheus"]
 
-# What stands in for our services here: something that answers 200 on the port that it is told.
+# What stands in for our services here: something that answers 200 on the port that it is given.
 _STAND_IN = """
 import os
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

@@ -79,7 +79,7 @@ def relayed_url(own_vhost: ScratchVhost, relay: Relay) -> str:
 
 @pytest.fixture
 def make_dispatcher(own_vhost: ScratchVhost, redis_url: str) -> Iterator[Callable[..., Dispatcher]]:
-    """Give a function that makes dispatchers, to the real broker unless told otherwise."""
+    """Give a function that makes dispatchers, to the real broker unless asked otherwise."""
     made: list[Dispatcher] = []
 
     def make(broker_url: str = own_vhost.url, redis: str = redis_url) -> Dispatcher:

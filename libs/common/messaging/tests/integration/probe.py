@@ -19,7 +19,7 @@ from libs.devstack.testing.waiting import wait_for
 log = get_logger(__name__)
 
 BURNT_SECONDS = 0.2
-"""CPU time that the task uses when it is told to burn."""
+"""CPU time that the task uses when it is to burn."""
 
 
 class ProbeSettings(MetricsSettings, LivenessSettings, MessagingSettings):
@@ -44,7 +44,7 @@ def main(folder: Path) -> None:
         if request_id == "die":
             _die()
         if request_id == "fail":
-            raise RuntimeError("as told")
+            raise RuntimeError("as asked")
         if request_id == "hold":
             wait_for((folder / "release").exists, 60, "release")
             (folder / f"{job_id}.ended").touch()

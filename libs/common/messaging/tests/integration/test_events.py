@@ -194,7 +194,7 @@ def test_without_rabbitmq_events_are_kept(
 def test_event_is_part_of_the_transaction_that_ends_the_job(
     sessions: Sessions, own_vhost: ScratchVhost
 ) -> None:
-    """An end that is rolled back is told to nobody."""
+    """An end that is rolled back is published to nobody."""
     request = JobRequest(dataset="items", trigger=Trigger.API)
     with sessions() as session:
         job = create_job(session, request)

@@ -234,7 +234,7 @@ def test_sigterm_lets_the_running_task_end(
     assert take(JOBS_QUEUE) is None
 
 
-def test_sigterm_waits_for_a_task_whose_child_has_not_told_of_its_begin(
+def test_sigterm_waits_for_a_task_whose_child_has_not_reported_its_begin(
     start_probe: Callable[..., Probe],
     send: Callable[..., UUID],
     own_vhost: ScratchVhost,
