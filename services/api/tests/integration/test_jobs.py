@@ -322,19 +322,18 @@ def test_a_page_token_holds_for_its_filter_only(client: httpx.Client, items: Pat
     assert problem_of(answer)[:2] == (422, "page-token-invalid")
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("state", "waiting"),
-        ("state", "failed"),
-        ("trigger", "schedule"),
-        ("trigger", "replay"),
-        ("data_date", "2026-01-03"),
-        ("data_date", "1999-01-01"),
-    ],
-)
+FILTERS = [
+    ("state", "failed"),
+    ("state", "waiting"),
+    ("trigger", "schedule"),
+    ("trigger", "replay"),
+    ("data_date", "2026-01-03"),
+    ("data_date", "1999-01-01"),
+]
+
+
 def test_jobs_of_a_filter_are_found_without_reading_the_others(
-    client: httpx.Client, job: str, ledger: Ledger, name: str, value: str
+    client: httpx.Client, job: str, ledger: Ledger
 ) -> None:
     """The page links to each state: one that hardly any job is in read all jobs there ever were."""
     ledger.execute(
@@ -343,15 +342,14 @@ def test_jobs_of_a_filter_are_found_without_reading_the_others(
         " FROM generate_series(1, 20000)"
     )
     ledger.execute("ANALYZE adsp.jobs")
-    query = f"SELECT * FROM adsp.jobs WHERE {name} = '{value}' ORDER BY id DESC LIMIT 51"
-    plan = "\n".join(row[0] for row in ledger.execute(f"EXPLAIN (ANALYZE, BUFFERS) {query}"))
-    blocks = sum(
-        int(number) for number in re.findall(r"shared hit=(\d+)", plan.split("Planning")[0])
-    )
+    for name, value in FILTERS:
+        query = f"SELECT * FROM adsp.jobs WHERE {name} = '{value}' ORDER BY id DESC LIMIT 51"
+        plan = "\n".join(row[0] for row in ledger.execute(f"EXPLAIN (ANALYZE, BUFFERS) {query}"))
+        blocks = sum(map(int, re.findall(r"shared hit=(\d+)", plan.split("Planning")[0])))
 
-    assert client.get(f"/v1/jobs?{name}={value}").json()["items"] == []
-    assert f"ix_jobs_{name}_id" in plan
-    assert blocks < 50
+        assert client.get(f"/v1/jobs?{name}={value}").json()["items"] == [], (name, value)
+        assert f"ix_jobs_{name}_id" in plan
+        assert blocks < 50, (name, value, blocks)
 
 
 def test_a_job_says_how_its_records_were_loaded_and_why(

@@ -210,28 +210,27 @@ _ENDED = """
     ],
     ids=["append", "upsert", "replace", "slice"],
 )
-@pytest.mark.parametrize("day", [date(2040, 1, 1), date(2000, 4, 10)], ids=["new", "old"])
 def test_a_long_history_is_not_read_for_each_plan(
-    bench: Bench, definition: dict[str, object], day: date
+    bench: Bench, definition: dict[str, object]
 ) -> None:
     """The questions touch some pages of thousands, with the statistics that Postgres has of such a table."""
     bench.put_dataset(**definition)  # type: ignore[arg-type]
     with bench.owner.connect().execution_options(isolation_level="AUTOCOMMIT") as owner:
         owner.exec_driver_sql(_ENDED)
         owner.exec_driver_sql("ANALYZE adsp.jobs")
-    job = bench.make_job(data_date=day)
+    for day in (date(2040, 1, 1), date(2000, 4, 10)):
+        job = bench.make_job(data_date=day)
+        with bench.worker.sessions() as session:
+            asked = _record_statements(session)
+            last = find_last_load(session, job)
+            find_load_of_day(session, job)
+            if definition["mode"] != "append":
+                find_last_change(session, job, "public.items")
+            pages = [_pages_read(session, statement, values) for statement, values in asked[:]]
 
-    with bench.worker.sessions() as session:
-        asked = _record_statements(session)
-        last = find_last_load(session, job)
-        find_load_of_day(session, job)
-        if definition["mode"] != "append":
-            find_last_change(session, job, "public.items")
-        pages = [_pages_read(session, statement, values) for statement, values in asked[:]]
-
-    assert last is not None
-    assert len(pages) >= 2
-    assert max(pages) < 100
+        assert last is not None
+        assert len(pages) >= 2
+        assert max(pages) < 100, day
 
 
 def _record_statements(session: Session) -> list[tuple[str, Any]]:
