@@ -114,10 +114,16 @@ class LoadPath(StrEnum):
 class WarningCode(StrEnum):
     """What was odd about a job and allowed; see `libs.common.datasets.job_warnings`."""
 
+    BYTES_AFTER_END = "bytes-after-end"
+    """Something follows the last member of a compressed source; it was left out."""
     DATE_LOADED_BEFORE = "date-loaded-before"
     """Another job has appended rows of this data date already; the message names it."""
     HEADER_CHANGED = "header-changed"
     """The header lacks columns that the last load had; they took their default."""
+    LINES_SKIPPED = "lines-skipped"
+    """Lines were skipped that the format says are no records: comments, blank ones, repeated headers, a footer."""
+    LOOKS_LIKE_UTF_8 = "looks-like-utf-8"
+    """The source is valid UTF-8 beyond ASCII, but the dataset says another encoding."""
     SHRUNK = "shrunk"
     """More rows are missing than `max_shrink` allows; it was loaded by force."""
     SOURCE_KEPT = "source-kept"

@@ -1,12 +1,17 @@
 """Read a chunk's part of its source, and make sure that it is still the source that was planned."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from libs.common.csv.footer import Footer, without_footer
 from libs.common.csv.framing import Block, Framer
 from libs.common.csv.header import Header, read_header
 from libs.common.csv.places import MOST_PLACES, from_place, to_place
+from libs.common.csv.skipped_records import Skip
+from libs.common.datasets.source_warnings import Utf8Watch
+from libs.common.enums import WarningCode
 from libs.common.errors import SourceError
 from libs.common.sources.files import SourceLimits, SourceStream, identity, open_source
 from services.loader.leasing.chunks import ChunkWork, PlannedFile
@@ -16,7 +21,8 @@ from services.loader.settings import LoaderSettings
 class ChunkSource:
     """The source of one chunk: a part of a file, or several whole files one after the other.
 
-    `bytes_done` counts all bytes as stored, compressed ones if it is.
+    `bytes_done` counts all bytes as stored, compressed ones if it is. `footers` are those of the files that `blocks`
+    has read to their end, by number, `oddities` what was noticed on the way.
     """
 
     def __init__(self, work: ChunkWork, settings: LoaderSettings) -> None:
@@ -25,6 +31,8 @@ class ChunkSource:
         self._settings = settings
         self._digests: dict[int, hashlib._Hash] = {}
         self.bytes_done = 0
+        self.footers: dict[int, Footer] = {}
+        self.oddities: set[WarningCode] = set()
 
     def check_unchanged(self) -> None:
         """Raise when size or modification time of a file differ from what the plan saw."""
@@ -39,6 +47,10 @@ class ChunkSource:
             if file.digest not in {None, self._digests[file.number].hexdigest()}:
                 raise _changed(file)
 
+    def count_footer_lines(self) -> Counter[Skip]:
+        """Count the lines of the footers that `blocks` has read."""
+        return Counter({Skip.FOOTER: sum(len(footer.lines) for footer in self.footers.values())})
+
     def read_header(self) -> Header:
         """Read the header from the start of the source; other files of it have the same, as the plan has seen."""
         return self._read_header(self._work.files[0])
@@ -51,6 +63,8 @@ class ChunkSource:
         `header` is that of the first file.
         """
         self.bytes_done = 0
+        self.footers.clear()
+        self.oddities.clear()
         for file in self._work.files:
             own = header if file is self._work.files[0] else self._read_header(file)
             yield from self._blocks_of(file, own, count_ends)
@@ -70,8 +84,13 @@ class ChunkSource:
             _read_past(stream, header.byte_end)
             stream.skip(start - header.byte_end)
             origin = stream.position if work.number else 0
+            body = None
+            if work.byte_end is None:
+                body = without_footer(
+                    stream, work.definition.format, header, self._settings.max_record_bytes
+                )
             framer = Framer(
-                stream,
+                stream if body is None else body,
                 work.definition.format,
                 to_place(file.number, line),
                 to_place(file.number, start),
@@ -82,10 +101,21 @@ class ChunkSource:
                 header.cr_ends_records,
                 self._settings.max_failed_record_bytes,
             )
+            watch = Utf8Watch(header.encoding)
             for block in framer.blocks():
                 self._refuse_too_long(file, block)
+                watch.look(block.data)
                 yield block, before + stream.position - origin
             self.bytes_done = before + stream.position - origin
+            self._note_oddities(stream, watch)
+            if body is not None and body.footer is not None:
+                self.footers[file.number] = body.footer
+
+    def _note_oddities(self, stream: SourceStream, watch: Utf8Watch) -> None:
+        if stream.has_odd_end:
+            self.oddities.add(WarningCode.BYTES_AFTER_END)
+        if watch.has_noticed:
+            self.oddities.add(WarningCode.LOOKS_LIKE_UTF_8)
 
     def _refuse_too_long(self, file: PlannedFile, block: Block) -> None:
         if self._work.counts_files and from_place(block.byte_end)[0] != file.number:
@@ -104,9 +134,9 @@ class ChunkSource:
 
     def _open(self, file: PlannedFile, digest: "hashlib._Hash | None" = None) -> SourceStream:
         """Open a file for reading decompressed bytes."""
-        compression = self._work.definition.format.compression
+        form = self._work.definition.format
         limits = SourceLimits.from_settings(self._settings)
-        return open_source(Path(file.path), compression, limits, digest)
+        return open_source(Path(file.path), form.compression, limits, digest, form.member)
 
 
 def _changed(file: PlannedFile) -> SourceError:

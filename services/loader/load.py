@@ -10,7 +10,7 @@ too much of it is refused, `LeaseLost` or `LoadCancelled` when it has to stop, a
 faults of the system.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
 from psycopg2.errors import SequenceGeneratorLimitExceeded
 from psycopg2.extensions import connection as Connection
@@ -20,9 +20,11 @@ from libs.common.csv.framing import Block
 from libs.common.csv.header import Header
 from libs.common.csv.places import from_place
 from libs.common.csv.records import Record
+from libs.common.csv.skipped_records import SkippedRecords
 from libs.common.datasets.guards import check_rows
 from libs.common.datasets.job_warnings import JobWarning
 from libs.common.datasets.slices import Slice
+from libs.common.datasets.source_warnings import warn_of_oddities, warn_of_skipped
 from libs.common.enums import ChunkState, LoadMode
 from libs.common.errors import BadInput
 from libs.common.failpoints import FailPoint, failpoint
@@ -36,7 +38,7 @@ from services.loader.blocks.slice_filter import require_kept
 from services.loader.blocks.staging import StagedRowsRefused
 from services.loader.chunk_reader import ChunkSource
 from services.loader.file_counts import FileTally
-from services.loader.leasing.chunks import ChunkEnd, ChunkWork
+from services.loader.leasing.chunks import ChunkEnd, ChunkWork, RowCounts
 from services.loader.leasing.lease import Heartbeat
 from services.loader.pipeline import LoadPipeline, open_pipeline
 from services.loader.prefetch import read_ahead
@@ -106,14 +108,21 @@ class Load:
         self._check_ratio()
         superseded = pipeline.writer.rows_superseded
         loaded = self._rows_accepted - superseded
+        by_file = self._tally.by_file(self._rejects.by_file)
+        self._check_footers(by_file)
+        skipped = pipeline.splitter.skipped + self._source.count_footer_lines()
         return ChunkEnd(
             ChunkState.DONE,
             rows_loaded=loaded,
             rows_rejected=self._rejects.count,
             rows_superseded=superseded,
             bytes_done=self._source.bytes_done,
-            by_file=self._tally.by_file(self._rejects.by_file),
-            warnings=self._check_guards(loaded),
+            by_file=by_file,
+            warnings=[
+                *self._check_guards(loaded),
+                *warn_of_skipped(skipped),
+                *warn_of_oddities(self._source.oddities),
+            ],
             path=pipeline.path.after(self._blocks, self._blocks_by_records),
         )
 
@@ -126,14 +135,24 @@ class Load:
         part: Slice | None,
     ) -> LoadPipeline:
         """Write every record by blocks, or by records where those turn out not to do; return how."""
-        pipeline = open_pipeline(cursor, table, columns, self._definition, self._settings, part)
+        skips = SkippedRecords(self._definition.format, header.line)
+        pipeline = open_pipeline(
+            cursor, table, columns, self._definition, self._settings, part, skips
+        )
         try:
             self._load(header, pipeline)
         except StagedRowsRefused:
             log.info("load_started_over", table=table.name)
             self._forget(cursor)
             pipeline = open_pipeline(
-                cursor, table, columns, self._definition, self._settings, part, by_blocks=False
+                cursor,
+                table,
+                columns,
+                self._definition,
+                self._settings,
+                part,
+                skips,
+                by_blocks=False,
             )
             self._load(header, pipeline)
         return pipeline
@@ -186,7 +205,8 @@ class Load:
         settled = pipeline.block_writer.write(prepared) if pipeline.block_writer else None
         if settled is None:
             return False
-        through, refused = len(prepared.lines) - len(settled.remaining), settled.refused
+        through, refused = prepared.count - len(settled.remaining), settled.refused
+        pipeline.splitter.skipped.update(prepared.skipped)
         self._rows_accepted += through - _count(refused)
         self._heartbeat.progress.rows_read += through
         self._stop_if_too_many(_count(refused), lambda: refused)
@@ -242,6 +262,14 @@ class Load:
             read, self._rejects.count
         ):
             raise self._too_many_rejects()
+
+    def _check_footers(self, by_file: Mapping[int, RowCounts]) -> None:
+        """Raise when a file, whole in this chunk, has not as many records as its footer says."""
+        for file in self._work.files:
+            footer, counts = self._source.footers.get(file.number), by_file.get(file.number)
+            if footer is not None:
+                read = counts.rows_read if counts else self._rows_accepted + self._rejects.count
+                footer.check(read, file.path)
 
     def _check_guards(self, loaded: int) -> list[JobWarning]:
         """Raise when the rows of an atomic job, which is this chunk alone, are not what its dataset expects."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from psycopg2.extensions import cursor as Cursor
 
 from libs.common.csv.records import RecordSplitter
+from libs.common.csv.skipped_records import SkippedRecords
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.datasets.slices import Slice
 from libs.common.enums import LoadPath
@@ -66,6 +67,7 @@ def open_pipeline(
     definition: DatasetDefinition,
     settings: LoaderSettings,
     part: Slice | None = None,
+    skips: SkippedRecords | None = None,
     *,
     by_blocks: bool = True,
 ) -> LoadPipeline:
@@ -91,7 +93,7 @@ def open_pipeline(
             cursor, table, columns, part, is_unique_asked=not isinstance(writer, Upserter)
         )
         inputs = Inputs(cursor, columns)
-        plan = plan_blocks(table, columns, violations.checks, definition, cap, limits or ())
+        plan = plan_blocks(table, columns, violations.checks, definition, cap, limits or (), skips)
         block_writer = BlockWriter(cursor, plan, sink, inputs, violations, single_row, savepoint)
     return LoadPipeline(
         RecordSplitter(
@@ -99,6 +101,7 @@ def open_pipeline(
             width=len(columns),
             max_record_bytes=cap,
             kept_record_bytes=settings.max_failed_record_bytes,
+            skips=skips,
         ),
         writer,
         single_row,

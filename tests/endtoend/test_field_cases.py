@@ -7,6 +7,7 @@ import pytest
 from libs.devstack.testing.waiting import wait_for
 from tests.endtoend.feed import codes
 from tests.endtoend.field_cases import DELIVERIES, PLAIN, RECORDS, Case, Step
+from tests.endtoend.field_formats import FORMATS, SAID
 from tests.endtoend.field_snapshots import SNAPSHOTS
 from tests.endtoend.system import System
 from tools.client.api import Client, RefusedRequest
@@ -54,7 +55,9 @@ def _do(
     return system.wait_over(job)
 
 
-@pytest.mark.parametrize("case", [*DELIVERIES, *RECORDS, *SNAPSHOTS], ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", [*DELIVERIES, *RECORDS, *FORMATS, *SNAPSHOTS], ids=lambda case: case.name
+)
 def test_a_case_from_the_field_ends_as_it_must(system: System, case: Case) -> None:
     short = "field_" + "".join(letter if letter.isalnum() else "_" for letter in case.name.lower())
     table = f"public.{short}"
@@ -74,11 +77,16 @@ def test_a_case_from_the_field_ends_as_it_must(system: System, case: Case) -> No
         ]
     assert [job["state"] for job in jobs] == [step.state for step in case.steps], jobs
     assert [(job["error"] or {}).get("code") for job in jobs] == [s.error for s in case.steps]
+    assert SAID.get(case.name, "") in (jobs[-1]["error"] or {"message": ""})["message"]
     assert failed == [step.failed for step in case.steps]
     warned = [step.warnings for step in case.steps]
     assert [codes(job) for job in jobs] == warned, [job["warnings"] for job in jobs]
     order = 'ORDER BY 1, t::text COLLATE "C"'
     assert system.query(f"SELECT * FROM {table} AS t {order}") == case.rows
+
+
+def test_what_is_said_about_a_refused_file_is_of_a_case() -> None:
+    assert SAID.keys() <= {case.name for case in FORMATS}
 
 
 def test_every_trigger_means_the_day_of_the_schedules_zone(system: System) -> None:

@@ -2,8 +2,9 @@
 
     bytes ──frames──► blocks of frames ──records──► cells ──loader──► Postgres
 
-A record ends at LF or CRLF outside quotes, in a file whose header ends with a lone CR also at CR; a blank line is no
-record. Physical lines end at the same bytes, inside quotes too. Damage stays local:
+A record ends at LF or CRLF outside quotes, in a file whose header ends with a lone CR also at CR, or where `line_end`
+of the format says; a blank line is no record, nor is a comment, which ends with its line. Physical lines end at the
+same bytes, inside quotes too. After a backslash no byte means itself, where that is the `escape`. Damage stays local:
 
 - a lone CR outside quotes, where it ends no record, ends its record at that line's end;
 - a quote inside an unquoted cell, or text after a closing quote, ends its record at that line's end;
@@ -22,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from libs.common.csv.dialect import FileFormat
+from libs.common.csv.line_ends import AUTO, LineEnds, line_ends_of
 from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
 from libs.common.csv.utf16 import OffsetMap, Utf8Reader
 from libs.common.enums import ErrorCode
@@ -29,9 +31,9 @@ from libs.common.enums import ErrorCode
 BLOCK_BYTES = 1 << 20
 MAX_RECORD_BYTES = 1 << 20
 
-_BREAKS = {False: re.compile(rb"\r?\n"), True: re.compile(rb"\r\n|\n|\r")}
-"""The line ends, where a lone CR is none and where it is one."""
 _CR = 13
+_END_MARK = b"\x1a"
+_LINE_SIGNS = (b"\n", b"\r", b"")
 
 
 class ByteStream(Protocol):
@@ -67,11 +69,11 @@ class Block:
     frames: list[Frame] | None
     byte_end: int
     next_line: int
-    cr_ends_lines: bool = False
+    line_ends: LineEnds = AUTO
 
     def count_breaks(self, start: int, end: int) -> int:
         """Count the line ends in a part of `data`."""
-        return count_breaks(self.data[start:end], cr_ends_lines=self.cr_ends_lines)
+        return self.line_ends.count(self.data[start:end])
 
     def place(self, position: int, wide: str | None) -> int:
         """Return the offset of a position in `data`; `wide` is the file's encoding if that is UTF-16."""
@@ -80,23 +82,35 @@ class Block:
         return OffsetMap(self.data, 0, self.byte_offset, wide).place(position)
 
 
-def count_breaks(data: bytes, *, cr_ends_lines: bool) -> int:
-    """Count the line ends in `data`: LF and CRLF are one each, a lone CR too where it ends lines."""
-    has_lone = cr_ends_lines and b"\r" in data
-    return data.count(b"\n") + (data.count(b"\r") - data.count(b"\r\n") if has_lone else 0)
+def cell_pattern(dialect: FileFormat, signs: bytes = AUTO.signs) -> bytes:
+    """Return the expression of one cell, quoted or plain; possessive, so that it stays linear.
+
+    `signs` are those of line ends that a plain cell cannot hold.
+    """
+    delimiter = re.escape(dialect.delimiter.encode())
+    quote = b"" if dialect.quote is None else re.escape(dialect.quote.encode())
+    escape = b"" if dialect.escape is None else re.escape(dialect.escape.encode())
+    escaped = rb"|%b(?:\r\n|.)" % escape if escape else b""
+    if dialect.byte_delimiter is not None:
+        plain = b"[^%b%b%b%b]" % (delimiter, quote, escape, signs)
+        plain = b"(?:%b++%b)*+" % (plain, escaped) if escaped else plain + b"*+"
+    else:
+        others = quote + escape + signs
+        plain = b"(?:(?!%b)%b%b)*+" % (delimiter, b"[^%b]" % others if others else b".", escaped)
+    if not quote:
+        return plain
+    quoted = b"%b(?:[^%b%b]++|%b%b%b)*+%b" % (quote, quote, escape, quote, quote, escaped, quote)
+    return b"(?:%b|%b)" % (quoted, plain)
 
 
-def cell_pattern(dialect: FileFormat) -> bytes:
-    """Return the expression of one cell, quoted or plain; possessive, so that it stays linear."""
-    quote, delimiter = re.escape(dialect.quote.encode()), re.escape(dialect.delimiter.encode())
-    quoted = b"%b(?:[^%b]++|%b%b)*+%b" % ((quote,) * 5)
-    return b"(?:%b|[^%b%b\r\n]*+)" % (quoted, delimiter, quote)
+def _body_pattern(dialect: FileFormat, line_ends: LineEnds) -> re.Pattern[bytes]:
+    """Compile a record's cells up to its line end; where it stops short of one, there is damage.
 
-
-def _body_pattern(dialect: FileFormat) -> re.Pattern[bytes]:
-    """Compile a record's cells up to its line end; where it stops short of one, there is damage."""
-    cell, delimiter = cell_pattern(dialect), re.escape(dialect.delimiter.encode())
-    return re.compile(b"%b(?:%b%b)*+" % (cell, delimiter, cell))
+    The last group that matched is the last cell.
+    """
+    cell = cell_pattern(dialect, line_ends.signs)
+    delimiter = re.escape(dialect.delimiter.encode())
+    return re.compile(b"(%b)(?:%b(%b))*+" % (cell, delimiter, cell), re.DOTALL)
 
 
 @dataclass(slots=True)
@@ -118,22 +132,29 @@ class Framer:
     count_ends: Callable[[bytes], int | None] | None = None
     cr_ends_records: bool = False
     kept_record_bytes: int = 0
-    _quote: bytes = field(init=False)
-    _delimiter: int = field(init=False)
+    _marks: tuple[bytes, ...] = field(init=False)
+    _comment: bytes = field(init=False)
     _body: re.Pattern[bytes] = field(init=False)
     _line: re.Pattern[bytes] = field(init=False)
+    _line_ends: LineEnds = field(init=False)
     _break: re.Pattern[bytes] = field(init=False)
     _wide: Utf8Reader | None = field(init=False)
 
     def __post_init__(self) -> None:
         """Compile the dialect."""
-        self._quote = self.dialect.quote.encode()
-        self._delimiter = ord(self.dialect.delimiter)
-        self._body = _body_pattern(self.dialect)
+        dialect = self.dialect
+        self._marks = tuple(
+            sign.encode() for sign in (dialect.quote, dialect.escape) if sign is not None
+        )
+        self._comment = (dialect.comment or "").encode()
+        self._line_ends = line_ends_of(dialect.line_end, cr_ends_records=self.cr_ends_records)
+        self._break = self._line_ends.pattern
+        self._body = _body_pattern(dialect, self._line_ends)
+        cell = cell_pattern(dialect, self._line_ends.signs)
+        body = b"%b(?:%b%b)*+" % (cell, re.escape(dialect.delimiter.encode()), cell)
         # A sound record whose line end is certain, the common case; `_frame` looks at all others.
-        ends = b"(\n|\r\n|\r(?=.))" if self.cr_ends_records else b"(\n|\r\n)"
-        self._line = re.compile(self._body.pattern + ends, re.DOTALL)
-        self._break = _BREAKS[self.cr_ends_records]
+        no_comment = b"(?!%b)" % re.escape(self._comment) if self._comment else b""
+        self._line = re.compile(no_comment + body + self._line_ends.sure, re.DOTALL)
         self._wide = None
         if self.dialect.encoding in WIDE_ENCODINGS:
             self._wide = Utf8Reader(
@@ -147,6 +168,8 @@ class Framer:
             # Reading as much again as is left over keeps a long record's cost linear.
             more = self._read(offset + len(rest), max(self.block_bytes, len(rest)))
             at_end, buffer = not more, rest + more
+            if at_end and self.end_offset is None:
+                buffer = self._without_end_mark(buffer)
             block = self._cut(buffer, offset, line, at_end=at_end)
             if block.data:
                 yield block
@@ -159,6 +182,13 @@ class Framer:
                 block, offset, rest, at_end = self._overlong(rest, offset, line)
                 yield block
                 line, at_end = block.next_line, at_end and not rest
+
+    def _without_end_mark(self, buffer: bytes) -> bytes:
+        """Take off a Ctrl-Z that stands alone in the file's last line: it is where DOS ends texts."""
+        if buffer[-1:] != _END_MARK or buffer[-2:-1] not in _LINE_SIGNS:
+            return buffer
+        signs = f"{self.dialect.delimiter}{self.dialect.quote}{self.dialect.comment}"
+        return buffer if _END_MARK.decode() in signs else buffer[:-1]
 
     def _read(self, position: int, size: int) -> bytes:
         """Read on, never past the end of the range."""
@@ -183,18 +213,18 @@ class Framer:
             data = buffer[: frames[-1].after if frames else 0]
         start, end = self._place(offset), self._place(offset + len(data))
         next_line = line + (ends or self._count_breaks(data))
-        return Block(start, line, data, frames, end, next_line, self.cr_ends_records)
+        return Block(start, line, data, frames, end, next_line, self._line_ends)
 
     def _count_breaks(self, data: bytes) -> int:
-        return count_breaks(data, cr_ends_lines=self.cr_ends_records)
+        return self._line_ends.count(data)
 
     def _need_frames(self, buffer: bytes, *, at_end: bool) -> bool:
         """Return whether a record may end elsewhere than at an LF: there are quotes or lone returns."""
-        if self._quote in buffer:
+        if any(mark in buffer for mark in self._marks):
             return True
         # The LF of a return at the very end may be in the next read.
-        lone_returns = buffer.count(b"\r") - buffer.count(b"\r\n")
-        return lone_returns - (not at_end and buffer.endswith(b"\r")) > 0
+        may_go_on = not at_end and buffer.endswith(b"\r")
+        return not self._line_ends.are_feeds(buffer[:-1] if may_go_on else buffer)
 
     def _frames(self, buffer: bytes, *, at_end: bool) -> list[Frame]:
         """Frame record after record, blank lines included, until one may go on past the buffer."""
@@ -216,8 +246,12 @@ class Framer:
         """Frame the record at `start`, or return None when its end is not in the buffer yet."""
         match = self._body.match(buffer, start)
         end, fault = match.end() if match else start, None
-        if end < len(buffer) and not self._break.match(buffer, end):
-            end, fault = self._end_damage(buffer, start, end)
+        if self._comment and buffer.startswith(self._comment, start):
+            end = self._next_break(buffer, start)
+        elif end < len(buffer) and not self._break.match(buffer, end):
+            if not at_end and self._may_be_escaped(buffer, end):
+                return None
+            end, fault = self._end_damage(buffer, end, match)
         if end - start > self.max_record_bytes:
             fault = ErrorCode.LINE_TOO_LONG
             end = self._next_break(buffer, start + self.max_record_bytes)
@@ -227,12 +261,19 @@ class Framer:
             return None  # the next byte may belong to it: a quote, a delimiter, the LF of a CRLF
         return Frame(start, end, after, fault)
 
-    def _end_damage(self, buffer: bytes, start: int, place: int) -> tuple[int, ErrorCode]:
-        """Return where the record at `start` ends whose cells break off at `place`, and why they do."""
+    def _may_be_escaped(self, buffer: bytes, end: int) -> bool:
+        """Return whether cells break off at a backslash, whose character has not been read yet."""
+        return self.dialect.escape is not None and buffer[end:] == self.dialect.escape.encode()
+
+    def _end_damage(
+        self, buffer: bytes, place: int, cells: re.Match[bytes] | None
+    ) -> tuple[int, ErrorCode]:
+        """Return where a record ends whose cells break off at `place`, and why they do."""
         if buffer[place] == _CR:
             return self._next_break(buffer, place), ErrorCode.BARE_CARRIAGE_RETURN
-        opens = place == start or buffer[place - 1] == self._delimiter
-        never_closed = opens and buffer[place] == self._quote[0]
+        opens = cells is not None and cells.start(cells.lastindex or 1) == place
+        quote = self.dialect.quote
+        never_closed = opens and quote is not None and buffer[place] == ord(quote)
         end = len(buffer) if never_closed else self._next_break(buffer, place)
         return end, ErrorCode.MALFORMED_QUOTE
 
@@ -251,6 +292,7 @@ class Framer:
         cap = self.max_record_bytes
         kept = max(cap, self.kept_record_bytes)
         head, tail, skipped, at_end = rest[:cap], rest[cap:], cap, False
+        around = self._line_ends.count_around(head, tail)
         data = bytearray(head)
         while True:
             found = self._break.search(tail)
@@ -270,10 +312,8 @@ class Framer:
         end = skipped + (found.start() if found else 0)
         data += tail[: min(end - skipped, kept - len(data))]
         after = skipped + (found.end() if found else 0)
-        straddles = self.cr_ends_records and end == cap and head.endswith(b"\r")
-        lines = self._count_breaks(head) + (found is not None)
-        lines -= straddles and found is not None and found.group() == b"\n"
+        lines = self._count_breaks(head) + (found is not None) + around
         frame = Frame(0, end, after, ErrorCode.LINE_TOO_LONG)
         place = self._place(offset + after)
-        block = Block(begin, line, bytes(data), [frame], place, line + lines, self.cr_ends_records)
+        block = Block(begin, line, bytes(data), [frame], place, line + lines, self._line_ends)
         return block, offset + after, tail[found.end() :] if found else b"", at_end

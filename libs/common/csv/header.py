@@ -4,18 +4,39 @@ Runs before a row is touched: in the worker's plan, so that a wrong file fails e
 which must know the columns. Every `HeaderError` says how to fix the file or the dataset.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import MAX_RECORD_BYTES, ByteStream, Framer
-from libs.common.csv.records import Record, RecordSplitter
+from libs.common.csv.line_ends import line_ends_of
+from libs.common.csv.preamble import Preamble, Rejoined
+from libs.common.csv.records import First, Record, RecordSplitter
 from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
 from libs.common.csv.utf16 import bom_of, with_byte_order
 from libs.common.errors import HeaderError, SourceError
 
 _WITH_MARK = {"utf-8", *WIDE_ENCODINGS}
-_LONGEST_MARK = 3
+_MARKS = {
+    b"\xff\xfe\0\0": "utf-32",
+    b"\0\0\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+    b"\xef\xbb\xbf": "utf-8",
+}
+"""Byte order marks, those first that begin as another does."""
+_LONGEST_MARK = 4
 _BLOCK_BYTES = 1 << 16
+_PROBED_BYTES = 1 << 16
+_MOST_MARKS = 8
+_DECLARED = "sep="
+
+
+class _Place(NamedTuple):
+    """Where something begins in the file."""
+
+    byte_offset: int
+    line_number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +44,8 @@ class Header:
     """The names in the first record, where the record after it begins, and the encoding with its byte order.
 
     `cr_ends_records`: its line ends with a lone CR, so that others may. Else a lone CR outside quotes is damage.
+    `line` are its bytes as read, without mark and line end, of UTF-16 in UTF-8, and `line_number` says where it stands;
+    a format without a header has neither.
     """
 
     cells: tuple[str, ...]
@@ -30,63 +53,145 @@ class Header:
     next_line: int
     encoding: str = "utf-8"
     cr_ends_records: bool = False
-
-
-class _Rejoined:
-    """A stream whose first bytes have been read and put back."""
-
-    def __init__(self, seen: bytes, stream: ByteStream) -> None:
-        self._seen, self._stream = seen, stream
-
-    def read(self, size: int, /) -> bytes:
-        """Return the bytes put back first, then those of the stream."""
-        if not self._seen:
-            return self._stream.read(size)
-        taken, self._seen = self._seen[:size], self._seen[size:]
-        return taken
+    line: bytes = field(default=b"", compare=False)
+    line_number: int = field(default=1, compare=False)
 
 
 def read_header(
     stream: ByteStream, dialect: FileFormat, *, max_record_bytes: int = MAX_RECORD_BYTES
 ) -> Header:
-    """Read the header from a stream that stands at its first byte; a byte order mark is dropped.
+    """Read the header from a stream that stands at its first byte; byte order marks are dropped.
 
     The stream is read further than the header: open the source again to go on at `byte_end`.
 
     Raises `SourceError("source-empty")` when there is no record at all, `HeaderError("header-malformed")`
-    when the first one is not well-formed.
+    when the first one is not well-formed, or the file's mark is that of another encoding, and
+    `HeaderError("header-not-found")` where the format says where it stands, and it does not.
     """
-    start = _read_up_to(stream, _LONGEST_MARK)
+    start = _read_up_to(stream, _LONGEST_MARK * _MOST_MARKS)
+    _refuse_foreign_mark(start, dialect.encoding)
     dialect = dialect.model_copy(update={"encoding": with_byte_order(dialect.encoding, start)})
     mark = bom_of(dialect.encoding) if dialect.encoding in _WITH_MARK else b""
-    skipped = len(mark) if start.startswith(mark) else 0
+    skipped = 0
+    while mark and start.startswith(mark, skipped):
+        skipped += len(mark)
+    ends = line_ends_of(dialect.line_end, cr_ends_records=True)
+    before = Preamble(Rejoined(start[skipped:], stream), dialect.encoding, ends, max_record_bytes)
+    if not (dialect.header.skip_before or dialect.header.find):
+        _pass_declared_delimiter(before, start[skipped:], dialect)
+    before.skip(dialect.header.skip_before)
+    if dialect.header.find is not None:
+        before.find(dialect.header.find)
+    begin = _Place(skipped + before.passed, 1 + before.lines)
+    if dialect.header.lines == 0:
+        return _without_header(before.rest(), dialect, begin)
+    return _read_first(before.rest(), dialect, begin, max_record_bytes)
+
+
+def _pass_declared_delimiter(before: Preamble, start: bytes, dialect: FileFormat) -> None:
+    """Pass a first line as `sep=;`, which Excel reads; raise where it contradicts the format."""
+    if not start.decode(dialect.encoding, "ignore").lower().startswith(_DECLARED):
+        return
+    declared = (before.peek() or "")[len(_DECLARED) :]
+    if declared != dialect.delimiter:
+        raise HeaderError(
+            "header-malformed",
+            f"the first line says that the delimiter is {declared!r}, but the dataset's is {dialect.delimiter!r}; "
+            "correct 'delimiter' of its format, or the file",
+        )
+    before.skip(1)
+
+
+def _read_first(
+    stream: Rejoined, dialect: FileFormat, begin: _Place, max_record_bytes: int
+) -> Header:
+    """Read the header that is the first record from here on, and pass the lines below it that are none."""
+    # No name is ever NULL: a cell cannot hold the NUL that stands for it here. What was found is the header.
+    plain = dialect.model_copy(
+        update={"null": "\0", **({"comment": None} if dialect.header.find is not None else {})}
+    )
     framer = Framer(
-        _Rejoined(start[skipped:], stream),
-        dialect,
-        first_offset=skipped,
+        stream,
+        plain,
+        first_line=begin.line_number,
+        first_offset=begin.byte_offset,
         max_record_bytes=max_record_bytes,
         block_bytes=_BLOCK_BYTES,
         cr_ends_records=True,  # it is the header that tells
     )
-    # No name is ever NULL: a cell cannot hold the NUL that stands for it here.
-    splitter = RecordSplitter(
-        dialect.model_copy(update={"null": "\0"}), max_record_bytes=max_record_bytes
-    )
+    splitter = RecordSplitter(plain, max_record_bytes=max_record_bytes)
     for block in framer.blocks():
         first = splitter.split_first(block)
         if first is not None:
-            record, byte_end, next_line, ends_with_cr = first
-            return Header(_names(record), byte_end, next_line, dialect.encoding, ends_with_cr)
+            below = _skip_below(stream, dialect, begin, first, max_record_bytes)
+            return Header(
+                _names(first.record),
+                below.byte_offset,
+                below.line_number,
+                dialect.encoding,
+                first.ends_with_cr,
+                first.line,
+                first.record.line_number,
+            )
     raise SourceError(
         "source-empty", "the source holds no header and no record; send the whole file"
+    )
+
+
+def _skip_below(
+    stream: Rejoined, dialect: FileFormat, begin: _Place, first: First, max_record_bytes: int
+) -> _Place:
+    """Return where the records begin, behind the header and the lines to be skipped below it."""
+    if not dialect.header.skip_after:
+        return _Place(first.byte_end, first.next_line)
+    ends = line_ends_of(dialect.line_end, cr_ends_records=first.ends_with_cr)
+    rest = stream.again_from(first.byte_end - begin.byte_offset)
+    below = Preamble(rest, dialect.encoding, ends, max_record_bytes)
+    below.skip(dialect.header.skip_after)
+    return _Place(first.byte_end + below.passed, first.next_line + below.lines)
+
+
+def _without_header(stream: Rejoined, dialect: FileFormat, begin: _Place) -> Header:
+    """Return the names that the format gives; that a lone CR ends records is seen where the start has no LF at all."""
+    probed = _read_up_to(stream, _PROBED_BYTES).decode(dialect.encoding, "replace")
+    return Header(
+        tuple(dialect.header.names),
+        begin.byte_offset,
+        begin.line_number,
+        dialect.encoding,
+        cr_ends_records="\r" in probed and "\n" not in probed,
+    )
+
+
+def _refuse_foreign_mark(start: bytes, encoding: str) -> None:
+    """Raise where the file begins with the byte order mark of another encoding."""
+    marked = next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
+    if marked is None or encoding.startswith(marked):
+        return
+    cure = "convert the file to utf-8" if marked == "utf-32" else f"set its encoding to {marked}"
+    raise HeaderError(
+        "header-malformed",
+        f"the file begins with the byte order mark of {marked}, but the dataset's encoding is {encoding}; {cure}, or "
+        "ask the sender for the encoding that was agreed",
     )
 
 
 def _names(record: Record) -> tuple[str, ...]:
     """Return the header's cells as text, or raise when it is not well-formed."""
     if record.fault is not None:
-        raise HeaderError("header-malformed", f"the header cannot be read: {record.fault.message}")
+        wide = _looks_wide(record.raw)
+        cause = f"it looks like {wide} without a mark; set the dataset's encoding to that"
+        raise HeaderError(
+            "header-malformed",
+            f"the header (line {record.line_number}) cannot be read: {cause if wide else record.fault.message}",
+        )
     return tuple("" if cell is None else cell.decode() for cell in record.cells)
+
+
+def _looks_wide(raw: bytes) -> str | None:
+    """Name the UTF-16 that bytes are likely to be: each other one is NUL."""
+    halves = {"utf-16-le": raw[1::2], "utf-16-be": raw[::2]}
+    return next((name for name, half in halves.items() if half and not any(half)), None)
 
 
 def _read_up_to(stream: ByteStream, size: int) -> bytes:

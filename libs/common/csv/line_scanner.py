@@ -24,6 +24,7 @@ from libs.common.compiled.words import (
     repeated,
 )
 from libs.common.csv.dialect import FileFormat
+from libs.common.csv.skipped_records import Skip, SkippedRecords
 
 Positions: TypeAlias = Numbers
 """Offsets in a block, ascending."""
@@ -32,6 +33,8 @@ _CR, _LF = 13, 10
 _UNCERTAIN = -1
 _FIRST_PLAIN = 14
 """NUL and the line ends are below."""
+_ENDINGS = {"lf": (1,), "crlf": (2,), "cr": ()}
+"""How long the line ends are that are common to a `line_end`; of several lines without an end, the last counts as 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +74,38 @@ class Lines:
 
 def find_lines(data: bytes, dialect: FileFormat) -> Lines | None:
     """Return the lines of whole records, or None when not each line is certainly one."""
-    if not data:
+    delimiter = dialect.byte_delimiter
+    if not data or delimiter is None or _holds_uncommon(data, dialect):
         return None
     text, size = with_slack(data), len(data)
     starts = np.empty(count_bytes(text, _LF) + 2, np.int64)
-    count, ending = mark_lines(text, size, ord(dialect.delimiter), ord(dialect.quote), starts)
+    count, ending = mark_lines(text, size, delimiter, quote_byte(dialect), starts)
+    if ending not in _ENDINGS.get(dialect.line_end, (1, 2)):
+        return None
     return Lines(data, starts[: count + 1], ending) if count > 0 else None
+
+
+def quote_byte(dialect: FileFormat) -> int:
+    """Return the quote for compiled functions: a NUL, which no certain line holds, where there is none."""
+    return 0 if dialect.quote is None else ord(dialect.quote)
+
+
+def _holds_uncommon(data: bytes, dialect: FileFormat) -> bool:
+    """Return whether there is what compiled functions do not know."""
+    if dialect.quote is None and b"\0" in data:
+        return True
+    return dialect.escape is not None and dialect.escape.encode() in data
+
+
+def find_skipped(lines: Lines, skips: SkippedRecords) -> dict[int, Skip]:
+    """Return which lines of a block are no records, and why."""
+    if not skips:
+        return {}
+    first = np.frombuffer(lines.data, np.uint8)[lines.starts[:-1]]
+    likely = np.flatnonzero(np.isin(first, list(skips.first_bytes)))
+    _, texts = lines.texts(likely)
+    reasons = zip(likely.tolist(), map(skips.reason, texts), strict=True)
+    return {line: reason for line, reason in reasons if reason is not None}
 
 
 def with_slack(data: bytes) -> Bytes:

@@ -48,11 +48,12 @@ def malformed(code: ErrorCode, start: int, after: int, max_record_bytes: int) ->
     )
 
 
+NUL_WORDS = "there is a NUL at offset {0}; take it out of the file"
+
+
 def nul_byte(offset: int) -> ParseError:
     """Describe a record with a NUL, which no text value of Postgres can hold."""
-    return ParseError(
-        ErrorCode.ENCODING_ERROR, "there is a NUL at offset {0}; take it out of the file", (offset,)
-    )
+    return ParseError(ErrorCode.ENCODING_ERROR, NUL_WORDS, (offset,))
 
 
 def undecodable(found: bytes, offset: int, encoding: str) -> ParseError:

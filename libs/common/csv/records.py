@@ -8,26 +8,25 @@ well-formed comes out with a fault instead of cells; when several apply, the fir
 UTF-16 comes as UTF-8 here; its records get the places and the bytes that they have in the file in the end.
 """
 
-import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from libs.common.csv import parse_errors
+from libs.common.csv.cells import Cells, CellSplitter
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import (
     MAX_RECORD_BYTES,
     Block,
     Frame,
     Framer,
-    cell_pattern,
-    count_breaks,
 )
+from libs.common.csv.line_ends import line_ends_of
 from libs.common.csv.parse_errors import ParseError
+from libs.common.csv.skipped_records import Skip, SkippedRecords
 from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
 from libs.common.csv.utf16 import OffsetMap, restore, with_byte_order
 from libs.common.enums import ErrorCode
-
-Cells = list[bytes | None]
 
 
 class Record(NamedTuple):
@@ -45,9 +44,13 @@ class Record(NamedTuple):
 
 
 class First(NamedTuple):
-    """The first record of a file, the offset and the line of what stands after it, and whether a lone CR ends it."""
+    """The first record of a file, the offset and the line of what stands after it, and whether a lone CR ends it.
+
+    `line` are its bytes, of UTF-16 as UTF-8.
+    """
 
     record: Record
+    line: bytes
     byte_end: int
     next_line: int
     ends_with_cr: bool
@@ -56,7 +59,8 @@ class First(NamedTuple):
 class RecordSplitter:
     """Turn blocks into the records of one dialect.
 
-    `width` is the number of cells that a record must have; None accepts any number.
+    `width` is the number of cells that a record must have; None accepts any number. `skipped` counts what was read
+    and is no record, for each reason.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class RecordSplitter:
         width: int | None = None,
         max_record_bytes: int = MAX_RECORD_BYTES,
         kept_record_bytes: int = 0,
+        skips: SkippedRecords | None = None,
     ) -> None:
         """Compile the dialect; of a record above the cap `kept_record_bytes` are kept, the cap at least."""
         is_wide = dialect.encoding in WIDE_ENCODINGS
@@ -73,10 +78,13 @@ class RecordSplitter:
         self._encoding = "utf-8" if is_wide else dialect.encoding
         self._null = dialect.null.encode()
         self._stored_null = _encode_or_nothing(dialect.null, self._encoding)
-        self._quote = dialect.quote.encode()
+        self._cells = CellSplitter(dialect)
+        self._marks = self._cells.marks
         self._delimiter = dialect.delimiter.encode()
-        ended_cell = b"(%b)%b" % (cell_pattern(dialect), re.escape(self._delimiter))
-        self._ended_cell = re.compile(ended_cell)
+        self._line_end = dialect.line_end
+        self._trailing = dialect.trailing_delimiter
+        self.skips = SkippedRecords(dialect) if skips is None else skips
+        self.skipped: Counter[Skip] = Counter()
         self._width = width
         self._cap = max_record_bytes
         self._kept = max(max_record_bytes, kept_record_bytes)
@@ -84,9 +92,12 @@ class RecordSplitter:
     def split(self, block: Block) -> list[Record]:
         """Return the records of a block in file order."""
         is_sound = self._is_sound(block.data)
-        if block.frames is None and is_sound and self._quote not in block.data:
+        is_plain = not (self.skips or any(mark in block.data for mark in self._marks))
+        if block.frames is None and is_sound and is_plain:
             records = self._split_lines(block)
         else:
+            # An escape may stand for a NUL.
+            is_sound = is_sound and not (self._cells.has_escapes and b"\\0" in block.data)
             records = self._split_frames(block, is_sound=is_sound)
         return records if self._wide is None else _as_stored(records, block, self._wide)
 
@@ -95,19 +106,23 @@ class RecordSplitter:
         data, first_line = block.data, block.line_number
         for frame in block.frames if block.frames is not None else _line_frames(data):
             start, end, after, _ = frame
-            if start < end:
+            if start < end and not self._is_skipped(data[start:end]):
                 ends_with_cr = data[end:after] == b"\r"
-                before, up_to = (
-                    count_breaks(data[:place], cr_ends_lines=ends_with_cr)
-                    for place in (start, after)
-                )
+                ends = line_ends_of(self._line_end, cr_ends_records=ends_with_cr)
+                before, up_to = (ends.count(data[:place]) for place in (start, after))
                 record = self._record(
                     frame, data[start:end], first_line + before, block.byte_offset + start
                 )
-                return First(
-                    record, block.place(after, self._wide), first_line + up_to, ends_with_cr
-                )
+                place = block.place(after, self._wide)
+                return First(record, data[start:end], place, first_line + up_to, ends_with_cr)
         return None
+
+    def _is_skipped(self, raw: bytes) -> bool:
+        """Return whether this is no record, and count it then."""
+        reason = self.skips.reason(raw) if self.skips else None
+        if reason is not None:
+            self.skipped[reason] += 1
+        return reason is not None
 
     def _is_sound(self, data: bytes) -> bool:
         """Return whether `data` is valid UTF-8 without a NUL, so that its cells need no second look."""
@@ -124,6 +139,7 @@ class RecordSplitter:
     def _split_lines(self, block: Block) -> list[Record]:
         """Split the common block: no quote, no lone carriage return, nothing to decode."""
         delimiter, null, width, cap = self._delimiter, self._null, self._width, self._cap
+        trailing = self._trailing
         has_returns = b"\r" in block.data
         records: list[Record] = []
         line, offset = block.line_number - 1, block.byte_offset
@@ -132,6 +148,8 @@ class RecordSplitter:
             raw = text.removesuffix(b"\r") if has_returns else text
             if raw:
                 cells: Cells = [None if cell == null else cell for cell in raw.split(delimiter)]
+                if trailing and len(cells) > 1 and raw.endswith(delimiter):
+                    cells.pop()
                 if len(raw) <= cap and (width is None or len(cells) == width):
                     records.append(Record(line, offset, raw, cells))
                 else:
@@ -143,11 +161,12 @@ class RecordSplitter:
     def _split_frames(self, block: Block, *, is_sound: bool) -> list[Record]:
         """Split a block that needs a look at each record, at its bytes too unless they are sound."""
         data, line, width, cap = block.data, block.line_number, self._width, self._cap
+        skips = self.skips
         records: list[Record] = []
         for frame in block.frames if block.frames is not None else _line_frames(data):
             start, end, after, fault = frame
             raw = data[start:end]
-            if start < end:
+            if start < end and not (skips and self._is_skipped(raw)):
                 offset = block.byte_offset + start
                 if is_sound and fault is None and end - start <= cap:
                     cells = self._split_cells(raw)
@@ -181,21 +200,18 @@ class RecordSplitter:
                 raw[exc.start : exc.start + 1], offset + exc.start, self._encoding
             )
             return Record(line, offset, raw, [], fault)
+        if any(cell and b"\0" in cell for cell in cells):  # it was escaped
+            return Record(line, offset, raw, [], parse_errors.nul_byte(offset + raw.index(b"\\0")))
         if self._width is None or len(cells) == self._width:
             return Record(line, offset, raw, cells)
         return Record(line, offset, raw, [], parse_errors.wrong_count(len(cells), self._width))
 
     def _split_cells(self, raw: bytes) -> Cells:
         """Cut a sound record into cells, still in the file's encoding."""
-        null, quote = self._stored_null, self._quote
-        if quote not in raw:
-            return [None if cell == null else cell for cell in raw.split(self._delimiter)]
-        return [
-            cell[1:-1].replace(quote + quote, quote)
-            if cell.startswith(quote)
-            else (None if cell == null else cell)
-            for cell in self._ended_cell.findall(raw + self._delimiter)
-        ]
+        cells, null = self._cells, self._stored_null
+        if not any(mark in raw for mark in self._marks):
+            return [None if cell == null else cell for cell in cells.cut_plain(raw)]
+        return cells.read(cells.cut(raw), null)
 
     def _decode(self, raw: bytes) -> Cells:
         """Cut a record into cells and turn them into UTF-8, or raise UnicodeDecodeError."""
@@ -223,7 +239,7 @@ def _as_stored(records: list[Record], block: Block, encoding: str) -> list[Recor
             )  # the record was too long for a block
             end = block.byte_end if beyond else offsets.place(fault.places[-1])
             found_fault = fault._replace(places=(begin, end)[-len(fault.places) :])
-            if fault.code is ErrorCode.ENCODING_ERROR and b"\0" not in raw:
+            if fault.code is ErrorCode.ENCODING_ERROR and fault.words != parse_errors.NUL_WORDS:
                 found_fault = parse_errors.undecodable(stored[end - begin :][:2], end, encoding)
         found.append(Record(line, begin, stored, cells, found_fault))
     return found

@@ -148,12 +148,7 @@ class DatasetDefinition(StrictModel):
             )
         if not self.atomic and self.match is SourceMatch.ALL:
             raise ValueError("match 'all' loads its files together; leave 'atomic' out")
-        guards = [name for name in ("min_rows", "max_shrink") if getattr(self, name) is not None]
-        if not self.atomic and guards:
-            raise ValueError(
-                f"{guards[0]!r} is known only at the end of the file, when 'atomic': false has loaded its chunks; "
-                f"leave 'atomic' out, or {guards[0]!r}"
-            )
+        self._require_atomic_for_guards()
         if self.after_load is AfterLoad.MOVE and "**" in (self.source or ""):
             raise ValueError(
                 "'**' in 'source' would find files again that 'after_load' has moved; name the folders, or delete files"
@@ -163,6 +158,18 @@ class DatasetDefinition(StrictModel):
         source_pattern.validate(self.source or "")
         source_pattern.validate((self.done_file or "").replace("{source}", ""), "done_file")
         return self
+
+    def _require_atomic_for_guards(self) -> None:
+        """Raise for what is known only when chunks have been loaded."""
+        guards = [name for name in ("min_rows", "max_shrink") if getattr(self, name) is not None]
+        footer = self.format.footer
+        if footer is not None and footer.rows is not None:
+            guards.append("format.footer.rows")
+        if not self.atomic and guards:
+            raise ValueError(
+                f"{guards[0]!r} is known only at the end of the file, when 'atomic': false has loaded its chunks; "
+                f"leave 'atomic' out, or {guards[0]!r}"
+            )
 
     @property
     def slice_column(self) -> str | None:

@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import Select, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from libs.common.csv.dialect import FileFormat
+from libs.common.csv.dialect import FileFormat, HeaderFormat
 from libs.common.csv.framing import Framer
 from libs.common.csv.records import split
 from libs.common.datasets.definition import DatasetDefinition
@@ -53,11 +53,11 @@ def definition_of_replay(
 ) -> DatasetDefinition:
     """Return the dataset's current definition, changed for rows that a job under `replayed` has refused.
 
-    The rows keep the dialect that they were cut by. A replace would leave nothing but them, so they are appended;
-    into a slice only those that belong there.
+    The rows keep the dialect that they were cut by, and stand in a file below its header alone. A replace would leave
+    nothing but them, so they are appended; into a slice only those that belong there.
     Thresholds and guards are against a bad file; these rows are known to be bad.
     """
-    dialect = replayed.format.model_dump(include={"delimiter", "quote", "encoding"})
+    dialect = _dialect_of_rows(replayed.format)
     changes: dict[str, object] = {
         "format": current.format.model_dump() | dialect | {"compression": compression},
         "mode": LoadMode.APPEND if current.mode is LoadMode.REPLACE else current.mode,
@@ -69,6 +69,18 @@ def definition_of_replay(
         "required_columns": [],
     }
     return DatasetDefinition.model_validate(current.model_dump() | changes)
+
+
+def _dialect_of_rows(replayed: FileFormat) -> dict[str, object]:
+    """Return how failed rows are cut that were cut so once: without what stood above their header and below them."""
+    names = {"delimiter", "quote", "escape", "encoding", "comment", "line_end"}
+    names |= {"trailing_delimiter", "blank_records"}
+    header = HeaderFormat(lines=replayed.header.lines, names=replayed.header.names)
+    return {
+        **replayed.model_dump(include=names),
+        "header": header.model_dump(),
+        "footer": None,
+    }
 
 
 def fingerprint_of_replay(content: str, replay_of: UUID) -> str:

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Self
 
 from libs.common.errors import SourceError
-from libs.common.sources.compression import Decoder
+from libs.common.sources.compression import MAGIC_BYTES, Decoder
+from libs.common.sources.foreign_files import refuse_packed
 from libs.common.sources.settings import SourceSettings
 
 _READ_BYTES = 1 << 18
@@ -77,6 +78,11 @@ class SourceStream:
         """Return whether the stored bytes are not the plain ones: then `skip` has to read."""
         return self._decoder is not None
 
+    @property
+    def has_odd_end(self) -> bool:
+        """Return whether line ends stood after the compressed data, once all is read."""
+        return self._decoder is not None and self._decoder.has_odd_end
+
     def read(self, size: int, /) -> bytes:
         """Return the next plain bytes, `size` at most, and none only at the end."""
         if self._decoder is None:
@@ -131,6 +137,8 @@ class SourceStream:
                     return b""
                 decoder.feed(stored)
             data = decoder.read(size)
+            if data and not self._plain_bytes:
+                refuse_packed(data[:MAGIC_BYTES])
             self._count(len(data))
             self._refuse_empty_members(decoder)
             if data:

@@ -10,7 +10,8 @@ from typing import Literal
 from libs.common.csv.dialect import FileFormat
 from libs.common.enums import ErrorCode
 
-CR, LF = 13, 10
+CR, LF, BACKSLASH = 13, 10, 92
+ESCAPED = {"n": 10, "t": 9, "r": 13, "b": 8, "0": 0, "Z": 26}
 
 
 @dataclass(frozen=True)
@@ -33,32 +34,61 @@ def reference_split(
     first_line: int = 1,
     cr_ends_records: bool = False,
     kept: int = 0,
+    header_line: bytes = b"",
 ) -> list[ReferenceRecord]:
     """Return the records of `data`, which holds no byte order mark.
 
-    `cr_ends_records`: the file's header ends with a lone CR.
+    `cr_ends_records`: the file's header ends with a lone CR. `header_line` is what a repeated header is, as stored.
     Of a record above the cap `kept` bytes are kept, the cap at least.
     UTF-16 is read two bytes at a time; the cap counts what a record would be in UTF-8.
     """
-    file = Stored(data, dialect.encoding)
+    file = Stored(_without_end_mark(data, dialect), dialect.encoding)
     units = file.units
     records = []
     position, line = 0, first_line
+    ends = LineEnding(dialect.line_end, cr=cr_ends_records)
     while position < len(units):
         start, start_line = position, line
-        end, cells, code = _scan(file, start, dialect, cr=cr_ends_records)
+        end, cells, code = _scan(file, start, dialect, ends)
+        is_comment = dialect.comment is not None and _stands(units, start, dialect.comment)
+        if is_comment:
+            end = ends.next(units, start)
         capped = end
         if file.measure(start, end) > cap:
             beyond = file.pass_by(start, cap)
-            end, code = _line_end(units, beyond, cr=cr_ends_records), ErrorCode.LINE_TOO_LONG
+            end, code = ends.next(units, beyond), ErrorCode.LINE_TOO_LONG
             capped = min(end, file.reach(start, max(cap, kept)))
-        position = _behind_line_end(units, end)
-        line += _count_line_ends(units[start:position], cr=cr_ends_records)
-        if end > start:
-            raw = file.cut(start, capped)
+        position = ends.behind(units, end)
+        line += ends.count(units[start:position])
+        raw = file.cut(start, capped)
+        is_header = dialect.header.repeated and _is_header(raw, header_line, file.encoding)
+        if end > start and not is_comment and not is_header:
             place = min(start * file.unit, len(data))
-            records.append(_judge(start_line, place, raw, cells, code, dialect, width))
+            record = _judge(start_line, place, raw, cells, code, dialect, width)
+            is_blank = code is None and not any(cell for cell, _ in cells)
+            if not (is_blank and dialect.blank_records == "skip"):
+                records.append(record)
     return records
+
+
+def _without_end_mark(data: bytes, dialect: FileFormat) -> bytes:
+    """Take off a Ctrl-Z that stands alone in the last line."""
+    units = Stored(data, dialect.encoding).units
+    if units[-1:] == [26] and units[-2:-1] in ([], [CR], [LF]) and dialect.delimiter != "\x1a":
+        return data[: -Stored(data, dialect.encoding).unit]
+    return data
+
+
+def _is_header(raw: bytes, header_line: bytes, encoding: str) -> bool:
+    """Return whether this is the header again, perhaps behind a mark."""
+    if encoding in {"utf-8", "utf-16-le", "utf-16-be"}:
+        raw = raw.removeprefix("\ufeff".encode(encoding))
+    return raw == header_line
+
+
+def _stands(units: Sequence[int], position: int, text: str) -> bool:
+    """Return whether a text of ASCII stands here."""
+    return list(units[position : position + len(text)]) == [ord(sign) for sign in text]
 
 
 class Stored:
@@ -109,17 +139,25 @@ class Stored:
         return end
 
 
-def _scan(
-    file: Stored, start: int, dialect: FileFormat, *, cr: bool
+def _scan(  # noqa: PLR0912  # a state machine is easiest to check in one piece
+    file: Stored, start: int, dialect: FileFormat, ends: "LineEnding"
 ) -> tuple[int, list[tuple[bytes, bool]], ErrorCode | None]:
     """Return where the record ends, its cells as (bytes, was quoted), and how it is damaged."""
-    quote, delimiter = ord(dialect.quote), ord(dialect.delimiter)
+    quote = None if dialect.quote is None else ord(dialect.quote)
     cells: list[tuple[bytes, bool]] = []
-    data, cell, state = file.units, bytearray(), "cell-start"
+    data, cell, state, begin = file.units, bytearray(), "cell-start", start
     position = start
     while position < len(data):
         byte = data[position]
-        if state == "quoted":
+        if dialect.escape is not None and byte == BACKSLASH and state != "closed":
+            if position + 1 == len(data):
+                return len(data), [], ErrorCode.MALFORMED_QUOTE
+            position += 1
+            is_pair = list(data[position : position + 2]) == [CR, LF]
+            after = position + (2 if is_pair else 1)
+            cell += _escaped(file, position, after)
+            state, position = "quoted" if state == "quoted" else "plain", after - 1
+        elif state == "quoted":
             if byte != quote:
                 cell += file.cut(position, position + 1)
             elif position + 1 < len(data) and data[position + 1] == quote:
@@ -127,23 +165,47 @@ def _scan(
                 position += 1
             else:
                 state = "closed"
-        elif _is_line_end(data, position, cr=cr):
+        elif ends.stands(data, position):
             break
         elif byte == CR:
-            return _line_end(data, position, cr=cr), [], ErrorCode.BARE_CARRIAGE_RETURN
-        elif byte == delimiter:
-            cells.append((bytes(cell), state == "closed"))
-            cell, state = bytearray(), "cell-start"
+            return ends.next(data, position), [], ErrorCode.BARE_CARRIAGE_RETURN
+        elif _stands(data, position, dialect.delimiter):
+            cells.append(_close(file, dialect, begin, position, cell, state))
+            position += len(dialect.delimiter) - 1
+            cell, state, begin = bytearray(), "cell-start", position + 1
         elif byte == quote and state == "cell-start":
             state = "quoted"
         elif byte == quote or state == "closed":
-            return _line_end(data, position, cr=cr), [], ErrorCode.MALFORMED_QUOTE
+            return ends.next(data, position), [], ErrorCode.MALFORMED_QUOTE
         else:
             cell += file.cut(position, position + 1)
             state = "plain"
         position += 1
-    cells.append((bytes(cell), state == "closed"))
+    cells.append(_close(file, dialect, begin, position, cell, state))
+    if dialect.trailing_delimiter and len(cells) > 1 and begin == position:
+        cells.pop()
     return position, cells, ErrorCode.MALFORMED_QUOTE if state == "quoted" else None
+
+
+def _close(
+    file: Stored, dialect: FileFormat, begin: int, end: int, cell: bytearray, state: str
+) -> tuple[bytes, bool]:
+    """Return a cell that ends here; one that an escape makes NULL is what stands for NULL without quotes."""
+    inner = range(begin + 1, end - 1) if state == "closed" else range(begin, end)
+    is_null = dialect.escape is not None and len(inner) == len("\\N")
+    if is_null and _stands(file.units, inner.start, "\\N"):
+        return dialect.null.encode(file.encoding), False
+    return bytes(cell), state == "closed"
+
+
+def _escaped(file: Stored, position: int, after: int) -> bytes:
+    """Return what stands for the character behind a backslash."""
+    unit = file.units[position]
+    meant = ESCAPED.get(chr(unit)) if 0 <= unit < 128 else None
+    if meant is None:
+        return file.cut(position, after)
+    order: Literal["little", "big"] = "little" if file.encoding.endswith("le") else "big"
+    return meant.to_bytes(file.unit, order)
 
 
 def _judge(
@@ -164,7 +226,7 @@ def _judge(
         texts = [(cell.decode(encoding), was_quoted) for cell, was_quoted in cells]
     except UnicodeDecodeError:
         return ReferenceRecord(line, offset, raw, None, ErrorCode.ENCODING_ERROR)
-    if "\0" in whole:
+    if "\0" in whole or any("\0" in text for text, _ in texts):
         return ReferenceRecord(line, offset, raw, None, ErrorCode.ENCODING_ERROR)
     if width is not None and len(cells) != width:
         short = len(cells) < width
@@ -176,34 +238,41 @@ def _judge(
     return ReferenceRecord(line, offset, raw, values, None)
 
 
-def _is_line_end(data: Sequence[int], position: int, *, cr: bool) -> bool:
-    """Return whether LF or CRLF begins here, or CR where that ends lines."""
-    if data[position] == CR:
-        return cr or list(data[position + 1 : position + 2]) == [LF]
-    return data[position] == LF
+@dataclass(frozen=True)
+class LineEnding:
+    """Where lines end: at LF and CRLF, where `cr` also at CR, or as the format's `line_end` says."""
 
+    line_end: str
+    cr: bool
 
-def _line_end(data: Sequence[int], position: int, *, cr: bool) -> int:
-    """Return where the next line end at or after `position` begins, or the end of the data."""
-    while position < len(data) and not _is_line_end(data, position, cr=cr):
-        position += 1
-    return position
+    def stands(self, data: Sequence[int], position: int) -> bool:
+        """Return whether a line end begins here."""
+        byte, is_pair = data[position], list(data[position : position + 2]) == [CR, LF]
+        return {
+            "auto": byte == LF or is_pair or (byte == CR and self.cr),
+            "lf": byte == LF,
+            "crlf": is_pair,
+            "cr": byte == CR,
+        }[self.line_end]
 
-
-def _behind_line_end(data: Sequence[int], position: int) -> int:
-    """Step over one LF, CRLF or CR."""
-    if list(data[position : position + 2]) == [CR, LF]:
-        return position + 2
-    return min(position + 1, len(data))
-
-
-def _count_line_ends(data: Sequence[int], *, cr: bool) -> int:
-    """Count LF and CRLF, each as one, and CR where it ends lines."""
-    count, position = 0, 0
-    while position < len(data):
-        if _is_line_end(data, position, cr=cr):
-            count += 1
-            position = _behind_line_end(data, position)
-        else:
+    def next(self, data: Sequence[int], position: int) -> int:
+        """Return where the next line end at or after `position` begins, or the end of the data."""
+        while position < len(data) and not self.stands(data, position):
             position += 1
-    return count
+        return position
+
+    def behind(self, data: Sequence[int], position: int) -> int:
+        """Step over the line end that begins here."""
+        is_pair = list(data[position : position + 2]) == [CR, LF]
+        return min(position + (2 if is_pair else 1), len(data))
+
+    def count(self, data: Sequence[int]) -> int:
+        """Count line ends."""
+        count, position = 0, 0
+        while position < len(data):
+            if self.stands(data, position):
+                count += 1
+                position = self.behind(data, position)
+            else:
+                position += 1
+        return count

@@ -54,7 +54,7 @@ def read_source_header(job: Job, settings: ApiSettings) -> tuple[str, ...] | Non
             return None
         dialect = definition_of(job).format
         limits = SourceLimits.from_settings(settings)
-        with open_source(path, dialect.compression, limits) as stream:
+        with open_source(path, dialect.compression, limits, member=dialect.member) as stream:
             header = read_header(stream, dialect, max_record_bytes=settings.max_record_bytes)
     except (SourceError, OSError):
         return None

@@ -9,12 +9,15 @@ from libs.common.csv.dialect import FileFormat
 from libs.common.csv.utf16 import with_byte_order
 
 _BLOCK_BYTES = 1 << 20
-_LINE_END = "\n"
+_LINE_ENDS = {"auto": "\n", "lf": "\n", "crlf": "\r\n", "cr": "\r"}
 
 
 def write_header(cells: Sequence[str], dialect: FileFormat) -> bytes:
-    """Return the header line in the dialect's encoding."""
-    line = dialect.delimiter.join(_write_name(cell, dialect) for cell in cells) + _LINE_END
+    """Return the header line in the dialect's encoding; none for files without one."""
+    if dialect.header.lines == 0:
+        return b""
+    line = dialect.delimiter.join(_write_name(cell, dialect) for cell in cells)
+    line += dialect.delimiter * dialect.trailing_delimiter + _LINE_ENDS[dialect.line_end]
     return line.encode(with_byte_order(dialect.encoding, b""))
 
 
@@ -24,10 +27,12 @@ def source_blocks(
     """Yield the file of these records in blocks, reading them as they are asked for."""
     gathered = bytearray(write_header(header, dialect))
     encoding = with_byte_order(dialect.encoding, b"")
-    line_end, return_ = _LINE_END.encode(encoding), "\r".encode(encoding)
+    line_end, return_ = _LINE_ENDS[dialect.line_end].encode(encoding), "\r".encode(encoding)
+    is_auto = dialect.line_end == "auto"
     for raw in raws:
         # A return that ends the record would be part of the line end, were that an LF alone.
-        gathered += raw + (return_ if raw.endswith(return_) else b"") + line_end
+        is_open = is_auto and raw.endswith(return_)
+        gathered += raw + (return_ if is_open else b"") + line_end
         if len(gathered) >= _BLOCK_BYTES:
             yield bytes(gathered)
             gathered.clear()
@@ -36,7 +41,13 @@ def source_blocks(
 
 def _write_name(cell: str, dialect: FileFormat) -> str:
     """Quote a name that would be read otherwise, or as a byte order mark."""
-    quote = dialect.quote
-    if cell and not any(mark in cell for mark in (quote, dialect.delimiter, "\r", "\n", "\ufeff")):
+    quote, escape = dialect.quote, dialect.escape
+    if quote is None:
         return cell
+    marks = (quote, *dialect.delimiter, "\r", "\n", "\ufeff", *filter(None, (escape,)))
+    is_comment = dialect.comment is not None and cell.startswith(dialect.comment)
+    if cell and not is_comment and not any(mark in cell for mark in marks):
+        return cell
+    if escape is not None:
+        cell = cell.replace(escape, escape * 2)
     return quote + cell.replace(quote, quote * 2) + quote

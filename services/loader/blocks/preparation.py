@@ -3,14 +3,16 @@
 Nothing here needs a connection, so it is done in a thread of its own while the block before is being copied.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from libs.common.csv import parse_errors
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import Block
-from libs.common.csv.line_scanner import Lines, find_lines
+from libs.common.csv.line_scanner import Lines, find_lines, find_skipped
 from libs.common.csv.records import Record, RecordSplitter
+from libs.common.csv.skipped_records import Skip, SkippedRecords
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import LoadMode
 from libs.common.postgres.copy.check_prefilter import parse_constraints
@@ -29,7 +31,7 @@ _NAMED = 3
 class Prepared:
     """A block as rows; every line that is not in `certain` is in one of the others.
 
-    `encoded` is what the COPY of the certain rows takes.
+    `encoded` is what the COPY of the certain rows takes. `skipped` counts lines that are no records.
     """
 
     block: Block
@@ -39,6 +41,12 @@ class Prepared:
     suspected: Rows
     type_check_cells: list[TypeCheckCell]
     wrong_width: list[RejectedLine]
+    skipped: Counter[Skip]
+
+    @property
+    def count(self) -> int:
+        """Return the number of records."""
+        return len(self.lines) - self.skipped.total()
 
 
 class BlockPlan:
@@ -77,10 +85,13 @@ class BlockPlan:
     def prepare(self, block: Block) -> Prepared | None:
         """Return the block as rows, or None when it is not of the common shape."""
         lines = self._find_lines(block.data) if block.frames is None else None
-        found = self._encoder.encode(lines, block.line_number) if lines is not None else None
-        if lines is None or found is None:
+        if lines is None:
             return None
-        doubtful = len(lines) - len(found.certain) - len(found.suspected)
+        skipped = find_skipped(lines, self._splitter.skips)
+        found = self._encoder.encode(lines, block.line_number, skipped.keys())
+        if found is None:
+            return None
+        doubtful = len(lines) - len(skipped) - len(found.certain) - len(found.suspected)
         if doubtful > _MOST_DOUBTFUL * len(lines):
             return None
         return Prepared(
@@ -91,6 +102,7 @@ class BlockPlan:
             found.suspected,
             found.type_check_cells,
             self._wrong_width(found),
+            Counter(skipped.values()),
         )
 
     def encode_for_copy(self, rows: Rows) -> bytes:
@@ -136,6 +148,10 @@ def why_not_blocks(columns: Sequence[TargetColumn], definition: DatasetDefinitio
     """Say why dialect or types do not allow a take the block path, None when they do."""
     if definition.format.encoding.startswith("utf-16"):
         return "the file is in UTF-16"
+    if definition.format.byte_delimiter is None:
+        return "the delimiter has several characters"
+    if definition.format.line_end == "cr":
+        return "records end with a CR alone"
     # Beside the most columns there is no room for one more, which tables of ours have.
     if len(columns) >= MOST_COLUMNS:
         return f"the file has {len(columns)} columns"
@@ -152,6 +168,7 @@ def plan_blocks(
     definition: DatasetDefinition,
     max_record_bytes: int,
     slice_limits: Sequence[Limit] = (),
+    skips: SkippedRecords | None = None,
 ) -> BlockPlan:
     """Return how to take the block path, where `why_not_blocks` knows no reason against it.
 
@@ -166,7 +183,7 @@ def plan_blocks(
         Encoder(
             dialect, known, parse_constraints(columns, checks, slice_limits), has_lines=has_lines
         ),
-        RecordSplitter(dialect, width=width, max_record_bytes=max_record_bytes),
+        RecordSplitter(dialect, width=width, max_record_bytes=max_record_bytes, skips=skips),
         max_record_bytes,
         keeps_order=table.has_order_dependent_constraints,
         has_sequence_defaults=table.has_sequence_defaults(columns),

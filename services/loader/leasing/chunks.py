@@ -103,6 +103,11 @@ class RowCounts:
     rows_superseded: int = 0
 
     @property
+    def rows_read(self) -> int:
+        """Return how many records were read."""
+        return self.rows_loaded + self.rows_rejected + self.rows_superseded
+
+    @property
     def parameters(self) -> dict[str, object]:
         """Return them as parameters of a statement."""
         return _with_read(asdict(self))

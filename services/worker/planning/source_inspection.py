@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from libs.common.csv.chunk_boundaries import Boundary, find_boundaries
+from libs.common.csv.footer import without_footer
 from libs.common.csv.header import Header, read_header
+from libs.common.csv.header_hints import show_header
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.datasets.guards import require_columns
 from libs.common.datasets.slices import Slice
 from libs.common.enums import LoadMode
-from libs.common.errors import SourceError
+from libs.common.errors import HeaderError, SourceError
 from libs.common.postgres.header_mapping import match_header
 from libs.common.postgres.job_requirements import check_sequences
 from libs.common.postgres.target_table import TargetColumn, TargetTable, check_target
@@ -23,6 +25,7 @@ from libs.common.sources import source_pattern
 from libs.common.sources.files import (
     SourceIdentity,
     SourceLimits,
+    SourceStream,
     identity,
     open_source,
     resolve_source,
@@ -211,7 +214,13 @@ class Inspector:
     def _match_header(self, header: Header, table: TargetTable) -> Sequence[TargetColumn]:
         """Return the columns that the header means, or raise `HeaderError`."""
         definition = self._definition
-        given = match_header(header.cells, table, definition.columns, key=definition.needed_columns)
+        try:
+            given = match_header(
+                header.cells, table, definition.columns, key=definition.needed_columns
+            )
+        except HeaderError as exc:
+            shown = show_header(header, definition.format)
+            raise HeaderError(exc.code, exc.message + shown) from exc
         require_columns(definition, header.cells)
         return given
 
@@ -239,8 +248,12 @@ class Inspector:
         header = self._read_header(path)
         return header, self._cut(path, seen, header)
 
+    def _open(self, path: Path) -> SourceStream:
+        form = self._definition.format
+        return open_source(path, form.compression, self._limits, member=form.member)
+
     def _read_header(self, path: Path) -> Header:
-        with open_source(path, self._definition.format.compression, self._limits) as stream:
+        with self._open(path) as stream:
             return read_header(
                 stream,
                 self._definition.format,
@@ -253,18 +266,20 @@ class Inspector:
         definition = self._definition
         if definition.atomic or definition.mode is not LoadMode.APPEND:
             return whole
-        with open_source(path, definition.format.compression, self._limits) as stream:
+        with self._open(path) as stream:
             if stream.is_compressed or seen.size <= self._settings.chunk_bytes:
                 return whole
             stream.skip(header.byte_end)
+            cap = self._settings.max_record_bytes
+            body = without_footer(stream, definition.format, header, cap)
             return find_boundaries(
-                stream,
+                stream if body is None else body,
                 definition.format.model_copy(update={"encoding": header.encoding}),
                 self._settings.chunk_bytes,
                 first_line=header.next_line,
                 first_offset=header.byte_end,
                 cr_ends_records=header.cr_ends_records,
-                max_record_bytes=self._settings.max_record_bytes,
+                max_record_bytes=cap,
             )
 
 

@@ -5,6 +5,7 @@ lines ──tuples──► rows: certain, or suspected of breaking a constraint
 └── unfit: lines with too few or too many cells
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -13,7 +14,13 @@ import numpy.typing as npt
 
 from libs.common.compiled.words import SLACK, Bytes
 from libs.common.csv.dialect import FileFormat
-from libs.common.csv.line_scanner import Lines, Positions, find_lines, with_slack
+from libs.common.csv.line_scanner import (
+    Lines,
+    Positions,
+    find_lines,
+    quote_byte,
+    with_slack,
+)
 from libs.common.postgres.copy.check_prefilter import RowPredicates
 from libs.common.postgres.copy.column_types import SIZE, ColumnCodec, Kind, as_arrays
 from libs.common.postgres.copy.floats import read_floats
@@ -33,6 +40,8 @@ TRAILER = b"\xff\xff"
 _LINE_NUMBER_BYTES = 12
 _LF = 10
 _NO_PLACE = -1
+_SKIPPED = -3
+"""What became of a line that is no record, beside what `lines` knows."""
 
 TypeCheckCell: TypeAlias = tuple[int, int, str]
 """A cell that is no certain value: the line of the block, the column's place in the header, the text."""
@@ -105,7 +114,7 @@ class Encoder:
         `covers_all_checks` says afterwards whether every row that a constraint of its own may refuse is suspected.
         """
         self._dialect = dialect
-        self._quote, self._delimiter = dialect.quote, ord(dialect.delimiter)
+        self._quote, self._delimiter = quote_byte(dialect), dialect.byte_delimiter
         self._null = np.frombuffer(dialect.null.encode(), np.uint8).copy()
         self._columns = Columns(*as_arrays(codecs, predicates.required, predicates.limits))
         self.width = len(codecs)
@@ -117,16 +126,24 @@ class Encoder:
         self._deferred_floats = ScratchBuffer(np.int64)
         self._most = 2 + _LINE_NUMBER_BYTES + sum(shape.width for shape in codecs)
 
-    def encode(self, lines: Lines, first_line: int) -> Encoded | None:
+    def encode(
+        self, lines: Lines, first_line: int, skipped: Collection[int] = ()
+    ) -> Encoded | None:
         """Return the rows of a block that begins on this line, or None when it is not in the file's encoding.
 
-        Also when it has more cells to check than are worth the while.
+        Also when it has more cells to check than are worth the while, or not each line ends as the dialect says.
+        Lines that are `skipped` become no rows.
         """
+        if self._delimiter is None:
+            return None
         data = self._as_utf8(lines.data)
         if data is None:
             return None
         count, text = len(lines), with_slack(data)
         starts = lines.starts if data is lines.data else _starts(data, lines)
+        ending = self._cut_endings(text, starts, lines.ending, skipped)
+        if ending is None:
+            return None
         begins, verdicts = np.empty(count + 1, np.int64), np.empty(count, np.int64)
         found = EncodedTuples(
             self._tuples.resize(len(HEADER) + count * self._most + len(text) + SLACK),
@@ -136,7 +153,7 @@ class Encoder:
             self._deferred_floats.resize(5 * count * self._floats).reshape(-1, 5),
         )
         end, doubtful, deferred_floats = encode_lines(
-            SourceLines(text, starts, lines.ending, self._delimiter, ord(self._quote), self._null),
+            SourceLines(text, starts, ending, self._delimiter, self._quote, self._null),
             self._columns,
             found,
             first_line if self.has_lines else 0,
@@ -147,6 +164,9 @@ class Encoder:
         cells = self._texts(text, found.type_check_cells[:doubtful])
         if deferred_floats:
             cells += self._read_floats(text, found, deferred_floats)
+        if skipped:
+            verdicts[list(skipped)] = _SKIPPED
+            cells = [cell for cell in cells if cell[0] not in skipped]
         copied = b"".join((HEADER, found.tuples[len(HEADER) : end].data, TRAILER))
         rows = Rows(copied, begins[:-1], begins[1:], np.arange(count))
         wrong_width = np.flatnonzero(verdicts > ACCEPTED)
@@ -157,6 +177,20 @@ class Encoder:
             wrong_width.tolist(),
             verdicts[wrong_width].tolist(),
         )
+
+    def _cut_endings(
+        self, text: Bytes, starts: Positions, ending: int, skipped: Collection[int]
+    ) -> int | None:
+        """Return how long line ends are, with the delimiter before them where the dialect has one there.
+
+        None when a record lacks it.
+        """
+        if not self._dialect.trailing_delimiter:
+            return ending
+        has_one = text[starts[1:] - ending - 1] == self._delimiter
+        if skipped:
+            has_one[list(skipped)] = True
+        return ending + 1 if has_one.all() else None
 
     def for_sink(self, rows: Rows) -> bytes:
         """Return rows as the sink's COPY takes them, with their line numbers if they have them."""
@@ -196,7 +230,9 @@ class Encoder:
 
     def _text(self, text: Bytes, begin: int, end: int) -> str:
         """Return the text of a cell; a quote inside it is doubled."""
-        return text[begin:end].tobytes().decode().replace(self._quote * 2, self._quote)
+        cell = text[begin:end].tobytes().decode()
+        quote = self._dialect.quote
+        return cell if quote is None else cell.replace(quote * 2, quote)
 
     def _read_floats(self, text: Bytes, found: EncodedTuples, count: int) -> list[TypeCheckCell]:
         """Write floats that need more care into their tuples; return those that are not certain."""

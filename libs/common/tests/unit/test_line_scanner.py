@@ -29,6 +29,7 @@ PIECES = [
     "\0",
     "\t",
     "\x0b",
+    "\\",
 ]
 FILES = st.lists(st.sampled_from(PIECES), max_size=40).map(lambda pieces: "".join(pieces).encode())
 
@@ -46,7 +47,8 @@ def assert_records(data: bytes, dialect: FileFormat) -> None:
     ] == texts
     assert lines.ends == data.count(b"\n")
     assert lines.longest == max(map(len, texts))
-    records = [record for block in split(Framer(BytesIO(data), dialect)) for record in block]
+    framer = Framer(BytesIO(data), dialect.model_copy(update={"comment": None}))
+    records = [record for block in split(framer) for record in block]
     assert [(record.byte_offset, record.raw, record.fault) for record in records] == [
         (begin, text, None) for begin, text in zip(begins, texts, strict=True)
     ]
@@ -60,6 +62,34 @@ def test_each_line_found_is_one_sound_record(data: bytes) -> None:
 ASCII = [chr(code) for code in range(1, 128) if chr(code) not in "\r\n"]
 DIALECTS = st.permutations(ASCII).map(lambda order: FileFormat(quote=order[0], delimiter=order[1]))
 CONTROLS = [FileFormat(quote=quote, delimiter=";") for quote in "\x01\b\t\x0b\x0c\x0e"]
+
+
+OPTIONS = [
+    FileFormat(quote=None),
+    FileFormat(quote=None, delimiter="\t", line_end="crlf"),
+    FileFormat(escape="\\"),
+    FileFormat(line_end="lf"),
+    FileFormat(line_end="crlf", escape="\\"),
+    FileFormat(line_end="cr"),
+    FileFormat(comment="a"),
+    FileFormat(delimiter=",,"),
+]
+
+
+@settings(max_examples=600)
+@given(st.sampled_from(OPTIONS), FILES)
+def test_lines_of_any_options_are_those_of_the_splitter(dialect: FileFormat, data: bytes) -> None:
+    assert_records(data, dialect)
+
+
+@pytest.mark.parametrize("dialect", OPTIONS[:6])
+def test_lines_without_what_is_uncommon_are_found_at_once(dialect: FileFormat) -> None:
+    data = b"a,b\n1,2\n".replace(b",", dialect.delimiter.encode())
+    ending = {"crlf": b"\r\n"}.get(dialect.line_end, b"\n")
+
+    lines = find_lines(data.replace(b"\n", ending), dialect)
+
+    assert (lines is not None and len(lines) == 2) == (dialect.line_end != "cr")
 
 
 @settings(max_examples=300)

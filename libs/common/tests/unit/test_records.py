@@ -23,7 +23,37 @@ DIALECTS = [
     FileFormat(delimiter="^", quote="]", encoding="utf-8", null="é"),
     FileFormat(encoding="utf-16-le"),
     FileFormat(delimiter="\t", encoding="utf-16-be", null="NULL"),
+    FileFormat(delimiter="\t", quote=None, line_end="lf"),
+    FileFormat(delimiter="||", comment="^", blank_records="skip", trailing_delimiter=True),
+    FileFormat(escape="\\", comment="a", line_end="crlf"),
+    FileFormat(escape="\\", quote="'", delimiter=",;", null="\\N", encoding="utf-16-le"),
+    FileFormat(quote=None, delimiter=",", line_end="cr", trailing_delimiter=True),
 ]
+
+
+def _choose_format(
+    delimiter: str, quote: str | None, encoding: str, null: str, **options: Any
+) -> FileFormat | None:
+    """Return a format, or None where its options contradict each other."""
+    try:
+        return FileFormat(delimiter=delimiter, quote=quote, encoding=encoding, null=null, **options)
+    except ValueError:
+        return None
+
+
+ANY_FORMAT = st.builds(
+    _choose_format,
+    delimiter=st.sampled_from([",", ";", "\t", "|", "||", "^^;", ",;,"]),
+    quote=st.sampled_from(['"', '"', "'", None]),
+    escape=st.sampled_from([None, "\\"]),
+    encoding=st.sampled_from(["utf-8", "utf-8", "cp1252", "utf-16-le"]),
+    null=st.sampled_from(["", "NULL", "\\N"]),
+    comment=st.sampled_from([None, None, "^", "a", "b1"]),
+    blank_records=st.sampled_from(["load", "skip"]),
+    line_end=st.sampled_from(["auto", "auto", "lf", "crlf", "cr"]),
+    trailing_delimiter=st.booleans(),
+).filter(lambda made: made is not None)
+FORMATS = st.sampled_from(DIALECTS) | ANY_FORMAT
 PIECES = [
     b",",
     b";",
@@ -52,6 +82,12 @@ PIECES += [
     b"\xff",
     b'"x\ny"',
     b"long" * 4,
+    b"\\",
+    b'\\"',
+    b"||",
+    b"\\n\\0",
+    b"\\\r",
+    b"\n\x1a",
 ]
 BYTES = st.lists(st.sampled_from(PIECES), max_size=40).map(b"".join)
 # Letters whose bytes look like delimiters and line ends, halves of pairs, and half a unit at the end.
@@ -104,7 +140,7 @@ def split_all(
 @settings(max_examples=600)
 @given(
     data=FILES,
-    dialect=st.sampled_from(DIALECTS),
+    dialect=FORMATS,
     block_bytes=st.sampled_from([1, 2, 3, 5, 7, 64, 1 << 20]),
     step=st.sampled_from([1, 3, 1 << 20]),
     cap=st.sampled_from([4, 9, 1 << 20]),
@@ -222,7 +258,7 @@ def test_agrees_with_the_reference_for_every_block_size(
 @settings(max_examples=200)
 @given(
     data=FILES,
-    dialect=st.sampled_from(DIALECTS),
+    dialect=FORMATS,
     cap=st.sampled_from([4, 1 << 20]),
     cr=st.booleans(),
 )
@@ -248,7 +284,7 @@ def test_a_file_cut_at_any_record_splits_into_the_same_records_and_messages(
 @settings(max_examples=200)
 @given(
     data=FILES,
-    dialect=st.sampled_from(DIALECTS),
+    dialect=FORMATS,
     chunk_bytes=st.integers(1, 60),
     block_bytes=st.sampled_from([1, 3, 16, 1 << 20]),
     cap=st.sampled_from([4, 1 << 20]),

@@ -25,6 +25,29 @@ def test_rows_keep_the_dialect_that_they_were_cut_by() -> None:
     )
 
 
+def test_rows_stand_below_their_header_alone() -> None:
+    """Preamble and footer of the file that they come from are not exported with them."""
+    replayed = _definition(
+        format={
+            "header": {"find": "id", "repeated": True, "skip_after": 1},
+            "footer": {"pattern": "^T,(.*)", "rows": 1},
+            "comment": "#",
+            "escape": "\\",
+            "line_end": "crlf",
+        }
+    )
+    unnamed = _definition(format={"header": {"lines": 0, "names": ["a"], "skip_before": 2}})
+
+    definition = definition_of_replay(replayed, unnamed, "none")
+
+    assert definition.format == FileFormat(
+        comment="#", escape="\\", line_end="crlf", compression="none"
+    )
+    assert definition_of_replay(unnamed, replayed, "none").format == FileFormat.model_validate(
+        {"header": {"lines": 0, "names": ["a"]}, "compression": "none"}
+    )
+
+
 def test_a_replay_never_replaces_and_knows_no_threshold() -> None:
     strict = _definition(
         mode="replace",

@@ -1,8 +1,13 @@
 """A compressed source yields its plain bytes, all of them or an error, in bounded memory."""
 
+import bz2
 import gzip
+import io
+import lzma
 import random
+import tarfile
 import tracemalloc
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,13 +39,33 @@ def in_zstd_frames(data: bytes) -> bytes:
     return zstd.compress(data[:half]) + SKIPPABLE + zstd.compress(data[half:])
 
 
+def in_zip(data: bytes, *names: str, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """Pack into an archive, with a folder and what a system leaves beside files; each name holds the data."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.mkdir("inner")
+        archive.writestr("__MACOSX/inner/._items.csv", b"\0\5\x16")
+        for name in names or ("inner/items.csv",):
+            archive.writestr(name, data)
+        archive.writestr(".DS_Store", b"x" * 300)
+    return file.getvalue()
+
+
 COMPRESSIONS: dict[str, Compress] = {
     "none": bytes,
     "gzip": gzip.compress,
     "gzip members": in_gzip_members,
     "zstd": zstd.compress,
     "zstd frames": in_zstd_frames,
+    "bzip2": bz2.compress,
+    "bzip2 streams": lambda data: bz2.compress(data[:99]) + bz2.compress(data[99:]),
+    "xz": lzma.compress,
+    "xz streams": lambda data: lzma.compress(data[:99]) + bytes(8) + lzma.compress(data[99:]),
+    "zip": in_zip,
+    "zip, stored": lambda data: in_zip(data, method=zipfile.ZIP_STORED),
 }
+PACKED = ["gzip", "zstd", "bzip2", "xz"]
+"""Those that go on until the file ends."""
 
 
 def open_bytes(
@@ -99,8 +124,8 @@ def test_position_grows_with_the_stored_bytes(tmp_path: Path) -> None:
         assert 0 < stream.position < 1 << 20
 
 
-@pytest.mark.parametrize("name", ["gzip", "zstd"])
-@given(cut=st.integers(min_value=4, max_value=200))
+@pytest.mark.parametrize("name", PACKED)
+@given(cut=st.integers(min_value=10, max_value=200))
 def test_truncated_source_is_an_error_wherever_it_ends(
     tmp_path_factory: pytest.TempPathFactory, name: str, cut: int
 ) -> None:
@@ -113,18 +138,107 @@ def test_truncated_source_is_an_error_wherever_it_ends(
     assert name in error.message
 
 
-@pytest.mark.parametrize("name", ["gzip members", "zstd frames"])
+@pytest.mark.parametrize("name", ["gzip members", "zstd frames", "bzip2 streams", "xz streams"])
 def test_source_cut_after_a_whole_part_and_a_piece_is_an_error(name: str, tmp_path: Path) -> None:
     stored = COMPRESSIONS[name](TEXT).rstrip(b"\0")
 
     assert refusal(open_bytes(tmp_path, stored[:-3])).code == "source-corrupt"
 
 
-@pytest.mark.parametrize("name", ["gzip", "zstd"])
-def test_garbage_after_the_compressed_data_is_an_error(name: str, tmp_path: Path) -> None:
-    stored = COMPRESSIONS[name](TEXT) + b"garbage"
+@pytest.mark.parametrize("name", PACKED)
+@pytest.mark.parametrize("garbage", [b"g", b"garbage", b"\ngarbage", b"\0\ng"])
+def test_garbage_after_the_compressed_data_is_named(
+    name: str, garbage: bytes, tmp_path: Path
+) -> None:
+    error = refusal(open_bytes(tmp_path, COMPRESSIONS[name](TEXT) + garbage))
 
-    assert refusal(open_bytes(tmp_path, stored)).code == "source-corrupt"
+    assert error.code == "source-corrupt"
+    assert "after its compressed data it goes on with" in error.message
+
+
+@pytest.mark.parametrize("name", PACKED)
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\n\n"])
+def test_a_line_end_after_the_compressed_data_is_left_out_and_noticed(
+    name: str, end: bytes, tmp_path: Path
+) -> None:
+    stored = COMPRESSIONS[name](TEXT) + end
+    stream = open_bytes(tmp_path, stored)
+
+    assert read_all(stream) == TEXT
+    assert stream.has_odd_end
+    assert stream.position == len(stored)
+
+
+@pytest.mark.parametrize("name", [*PACKED, "zip", "zip, stored"])
+@pytest.mark.parametrize("again", [*PACKED, "zip"])
+def test_what_is_compressed_twice_is_named(name: str, again: str, tmp_path: Path) -> None:
+    stored = COMPRESSIONS[name](COMPRESSIONS[again](TEXT))
+
+    error = refusal(open_bytes(tmp_path, stored))
+
+    assert error.message.startswith(f"what comes out of the source is {again} again")
+
+
+def test_a_file_of_several_in_a_zip_is_chosen_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(in_zip(TEXT, "a/items.csv", "a/other.txt", "b.csv"))
+
+    def open_one(member: str | None) -> SourceStream:
+        return open_source(path, "auto", LIMITS, member=member)
+
+    assert read_all(open_one("*.txt")) == TEXT
+    assert read_all(open_one("a/items.csv")) == TEXT
+    for member, message in {
+        None: "holds 3 files (there are 'a/items.csv', 'a/other.txt', 'b.csv')",
+        "*.csv": "holds 2 files that match '*.csv'",
+        "c": "holds 0 files that match 'c' ('member' of the dataset's format) (there are 'a/items",
+    }.items():
+        with pytest.raises(SourceError) as caught:
+            open_one(member)
+        assert caught.value.code == "source-ambiguous"
+        assert message in caught.value.message
+
+
+@pytest.mark.parametrize("place", range(40, 400, 40))
+def test_a_damaged_zip_is_an_error(place: int, tmp_path: Path) -> None:
+    content = random.Random(5).randbytes(300)
+    stored = in_zip(content, "a", method=zipfile.ZIP_STORED)
+    begin = stored.index(content)
+    damaged = bytearray(stored)
+    damaged[begin + min(place, 299)] ^= 1
+    cut = stored[: len(stored) - place]
+
+    assert "checksum" in refusal(open_bytes(tmp_path, bytes(damaged))).message
+    with pytest.raises(SourceError, match="as zip"):
+        read_all(open_bytes(tmp_path, cut))
+
+
+def _tar() -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("items.csv"), io.BytesIO(b""))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "an Excel workbook (.xls)"),
+        (in_zip(b"<x/>", "[Content_Types].xml", "xl/workbook.xml"), "an Excel workbook (.xlsx)"),
+        (in_zip(b"<x/>", "mimetype", "META-INF/manifest.xml"), "a LibreOffice document (.ods)"),
+        (b"%PDF-1.7\n", "a PDF document"),
+        (b"7z\xbc\xaf\x27\x1c\0\4", "a 7-Zip archive"),
+        (b"PAR1\x15\0", "a Parquet file"),
+        (_tar(), "a tar archive"),
+        (gzip.compress(_tar()), "a tar archive"),
+    ],
+)
+def test_what_is_no_text_is_named_as_what_it_is(content: bytes, kind: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceError) as caught:
+        read_all(open_bytes(tmp_path, content))
+
+    assert caught.value.code == "source-not-text"
+    assert f"the source is {kind}" in caught.value.message
 
 
 @pytest.mark.parametrize("name", ["gzip", "zstd"])
@@ -138,15 +252,16 @@ def test_flipped_bit_is_an_error(name: str, tmp_path: Path) -> None:
     assert refusal(open_bytes(tmp_path, bytes(stored))).code == "source-corrupt"
 
 
-@pytest.mark.parametrize("name", ["gzip", "zstd"])
+@pytest.mark.parametrize("name", [*PACKED, "zip"])
 @pytest.mark.parametrize("content", [TEXT, b""], ids=["text", "empty"])
 def test_plain_source_declared_as_compressed_is_an_error_that_names_the_cure(
     name: str, content: bytes, tmp_path: Path
 ) -> None:
-    error = refusal(open_bytes(tmp_path, content, name))
+    with pytest.raises(SourceError) as caught:
+        read_all(open_bytes(tmp_path, content, name))
 
-    assert error.code == "source-corrupt"
-    assert "compression" in error.message
+    assert caught.value.code == "source-corrupt"
+    assert "compression" in caught.value.message
 
 
 def test_compressed_source_declared_as_plain_is_read_as_it_is(tmp_path: Path) -> None:
@@ -155,7 +270,7 @@ def test_compressed_source_declared_as_plain_is_read_as_it_is(tmp_path: Path) ->
     assert read_all(open_bytes(tmp_path, stored, "none")) == stored
 
 
-@pytest.mark.parametrize("name", ["none", "gzip", "zstd"])
+@pytest.mark.parametrize("name", ["none", *PACKED, "zip", "zip, stored"])
 def test_source_larger_than_the_cap_is_refused(name: str, tmp_path: Path) -> None:
     limits = SourceLimits(max_bytes=1000, max_ratio=1000)
 
@@ -165,7 +280,7 @@ def test_source_larger_than_the_cap_is_refused(name: str, tmp_path: Path) -> Non
     assert "1000 bytes" in error.message
 
 
-@pytest.mark.parametrize("name", ["gzip", "zstd"])
+@pytest.mark.parametrize("name", PACKED)
 def test_bomb_is_refused_before_it_fills_the_memory(name: str, tmp_path: Path) -> None:
     limits = SourceLimits(max_bytes=1 << 40, max_ratio=100)
     stored = COMPRESSIONS[name](bytes(10 << 20)) * 40
@@ -256,6 +371,11 @@ def test_no_read_puts_out_more_than_asked_for(tmp_path: Path) -> None:
         (b"\x5f\x2a\x4d\x18", "zstd"),
         (b"sku,", "none"),
         (b"\x1f", "none"),
+        (bz2.compress(b""), "bzip2"),
+        (bz2.compress(b"a"), "bzip2"),
+        (b"BZh9,name\n", "none"),
+        (lzma.compress(b""), "xz"),
+        (b"PK\x03\x04", "zip"),
         (b"", "none"),
     ],
 )

@@ -20,6 +20,9 @@ DIALECTS = [
     FileFormat(delimiter="\t"),
     FileFormat(encoding="utf-16"),
     FileFormat(encoding="utf-16-be"),
+    FileFormat(line_end="lf", comment="#", delimiter="||"),
+    FileFormat(line_end="crlf", escape="\\", trailing_delimiter=True),
+    FileFormat(line_end="cr", escape="\\", quote="'"),
 ]
 
 
@@ -35,7 +38,7 @@ def test_a_header_comes_back(dialect: FileFormat, cells: list[str]) -> None:
     assert read_header(io.BytesIO(written), dialect).cells == tuple(cells)
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", [form for form in DIALECTS if form.line_end != "cr"])
 def test_a_record_that_ends_with_a_bare_return_is_refused_again(dialect: FileFormat) -> None:
     """Were its return part of the line end, the replay would load what was refused."""
     encoding = with_byte_order(dialect.encoding, b"")
@@ -54,6 +57,14 @@ def test_a_record_that_ends_with_a_bare_return_is_refused_again(dialect: FileFor
         None,
         ErrorCode.BARE_CARRIAGE_RETURN,
     ]
+
+
+def test_rows_of_a_file_without_a_header_stand_alone() -> None:
+    dialect = FileFormat.model_validate({"header": {"lines": 0, "names": ["id", "v"]}})
+
+    written = b"".join(source_blocks([b"1,a", b"2,b"], ["id", "v"], dialect))
+
+    assert written == b"1,a\n2,b\n"
 
 
 def test_a_plain_header_stands_as_it_stood() -> None:

@@ -1,7 +1,11 @@
 """Load a file by the loader and record by record, and compare everything that the two leave behind."""
 
+import bz2
 import gzip
+import lzma
+import zipfile
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -28,6 +32,13 @@ from services.loader.tests.integration.oracle import Refusal, Verdict, judge_fil
 
 Item = TypeVar("Item")
 _SHOWN = 3
+_UNPACKED: dict[bytes, Callable[[bytes], bytes]] = {
+    b"\x1f\x8b": gzip.decompress,
+    b"\x28\xb5\x2f\xfd": zstd.decompress,
+    b"BZh9": bz2.decompress,
+    b"\xfd7zXZ\0": lzma.decompress,
+    b"PK\3\4": lambda data: zipfile.ZipFile(BytesIO(data)).read("data.csv"),
+}
 _CHUNK_BYTES = 25
 
 
@@ -50,10 +61,9 @@ def require_same(what: str, found: list[Item], expected: list[Item]) -> None:
 
 def plain(data: bytes) -> bytes:
     """Return a file's bytes decompressed."""
-    if data.startswith(b"\x1f\x8b"):
-        return gzip.decompress(data)
-    if data.startswith(b"\x28\xb5\x2f\xfd"):
-        return zstd.decompress(data)
+    for magic, unpack in _UNPACKED.items():
+        if data.startswith(magic):
+            return unpack(data)
     return data
 
 

@@ -12,6 +12,7 @@ import pytest
 from psycopg2.extensions import connection as Connection
 
 from libs.common.csv.chunk_boundaries import find_boundaries
+from libs.common.csv.footer import without_footer
 from libs.common.csv.framing import MAX_RECORD_BYTES
 from libs.common.csv.header import read_header
 from libs.common.datasets.definition import DatasetDefinition
@@ -117,8 +118,9 @@ class LoadBench:
             header = read_header(stream, dialect, max_record_bytes=max_record_bytes)
         with open_source(path, dialect.compression, limits) as stream:
             stream.skip(header.byte_end)
+            body = without_footer(stream, dialect, header, max_record_bytes)
             starts = find_boundaries(
-                stream,
+                stream if body is None else body,
                 dialect,
                 chunk_bytes,
                 first_line=header.next_line,

@@ -3,15 +3,17 @@
 A trial is made from its seed alone, so that a seed found at random can be tried again.
 """
 
-import gzip
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from backports import zstd
-
 from libs.common.datasets.definition import DatasetDefinition
 from services.loader.tests.integration.cases import Case
+from services.loader.tests.integration.formats import (
+    PACKINGS,
+    Writing,
+    make_format,
+)
 from services.loader.tests.integration.tables import Column, Shape, make_day_column, make_shape
 
 CAP = 1024
@@ -61,45 +63,6 @@ _LONE_SURROGATE = b"\x3d\xd8"
 
 
 @dataclass(frozen=True)
-class Writing:
-    """How a file is written."""
-
-    dialect: dict[str, str]
-    encoding: str
-    null: str
-    ending: str
-    quoting: float
-    has_mark: bool = False
-    compression: str = "none"
-
-    @property
-    def stored_encoding(self) -> str:
-        """Return the encoding with its byte order."""
-        return "utf-16-le" if self.encoding == "utf-16" else self.encoding
-
-    def line(self, rng: Random, cells: Row) -> bytes:
-        """Return a record with its line end."""
-        delimiter = self.dialect.get("delimiter", ",")
-        text = delimiter.join(self._cell(rng, cell) for cell in cells)
-        return self.encode(text + self.ending)
-
-    def encode(self, text: str) -> bytes:
-        """Return text as it stands in the file; what the encoding lacks becomes a question mark."""
-        return text.encode(self.stored_encoding, "replace")
-
-    def _cell(self, rng: Random, cell: str | None) -> str:
-        quote, delimiter = self.dialect.get("quote", '"'), self.dialect.get("delimiter", ",")
-        if cell is None:
-            return self.null
-        needs_quotes = cell == self.null or any(
-            mark in cell for mark in (quote, delimiter, "\n", "\r")
-        )
-        if needs_quotes or rng.random() < self.quoting:
-            return quote + cell.replace(quote, quote * 2) + quote
-        return cell
-
-
-@dataclass(frozen=True)
 class Trial:
     """One load to be compared: a table with rows in it, a file, and how it is cut and loaded."""
 
@@ -108,6 +71,7 @@ class Trial:
     writing: Writing
     head: bytes
     lines: list[bytes]
+    tail: bytes
     rows_before: list[Row]
     mode: str
     time_zone: str
@@ -119,13 +83,8 @@ class Trial:
     @property
     def data(self) -> bytes:
         """Return the file."""
-        plain = self.head + b"".join(self.lines)
-        if self.writing.compression == "gzip":
-            middle = len(plain) // 2
-            return gzip.compress(plain[:middle]) + gzip.compress(plain[middle:])
-        if self.writing.compression == "zstd":
-            return zstd.compress(plain)
-        return plain
+        plain = self.head + b"".join(self.lines) + self.tail
+        return PACKINGS.get(self.writing.compression, bytes)(plain)
 
     @property
     def case(self) -> Case:
@@ -138,6 +97,7 @@ class Trial:
         options: dict[str, Any] = {
             "format": {
                 **self.writing.dialect,
+                **self.writing.options,
                 "encoding": self.writing.encoding,
                 "null": self.writing.null,
             },
@@ -179,10 +139,14 @@ def make_trial(seed: int, *, is_sliced: bool = False) -> Trial:
     if mode == "upsert" and not shape.key:
         mode = "append"
     mode = "replace" if is_sliced else mode
+    names = [column.name for column in shape.given]
+    writing = make_format(rng, writing, names)
     rows = _make_rows(rng, shape.given, is_daily=is_daily)
     before = rng.sample(rows, min(len(rows), rng.choice((0, 0, 3, 20))))
     lines = _make_lines(rng, writing, shape.given, rows)
-    mark = "\ufeff" if writing.has_mark else ""
+    tail = writing.footer(rng)
+    if tail and lines and not lines[-1].endswith(writing.encode(writing.ending)):
+        lines.append(writing.encode(writing.ending))
     is_chunked = (
         mode == "append"
         and writing.compression == "none"
@@ -192,8 +156,9 @@ def make_trial(seed: int, *, is_sliced: bool = False) -> Trial:
         seed,
         shape,
         writing,
-        writing.encode(mark) + writing.line(rng, [column.name for column in shape.given]),
+        writing.head(rng, names),
         lines,
+        tail,
         before,
         mode,
         rng.choice(_ZONES),
@@ -236,7 +201,7 @@ def _make_writing(rng: Random) -> Writing:
         ending=rng.choice(("\n", "\n", "\n", "\r\n", "\r")),
         quoting=rng.choice((0.0, 0.0, 0.05, 1.0)),
         has_mark=can_have_mark and rng.random() < 0.3,
-        compression=rng.choice(("none",) * 8 + ("gzip", "zstd")),
+        compression=rng.choice(("none",) * 8 + tuple(PACKINGS)),
     )
 
 
@@ -277,6 +242,7 @@ def _make_lines(
     for row in rows:
         if rng.random() < share:
             lines.append(_broken_line(rng, writing))
+        lines += writing.beside(rng)
         lines.append(writing.line(rng, row))
         if rng.random() < share:
             lines.append(writing.encode(rng.choice(("\n", "\r\n", "\r"))))
@@ -298,8 +264,7 @@ def _broken_line(rng: Random, writing: Writing) -> bytes:
             return writing.encode("1,") + lone + writing.encode("x" + writing.ending)
         return rng.choice(_BAD_BYTES) + writing.encode(writing.ending)
     text = rng.choice(_BROKEN_LINES)
-    for standard, ours in ((",", "delimiter"), ('"', "quote")):
-        text = text.replace(standard, writing.dialect.get(ours, standard))
+    text = text.replace(",", writing.delimiter).replace('"', writing.quote or '"')
     return writing.encode(text + writing.ending)
 
 

@@ -6,7 +6,6 @@ psycopg2 and decides by itself which SQLSTATE means what. Slow on purpose.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import psycopg2
 from psycopg2 import sql
@@ -15,6 +14,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import LoadMode
+from libs.devstack.testing.reference_layout import reference_layout
 from libs.devstack.testing.reference_splitter import ReferenceRecord, reference_split
 
 CODES = {
@@ -33,11 +33,6 @@ CODES = {
 
 DAY = "2026-01-02"
 """The data date of the bench's jobs."""
-ORDERED = {"utf-16": "utf-16-le"}
-MARKS = {
-    name: "\ufeff".encode(ORDERED.get(name, name))
-    for name in ("utf-8", "utf-16", "utf-16-le", "utf-16-be")
-}
 ROW_STATES = {"P0001", "54000", "54001"}
 CONVERSIONS = {"type-error", "out-of-range", "value-too-long"}
 
@@ -75,15 +70,17 @@ def judge_file(
     nulls_are_equal: bool = False,
 ) -> Verdict:
     """Load a file into a table of schema `feed` record by record; the caller commits."""
-    columns, body, offset, line, ends_with_cr = _read_header(data, definition, cap)
+    layout = reference_layout(data, definition.format, cap)
+    columns = [definition.columns.get(cell, cell) for cell in layout.cells]
     records = reference_split(
-        body,
+        layout.body,
         definition.format,
         width=len(columns),
         cap=cap,
-        kept=len(body),
-        first_line=line,
-        cr_ends_records=ends_with_cr,
+        kept=len(layout.body),
+        first_line=layout.first_line,
+        cr_ends_records=layout.ends_with_cr,
+        header_line=layout.header_line,
     )
     verdict, keys = Verdict(), set[tuple[str | None, ...]]()
     with connection.cursor() as cursor:
@@ -93,7 +90,7 @@ def judge_file(
             cursor.execute(f"DELETE FROM feed.{table} WHERE {part.condition if part else 'true'}")
         judge = _Judge(cursor, table, columns, definition.key)
         for record in records:
-            refusal, written = judge.judge(record, offset, part)
+            refusal, written = judge.judge(record, layout.byte_offset, part)
             if refusal is not None:
                 verdict.refusals.append(refusal)
                 continue
@@ -250,26 +247,3 @@ def _statement(cursor: Cursor, table: str, columns: Sequence[str], key: Sequence
         part.as_string(cursor).replace("%", "%%") for part in (statement, after)
     )
     return f"{before_text}%s{after_text}"
-
-
-def _read_header(
-    data: bytes, definition: DatasetDefinition, cap: int
-) -> tuple[list[str], bytes, int, int, bool]:
-    """Return the columns, the bytes after the header, their offset and first line, and whether it ends with CR."""
-    dialect = definition.format
-    mark = MARKS.get(dialect.encoding, b"")
-    start = len(mark) if data.startswith(mark) else 0
-    plain = dialect.model_copy(update={"null": "\0"})
-    header = reference_split(data[start:], plain, width=None, cap=cap, cr_ends_records=True)[0]
-    assert header.cells is not None
-    columns = [definition.columns.get(cell or "", cell or "") for cell in header.cells]
-    end = start + header.byte_offset + len(header.raw)
-    encoding = ORDERED.get(dialect.encoding, dialect.encoding)
-    cr, lf = "\r".encode(encoding), "\n".encode(encoding)
-    unit = len(lf)
-    ends_with_cr = data[end : end + unit] == cr and data[end + unit : end + 2 * unit] != lf
-    end += 2 * unit if data[end : end + 2 * unit] == cr + lf else unit
-    head = [data[at : at + unit] for at in range(start, end, unit)]
-    crlfs = sum(pair == (cr, lf) for pair in pairwise(head))
-    lines = head.count(lf) + (head.count(cr) - crlfs if ends_with_cr else 0)
-    return columns, data[end:], end, lines + 1, ends_with_cr

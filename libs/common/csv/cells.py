@@ -1,0 +1,93 @@
+"""Cut a sound record into cells and read each: quotes, escapes, and the delimiter at a record's end."""
+
+import re
+from typing import TypeAlias
+
+from libs.common.csv.dialect import FileFormat
+from libs.common.csv.framing import cell_pattern
+
+Cells: TypeAlias = list[bytes | None]
+
+_NULL = b"\\N"
+_ESCAPED = {
+    b"n": b"\n",
+    b"t": b"\t",
+    b"r": b"\r",
+    b"b": b"\b",
+    b"0": b"\0",
+    b"Z": b"\x1a",
+}
+"""What MySQL reads after a backslash; any other byte means itself."""
+
+
+class CellSplitter:
+    """Cuts records of one dialect, in the file's encoding, of UTF-16 in UTF-8.
+
+    `marks` are the bytes without which a record is cut at each delimiter. Where it `has_escapes` a cell may be a NUL.
+    """
+
+    def __init__(self, dialect: FileFormat) -> None:
+        """Compile the dialect."""
+        self._quote = None if dialect.quote is None else dialect.quote.encode()
+        self.has_escapes = dialect.escape is not None
+        self._delimiter = dialect.delimiter.encode()
+        self._trailing = dialect.trailing_delimiter
+        # A record is sound: what a cell cannot hold in its file, it does not hold.
+        cell = cell_pattern(dialect, signs=b"")
+        self._cell = re.compile(cell, re.DOTALL)
+        self._ended_cell = re.compile(b"(%b)%b" % (cell, re.escape(self._delimiter)), re.DOTALL)
+        self.marks = tuple(
+            sign.encode() for sign in (dialect.quote, dialect.escape) if sign is not None
+        )
+        doubled = b"" if self._quote is None else b"|%b" % re.escape(self._quote * 2)
+        self._escape = re.compile(rb"\\(\r\n|.)" + doubled, re.DOTALL)
+
+    def cut_plain(self, raw: bytes) -> list[bytes]:
+        """Cut a record without marks."""
+        return self._without_trailing(raw.split(self._delimiter))
+
+    def cut(self, raw: bytes) -> list[bytes]:
+        """Cut a record; cells keep their quotes and escapes."""
+        if len(self._delimiter) == 1:
+            return self._without_trailing(self._ended_cell.findall(raw + self._delimiter))
+        cells, place = [], 0
+        while True:
+            # The last one may end with a part of a delimiter.
+            found = self._cell.match(raw, place)
+            cells.append(found.group() if found else b"")
+            place += len(cells[-1])
+            if place >= len(raw):
+                return self._without_trailing(cells)
+            place += len(self._delimiter)
+
+    def read(self, cells: list[bytes], null: bytes | None) -> Cells:
+        """Return the texts of cells, None where they are NULL; `null` stands for that without quotes."""
+        quote = self._quote
+        if quote is None:
+            return [None if cell == null else cell for cell in cells]
+        if self.has_escapes:
+            return [self._read_escaped(cell, quote, null) for cell in cells]
+        return [
+            cell[1:-1].replace(quote + quote, quote)
+            if cell.startswith(quote)
+            else (None if cell == null else cell)
+            for cell in cells
+        ]
+
+    def _read_escaped(self, cell: bytes, quote: bytes, null: bytes | None) -> bytes | None:
+        """Return the text of a cell that may hold escapes."""
+        if cell.startswith(quote):
+            cell = cell[1:-1]
+        elif cell == null:
+            return None
+        return None if cell == _NULL else self._escape.sub(self._unescape, cell)
+
+    def _without_trailing(self, cells: list[bytes]) -> list[bytes]:
+        """Take off the empty cell behind a delimiter at the record's end, where the dialect has that."""
+        if self._trailing and len(cells) > 1 and not cells[-1]:
+            cells.pop()
+        return cells
+
+    def _unescape(self, found: re.Match[bytes]) -> bytes:
+        sign = found.group(1)
+        return (self._quote or b"") if sign is None else _ESCAPED.get(sign, sign)

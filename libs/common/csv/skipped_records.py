@@ -1,0 +1,62 @@
+"""Tell records from what is none: comments, the header that comes again, records of empty cells only.
+
+framing (where a record ends) ──► here ──► records, blocks: what is skipped is counted, and reported with the job
+"""
+
+import re
+from enum import StrEnum
+
+from libs.common.csv.dialect import FileFormat
+from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
+
+_UTF_8_MARK = b"\xef\xbb\xbf"
+_WITH_UTF_8_MARK = {"utf-8", *WIDE_ENCODINGS}
+
+
+class Skip(StrEnum):
+    """Why something is no record."""
+
+    COMMENT = "comments"
+    REPEATED_HEADER = "repeated_headers"
+    BLANK = "blank_records"
+    FOOTER = "footer_lines"
+
+
+class SkippedRecords:
+    """What is no record by the rules of one dialect; UTF-16 is seen as UTF-8.
+
+    `first_bytes` has the first bytes of all that may be none.
+    """
+
+    def __init__(self, dialect: FileFormat, header_line: bytes = b"") -> None:
+        """Know the header's line, without mark and line end, where the dialect says that it is repeated."""
+        self._comment = (dialect.comment or "").encode()
+        self._blank = _blank_pattern(dialect) if dialect.blank_records == "skip" else None
+        is_marked = dialect.encoding in _WITH_UTF_8_MARK
+        self._headers: tuple[bytes, ...] = ()
+        if dialect.header.repeated and header_line:
+            self._headers = (header_line, *([_UTF_8_MARK + header_line] if is_marked else []))
+        blanks = (dialect.delimiter[0], dialect.quote or "") if self._blank else ()
+        self.first_bytes = {text[0] for text in (self._comment, *self._headers) if text}
+        self.first_bytes |= {ord(sign) for sign in blanks if sign}
+
+    def __bool__(self) -> bool:
+        """Return whether anything is skipped."""
+        return bool(self.first_bytes)
+
+    def reason(self, raw: bytes) -> Skip | None:
+        """Return why the bytes of a record are none, None when they are one."""
+        if self._comment and raw.startswith(self._comment):
+            return Skip.COMMENT
+        if raw in self._headers:
+            return Skip.REPEATED_HEADER
+        if self._blank is not None and self._blank.fullmatch(raw):
+            return Skip.BLANK
+        return None
+
+
+def _blank_pattern(dialect: FileFormat) -> re.Pattern[bytes]:
+    """Compile cells without a character, quoted or not."""
+    delimiter = re.escape(dialect.delimiter.encode())
+    cell = b"" if dialect.quote is None else b"(?:%b)?" % re.escape(dialect.quote.encode() * 2)
+    return re.compile(b"%b(?:%b%b)*+" % (cell, delimiter, cell))
