@@ -93,6 +93,21 @@ class MissingColumns(StrEnum):
     DEFAULT = "default"
 
 
+class DateOrder(StrEnum):
+    """Which of day, month and year comes first in a date like 03/02/2026."""
+
+    MDY = "MDY"
+    DMY = "DMY"
+    YMD = "YMD"
+
+
+class HeaderMatch(StrEnum):
+    """How header cells are matched to columns: as they are written, or whatever their case and spaces around them."""
+
+    EXACT = "exact"
+    CASE_INSENSITIVE = "case_insensitive"
+
+
 class CatchUp(StrEnum):
     """Which missed due times are dispatched: the last one or every one."""
 
@@ -114,12 +129,16 @@ class LoadPath(StrEnum):
 class WarningCode(StrEnum):
     """What was odd about a job and allowed; see `libs.common.datasets.job_warnings`."""
 
+    AMBIGUOUS_DATES = "ambiguous-dates"
+    """Of dates that their order decides, some were refused and others taken: the dataset may need a `date_order`."""
     BYTES_AFTER_END = "bytes-after-end"
     """Something follows the last member of a compressed source; it was left out."""
     DATE_LOADED_BEFORE = "date-loaded-before"
     """Another job has appended rows of this data date already; the message names it."""
     HEADER_CHANGED = "header-changed"
     """The header lacks columns that the last load had; they took their default."""
+    HEADER_DRIFT = "header-drift"
+    """The header has other columns than that of the last load; the message names them."""
     LINES_SKIPPED = "lines-skipped"
     """Lines were skipped that the format says are no records: comments, blank ones, repeated headers, a footer."""
     LOOKS_LIKE_UTF_8 = "looks-like-utf-8"
@@ -159,6 +178,8 @@ class ErrorCode(StrEnum):
     """A number does not fit its column."""
     VALUE_TOO_LONG = "value-too-long"
     """A text is longer than its column allows."""
+    CONVERSION_ERROR = "conversion-error"
+    """A conversion that the dataset declares cannot read a cell."""
     NOT_NULL = "not-null"
     """A column that must have a value has none."""
     UNIQUE = "unique"
@@ -185,6 +206,7 @@ STAGE_OF: dict[ErrorCode, Stage] = {
     ErrorCode.TYPE_ERROR: Stage.CONVERT,
     ErrorCode.OUT_OF_RANGE: Stage.CONVERT,
     ErrorCode.VALUE_TOO_LONG: Stage.CONVERT,
+    ErrorCode.CONVERSION_ERROR: Stage.CONVERT,
     ErrorCode.NOT_NULL: Stage.CONSTRAINT,
     ErrorCode.UNIQUE: Stage.CONSTRAINT,
     ErrorCode.FOREIGN_KEY: Stage.CONSTRAINT,

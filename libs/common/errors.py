@@ -9,6 +9,7 @@
     │       ├── SourceUnsettled  the source is still being written; try again later
     │       │   └── SourceSettling  it has not been seen unchanged for long enough
     │       └── HeaderError      the header does not fit the target table
+    │           └── HeaderMisfit      cells of it fit no columns
     └── SystemFault         ADSP or a server it needs is at fault; retried from the ledger
         ├── PublishFault    RabbitMQ did not confirm a message in time
         └── LeaseLost       another loader may own the chunk now; this one must stop
@@ -17,17 +18,21 @@ Bad input becomes a value at the edge (a problem+json answer, a job's ``error``)
 an exception. Messages say what is wrong and how to fix it.
 """
 
+from typing import ClassVar
+
 MESSAGE_LIMIT = 2_000
 """Characters of a message: it may repeat what a user has given, of any size (rule 12)."""
+LONG_MESSAGE_LIMIT = 8_000
+"""Of one that holds a document to paste, such as a map of a hundred header cells."""
 
 _KEPT_END = 500
 
 
-def cut_message(message: str) -> str:
-    """Return the message in at most `MESSAGE_LIMIT` characters: of a longer one start and end, where its cure is."""
-    if len(message) <= MESSAGE_LIMIT:
+def cut_message(message: str, limit: int = MESSAGE_LIMIT) -> str:
+    """Return the message in at most `limit` characters: of a longer one start and end, where its cure is."""
+    if len(message) <= limit:
         return message
-    start = message[: MESSAGE_LIMIT - _KEPT_END - 100]
+    start = message[: limit - _KEPT_END - 100]
     end = message[-_KEPT_END:]
     left_out = len(message) - len(start) - len(end)
     return f"{start} … ({left_out:,} characters left out) … {end}"
@@ -44,9 +49,11 @@ class BadInput(AdspError):
     `message` says what is wrong and how to fix it; it is cut.
     """
 
+    limit: ClassVar[int] = MESSAGE_LIMIT
+
     def __init__(self, code: str, message: str) -> None:
         self.code = code
-        self.message = cut_message(message)
+        self.message = cut_message(message, self.limit)
         super().__init__(self.message)
 
 
@@ -84,6 +91,12 @@ class SourceSettling(SourceUnsettled):
 
 class HeaderError(SourceError):
     """The header line does not fit the columns of the target table."""
+
+
+class HeaderMisfit(HeaderError):
+    """Cells of a header fit no columns; the message has a map of all of them to paste."""
+
+    limit = LONG_MESSAGE_LIMIT
 
 
 class SystemFault(AdspError):

@@ -10,13 +10,13 @@ from psycopg2.extensions import connection as Connection  # a class in lower cas
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from libs.common.datasets.column_checks import check_columns
 from libs.common.datasets.definition import DatasetDefinition, parse_stored
 from libs.common.datasets.slices import check_scope
-from libs.common.errors import BadInput
 from libs.common.ledger.models import Dataset
 from libs.common.logs import get_logger
 from libs.common.postgres.job_requirements import check_sequences, check_time_zone
-from libs.common.postgres.target_table import TargetTable, check_target
+from libs.common.postgres.target_table import check_target
 from libs.common.sql_files import read_statement
 from services.api.dataset_schemas import AnyDatasetDocument, describe_dataset
 from services.api.preconditions import require_match
@@ -58,9 +58,10 @@ def change_definition(
         key=definition.key,
         is_sliced=definition.scope is not None,
     )
-    _check_columns(table, definition)
+    check_columns(table, definition)
     check_scope(table, definition)
-    check_sequences(_driver(session), table, definition.columns.values())
+    filled = [*filter(None, definition.columns.values()), *definition.add]
+    check_sequences(_driver(session), table, filled)
     check_time_zone(_driver(session), definition.time_zone)
     is_live = before is not None and before.deleted_at is None
     if before is not None and is_live and parse_stored(before.definition) == definition:
@@ -77,15 +78,3 @@ def change_definition(
 def _driver(session: Session) -> Connection:
     """Return psycopg2's connection of the session's transaction."""
     return cast(Connection, session.connection().connection.driver_connection)
-
-
-def _check_columns(table: TargetTable, definition: DatasetDefinition) -> None:
-    """Refuse a mapping to columns that cannot be loaded."""
-    loadable = [column.name for column in table.columns if not column.is_generated]
-    for cell, column in definition.columns.items():
-        if column not in loadable:
-            raise BadInput(
-                "column-unknown",
-                f"'columns' maps {cell!r} to {column!r}, which {table.name} does not have or "
-                f"Postgres generates; its columns are {', '.join(loadable)}",
-            )

@@ -87,6 +87,14 @@ class LoadPathDocument(BaseModel):
     chunks: int
 
 
+class HeaderChangesDocument(BaseModel):
+    """How the header of a job differs from that of the load before."""
+
+    since: UUID = Field(description="The job that the header is compared with.")
+    added: list[str] = Field(description="Cells that the other header had not.")
+    lost: list[str] = Field(description="Cells of the other header that are gone.")
+
+
 class JobDocument(BaseModel):
     """One load of one source for one dataset and data date."""
 
@@ -133,6 +141,11 @@ class JobDocument(BaseModel):
         description="How its records reached the table: `blocks` is the fastest, then `records`, then `singly`. In"
         " lists always null.",
     )
+    header_changes: HeaderChangesDocument | None = Field(
+        None,
+        description="How its header differs from that of the last load: which columns came or went; null: it does"
+        " not. In lists always null.",
+    )
     duplicate_of: UUID | None = Field(description="The job that has loaded the same content.")
     outdated_by: UUID | None = Field(
         description="The job of the newer delivery that the table holds (replace, upsert)."
@@ -148,9 +161,12 @@ class JobDocument(BaseModel):
         error = None
         if job.error_code is not None:
             error = JobErrorDocument(code=job.error_code, message=job.error_message or "")
-        names = cls.model_fields.keys() - {"error", "problem", "load_paths"}
+        names = cls.model_fields.keys() - _OF_ONE_JOB
         return cls(error=error, **{name: getattr(job, name) for name in names})
 
+
+_OF_ONE_JOB = frozenset({"error", "problem", "load_paths", "header_changes"})
+"""What lists do not show, or what has another form."""
 
 SHOWN_BYTES = 1 << 20
 """Of a longer failed row no more is shown: pages have bounds (rule 12)."""

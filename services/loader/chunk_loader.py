@@ -16,7 +16,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
-from libs.common.enums import ChunkState
+from libs.common.enums import ChunkState, DateOrder
 from libs.common.errors import BadInput, LeaseLost, PublishFault, cut_message
 from libs.common.failpoints import FailPoint, failpoint
 from libs.common.logs import get_logger
@@ -167,7 +167,7 @@ class ChunkLoader:
         if claimed.tries > most:
             raise BadInput("load-fault", f"loading was begun {most} times and never came to an end")
         try:
-            work = _open(loading, key, claimed.time_zone, self._settings.lock_seconds)
+            work = _open(loading, key, claimed, self._settings.lock_seconds)
             if work is None:
                 raise LoadCancelled  # the job ended between the claim and the lock
             # What had to be begun again is not tried beside others again.
@@ -207,10 +207,10 @@ class ChunkLoader:
 
 
 def _open(
-    loading: Connection, key: ChunkKey, time_zone: str, lock_seconds: float
+    loading: Connection, key: ChunkKey, claimed: Claim, lock_seconds: float
 ) -> ChunkWork | None:
     """Take the chunk's fence in a session whose settings are those of its dataset."""
-    fix_settings(loading, time_zone, lock_seconds)
+    fix_settings(loading, claimed.time_zone, DateOrder(claimed.date_order), lock_seconds)
     loading.autocommit = False
     return open_chunk(loading, key)
 

@@ -31,12 +31,15 @@ from libs.common.failpoints import FailPoint, failpoint
 from libs.common.logs import get_logger
 from libs.common.messaging.stage_metrics import STAGES, StageOfJob
 from libs.common.postgres.header_mapping import match_header
-from libs.common.postgres.target_table import TargetColumn, TargetTable
+from libs.common.postgres.target_table import TargetTable
 from services.loader.blocks.preparation import BlockPlan, Prepared
 from services.loader.blocks.sequences import sequence_exhausted
 from services.loader.blocks.slice_filter import require_kept
 from services.loader.blocks.staging import StagedRowsRefused
+from services.loader.cells.opening import open_shape
+from services.loader.cells.record_shape import RecordShape
 from services.loader.chunk_reader import ChunkSource
+from services.loader.date_orders import DateOrderWatch
 from services.loader.file_counts import FileTally
 from services.loader.leasing.chunks import ChunkEnd, ChunkWork, RowCounts
 from services.loader.leasing.lease import Heartbeat
@@ -79,6 +82,7 @@ class Load:
         self._tally = FileTally(file.number for file in work.files if work.counts_files)
         self._blocks = 0
         self._blocks_by_records = 0
+        self._dates = DateOrderWatch((), work.definition)
 
     def run(self) -> ChunkEnd:
         """Write every record of the chunk; return how it ends, with the counts."""
@@ -87,16 +91,13 @@ class Load:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             table = open_target(cursor, self._definition)
             header = self._source.read_header()
-            columns = match_header(
-                header.cells,
-                table,
-                self._definition.columns,
-                key=self._definition.needed_columns,
-            )
+            matched = match_header(header.cells, table, self._definition.header_rules)
+            shape = open_shape(cursor, matched, self._work)
+            self._dates = DateOrderWatch(matched.columns, self._definition)
             part = Slice.of(table, self._definition, self._work.data_date)
             cursor.execute("SAVEPOINT adsp_load")
             try:
-                pipeline = self._load_table(cursor, table, columns, header, part)
+                pipeline = self._load_table(cursor, table, shape, header, part)
             except SequenceGeneratorLimitExceeded as exc:
                 cursor.execute("ROLLBACK TO SAVEPOINT adsp_load")
                 raise sequence_exhausted(cursor, table, exc) from exc
@@ -120,6 +121,7 @@ class Load:
             by_file=by_file,
             warnings=[
                 *self._check_guards(loaded),
+                *self._dates.warn(),
                 *warn_of_skipped(skipped),
                 *warn_of_oddities(self._source.oddities),
             ],
@@ -130,14 +132,14 @@ class Load:
         self,
         cursor: Cursor,
         table: TargetTable,
-        columns: Sequence[TargetColumn],
+        shape: RecordShape,
         header: Header,
         part: Slice | None,
     ) -> LoadPipeline:
         """Write every record by blocks, or by records where those turn out not to do; return how."""
         skips = SkippedRecords(self._definition.format, header.line)
         pipeline = open_pipeline(
-            cursor, table, columns, self._definition, self._settings, part, skips
+            cursor, table, shape, self._definition, self._settings, part, skips
         )
         try:
             self._load(header, pipeline)
@@ -147,7 +149,7 @@ class Load:
             pipeline = open_pipeline(
                 cursor,
                 table,
-                columns,
+                shape,
                 self._definition,
                 self._settings,
                 part,
@@ -190,6 +192,7 @@ class Load:
         self._rejects.forget()
         self._rows_accepted = self._blocks = self._blocks_by_records = 0
         self._tally.forget()
+        self._dates.forget()
         self._heartbeat.progress.rows_read = 0
 
     def _prepared(
@@ -205,6 +208,7 @@ class Load:
         settled = pipeline.block_writer.write(prepared) if pipeline.block_writer else None
         if settled is None:
             return False
+        self._dates.note_cells(prepared.type_check_cells)
         through, refused = prepared.count - len(settled.remaining), settled.refused
         pipeline.splitter.skipped.update(prepared.skipped)
         self._rows_accepted += through - _count(refused)
@@ -217,20 +221,25 @@ class Load:
         self,
         block: Sequence[Record],
         bisecting: BisectingWriter,
-        refused: Sequence[RejectedRows] = (),
+        refused: Sequence[RejectedRows] | None = None,
     ) -> None:
         """Write one block; its failed rows are kept, also when it stops half-way.
 
         `refused` are failed rows that stand among these records.
         """
         sound = [record for record in block if record.fault is None]
+        if refused is None:  # else they are of a prepared block, whose cells are noted
+            self._dates.note_records(sound)
         failed = [
-            rejected(record, record.fault.code, record.fault.message)
+            rejected(
+                record, record.fault.code, record.fault.message, column_name=record.fault.column
+            )
             for record in block
             if record.fault is not None
         ]
         before = self._heartbeat.progress.rows_read
-        count_known = len(failed) + _count(refused)
+        known = refused or []
+        count_known = len(failed) + _count(known)
 
         def on_progress(position: int, more: Sequence[RejectedRecord]) -> None:
             """Only count: it is called after each record when all of them are refused."""
@@ -238,13 +247,13 @@ class Load:
             self._heartbeat.check()
             self._stop_if_too_many(
                 count_known + len(more),
-                lambda: [*refused, by_columns([*failed, *more])],
+                lambda: [*known, by_columns([*failed, *more])],
             )
 
         if block:
             on_progress(0, [])
             failed += bisecting.load(sound, on_progress)
-        self._rejects.add([*refused, by_columns(failed)])
+        self._rejects.add([*known, by_columns(failed)])
         self._rows_accepted += len(block) - len(failed)
         self._heartbeat.progress.rows_read = before + len(block)
 

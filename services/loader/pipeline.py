@@ -23,6 +23,7 @@ from services.loader.blocks.slice_filter import SliceGate, read_bounds
 from services.loader.blocks.staging import Staging, can_stage
 from services.loader.blocks.type_checks import Inputs
 from services.loader.blocks.writer import BlockWriter
+from services.loader.cells.record_shape import RecordShape, ShapingSplitter, Splitter
 from services.loader.load_paths import PathTaken
 from services.loader.rows.append import Writer
 from services.loader.rows.bisection import BisectingWriter
@@ -43,7 +44,7 @@ _STARTED_OVER = (
 class LoadPipeline:
     """The paths of one load; without `plan` and `block_writer` all records take the row path."""
 
-    splitter: RecordSplitter
+    splitter: Splitter
     writer: Writer
     single_row: SingleRowWriter
     savepoint: Savepoint
@@ -63,7 +64,7 @@ class LoadPipeline:
 def open_pipeline(
     cursor: Cursor,
     table: TargetTable,
-    columns: Sequence[TargetColumn],
+    shape: RecordShape,
     definition: DatasetDefinition,
     settings: LoaderSettings,
     part: Slice | None = None,
@@ -71,13 +72,14 @@ def open_pipeline(
     *,
     by_blocks: bool = True,
 ) -> LoadPipeline:
-    """Prepare a load of these columns; for a replace, the old rows go, those of a slice if only that is replaced."""
+    """Prepare a load of such rows; for a replace, the old rows go, those of a slice if only that is replaced."""
+    columns = shape.header.columns
     writer = make_writer(cursor, table, columns, definition, part)
     savepoint = Savepoint(cursor)
     gate = SliceGate(cursor, columns, part, savepoint) if part else None
     single_row = SingleRowWriter(cursor, table, columns, writer, savepoint)
     why_singly = why_single_row_inserts(table, columns, definition.mode)
-    reason = why_singly or why_not_blocks(columns, definition)
+    reason = why_singly or why_not_blocks(shape, definition)
     window, cap = settings.block_rows, settings.max_record_bytes
     plan, block_writer, sink = None, None, None
     limits = _limits_of(cursor, columns, part) if by_blocks and reason is None else []
@@ -93,15 +95,18 @@ def open_pipeline(
             cursor, table, columns, part, is_unique_asked=not isinstance(writer, Upserter)
         )
         inputs = Inputs(cursor, columns)
-        plan = plan_blocks(table, columns, violations.checks, definition, cap, limits or (), skips)
+        plan = plan_blocks(table, shape, violations.checks, definition, cap, limits or (), skips)
         block_writer = BlockWriter(cursor, plan, sink, inputs, violations, single_row, savepoint)
     return LoadPipeline(
-        RecordSplitter(
-            definition.format,
-            width=len(columns),
-            max_record_bytes=cap,
-            kept_record_bytes=settings.max_failed_record_bytes,
-            skips=skips,
+        ShapingSplitter(
+            RecordSplitter(
+                definition.format,
+                width=shape.header.width,
+                max_record_bytes=cap,
+                kept_record_bytes=settings.max_failed_record_bytes,
+                skips=skips,
+            ),
+            shape,
         ),
         writer,
         single_row,

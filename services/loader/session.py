@@ -1,7 +1,7 @@
 """Open the loader's connections: one that loads, one beside it that tells how far the load is.
 
 What a text means to Postgres depends on session settings; they are the same for every load, except the time
-zone, which belongs to the dataset.
+zone and the order of day, month and year, which belong to the dataset.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 from sqlalchemy.engine import make_url
 
+from libs.common.enums import DateOrder
 from libs.common.sql_files import read_statement
 
 _NAME = "adsp_try"
@@ -57,9 +58,15 @@ def connect(
     return connection
 
 
-def fix_settings(connection: Connection, time_zone: str, lock_seconds: float) -> None:
+def fix_settings(
+    connection: Connection, time_zone: str, date_order: DateOrder, lock_seconds: float
+) -> None:
     """Fix the session settings of a load, in a transaction of its own so that no rollback undoes them."""
-    parameters = {"time_zone": time_zone, "lock_timeout": f"{lock_seconds * 1000:.0f}ms"}
+    parameters = {
+        "time_zone": time_zone,
+        "date_order": date_order.value,
+        "lock_timeout": f"{lock_seconds * 1000:.0f}ms",
+    }
     with connection, connection.cursor() as cursor:
         cursor.execute(read_statement(__package__, "session"), parameters)
 

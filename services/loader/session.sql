@@ -1,6 +1,6 @@
 -- Fix every session setting that can change what a text means or when a constraint is checked.
 SELECT
-    set_config('DateStyle', 'ISO, MDY', FALSE),
+    set_config('DateStyle', 'ISO, ' || %(date_order)s, FALSE),
     set_config('IntervalStyle', 'postgres', FALSE),
     set_config('TimeZone', %(time_zone)s, FALSE),
     set_config('client_encoding', 'UTF8', FALSE),

@@ -26,6 +26,12 @@ ACTIONS = Measurement(
 GROWN_SOURCES = Measurement(
     Counter("adsp_grown_sources_total", "Sources that became longer after their load."),
 )
+HEADER_CHANGES = Measurement(
+    Counter(
+        "adsp_header_changes_total",
+        "Planned jobs whose header has other columns than that of the last load.",
+    ),
+)
 DEAD_LETTERS = Measurement(
     Counter(
         "adsp_dead_letters_total",

@@ -36,6 +36,7 @@ PROMISED: dict[str, dict[str, set[str]]] = {
     "adsp_sweeper_actions_total": {},
     "adsp_chunks_postponed_total": {"reason": {"lock", "fault", "place"}},
     "adsp_dead_letters_total": {},
+    "adsp_header_changes_total": {},
     "adsp_outbox_pending": {"kind": {"job", "event"}},
     "adsp_outbox_oldest_timestamp_seconds": {"kind": {"job", "event"}},
     "adsp_http_requests_total": {},

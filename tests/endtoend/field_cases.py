@@ -263,9 +263,23 @@ RECORDS = [
                 "id,arrival\n1,03/02/2026\n2,13/02/2026\n3,28/02/2026\n4,12/12/2026\n5,1.2.2026\n",
                 "completed_with_rejects",
                 failed={3: ("type-error", "22008"), 4: ("type-error", "22008")},
+                warnings=["ambiguous-dates"],
             )
         ],
         [(1, date(2026, 3, 2)), (4, date(2026, 12, 12)), (5, date(2026, 1, 2))],
+    ),
+    Case(
+        "day before month, as declared",
+        "CREATE TABLE {table} (id int PRIMARY KEY, arrival date NOT NULL)",
+        {"date_order": "DMY"},
+        [Step("id,arrival\n1,03/02/2026\n2,13/02/2026\n3,28/02/2026\n4,12/12/2026\n5,1.2.2026\n")],
+        [
+            (1, date(2026, 2, 3)),
+            (2, date(2026, 2, 13)),
+            (3, date(2026, 2, 28)),
+            (4, date(2026, 12, 12)),
+            (5, date(2026, 2, 1)),
+        ],
     ),
     Case(
         "a trigger that writes where the loader may not",

@@ -7,6 +7,7 @@ import pytest
 from libs.devstack.testing.waiting import wait_for
 from tests.endtoend.feed import codes
 from tests.endtoend.field_cases import DELIVERIES, PLAIN, RECORDS, Case, Step
+from tests.endtoend.field_columns import COLUMNS
 from tests.endtoend.field_formats import FORMATS, SAID
 from tests.endtoend.field_snapshots import SNAPSHOTS
 from tests.endtoend.system import System
@@ -56,7 +57,9 @@ def _do(
 
 
 @pytest.mark.parametrize(
-    "case", [*DELIVERIES, *RECORDS, *FORMATS, *SNAPSHOTS], ids=lambda case: case.name
+    "case",
+    [*DELIVERIES, *RECORDS, *FORMATS, *SNAPSHOTS, *COLUMNS],
+    ids=lambda case: case.name,
 )
 def test_a_case_from_the_field_ends_as_it_must(system: System, case: Case) -> None:
     short = "field_" + "".join(letter if letter.isalnum() else "_" for letter in case.name.lower())

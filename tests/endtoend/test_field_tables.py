@@ -1,7 +1,9 @@
 """Cases from the field that ask for more than a file and its rows: grants, roles, limits, several files and chunks."""
 
+import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from decimal import Decimal
 
 import psycopg2
 import pytest
@@ -158,3 +160,75 @@ def test_a_file_of_the_day_that_comes_later_is_loaded_alone(system: System) -> N
     assert [of for _, _, of in files_of_third] == [second["id"], first["id"], first["id"]]
     assert [codes(job) for job in (first, second, third)] == [[], ["date-loaded-before"], []]
     assert feed.rows() == [(97, "a"), (98, "b"), (99, "c")]
+
+
+@pytest.mark.parametrize("name", ["daily-sales", "2024_sales", "Größen"])
+def test_a_table_has_any_name_that_postgres_takes(system: System, name: str) -> None:
+    """The case `table-names-beyond-ascii`."""
+    system.execute(
+        f'CREATE TABLE "field {name}" (id int, v text);'
+        f'GRANT SELECT, INSERT, UPDATE, DELETE ON "field {name}" TO adsp_loader'
+    )
+    dataset = "field-names"
+    path = system.incoming / f"field-names-{name}.csv"
+    path.with_suffix(".part").write_text("id,v\n1,a\nx,b\n")
+    path.with_suffix(".part").rename(path)
+    with system.client as client:
+        client.put_dataset(dataset, {"table": f"public.field {name}", "mode": "replace"})
+        job = system.wait_over(client.submit(dataset=dataset, source=path.name, force=True))
+
+    assert (end(job), job["rows_loaded"]) == (("completed_with_rejects", None), 1)
+    assert system.query(f'SELECT * FROM "field {name}"') == [(1, "a")]
+
+
+def test_all_misfits_of_a_header_are_told_with_a_map_that_loads_the_file(system: System) -> None:
+    """The case `upper-case-header`: one round trip for one mapping."""
+    columns = "customer_id int PRIMARY KEY, last_name text, first_name text"
+    feed = Feed(system, "field_shouting", columns)
+    refused = feed.load("CUSTOMER_ID, LAST_NAME,FIRST_NAME \n1,Doe,Ann\n")
+    said = refused["error"]["message"]
+    document, _ = json.JSONDecoder().raw_decode(said.partition('"columns": ')[2])
+    feed.put(columns=document)
+    loaded = feed.load("CUSTOMER_ID, LAST_NAME,FIRST_NAME \n1,Doe,Ann\n")
+
+    assert end(refused) == ("failed", "header-unknown-column")
+    assert "case_insensitive" in said
+    assert end(loaded) == ("succeeded", None)
+    assert feed.rows() == [(1, "Doe", "Ann")]
+
+
+def test_the_difference_to_the_last_header_is_shown(system: System) -> None:
+    """The case `a-column-more-from-today`."""
+    feed = Feed(system, "field_drift", "id int, v text", unknown_columns="ignore", mode="replace")
+    first = feed.load("id,v\n1,a\n")
+    second = feed.load("id,loyalty_tier,v\n2,gold,b\n")
+
+    assert first["header_changes"] is None
+    assert second["header_changes"] == {"since": first["id"], "added": ["loyalty_tier"], "lost": []}
+    assert codes(second) == ["header-drift"]
+
+
+def test_a_row_that_could_not_be_converted_is_replayed_once_it_is_corrected(system: System) -> None:
+    """Replays read the raw record by the same conversions, as exports give it."""
+    feed = Feed(
+        system,
+        "field_replayed",
+        "id int, price numeric",
+        format={"delimiter": ";"},
+        convert={"price": {"decimal": ","}},
+    )
+    job = feed.load("id;price\n1;1,5\n2;1.5\n")
+    with system.client as client:
+        [failed] = client.failed_rows(job["id"])
+        source = client.get(f"/v1/jobs/{job['id']}/failed-rows", format="source").text
+        path = system.incoming / "corrected.csv"
+        path.write_text(source.replace("1.5", "2,5"))
+        replay = system.wait_over(client.replay(job["id"], path))
+
+    assert (failed["stage"], failed["error_code"], failed["column"], failed["sqlstate"]) == (
+        "convert", "conversion-error", "price", None,
+    )  # fmt: skip
+    assert "'1.5' is no number with 'decimal' ','" in failed["message"]
+    assert source == "id;price\n2;1.5\n"
+    assert end(replay) == ("succeeded", None)
+    assert feed.rows() == [(1, Decimal("1.5")), (2, Decimal("2.5"))]

@@ -32,6 +32,7 @@ class CellSplitter:
         self.has_escapes = dialect.escape is not None
         self._delimiter = dialect.delimiter.encode()
         self._trailing = dialect.trailing_delimiter
+        self._quoted_null = dialect.quoted_null
         # A record is sound: what a cell cannot hold in its file, it does not hold.
         cell = cell_pattern(dialect, signs=b"")
         self._cell = re.compile(cell, re.DOTALL)
@@ -60,27 +61,35 @@ class CellSplitter:
                 return self._without_trailing(cells)
             place += len(self._delimiter)
 
-    def read(self, cells: list[bytes], null: bytes | None) -> Cells:
-        """Return the texts of cells, None where they are NULL; `null` stands for that without quotes."""
+    def read(self, cells: list[bytes], nulls: frozenset[bytes]) -> Cells:
+        """Return the texts of cells, None where they are NULL; `nulls` stand for that."""
         quote = self._quote
         if quote is None:
-            return [None if cell == null else cell for cell in cells]
+            return with_nulls(cells, nulls)
         if self.has_escapes:
-            return [self._read_escaped(cell, quote, null) for cell in cells]
+            return [self._read_escaped(cell, quote, nulls) for cell in cells]
         return [
-            cell[1:-1].replace(quote + quote, quote)
+            self._unquote(cell, quote, nulls)
             if cell.startswith(quote)
-            else (None if cell == null else cell)
+            else (None if cell in nulls else cell)
             for cell in cells
         ]
 
-    def _read_escaped(self, cell: bytes, quote: bytes, null: bytes | None) -> bytes | None:
+    def _unquote(self, cell: bytes, quote: bytes, nulls: frozenset[bytes]) -> bytes | None:
+        """Return the text of a quoted cell, None where it stands for NULL all the same."""
+        text = cell[1:-1].replace(quote + quote, quote)
+        return None if self._quoted_null and text in nulls else text
+
+    def _read_escaped(self, cell: bytes, quote: bytes, nulls: frozenset[bytes]) -> bytes | None:
         """Return the text of a cell that may hold escapes."""
-        if cell.startswith(quote):
-            cell = cell[1:-1]
-        elif cell == null:
+        is_quoted = cell.startswith(quote)
+        if not is_quoted and cell in nulls:
             return None
-        return None if cell == _NULL else self._escape.sub(self._unescape, cell)
+        stored = cell[1:-1] if is_quoted else cell
+        if stored == _NULL:
+            return None
+        text = self._escape.sub(self._unescape, stored)
+        return None if is_quoted and self._quoted_null and text in nulls else text
 
     def _without_trailing(self, cells: list[bytes]) -> list[bytes]:
         """Take off the empty cell behind a delimiter at the record's end, where the dialect has that."""
@@ -91,3 +100,11 @@ class CellSplitter:
     def _unescape(self, found: re.Match[bytes]) -> bytes:
         sign = found.group(1)
         return (self._quote or b"") if sign is None else _ESCAPED.get(sign, sign)
+
+
+def with_nulls(cells: list[bytes], nulls: frozenset[bytes]) -> Cells:
+    """Return unquoted cells, those with a text for NULL as None; a single such text is compared, not hashed."""
+    if len(nulls) == 1:
+        (null,) = nulls
+        return [None if cell == null else cell for cell in cells]
+    return [None if cell in nulls else cell for cell in cells]

@@ -55,6 +55,7 @@ def _is_single_byte_superset(name: str) -> bool:
         return False
 
 
+NullText = Annotated[str, Field(max_length=64)]
 Encoding = Annotated[str, AfterValidator(_readable)]
 
 
@@ -180,7 +181,12 @@ class FileFormat(StrictModel):
         description="Python name of a single-byte encoding, utf-8, utf-16 (the file's mark tells the byte"
         " order; without one it is the little one), utf-16-le or utf-16-be.",
     )
-    null: str = Field("", max_length=64, description="An unquoted cell with this text is NULL.")
+    null: NullText | Annotated[list[NullText], Field(max_length=100)] = Field(
+        "", description="An unquoted cell with this text, or one of these texts, is NULL."
+    )
+    quoted_null: bool = Field(
+        default=False, strict=True, description="A quoted cell with such a text is NULL, too."
+    )
     header: HeaderFormat = Field(default_factory=HeaderFormat)
     comment: Signs | None = Field(
         None,
@@ -209,6 +215,11 @@ class FileFormat(StrictModel):
         max_length=1024,
         description="Of a zip archive of several files: the name of the one that is loaded; may hold * and ?.",
     )
+
+    @property
+    def null_texts(self) -> tuple[str, ...]:
+        """Return the texts that stand for NULL."""
+        return (self.null,) if isinstance(self.null, str) else tuple(self.null)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

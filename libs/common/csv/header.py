@@ -106,9 +106,9 @@ def _read_first(
     stream: Rejoined, dialect: FileFormat, begin: _Place, max_record_bytes: int
 ) -> Header:
     """Read the header that is the first record from here on, and pass the lines below it that are none."""
-    # No name is ever NULL: a cell cannot hold the NUL that stands for it here. What was found is the header.
+    # No name is ever NULL. What was found is the header.
     plain = dialect.model_copy(
-        update={"null": "\0", **({"comment": None} if dialect.header.find is not None else {})}
+        update={"null": [], **({"comment": None} if dialect.header.find is not None else {})}
     )
     framer = Framer(
         stream,

@@ -9,13 +9,14 @@ from libs.common.enums import ErrorCode
 class ParseError(NamedTuple):
     """Why a record is not well-formed; `words` name the offsets in `places` by their number.
 
-    `is_cut` says that not all of the record was kept.
+    `is_cut` says that not all of the record was kept; `column` is the one whose cell cannot be converted.
     """
 
     code: ErrorCode
     words: str
     places: tuple[int, ...] = ()
     is_cut: bool = False
+    column: str | None = None
 
     @property
     def message(self) -> str:
@@ -71,3 +72,9 @@ def wrong_count(found: int, expected: int) -> ParseError:
     """Describe a record that has not as many cells as the header."""
     code = ErrorCode.MISSING_CELL if found < expected else ErrorCode.EXTRA_CELL
     return ParseError(code, f"the record has {found} cells, the header has {expected}")
+
+
+def unconverted(message: str, column: str) -> ParseError:
+    """Describe a record with a cell of a column that a declared conversion cannot read."""
+    words = message.replace("{", "{{").replace("}", "}}")
+    return ParseError(ErrorCode.CONVERSION_ERROR, words, column=column)

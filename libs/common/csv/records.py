@@ -9,11 +9,12 @@ UTF-16 comes as UTF-8 here; its records get the places and the bytes that they h
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from libs.common.csv import parse_errors
-from libs.common.csv.cells import Cells, CellSplitter
+from libs.common.csv.cells import Cells, CellSplitter, with_nulls
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import (
     MAX_RECORD_BYTES,
@@ -34,6 +35,7 @@ class Record(NamedTuple):
 
     `line_number` is the physical line it starts on, from 1; `byte_offset` is that of its first byte in the
     decompressed source; `raw` is what stands there, without the line end: of a record above the cap perhaps its start.
+    `is_changed` tells that `cells` are not those of `raw`, but what the dataset makes of them.
     """
 
     line_number: int
@@ -41,6 +43,7 @@ class Record(NamedTuple):
     raw: bytes
     cells: Cells
     fault: ParseError | None = None
+    is_changed: bool = False
 
 
 class First(NamedTuple):
@@ -76,8 +79,8 @@ class RecordSplitter:
         is_wide = dialect.encoding in WIDE_ENCODINGS
         self._wide = with_byte_order(dialect.encoding, b"") if is_wide else None
         self._encoding = "utf-8" if is_wide else dialect.encoding
-        self._null = dialect.null.encode()
-        self._stored_null = _encode_or_nothing(dialect.null, self._encoding)
+        self._nulls = frozenset(text.encode() for text in dialect.null_texts)
+        self._stored_nulls = _encode_known(dialect.null_texts, self._encoding)
         self._cells = CellSplitter(dialect)
         self._marks = self._cells.marks
         self._delimiter = dialect.delimiter.encode()
@@ -138,7 +141,7 @@ class RecordSplitter:
 
     def _split_lines(self, block: Block) -> list[Record]:
         """Split the common block: no quote, no lone carriage return, nothing to decode."""
-        delimiter, null, width, cap = self._delimiter, self._null, self._width, self._cap
+        delimiter, nulls, width, cap = self._delimiter, self._nulls, self._width, self._cap
         trailing = self._trailing
         has_returns = b"\r" in block.data
         records: list[Record] = []
@@ -147,7 +150,7 @@ class RecordSplitter:
             line += 1
             raw = text.removesuffix(b"\r") if has_returns else text
             if raw:
-                cells: Cells = [None if cell == null else cell for cell in raw.split(delimiter)]
+                cells: Cells = with_nulls(raw.split(delimiter), nulls)
                 if trailing and len(cells) > 1 and raw.endswith(delimiter):
                     cells.pop()
                 if len(raw) <= cap and (width is None or len(cells) == width):
@@ -208,10 +211,10 @@ class RecordSplitter:
 
     def _split_cells(self, raw: bytes) -> Cells:
         """Cut a sound record into cells, still in the file's encoding."""
-        cells, null = self._cells, self._stored_null
+        cells, nulls = self._cells, self._stored_nulls
         if not any(mark in raw for mark in self._marks):
-            return [None if cell == null else cell for cell in cells.cut_plain(raw)]
-        return cells.read(cells.cut(raw), null)
+            return with_nulls(cells.cut_plain(raw), nulls)
+        return cells.read(cells.cut(raw), nulls)
 
     def _decode(self, raw: bytes) -> Cells:
         """Cut a record into cells and turn them into UTF-8, or raise UnicodeDecodeError."""
@@ -231,7 +234,7 @@ def _as_stored(records: list[Record], block: Block, encoding: str) -> list[Recor
         block.byte_offset,
     )
     found: list[Record] = []
-    for line, offset, raw, cells, fault in records:
+    for line, offset, raw, cells, fault, _ in records:
         begin, stored, found_fault = offsets.place(offset), restore(raw, encoding), fault
         if fault is not None and fault.places:
             beyond = fault.places[-1] > origin + len(
@@ -245,12 +248,13 @@ def _as_stored(records: list[Record], block: Block, encoding: str) -> list[Recor
     return found
 
 
-def _encode_or_nothing(null: str, encoding: str) -> bytes | None:
-    """Return the null string as it stands in a file, or None when the encoding has no such text."""
-    try:
-        return null.encode(encoding)
-    except UnicodeEncodeError:
-        return None
+def _encode_known(texts: Iterable[str], encoding: str) -> frozenset[bytes]:
+    """Return texts as they stand in a file; those that the encoding lacks cannot stand there."""
+    found = set()
+    for text in texts:
+        with suppress(UnicodeEncodeError):
+            found.add(text.encode(encoding))
+    return frozenset(found)
 
 
 def _line_frames(data: bytes) -> Iterator[Frame]:

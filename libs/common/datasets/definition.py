@@ -14,28 +14,41 @@ from pydantic import (
 
 from libs.common.csv.dialect import FileFormat
 from libs.common.datasets.arrival import Arrival
+from libs.common.datasets.column_options import (
+    OF_JOBS,
+    AddedValue,
+    ColumnName,
+    Rescue,
+    UnknownColumns,
+    require_apart,
+)
+from libs.common.datasets.conversions import Conversion, require_one_kind
 from libs.common.datasets.schedule import Schedule, TimeZone
 from libs.common.enums import (
     AfterLoad,
     CatchUp,
+    DateOrder,
+    HeaderMatch,
     LoadMode,
     MissingColumns,
     Once,
     OutOfOrder,
     SourceMatch,
 )
+from libs.common.postgres.header_mapping import HeaderRules
 from libs.common.sources import source_pattern
 from libs.common.strict_model import StrictModel
 
 DATASET_NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
-TABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_$]{0,62}\.[A-Za-z_][A-Za-z0-9_$]{0,62}$"
+TABLE_PATTERN = r"^[^.\x00]{1,63}\.[^\x00]{1,63}$"
 
 
 class DatasetDefinition(StrictModel):
     """A named feed: target table, source pattern, file format, load mode, key, schedule, thresholds."""
 
     table: str = Field(
-        pattern=TABLE_PATTERN, description="Target as 'schema.table'; it must exist."
+        pattern=TABLE_PATTERN,
+        description="Target as 'schema.table', written as Postgres has the names, without quotes; it must exist.",
     )
     source: str | None = Field(
         None,
@@ -49,8 +62,30 @@ class DatasetDefinition(StrictModel):
         " delivery; `all` leaves out files that an earlier job loaded, unless mode is replace.",
     )
     format: FileFormat = Field(default_factory=FileFormat)
-    columns: dict[str, str] = Field(
-        default_factory=dict, description="Header cell → column, for headers that differ."
+    columns: dict[str, str | None] = Field(
+        default_factory=dict,
+        description="Header cell → column, for headers that differ; null leaves the cell out.",
+    )
+    header_match: HeaderMatch = Field(
+        HeaderMatch.EXACT,
+        description="How header cells are matched to columns: as they are written, or whatever their case and the"
+        " spaces around them. Unicode's forms and names that Postgres has cut at 63 bytes match in any case.",
+    )
+    unknown_columns: UnknownColumns = Field(
+        "fail",
+        description="Of header cells without a column: the job fails, they are left out (`ignore`), or their cells go"
+        ' into a jsonb column ({"rescue": "column"}).',
+    )
+    convert: dict[str, Conversion] = Field(
+        default_factory=dict,
+        max_length=1600,
+        description='Column, or "*" for all that have no entry of their own → what becomes of its cells before'
+        " Postgres reads them.",
+    )
+    add: dict[ColumnName, AddedValue] = Field(
+        default_factory=dict,
+        max_length=100,
+        description=f"Column → what each row gets there: {', '.join(OF_JOBS)}, or a constant.",
     )
     mode: LoadMode = LoadMode.APPEND
     atomic: bool = Field(
@@ -79,6 +114,12 @@ class DatasetDefinition(StrictModel):
         description="Of replace and upsert: a delivery older than the newest loaded one ends `outdated`, or is loaded.",
     )
     time_zone: TimeZone = Field("UTC", description="Zone of timestamps that name none.")
+    date_order: DateOrder | None = Field(
+        None,
+        description="How Postgres reads dates like 03/02/2026 (its `DateStyle`); null: MDY, with the warning"
+        " `ambiguous-dates` where a file's dates contradict it. Dates that begin with the year of four digits are"
+        " read the same in any order.",
+    )
     schedule: Schedule | None = None
     arrival: Arrival | None = Field(
         None,
@@ -155,6 +196,9 @@ class DatasetDefinition(StrictModel):
             )
         if self.schedule is not None and self.source is None:
             raise ValueError("a schedule needs a 'source' to load from")
+        require_one_kind(self.convert)
+        require_apart(self.columns, self.add, self.unknown_columns)
+        self._require_read_or_added()
         source_pattern.validate(self.source or "")
         source_pattern.validate((self.done_file or "").replace("{source}", ""), "done_file")
         return self
@@ -170,6 +214,32 @@ class DatasetDefinition(StrictModel):
                 f"{guards[0]!r} is known only at the end of the file, when 'atomic': false has loaded its chunks; "
                 f"leave 'atomic' out, or {guards[0]!r}"
             )
+
+    def _require_read_or_added(self) -> None:
+        """Raise `ValueError` where a column is told to be left as it is and to be filled."""
+        both = [name for name in self.convert if name in self.add]
+        if both:
+            raise ValueError(
+                f"'add' fills {both[0]!r} by itself, no cell is converted for it; leave it out of 'convert'"
+            )
+
+    @property
+    def rescue_column(self) -> str | None:
+        """Return the column for cells that have none of their own."""
+        unknown = self.unknown_columns
+        return unknown.rescue if isinstance(unknown, Rescue) else None
+
+    @property
+    def header_rules(self) -> HeaderRules:
+        """Return how headers are read."""
+        return HeaderRules(
+            self.columns,
+            ignores_case=self.header_match is HeaderMatch.CASE_INSENSITIVE,
+            leaves_unknown_out=self.unknown_columns == "ignore",
+            rescue=self.rescue_column,
+            added=tuple(self.add),
+            needed=self.needed_columns,
+        )
 
     @property
     def slice_column(self) -> str | None:

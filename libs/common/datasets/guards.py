@@ -7,13 +7,15 @@
 each file. Replays know no guards (`libs.common.ledger.replays`).
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.datasets.job_warnings import JobWarning
 from libs.common.enums import LoadMode, MissingColumns, WarningCode
 from libs.common.errors import GuardTripped, HeaderError
+from libs.common.postgres.column_names import NameIndex
+from libs.common.postgres.header_mapping import HeaderRules, resolve_cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +24,19 @@ class LastLoad:
 
     job_id: object
     header: Sequence[str]
-    columns: Mapping[str, str]
-    """Header cell → column, as the dataset said then."""
+    rules: HeaderRules
+    """How the dataset read headers then."""
 
-    def column_names(self) -> list[str]:
-        """Return the columns that it gave values to."""
-        return [self.columns.get(cell, cell) for cell in self.header]
+    def column_names(self, names: Iterable[str]) -> list[str]:
+        """Return the columns that it gave values to, of a table with columns of these names."""
+        meanings = resolve_cells(self.header, names, self.rules)
+        return [meaning.column for meaning in meanings if meaning.column is not None]
 
 
 def require_columns(definition: DatasetDefinition, cells: Collection[str]) -> None:
     """Raise `HeaderError` when a header lacks a name of `required_columns`."""
-    missing = [name for name in definition.required_columns if name not in cells]
+    given = NameIndex(cells, ignores_case=definition.header_rules.ignores_case)
+    missing = [name for name in definition.required_columns if not given.find(name)]
     if missing:
         raise HeaderError(
             "header-missing-column",
@@ -53,7 +57,8 @@ def compare_headers(
 
     `given` are the columns that the header means, `loadable` those of the table that a file may give.
     """
-    names = [name for name in last.column_names() if name in loadable and name not in given]
+    of_last = last.column_names(loadable)
+    names = [name for name in of_last if name in loadable and name not in given]
     if not names:
         return []
     lost = f"the header lacks {_quoted(names)}, which the last load (job {last.job_id}) had"
@@ -67,6 +72,51 @@ def compare_headers(
     reason = "by 'missing_columns'" if not force else "by force"
     message = f"{lost}; new rows took the default of these columns{kept}, {reason}"
     return [JobWarning(WarningCode.HEADER_CHANGED, message, {"columns": len(names)})]
+
+
+def find_drift(
+    last: LastLoad, header: Sequence[str], rules: HeaderRules, loadable: Collection[str]
+) -> tuple[list[str], list[str]]:
+    """Return the cells that a header has and the last load's had not, and the other way round, as they are written.
+
+    Cells are the same if they mean the same column, or are written alike.
+    """
+    now = _identify(header, rules, loadable)
+    then = _identify(last.header, last.rules, loadable)
+    added = [cell for key, cell in now.items() if key not in then]
+    return added, [cell for key, cell in then.items() if key not in now]
+
+
+def _identify(
+    header: Sequence[str], rules: HeaderRules, names: Collection[str]
+) -> dict[tuple[str, bool], str]:
+    """Return cells by what tells them from others: the column that they mean, or else their text."""
+    meanings = resolve_cells(header, names, rules)
+    return {
+        (meaning.column or cell, meaning.column is not None): cell
+        for cell, meaning in zip(header, meanings, strict=True)
+    }
+
+
+def warn_of_drift(
+    last: LastLoad, added: Sequence[str], lost: Sequence[str], rules: HeaderRules
+) -> list[JobWarning]:
+    """Return the warning of a header that differs from the last load's and was loaded all the same."""
+    if not (added or lost):
+        return []
+    parts = []
+    if added:
+        what = "left out" if rules.leaves_unknown_out else f"put into {rules.rescue!r}"
+        unknown = f"; those without a column were {what}, by 'unknown_columns'"
+        is_told = rules.leaves_unknown_out or rules.rescue is not None
+        parts.append(f"it has {_quoted(added)} in addition{unknown if is_told else ''}")
+    if lost:
+        parts.append(f"it lacks {_quoted(lost)}")
+    message = (
+        f"the header differs from that of the last load (job {last.job_id}): {'; '.join(parts)}"
+    )
+    counts = {"added": len(added), "lost": len(lost)}
+    return [JobWarning(WarningCode.HEADER_DRIFT, message, counts)]
 
 
 def check_rows(

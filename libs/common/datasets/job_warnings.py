@@ -32,10 +32,17 @@ class JobWarning:
 
 
 def merge_warnings(warnings: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return warnings as the ledger keeps them, of each code the first one with the sum of their counts."""
+    """Return warnings as the ledger keeps them, of each code the first one with the sum of their counts.
+
+    Dates are ambiguous where some contradict their order and others fit both: chunks may each have seen one kind.
+    """
     merged: dict[str, dict[str, Any]] = {}
     for warning in warnings:
         first = merged.setdefault(warning["code"], {**warning, "counts": {}})
         for name, count in warning["counts"].items():
             first["counts"][name] = first["counts"].get(name, 0) + count
-    return list(merged.values())
+    return [
+        warning
+        for warning in merged.values()
+        if warning["code"] != WarningCode.AMBIGUOUS_DATES or all(warning["counts"].values())
+    ]

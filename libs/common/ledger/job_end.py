@@ -20,7 +20,7 @@ from libs.common.enums import (
     ErrorCode,
     JobState,
 )
-from libs.common.errors import cut_message
+from libs.common.errors import MESSAGE_LIMIT, cut_message
 from libs.common.ledger.models import Chunk, Event, FailedRow, Job
 
 _COUNTS_BY_STATE = (
@@ -50,10 +50,11 @@ _WARNINGS_OF_CHUNKS = (
 
 @dataclass(frozen=True)
 class JobError:
-    """Why a job failed: a stable code and a message that says how to fix it."""
+    """Why a job failed: a stable code and a message that says how to fix it, of at most `limit` characters."""
 
     code: str
     message: str
+    limit: int = MESSAGE_LIMIT
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def record_end(
     job.warnings = _all_warnings(session, job)
     job.state = state
     job.error_code = error.code if error else None
-    job.error_message = cut_message(error.message) if error else None
+    job.error_message = cut_message(error.message, error.limit) if error else None
     job.duplicate_of = duplicate_of
     job.outdated_by = outdated_by
     job.finished_at = datetime.now(UTC)

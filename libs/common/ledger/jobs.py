@@ -12,8 +12,10 @@ A job's row is its outbox entry as well: a row that is `queued` or `waiting` and
 sweeper until a worker has planned it. An end state and its event are written in one transaction.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -35,6 +37,9 @@ from libs.common.sources import source_pattern
 
 SOURCE_GREW = "job.source-grew"
 """The event of an ended job whose source has become longer since."""
+
+HEADER_CHANGED = "job.header-changed"
+"""The event of a planned job whose header has other columns than that of the last load."""
 
 RESEND_AFTER = timedelta(seconds=60)
 """How long a published message may go unheard before the sweeper sends it again."""
@@ -204,3 +209,22 @@ def record_growth(session: Session, job: Job, path: str, bytes_loaded: int, byte
     session.add(Event(job_id=job.id, type=SOURCE_GREW, payload=payload))
     session.flush()
     return True
+
+
+class HeaderChanges(NamedTuple):
+    """How a header differs from that of an earlier job: cells that came in addition, and cells that are gone."""
+
+    since: UUID
+    added: Sequence[str]
+    lost: Sequence[str]
+
+
+def record_header_changes(session: Session, job: Job, changes: HeaderChanges) -> None:
+    """Note how the header of a locked job differs from the last load's, which makes an event, once a job."""
+    found = {"since": str(changes.since), "added": list(changes.added), "lost": list(changes.lost)}
+    job.header_changes = found
+    told = select(Event.id).where(Event.job_id == job.id, Event.type == HEADER_CHANGED)
+    if session.scalar(told.limit(1)) is None:
+        payload = event_payload(job) | {"header_changes": found}
+        session.add(Event(job_id=job.id, type=HEADER_CHANGED, payload=payload))
+        session.flush()

@@ -4,6 +4,7 @@ Used by the api (is the dataset possible?), the worker (does the header fit, mus
 loader (what may be loaded many rows at a time?). Nothing here depends on the contents of a table.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ PRIVILEGES: dict[LoadMode, tuple[str, ...]] = {
 _RESERVED_SCHEMAS = frozenset({"adsp", "pg_catalog", "information_schema", "pg_toast"})
 MOST_COLUMNS = 1600
 """As many columns a table of Postgres can have: beside those of such a table there is no room for one of ours."""
+_PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*")
 _LOADABLE_KINDS = frozenset({"r", "p"})
 
 
@@ -86,6 +88,14 @@ class TargetTable:
     def name(self) -> str:
         """Return ``schema.table`` for messages."""
         return f"{self.schema}.{self.relation}"
+
+    @property
+    def quoted_name(self) -> str:
+        """Return ``schema.table`` for statements that a person is to run, with quotes where they are needed."""
+        return ".".join(
+            name if _PLAIN_NAME.fullmatch(name) else '"' + name.replace('"', '""') + '"'
+            for name in (self.schema, self.relation)
+        )
 
     @property
     def identifier(self) -> sql.Identifier:
@@ -164,7 +174,7 @@ def read_table(connection: Connection, name: str) -> TargetTable:
     if found is None:
         raise BadInput(
             "table-missing",
-            f"there is no table {name}; create it first (names are case-sensitive)",
+            f"there is no table {name}; create it first (names are case-sensitive, and written without quotes)",
         )
     _refuse_unloadable(name, schema, found)
     return TargetTable(
@@ -212,7 +222,7 @@ def check_target(
     if lacking:
         raise BadInput(
             "table-not-permitted",
-            f"{role} may not load {name}: GRANT {', '.join(lacking)} ON {name} TO {role}, "
+            f"{role} may not load {name}: GRANT {', '.join(lacking)} ON {table.quoted_name} TO {role}, "
             f"and USAGE on its schema",
         )
     if mode is LoadMode.UPSERT:

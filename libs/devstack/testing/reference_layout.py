@@ -70,7 +70,10 @@ def _read_names(
     file: Stored, dialect: FileFormat, position: int, line: int, start: int, cap: int
 ) -> Layout:
     """Return the layout of a file whose header is the first record from a unit on."""
-    changes = {"null": "\0", "comment": None if dialect.header.find else dialect.comment}
+    changes: dict[str, object] = {
+        "null": [],
+        "comment": None if dialect.header.find else dialect.comment,
+    }
     rest = file.cut(position, len(file.units))
     header = reference_split(
         rest,

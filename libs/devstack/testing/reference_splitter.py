@@ -5,13 +5,17 @@ The tests compare `libs.common.csv.records` with it, and the loader's oracle rea
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from libs.common.csv.dialect import FileFormat
 from libs.common.enums import ErrorCode
 
 CR, LF, BACKSLASH = 13, 10, 92
 ESCAPED = {"n": 10, "t": 9, "r": 13, "b": 8, "0": 0, "Z": 26}
+
+
+StoredCell: TypeAlias = tuple[bytes | None, bool]
+"""A cell's text as stored, None where an escape makes it NULL, and whether it stood in quotes."""
 
 
 @dataclass(frozen=True)
@@ -141,10 +145,10 @@ class Stored:
 
 def _scan(  # noqa: PLR0912  # a state machine is easiest to check in one piece
     file: Stored, start: int, dialect: FileFormat, ends: "LineEnding"
-) -> tuple[int, list[tuple[bytes, bool]], ErrorCode | None]:
+) -> tuple[int, list[StoredCell], ErrorCode | None]:
     """Return where the record ends, its cells as (bytes, was quoted), and how it is damaged."""
     quote = None if dialect.quote is None else ord(dialect.quote)
-    cells: list[tuple[bytes, bool]] = []
+    cells: list[StoredCell] = []
     data, cell, state, begin = file.units, bytearray(), "cell-start", start
     position = start
     while position < len(data):
@@ -189,12 +193,12 @@ def _scan(  # noqa: PLR0912  # a state machine is easiest to check in one piece
 
 def _close(
     file: Stored, dialect: FileFormat, begin: int, end: int, cell: bytearray, state: str
-) -> tuple[bytes, bool]:
-    """Return a cell that ends here; one that an escape makes NULL is what stands for NULL without quotes."""
+) -> StoredCell:
+    """Return a cell that ends here; None is one that an escape makes NULL."""
     inner = range(begin + 1, end - 1) if state == "closed" else range(begin, end)
     is_null = dialect.escape is not None and len(inner) == len("\\N")
     if is_null and _stands(file.units, inner.start, "\\N"):
-        return dialect.null.encode(file.encoding), False
+        return None, False
     return bytes(cell), state == "closed"
 
 
@@ -212,7 +216,7 @@ def _judge(
     line: int,
     offset: int,
     raw: bytes,
-    cells: list[tuple[bytes, bool]],
+    cells: list[StoredCell],
     code: ErrorCode | None,
     dialect: FileFormat,
     width: int | None,
@@ -223,17 +227,22 @@ def _judge(
     encoding = {"utf-16": "utf-16-le"}.get(dialect.encoding, dialect.encoding)
     try:
         whole = raw.decode(encoding)
-        texts = [(cell.decode(encoding), was_quoted) for cell, was_quoted in cells]
+        texts = [
+            (None if cell is None else cell.decode(encoding), was_quoted)
+            for cell, was_quoted in cells
+        ]
     except UnicodeDecodeError:
         return ReferenceRecord(line, offset, raw, None, ErrorCode.ENCODING_ERROR)
-    if "\0" in whole or any("\0" in text for text, _ in texts):
+    if "\0" in whole or any("\0" in (text or "") for text, _ in texts):
         return ReferenceRecord(line, offset, raw, None, ErrorCode.ENCODING_ERROR)
     if width is not None and len(cells) != width:
         short = len(cells) < width
         code = ErrorCode.MISSING_CELL if short else ErrorCode.EXTRA_CELL
         return ReferenceRecord(line, offset, raw, None, code)
+    nulls = [dialect.null] if isinstance(dialect.null, str) else dialect.null
     values = [
-        None if text == dialect.null and not was_quoted else text for text, was_quoted in texts
+        None if text in nulls and (dialect.quoted_null or not was_quoted) else text
+        for text, was_quoted in texts
     ]
     return ReferenceRecord(line, offset, raw, values, None)
 

@@ -199,3 +199,38 @@ def test_the_failed_rows_of_a_deleted_job_go_with_its_chunks(
     engine.dispose()
 
     assert rows == [(cut, 1)]
+
+
+def test_without_migration_0003_a_conversion_error_counts_as_a_type_error(
+    two_databases: tuple[ScratchDatabase, ScratchDatabase],
+) -> None:
+    migrated, _ = two_databases
+    upgrade(migrated.url_for("owner"))
+    engine = create_engine(migrated.url_for("owner"))
+    job = "00000000-0000-7000-8000-000000000001"
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO adsp.datasets (name, definition) VALUES ('d', '{}')"))
+        connection.execute(text(_JOB_WITH_FAILED_ROWS), {"job": job})
+        connection.execute(
+            text(
+                "UPDATE adsp.failed_rows SET error_code = 'conversion-error', stage = 'convert'"
+                " WHERE line_number = 2;"
+                ' UPDATE adsp.jobs SET rejected_by_code = \'{"conversion-error"\\: 2, "type-error"\\: 1}\';'
+                " DELETE FROM adsp.failed_row_counters;"
+                " INSERT INTO adsp.failed_row_counters VALUES ('d', 'conversion-error', 2), ('d', 'type-error', 1)"
+            )
+        )
+
+    downgrade(migrated.url_for("owner"), "0002")
+
+    with engine.begin() as connection:
+        codes = connection.scalars(
+            text("SELECT error_code FROM adsp.failed_rows ORDER BY line_number")
+        )
+        counts = connection.scalar(text("SELECT rejected_by_code FROM adsp.jobs"))
+        counters = connection.execute(
+            text("SELECT error_code, failed_rows FROM adsp.failed_row_counters")
+        ).all()
+        assert (list(codes), counts) == (["type-error", "missing-cell"], {"type-error": 3})
+        assert [tuple(row) for row in counters] == [("type-error", 3)]
+    engine.dispose()

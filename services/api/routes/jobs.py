@@ -18,7 +18,14 @@ from services.api.dependencies import Dependencies, Wired
 from services.api.idempotency import IdempotencyKeyHeader, keyed
 from services.api.pagination import Order, Page, PageQuery, paginate
 from services.api.responses import JOB_ACCEPTED, accepted, problems
-from services.api.schemas import IsoDate, JobCreation, JobDocument, LoadPathDocument, TriggerRequest
+from services.api.schemas import (
+    HeaderChangesDocument,
+    IsoDate,
+    JobCreation,
+    JobDocument,
+    LoadPathDocument,
+    TriggerRequest,
+)
 from services.api.security.caller import Caller, Reader, Submitter
 from services.api.submission import submit_job
 
@@ -103,6 +110,8 @@ def get_job(dependencies: Wired, caller: Reader, job_id: UUID) -> JobDocument:
 def describe_job(session: Session, job: Job) -> JobDocument:
     """Show a job, a running one with the counts that it has reached by now."""
     update: dict[str, Any] = {"load_paths": _load_paths(session, job.id)}
+    if job.header_changes is not None:
+        update["header_changes"] = HeaderChangesDocument(**job.header_changes)
     if job.state is JobState.RUNNING:
         update |= _progress(session, job.id)
     return JobDocument.of(job).model_copy(update=update)

@@ -18,7 +18,8 @@ from libs.common.enums import LoadMode
 from libs.common.postgres.copy.check_prefilter import parse_constraints
 from libs.common.postgres.copy.column_types import Limit, find_codec
 from libs.common.postgres.copy.encoder import Encoded, Encoder, Rows, TypeCheckCell
-from libs.common.postgres.target_table import MOST_COLUMNS, TargetColumn, TargetTable
+from libs.common.postgres.target_table import MOST_COLUMNS, TargetTable
+from services.loader.cells.record_shape import RecordShape, ShapingSplitter, Splitter
 from services.loader.rejects.rejected_row import RejectedLine
 
 _MOST_DOUBTFUL = 0.5
@@ -56,7 +57,7 @@ class BlockPlan:
         self,
         dialect: FileFormat,
         encoder: Encoder,
-        splitter: RecordSplitter,
+        splitter: Splitter,
         max_record_bytes: int,
         *,
         keeps_order: bool,
@@ -144,8 +145,11 @@ class BlockPlan:
         ]
 
 
-def why_not_blocks(columns: Sequence[TargetColumn], definition: DatasetDefinition) -> str | None:
-    """Say why dialect or types do not allow a take the block path, None when they do."""
+def why_not_blocks(shape: RecordShape, definition: DatasetDefinition) -> str | None:
+    """Say why dialect, types or what becomes of the cells do not allow a load to take the block path, else None."""
+    columns = shape.header.columns
+    if not shape.is_plain:
+        return "cells are left out, converted or added"
     if definition.format.encoding.startswith("utf-16"):
         return "the file is in UTF-16"
     if definition.format.byte_delimiter is None:
@@ -163,7 +167,7 @@ def why_not_blocks(columns: Sequence[TargetColumn], definition: DatasetDefinitio
 
 def plan_blocks(
     table: TargetTable,
-    columns: Sequence[TargetColumn],
+    shape: RecordShape,
     checks: Sequence[str],
     definition: DatasetDefinition,
     max_record_bytes: int,
@@ -174,7 +178,7 @@ def plan_blocks(
 
     Rows beyond `slice_limits`, or without a value there, are suspected of being outside the slice.
     """
-    dialect, width = definition.format, len(columns)
+    dialect, columns = definition.format, shape.header.columns
     codecs = [find_codec(column, definition.time_zone) for column in columns]
     known = [shape for shape in codecs if shape is not None]
     has_lines = definition.mode is LoadMode.UPSERT
@@ -183,7 +187,12 @@ def plan_blocks(
         Encoder(
             dialect, known, parse_constraints(columns, checks, slice_limits), has_lines=has_lines
         ),
-        RecordSplitter(dialect, width=width, max_record_bytes=max_record_bytes, skips=skips),
+        ShapingSplitter(
+            RecordSplitter(
+                dialect, width=shape.header.width, max_record_bytes=max_record_bytes, skips=skips
+            ),
+            shape,
+        ),
         max_record_bytes,
         keeps_order=table.has_order_dependent_constraints,
         has_sequence_defaults=table.has_sequence_defaults(columns),

@@ -70,6 +70,7 @@ class ChunkWork:
     `counts_files`: each file has counts of its own, also where only one of several is left to load.
     """
 
+    job_id: UUID
     number: int
     byte_start: int
     byte_end: int | None
@@ -182,6 +183,7 @@ def open_chunk(connection: Connection, key: ChunkKey) -> ChunkWork | None:
         own = _read_own_file(row)
         files = (own,) if own.path else _read_files(cursor, key)
     return ChunkWork(
+        job_id=key.job_id,
         number=key.number,
         byte_start=row["byte_start"],
         byte_end=row["byte_end"],

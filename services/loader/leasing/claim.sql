@@ -45,4 +45,5 @@ RETURNING
     attempt,
     lock_waits,
     (SELECT coalesce(definition ->> 'time_zone', 'UTC') FROM adsp.jobs WHERE id = job_id),
+    (SELECT coalesce(definition ->> 'date_order', 'MDY') FROM adsp.jobs WHERE id = job_id),
     (SELECT definition ->> 'table' FROM adsp.jobs WHERE id = job_id)

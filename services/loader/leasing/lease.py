@@ -52,7 +52,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A lease that was taken: by whom, for which attempt (from 1), and the time zone and table of the dataset.
+    """A lease that was taken: by whom, for which attempt (from 1), and time zone, date order and table of the dataset.
 
     `lock_waits` of the attempts before ended because a lock was not available.
     """
@@ -61,6 +61,7 @@ class Claim:
     attempt: int
     lock_waits: int
     time_zone: str
+    date_order: str
     table: str
 
     @property

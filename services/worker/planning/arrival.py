@@ -110,7 +110,7 @@ def wait_for_source(worker: WorkerContext, job: Job, error: BadInput) -> bool:
 def describe_failure(job: Job, error: BadInput) -> JobError:
     """Make the job's error; where it has waited for its source, it says how long."""
     if job.waiting_since is None or error.code not in _NOT_THERE:
-        return JobError(error.code, error.message)
+        return JobError(error.code, error.message, error.limit)
     waited = timedelta(seconds=round((datetime.now(UTC) - job.waiting_since).total_seconds()))
     return JobError(
         error.code,

@@ -30,7 +30,10 @@ IS_UNDER_WAY = (Chunk.state == ChunkState.RUNNING) | (
 )
 """Of a chunk: a loader is processing it, or its message is on the way."""
 
-_WHAT_IS_LOADED = ("table", "columns", "format", "mode", "atomic", "time_zone")
+_WHAT_IS_LOADED = (
+    *("table", "columns", "header_match", "unknown_columns", "convert", "add"),
+    *("format", "mode", "atomic", "time_zone", "date_order"),
+)
 """The options of a dataset that must be equal where a job goes on with what another one has begun."""
 
 _PATIENCE = {"resend_after": RESEND_AFTER, "longest_patience": LONGEST_PATIENCE}

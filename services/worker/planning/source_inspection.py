@@ -212,17 +212,15 @@ class Inspector:
         return table
 
     def _match_header(self, header: Header, table: TargetTable) -> Sequence[TargetColumn]:
-        """Return the columns that the header means, or raise `HeaderError`."""
+        """Return the columns that a load of such a file fills, or raise `HeaderError`."""
         definition = self._definition
         try:
-            given = match_header(
-                header.cells, table, definition.columns, key=definition.needed_columns
-            )
+            matched = match_header(header.cells, table, definition.header_rules)
         except HeaderError as exc:
             shown = show_header(header, definition.format)
             raise HeaderError(exc.code, exc.message + shown) from exc
         require_columns(definition, header.cells)
-        return given
+        return matched.columns
 
     def _digest_chunks(
         self, path: Path, seen: SourceIdentity, boundaries: list[Boundary]

@@ -227,6 +227,10 @@ class Job(Base):
     header: Mapped[list[str] | None] = mapped_column(
         ARRAY(Text()), comment="Cells of the source's header, set by plan."
     )
+    header_changes: Mapped[dict[str, Any] | None] = mapped_column(
+        JSONB(none_as_null=True),
+        comment="How its header differs from that of the last load, set by plan; NULL: it does not.",
+    )
     rows_before: Mapped[int | None] = mapped_column(
         comment="Rows of the load before, set by plan; NULL when there was none."
     )

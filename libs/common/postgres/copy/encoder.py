@@ -115,7 +115,9 @@ class Encoder:
         """
         self._dialect = dialect
         self._quote, self._delimiter = quote_byte(dialect), dialect.byte_delimiter
-        self._null = np.frombuffer(dialect.null.encode(), np.uint8).copy()
+        nulls = [text.encode() for text in dialect.null_texts]
+        self._nulls = np.frombuffer(b"".join(nulls), np.uint8).copy()
+        self._null_ends = np.cumsum([len(null) for null in nulls], dtype=np.int64)
         self._columns = Columns(*as_arrays(codecs, predicates.required, predicates.limits))
         self.width = len(codecs)
         self._floats = sum(shape.kind is Kind.FLOAT for shape in codecs)
@@ -153,7 +155,16 @@ class Encoder:
             self._deferred_floats.resize(5 * count * self._floats).reshape(-1, 5),
         )
         end, doubtful, deferred_floats = encode_lines(
-            SourceLines(text, starts, ending, self._delimiter, self._quote, self._null),
+            SourceLines(
+                text,
+                starts,
+                ending,
+                self._delimiter,
+                self._quote,
+                self._nulls,
+                self._null_ends,
+                self._dialect.quoted_null,
+            ),
             self._columns,
             found,
             first_line if self.has_lines else 0,

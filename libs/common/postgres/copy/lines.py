@@ -58,14 +58,20 @@ _DOUBT, _LATE = -1, -2
 
 
 class SourceLines(NamedTuple):
-    """The lines of a block in UTF-8: line `i` is ``text[starts[i]:starts[i + 1] - ending]``."""
+    """The lines of a block in UTF-8: line `i` is ``text[starts[i]:starts[i + 1] - ending]``.
+
+    `nulls` are the texts that stand for NULL, one after the other, and `null_ends` where each of them ends;
+    `has_quoted_nulls`: also in quotes.
+    """
 
     text: Bytes
     starts: Numbers
     ending: Number
     delimiter: Number
     quote: Number
-    null: Bytes
+    nulls: Bytes
+    null_ends: Numbers
+    has_quoted_nulls: Number
 
 
 class Columns(NamedTuple):
@@ -114,14 +120,27 @@ def _find_cell(source: SourceLines, place: Number, line_end: Number) -> Cell:
 
 
 @inlined
-def _is_null(source: SourceLines, cell: Cell) -> Number:
-    """Return whether an unquoted cell is the text that stands for NULL."""
-    if cell.is_quoted or cell.end - cell.begin != len(source.null):
-        return False
-    for place in range(len(source.null)):
-        if source.text[cell.begin + place] != source.null[place]:
+def _is_spelt(source: SourceLines, cell: Cell, begin: Number, end: Number) -> Number:
+    """Return whether a cell is the text that begins and ends there in the texts for NULL."""
+    text, place = source.text, cell.begin
+    for at in range(begin, end):
+        if text[place] != source.nulls[at]:
             return False
+        place += 2 if cell.doubled and text[place] == source.quote else 1
     return True
+
+
+@inlined
+def _is_null(source: SourceLines, cell: Cell) -> Number:
+    """Return whether a cell is a text that stands for NULL."""
+    if cell.is_quoted and not source.has_quoted_nulls:
+        return False
+    size, begin = cell.end - cell.begin - cell.doubled, 0
+    for end in source.null_ends:
+        if end - begin == size and _is_spelt(source, cell, begin, end):
+            return True
+        begin = end
+    return False
 
 
 @inlined

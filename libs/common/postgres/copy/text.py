@@ -22,7 +22,7 @@ def encode_records(records: Iterable[Record]) -> bytes:
 def encode_record(record: Record) -> bytes:
     """Return one record as a line; most hold nothing to escape, which their raw bytes tell at once."""
     raw = record.raw
-    if _SPECIAL.search(raw) or not raw.isascii():
+    if record.is_changed or _SPECIAL.search(raw) or not raw.isascii():
         return encode_row(record.cells)
     return b"\t".join([_NULL if cell is None else cell for cell in record.cells]) + b"\n"
 

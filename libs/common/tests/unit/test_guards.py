@@ -4,6 +4,7 @@ from pydantic import ValidationError
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.datasets.guards import LastLoad, check_rows, compare_headers
 from libs.common.errors import MESSAGE_LIMIT, GuardTripped, HeaderError
+from libs.common.postgres.header_mapping import HeaderRules
 
 
 def _definition(**changes: object) -> DatasetDefinition:
@@ -34,7 +35,7 @@ def test_exactly_the_share_that_may_be_missing_is_no_shrinking(hundredths: int) 
 
 def test_a_header_that_has_lost_many_columns_is_reported_in_few_words() -> None:
     names = [f"column_{number:060}" for number in range(1600)]
-    last = LastLoad("job", names, {})
+    last = LastLoad("job", names, HeaderRules())
 
     with pytest.raises(HeaderError) as refusal:
         compare_headers(_definition(), last, [], names, force=False)

@@ -22,3 +22,15 @@ def test_a_message_is_cut() -> None:
     document = JobWarning(WarningCode.HEADER_CHANGED, "x" * 1_000_000).as_document()
 
     assert len(document["message"]) <= MESSAGE_LIMIT
+
+
+def test_ambiguous_dates_need_both_kinds_which_chunks_may_have_seen_apart() -> None:
+    """Dates that fit both orders alone are everyday, and so is a typing error."""
+    contradicting, fitting = (
+        JobWarning(WarningCode.AMBIGUOUS_DATES, "dates", counts).as_document()
+        for counts in ({"refused": 1, "ambiguous": 0}, {"refused": 0, "ambiguous": 5})
+    )
+
+    assert merge_warnings([contradicting]) == merge_warnings([fitting, fitting]) == []
+    [merged] = merge_warnings([contradicting, fitting])
+    assert merged["counts"] == {"refused": 1, "ambiguous": 5}

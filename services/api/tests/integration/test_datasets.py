@@ -23,7 +23,7 @@ def test_a_dataset_is_made_and_shown_with_its_defaults(client: httpx.Client) -> 
         "source": None,
         "match": "one",
         "format": {
-            "delimiter": ",", "quote": '"', "escape": None, "encoding": "utf-8", "null": "",
+            "delimiter": ",", "quote": '"', "escape": None, "encoding": "utf-8", "null": "", "quoted_null": False,
             "header": {
                 "lines": 1, "names": [], "skip_before": 0, "find": None, "skip_after": 0,
                 "repeated": False,
@@ -32,10 +32,15 @@ def test_a_dataset_is_made_and_shown_with_its_defaults(client: httpx.Client) -> 
             "trailing_delimiter": False, "compression": "auto", "member": None,
         },
         "columns": {},
+        "header_match": "exact",
+        "unknown_columns": "fail",
+        "convert": {},
+        "add": {},
         "mode": "append",
         "atomic": True,
         "key": [],
         "time_zone": "UTC",
+        "date_order": None,
         "schedule": None,
         "arrival": None,
         "settle": None,
@@ -56,8 +61,17 @@ def test_a_dataset_is_made_and_shown_with_its_defaults(client: httpx.Client) -> 
 def test_what_is_shown_can_be_put_again(client: httpx.Client) -> None:
     full = {
         **ITEMS,
-        "format": {"delimiter": ";", "quote": "'", "encoding": "latin-1", "null": "NULL"},
-        "columns": {"Artikel": "sku"},
+        "format": {"delimiter": ";", "quote": "'", "encoding": "latin-1", "null": ["", "NULL"]},
+        "columns": {"Artikel": "sku", "fremd": None},
+        "header_match": "case_insensitive",
+        "unknown_columns": "ignore",
+        "convert": {
+            "*": {"trim": True, "empty_as_null": True},
+            "price": {"decimal": ",", "thousands": ".", "currency": ["€"]},
+            "name": {"map": {"?": None}},
+        },
+        "add": {"category": "$file"},
+        "date_order": "DMY",
         "mode": "upsert",
         "key": ["sku"],
         "schedule": NIGHTLY,
@@ -131,6 +145,10 @@ def test_an_unknown_dataset_is_a_problem(client: httpx.Client) -> None:
         ({"mode": "upsert", "key": ["name"]}, "key-not-unique", "change 'key'"),
         ({"mode": "upsert", "key": ["nothing"]}, "key-not-unique", "change 'key'"),
         ({"columns": {"Preis": "prize"}}, "column-unknown", "sku, name, category, price"),
+        ({"convert": {"prize": {"trim": True}}}, "column-unknown", "sku, name, category, price"),
+        ({"add": {"origin": "$file"}}, "column-unknown", "'add' names 'origin'"),
+        ({"unknown_columns": {"rescue": "rest"}}, "column-unknown", "'unknown_columns' names"),
+        ({"unknown_columns": {"rescue": "name"}}, "column-not-possible", "of type jsonb"),
         ({"time_zone": "localtime"}, "time-zone-unknown", "pg_timezone_names"),
         ({"columns": {"a\0": "sku"}}, "value-not-storable", "correct it"),
         ({"scope": {"day": "data_date"}, "mode": "replace"}, "column-unknown", "sku, name"),
@@ -167,6 +185,60 @@ def test_a_table_that_the_loader_may_not_fill_is_refused_with_the_grant(
     status, code, detail = problem_of(answer)
     assert (status, code) == (422, "table-not-permitted")
     assert "GRANT INSERT ON shut.t TO adsp_loader" in detail
+
+
+@pytest.mark.parametrize(
+    ("changes", "cure"),
+    [
+        ({"convert": {"price": {"decimal": ",", "thousands": ","}}}, "must differ"),
+        ({"convert": {"price": {"thousands": "."}}}, "must differ"),
+        ({"convert": {"price": {"decimal": "5"}}}, "no digit"),
+        ({"convert": {"price": {"decimal": ",", "date_format": "%d.%m.%Y"}}}, "as numbers and as dates"),
+        ({"convert": {"price": {"decimal": ",", "comma": True}}}, "comma"),
+        ({"convert": {"updated_at": {"date_format": "%d.%m"}}}, "needs its year"),
+        ({"convert": {"updated_at": {"date_format": "%d %Y"}}}, "needs its month"),
+        ({"convert": {"updated_at": {"date_format": "DD.MM.YYYY"}}}, "strptime's letters"),
+        ({"convert": {"updated_at": {"date_format": "%d.%m.%Y %Q"}}}, "%Q is not read here"),
+        ({"convert": {"updated_at": {"date_format": "%d.%d.%m.%Y"}}}, "strptime cannot read"),
+        ({"add": {"name": "$day"}}, "$file, $line, $job_id, $data_date, $loaded_at"),
+        ({"add": {"name": "$file"}, "convert": {"name": {"trim": True}}}, "leave it out of 'convert'"),
+        ({"add": {"name": "$file"}, "columns": {"Name": "name"}}, "map the cell to null"),
+        ({"unknown_columns": {"rescue": "name"}, "columns": {"x": "name"}}, "map the cell to null"),
+        ({"unknown_columns": {"rescue": "name"}, "add": {"name": "$file"}}, "leave one of them out"),
+        ({"unknown_columns": "drop"}, "unknown_columns"),
+        ({"header_match": "fuzzy"}, "header_match"),
+        ({"date_order": "YDM"}, "date_order"),
+        ({"format": {"null": ["x"] * 101}}, "null"),
+        ({"table": "items"}, "table"),
+    ],
+)  # fmt: skip
+def test_options_that_contradict_each_other_are_refused_with_how_to_fix_it(
+    client: httpx.Client, changes: dict[str, Any], cure: str
+) -> None:
+    answer = client.put("/v1/datasets/items", json={**ITEMS, **changes})
+
+    assert answer.status_code == 422
+    assert cure in answer.text
+
+
+@pytest.mark.parametrize("name", ["daily-sales", "2024_sales", "Größen", "a.b", 'q"q', "Ωmega $1"])
+def test_a_table_may_be_called_what_postgres_takes(
+    client: httpx.Client, ledger: Ledger, name: str
+) -> None:
+    quoted = '"' + name.replace('"', '""') + '"'
+    ledger.execute(f'CREATE SCHEMA "odd-ones"; CREATE TABLE "odd-ones".{quoted} (id int)')
+    try:
+        refused = client.put("/v1/datasets/t", json={"table": f"odd-ones.{name}"})
+        ledger.execute(
+            f'GRANT USAGE ON SCHEMA "odd-ones" TO adsp_loader;'
+            f'GRANT INSERT ON "odd-ones".{quoted} TO adsp_loader'
+        )
+        made = client.put("/v1/datasets/t", json={"table": f"odd-ones.{name}"})
+    finally:
+        ledger.execute('DROP SCHEMA "odd-ones" CASCADE')
+
+    assert f'GRANT INSERT ON "odd-ones".{quoted} TO adsp_loader' in problem_of(refused)[2]
+    assert (made.status_code, made.json()["table"]) == (201, f"odd-ones.{name}")
 
 
 @pytest.mark.parametrize("column", ["day", "moment", "instant", "word", "short"])

@@ -18,7 +18,7 @@ JOB_FIELDS = {
     "rows_rejected", "rows_superseded", "bytes_total", "bytes_done", "created_at", "started_at",
     "finished_at", "attempt", "error", "duplicate_of", "replay_of", "force",
     "cancel_requested_at", "owner", "outdated_by", "waiting_since", "warnings",
-    "definition_version", "problem",
+    "definition_version", "problem", "header_changes",
 }  # fmt: skip
 UNKNOWN = "01a20bb0-ed59-716e-a450-60748f27550b"
 

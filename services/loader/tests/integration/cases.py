@@ -226,6 +226,17 @@ CASES = [
     ),
     Case("null string \\N", b'id,v\n1,\\N\n2,"\\N"\n3,\\n\n', options=dialect(null="\\N")),
     Case(
+        "several null strings",
+        b'id,v\n1,\n2,NULL\n3,n/a\n4,\\N\n5,""\n6,"NULL"\n7,NULLs\n8,"n/a"\nNULL,x\n',
+        options=dialect(null=["", "NULL", "\\N", "n/a"]),
+    ),
+    Case(
+        "null strings also in quotes",
+        b'id,v\n1,\n2,NULL\n3,""\n4,"NULL"\n5,"a""b"\n6,"a""c"\n"NULL",x\n',
+        options=dialect(null=["", "NULL", 'a"b'], quoted_null=True),
+    ),
+    Case("no null string", b'id,v\n1,\n2,""\n,x\n', options=dialect(null=[])),
+    Case(
         "null string beyond ascii",
         'id,v\n1,ø\n2,"ø"\n3,o\n'.encode("latin-1"),
         options=dialect(null="ø", encoding="latin-1"),

@@ -19,7 +19,7 @@ from backports import zstd
 
 from libs.common.csv.header import read_header
 from libs.common.datasets.definition import DatasetDefinition
-from libs.common.enums import LoadMode
+from libs.common.enums import DateOrder, LoadMode
 from libs.common.postgres.header_mapping import match_header
 from libs.common.postgres.target_table import read_table
 from services.loader.chunk_loader import Outcome
@@ -28,7 +28,7 @@ from services.loader.session import fix_settings
 from services.loader.tests.integration.cases import Case
 from services.loader.tests.integration.conftest import LoadBench
 from services.loader.tests.integration.generators import CAP, Trial
-from services.loader.tests.integration.oracle import Refusal, Verdict, judge_file
+from services.loader.tests.integration.oracle import DAY, Refusal, Verdict, judge_file
 
 Item = TypeVar("Item")
 _SHOWN = 3
@@ -89,10 +89,13 @@ def definition_of(case: Case, mode: str, table: str) -> DatasetDefinition:
     )
 
 
-def run_oracle(bench: LoadBench, case: Case, definition: DatasetDefinition) -> Verdict:
+def run_oracle(
+    bench: LoadBench, case: Case, definition: DatasetDefinition, job_id: UUID
+) -> Verdict:
     """Load a file into feed.slow record by record, in the loader's session settings."""
     with closing(psycopg2.connect(bench.database.dsn_for("loader"))) as connection:
-        fix_settings(connection, definition.time_zone, lock_seconds=60)
+        order = definition.date_order or DateOrder.MDY
+        fix_settings(connection, definition.time_zone, order, lock_seconds=60)
         verdict = judge_file(
             connection,
             "slow",
@@ -100,6 +103,7 @@ def run_oracle(bench: LoadBench, case: Case, definition: DatasetDefinition) -> V
             definition,
             cap=CAP,
             nulls_are_equal="NULLS NOT DISTINCT" in case.table,
+            job={"$file": f"{job_id}.csv", "$job_id": str(job_id), "$data_date": DAY},
         )
         if has_nothing_good(definition, verdict):
             connection.rollback()
@@ -208,8 +212,8 @@ def goes_side_by_side(bench: LoadBench, case: Case, definition: DatasetDefinitio
     if not table.has_order_dependent_constraints:
         return False
     header = read_header(BytesIO(plain(case.data)), definition.format, max_record_bytes=CAP)
-    columns = match_header(header.cells, table, definition.columns, key=definition.key)
-    return table.allows_parallel_chunks(columns)
+    matched = match_header(header.cells, table, definition.header_rules)
+    return table.allows_parallel_chunks(matched.columns)
 
 
 def load_side_by_side(bench: LoadBench, job_id: UUID, numbers: list[int], **settings: int) -> None:
@@ -252,7 +256,7 @@ def assert_same(
             for number in numbers:
                 loader.load_chunk(job_id, number)
     chunks = [bench.chunk(job_id, number) for number in numbers]
-    verdict = run_oracle(bench, case, slow)
+    verdict = run_oracle(bench, case, slow, job_id)
     is_refused = has_nothing_good(slow, verdict)
     reason = "error_code" if is_refused else "error_message"
     ends = [chunk[reason] or chunk["state"] for chunk in chunks]

@@ -47,11 +47,12 @@ class Writing:
 
     dialect: dict[str, Any]
     encoding: str
-    null: str
+    null: str | list[str]
     ending: str
     quoting: float
     has_mark: bool = False
     compression: str = "none"
+    quoted_null: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -63,6 +64,11 @@ class Writing:
     def delimiter(self) -> str:
         """Return what stands between cells."""
         return str(self.dialect.get("delimiter", ","))
+
+    @property
+    def nulls(self) -> list[str]:
+        """Return the texts that stand for NULL."""
+        return [self.null] if isinstance(self.null, str) else self.null
 
     @property
     def quote(self) -> str | None:
@@ -117,18 +123,28 @@ class Writing:
     def _cell(self, rng: Random, cell: str | None) -> str:
         quote, escape = self.quote, self.dialect.get("escape")
         if cell is None:
-            return rng.choice((self.null, "\\N")) if escape else self.null
+            return self._null(rng)
         if quote is None:
             return self._without_marks(cell)
         marks = (quote, *self.delimiter, "\n", "\r", *([escape] if escape else []))
         starts = tuple(filter(None, (self.options.get("comment"),)))
-        needs_quotes = cell == self.null or cell.startswith(starts) or any(m in cell for m in marks)
+        needs_quotes = (
+            cell in self.nulls or cell.startswith(starts) or any(m in cell for m in marks)
+        )
         if escape and rng.random() < 0.5:
             return self._escaped(rng, cell, escape)
         if needs_quotes or rng.random() < self.quoting:
             text = cell.replace(escape, escape * 2) if escape else cell
             return quote + text.replace(quote, quote * 2) + quote
         return cell
+
+    def _null(self, rng: Random) -> str:
+        """Return what stands for NULL."""
+        null = rng.choice(
+            (*self.nulls, "\\N") if self.dialect.get("escape") else self.nulls or [""]
+        )
+        is_quoted = self.quoted_null and self.quote is not None and rng.random() < 0.3
+        return f"{self.quote}{null}{self.quote}" if is_quoted else null
 
     def _without_marks(self, cell: str) -> str:
         """Return what can be written without quotes."""

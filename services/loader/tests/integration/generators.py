@@ -9,6 +9,7 @@ from typing import Any
 
 from libs.common.datasets.definition import DatasetDefinition
 from services.loader.tests.integration.cases import Case
+from services.loader.tests.integration.dressing import Form, make_dressing
 from services.loader.tests.integration.formats import (
     PACKINGS,
     Writing,
@@ -30,6 +31,17 @@ _ZONES = (
     "America/New_York",
     "Asia/Kathmandu",
     "Australia/Lord_Howe",
+)
+_DAILY_NULLS: tuple[str | list[str], ...] = ("",) * 4 + (["", "NULL", "n/a"],)
+_NULLS: tuple[str | list[str], ...] = (
+    "",
+    "",
+    "",
+    "NULL",
+    "\\N",
+    ["", "\\N", "1"],
+    [],
+    ["é", "漢", ""],
 )
 _ENCODINGS = ("utf-8",) * 7 + ("latin-1", "cp1252", "utf-16", "utf-16-le", "utf-16-be")
 _BAD_SHARES = (0.0, 0.0, 0.01, 0.02, 0.05, 0.1, 0.3)
@@ -77,6 +89,8 @@ class Trial:
     time_zone: str
     chunk_bytes: int | None
     settings: dict[str, int] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    """What the dataset declares about its columns and cells."""
     is_sliced: bool = False
     """Whether only the rows of a day are replaced, by the column `day`."""
 
@@ -100,7 +114,9 @@ class Trial:
                 **self.writing.options,
                 "encoding": self.writing.encoding,
                 "null": self.writing.null,
+                "quoted_null": self.writing.quoted_null,
             },
+            **self.options,
             "time_zone": self.time_zone,
             "atomic": self.chunk_bytes is None,
         }
@@ -139,11 +155,13 @@ def make_trial(seed: int, *, is_sliced: bool = False) -> Trial:
     if mode == "upsert" and not shape.key:
         mode = "append"
     mode = "replace" if is_sliced else mode
-    names = [column.name for column in shape.given]
-    writing = make_format(rng, writing, names)
     rows = _make_rows(rng, shape.given, is_daily=is_daily)
     before = rng.sample(rows, min(len(rows), rng.choice((0, 0, 3, 20))))
-    lines = _make_lines(rng, writing, shape.given, rows)
+    forms: tuple[Form, ...] = ("NFC", "NFD") if writing.encoding.startswith("utf") else ("NFC",)
+    dressing = make_dressing(rng, shape, forms, often=is_daily)
+    header = [name or "" for name in dressing.header]
+    writing = make_format(rng, writing, header)
+    lines = _make_lines(rng, writing, [dressing.write(rng, row) for row in rows])
     tail = writing.footer(rng)
     if tail and lines and not lines[-1].endswith(writing.encode(writing.ending)):
         lines.append(writing.encode(writing.ending))
@@ -156,7 +174,7 @@ def make_trial(seed: int, *, is_sliced: bool = False) -> Trial:
         seed,
         shape,
         writing,
-        writing.head(rng, names),
+        writing.head(rng, header),
         lines,
         tail,
         before,
@@ -174,6 +192,7 @@ def make_trial(seed: int, *, is_sliced: bool = False) -> Trial:
             ),
             "block_rows": rng.choice((5, 16, 100, 20_000)),
         },
+        dressing.options,
         is_sliced,
     )
 
@@ -183,7 +202,8 @@ def _make_daily_writing(rng: Random) -> Writing:
     return Writing(
         dialect=rng.choice(_DIALECTS[:8]),
         encoding="utf-8",
-        null="",
+        null=rng.choice(_DAILY_NULLS),
+        quoted_null=rng.random() < 0.2,
         ending=rng.choice(("\n",) * 9 + ("\r\n",)),
         quoting=rng.choice((0.0, 0.0, 0.05, 1.0)),
         has_mark=rng.random() < 0.2,
@@ -197,7 +217,8 @@ def _make_writing(rng: Random) -> Writing:
     return Writing(
         dialect=rng.choice(_DIALECTS),
         encoding=encoding,
-        null=rng.choice(("", "", "", "NULL", "\\N")),
+        null=rng.choice(_NULLS),
+        quoted_null=rng.random() < 0.2,
         ending=rng.choice(("\n", "\n", "\n", "\r\n", "\r")),
         quoting=rng.choice((0.0, 0.0, 0.05, 1.0)),
         has_mark=can_have_mark and rng.random() < 0.3,
@@ -233,9 +254,7 @@ def _key(column: Column, number: int, rng: Random) -> str:
     return f"w{number}" if column.spelling.type in {"text", "varchar"} else str(number)
 
 
-def _make_lines(
-    rng: Random, writing: Writing, columns: list[Column], rows: list[Row]
-) -> list[bytes]:
+def _make_lines(rng: Random, writing: Writing, rows: list[Row]) -> list[bytes]:
     """Write the rows as lines, a few broken ones among them."""
     share = rng.choice((0.0, 0.0, 0.0, 0.01, 0.05))
     lines: list[bytes] = []

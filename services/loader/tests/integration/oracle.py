@@ -4,8 +4,8 @@ Shares nothing with the loader but the session settings: it reads through the re
 psycopg2 and decides by itself which SQLSTATE means what. Slow on purpose.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import psycopg2
 from psycopg2 import sql
@@ -16,6 +16,7 @@ from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import LoadMode
 from libs.devstack.testing.reference_layout import reference_layout
 from libs.devstack.testing.reference_splitter import ReferenceRecord, reference_split
+from services.loader.tests.integration.reference_cells import ReferenceCells, Unreadable
 
 CODES = {
     "22P02": "type-error",
@@ -68,14 +69,18 @@ def judge_file(
     *,
     cap: int,
     nulls_are_equal: bool = False,
+    job: Mapping[str, str] | None = None,
 ) -> Verdict:
-    """Load a file into a table of schema `feed` record by record; the caller commits."""
+    """Load a file into a table of schema `feed` record by record; the caller commits.
+
+    `job` are the values of `add` that are those of a job.
+    """
     layout = reference_layout(data, definition.format, cap)
-    columns = [definition.columns.get(cell, cell) for cell in layout.cells]
+    header = layout.cells
     records = reference_split(
         layout.body,
         definition.format,
-        width=len(columns),
+        width=len(header),
         cap=cap,
         kept=len(layout.body),
         first_line=layout.first_line,
@@ -88,9 +93,10 @@ def judge_file(
         part = _Part.of(cursor, table, definition)
         if definition.mode is LoadMode.REPLACE:
             cursor.execute(f"DELETE FROM feed.{table} WHERE {part.condition if part else 'true'}")
-        judge = _Judge(cursor, table, columns, definition.key)
+        cells = ReferenceCells(header, definition, _types(cursor, table), job or {})
+        judge = _Judge(cursor, table, cells.columns, definition.key)
         for record in records:
-            refusal, written = judge.judge(record, layout.byte_offset, part)
+            refusal, written = judge.convert_and_judge(record, cells, layout.byte_offset, part)
             if refusal is not None:
                 verdict.refusals.append(refusal)
                 continue
@@ -145,6 +151,23 @@ class _Judge:
                 "CREATE TEMP TABLE bare ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA"
             ).format(names, sql.Identifier("feed", table))
         )
+
+    def convert_and_judge(
+        self,
+        record: ReferenceRecord,
+        cells: ReferenceCells,
+        offset: int,
+        part: "_Part | None",
+    ) -> tuple[Refusal | None, tuple[str | None, ...] | None]:
+        """Insert what becomes of one record, if something does."""
+        if record.cells is not None:
+            try:
+                made = cells.values(record.cells, record.line_number)
+            except Unreadable as exc:
+                place = (record.line_number, record.byte_offset + offset, record.raw)
+                return Refusal(*place, "convert", "conversion-error", None, None, str(exc)), None
+            record = replace(record, cells=made)
+        return self.judge(record, offset, part)
 
     def judge(
         self, record: ReferenceRecord, offset: int, part: "_Part | None" = None
@@ -220,6 +243,16 @@ class _Judge:
         )
         row = self._cursor.fetchone()
         return row[0] if row else None
+
+
+def _types(cursor: Cursor, table: str) -> dict[str, str]:
+    """Return the types of the table's columns by name."""
+    cursor.execute(
+        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+        " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
+        (f"feed.{table}",),
+    )
+    return dict(cursor.fetchall())
 
 
 def _is_row_state(state: str) -> bool:

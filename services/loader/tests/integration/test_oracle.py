@@ -5,10 +5,11 @@ import pytest
 from services.loader.tests.integration.cases import CASES, Case
 from services.loader.tests.integration.comparison import compare_case
 from services.loader.tests.integration.conftest import LoadBench
+from services.loader.tests.integration.shaped_cases import SHAPED
 
 RUNS = [
     pytest.param(case, mode, id=f"{case.name}-{mode}")
-    for case in CASES
+    for case in [*CASES, *SHAPED]
     for mode in case.modes
     if mode != "upsert" or case.key
 ]
@@ -28,4 +29,6 @@ def test_the_size_of_blocks_does_not_matter(shared_bench: LoadBench, name: str, 
 
 
 def test_there_are_enough_nasty_files() -> None:
-    assert len({case.name for case in CASES}) == len(CASES) >= 40
+    names = [case.name for case in [*CASES, *SHAPED]]
+
+    assert len(set(names)) == len(names) >= 40

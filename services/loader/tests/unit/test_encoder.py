@@ -80,9 +80,14 @@ def cells_by_line(prepared: Prepared) -> list[list[str | None] | None]:
     return rows
 
 
-@given(FILES, st.sampled_from(["", "a", "é", " "]))
-def test_what_is_encoded_is_what_the_splitter_reads(data: bytes, null: str) -> None:
-    dialect = FileFormat(null=null)
+NULLS = st.one_of(
+    st.sampled_from(["", "a", "é", " "]),
+    st.lists(st.sampled_from(["", "a", "é", " ", "ab", '"', 'a"', "\\N"]), max_size=5),
+)
+
+
+@given(FILES, st.builds(FileFormat, null=NULLS, quoted_null=st.booleans()))
+def test_what_is_encoded_is_what_the_splitter_reads(data: bytes, dialect: FileFormat) -> None:
     prepared = read(data, dialect)
     if prepared is None:
         return

@@ -4,12 +4,12 @@ from datetime import date
 from typing import Any
 
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import event, select, update
 from sqlalchemy.orm import Session
 
 from libs.common.enums import ChunkState, JobState, LoadMode, Trigger
 from libs.common.ledger.job_end import JobError, record_end
-from libs.common.ledger.models import Chunk, Job
+from libs.common.ledger.models import Chunk, Event, Job
 from services.worker.finishing import finish
 from services.worker.planning.job_plan import plan
 from services.worker.planning.last_loads import find_last_change, find_last_load, find_load_of_day
@@ -101,14 +101,74 @@ def test_the_next_load_is_held_against_the_one_with_fewer_columns(contacts: Benc
 
 
 def test_columns_are_compared_and_not_their_names_in_the_file(contacts: Bench) -> None:
-    """A renamed cell that is mapped is no loss, and neither is another order or one more column."""
+    """A renamed cell that is mapped is no loss, and neither is another order; one more column is drift."""
     columns = {"Telefon": "phone", "Phone": "phone"}
     _put(contacts, mode=LoadMode.REPLACE, columns=columns)
     _load(contacts, "id,email,Telefon")
 
     job = _load(contacts, "made,Phone,email,id")
 
-    assert (job.state, job.warnings) == (JobState.SUCCEEDED, [])
+    assert job.state is JobState.SUCCEEDED
+    assert [(each["code"], each["counts"]) for each in job.warnings] == [
+        ("header-drift", {"added": 1, "lost": 0})
+    ]
+
+
+_DRIFTS = [
+    pytest.param({}, "id,email", "id,email,phone", ["phone"], [], id="column more"),
+    pytest.param({}, "id,email", "email,id", [], [], id="other order"),
+    pytest.param(
+        {"unknown_columns": "ignore"}, "id,a", "id,b,email", ["b", "email"], ["a"], id="ignored"
+    ),
+    pytest.param(
+        {"header_match": "case_insensitive"}, "id,EMAIL", "ID,email ", [], [], id="other case"
+    ),
+    pytest.param({"columns": {"x": None}}, "id,x", "id", [], ["x"], id="left out before"),
+    pytest.param(
+        {"unknown_columns": {"rescue": "rest"}}, "id", "id,new", ["new"], [], id="rescued"
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "before", "now", "added", "lost"), _DRIFTS)
+def test_drift_of_the_header_is_told_by_the_job_and_by_an_event(
+    contacts: Bench,
+    options: dict[str, object],
+    before: str,
+    now: str,
+    added: list[str],
+    lost: list[str],
+) -> None:
+    with contacts.owner.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE public.contacts ADD rest jsonb")
+    _put(contacts, mode=LoadMode.REPLACE, **options)
+    first = _load(contacts, before)
+
+    job = _plan(contacts, now)
+
+    with contacts.worker.sessions() as session:
+        told = session.scalars(select(Event).where(Event.type == "job.header-changed")).all()
+    if not added and not lost:
+        assert (job.header_changes, job.warnings, told) == (None, [], [])
+        return
+    changes = {"since": str(first.id), "added": added, "lost": lost}
+    assert job.header_changes == changes
+    [warning] = job.warnings
+    assert warning["code"] == "header-drift"
+    for part in (*map(repr, [*added, *lost]), str(first.id)):
+        assert part in warning["message"]
+    [event] = told
+    assert (event.job_id, event.payload["header_changes"]) == (job.id, changes)
+
+
+def test_a_column_of_the_last_load_is_missed_however_its_cell_was_written(contacts: Bench) -> None:
+    _put(contacts, header_match="case_insensitive")
+    _load(contacts, "ID,EMAIL,Phone")
+
+    job = _plan(contacts, "id,email")
+
+    assert (job.state, job.error_code) == (JobState.FAILED, "header-changed")
+    assert "'phone'" in (job.error_message or "")
 
 
 def test_a_column_that_the_table_has_lost_too_is_no_loss(contacts: Bench) -> None:
