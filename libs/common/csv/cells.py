@@ -81,15 +81,14 @@ class CellSplitter:
         return None if self._quoted_null and text in nulls else text
 
     def _read_escaped(self, cell: bytes, quote: bytes, nulls: frozenset[bytes]) -> bytes | None:
-        """Return the text of a cell that may hold escapes."""
+        """Return the text of a cell that may hold escapes; with one it stands for NULL as one in quotes does."""
         is_quoted = cell.startswith(quote)
-        if not is_quoted and cell in nulls:
-            return None
         stored = cell[1:-1] if is_quoted else cell
         if stored == _NULL:
             return None
         text = self._escape.sub(self._unescape, stored)
-        return None if is_quoted and self._quoted_null and text in nulls else text
+        is_plain = not is_quoted and text == stored
+        return None if text in nulls and (is_plain or self._quoted_null) else text
 
     def _without_trailing(self, cells: list[bytes]) -> list[bytes]:
         """Take off the empty cell behind a delimiter at the record's end, where the dialect has that."""

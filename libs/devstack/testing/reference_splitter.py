@@ -15,7 +15,7 @@ ESCAPED = {"n": 10, "t": 9, "r": 13, "b": 8, "0": 0, "Z": 26}
 
 
 StoredCell: TypeAlias = tuple[bytes | None, bool]
-"""A cell's text as stored, None where an escape makes it NULL, and whether it stood in quotes."""
+"""A cell's text as stored, None where an escape makes it NULL, and whether it had quotes or escapes."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ def _close(
     is_null = dialect.escape is not None and len(inner) == len("\\N")
     if is_null and _stands(file.units, inner.start, "\\N"):
         return None, False
-    return bytes(cell), state == "closed"
+    return bytes(cell), state == "closed" or bytes(cell) != file.cut(begin, end)
 
 
 def _escaped(file: Stored, position: int, after: int) -> bytes:
