@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from libs.common.datasets.definition import DatasetDefinition
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 REFERENCE = REPOSITORY / "docs" / "reference"
 MADE = {"settings.md", "metrics.md", "events.md", "error-codes.md", "cli.md"}
@@ -31,7 +33,8 @@ _METRIC = re.compile(r"\badsp_[a-z_]+[a-z]\b(?!…)")
 _SERIES = re.compile(r"_(?:count|sum|bucket)$")
 _COMMAND = re.compile(r"\./dev ([a-z.]+)")
 _FIRST_CELL = re.compile(r"^\| `([^`]+)`", re.MULTILINE)
-_LOGGED = re.compile(r"`([a-z_]+)`")
+_OPTIONS = re.compile(r"^\| ((?:`[a-z_]+`(?:, )?)+) \|", re.MULTILINE)
+_NAME = re.compile(r"`([a-z_]+)`")
 
 
 def _first_cells(page: str) -> set[str]:
@@ -52,10 +55,17 @@ def test_settings_metrics_and_commands_exist(document: Path) -> None:
     assert commands - _first_cells("cli.md") == set()
 
 
+def test_every_option_of_a_dataset_is_listed_and_exists() -> None:
+    page = (REFERENCE / "datasets.md").read_text(encoding="utf-8").partition("\n## ")[0]
+    listed = {name for row in _OPTIONS.findall(page) for name in _NAME.findall(row)}
+
+    assert listed == set(DatasetDefinition.model_fields)
+
+
 def test_the_events_to_look_for_are_written_to_the_log() -> None:
     text = (REPOSITORY / "docs" / "howto" / "run-in-production.md").read_text(encoding="utf-8")
     rows = text.partition("## What to look for in the logs")[2].splitlines()
-    named = {name for row in rows for name in _LOGGED.findall(row.partition(" | ")[0])}
+    named = {name for row in rows for name in _NAME.findall(row.partition(" | ")[0])}
 
     assert len(named) > 10
     assert named - _first_cells("events.md") == set()
