@@ -107,16 +107,12 @@ def _raised() -> Iterator[Said]:
     """Yield what is raised or answered at a place of its own."""
     bad_input = set(subclasses("BadInput"))
     for call in calls(bad_input | _CALLS):
-        arguments = call.node.args
-        place = next((number for number, each in enumerate(arguments) if _is_code(each)), None)
-        if place is not None and words_of(arguments[place]) not in _POSTPONES:
-            name = words_of(arguments[place])
+        said = [words_of(each) for each in call.arguments]
+        place = next((number for number, each in enumerate(said) if _CODE.fullmatch(each)), None)
+        if place is not None and said[place] not in _POSTPONES:
+            name, words = said[place], [*said, ""][place + 1]
             status = _status_of_input(call, name) if call.name in bad_input else _status(call)
-            yield Said(name, status, _words(call, place + 1))
-
-
-def _is_code(node: ast.expr) -> bool:
-    return _CODE.fullmatch(words_of(node)) is not None
+            yield Said(name, status, words if words.strip("… ") else "")
 
 
 def _status_of_input(call: Call, name: str) -> int | None:
@@ -132,13 +128,3 @@ def _status(call: Call) -> int | None:
         return 503
     numbers = [each.value for each in call.node.args if isinstance(each, ast.Constant)]
     return next((number for number in numbers if isinstance(number, int)), None)
-
-
-def _words(call: Call, place: int) -> str:
-    """Return what an argument says, also where it is a variable."""
-    arguments = call.node.args[place:]
-    argument = arguments[0] if arguments else ast.Constant("")
-    if isinstance(argument, ast.Name):
-        argument = call.variables.get(argument.id, argument)
-    words = words_of(argument)
-    return words if words.strip("… ") else ""

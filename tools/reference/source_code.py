@@ -21,6 +21,14 @@ class Call(NamedTuple):
     module: Path
     variables: Mapping[str, ast.expr]
 
+    @property
+    def arguments(self) -> list[ast.expr]:
+        """Return its arguments, in place of a variable what it was set to."""
+        return [
+            self.variables.get(each.id, each) if isinstance(each, ast.Name) else each
+            for each in self.node.args
+        ]
+
 
 def calls(names: Collection[str]) -> Iterator[Call]:
     """Yield the calls of functions, methods and classes of these names, by module and line."""

@@ -80,6 +80,7 @@ def test_every_code_is_listed_with_stage_status_or_meaning() -> None:
         ("key-missing", "401"),
         ("database-away", "503"),
         ("spool-full", ""),
+        ("sequence-exhausted", ""),
     ):
         assert f"| `{name}` | {status} |" in shown
 
@@ -121,4 +122,4 @@ def test_calls_know_what_a_variable_was_set_to_before_them() -> None:
         if any(words_of(each) == "malformed-json" for each in call.node.args)
     ]
 
-    assert words_of(json_only.variables["detail"]).startswith("the body is not JSON")
+    assert words_of(json_only.arguments[-1]).startswith("the body is not JSON")
