@@ -86,6 +86,13 @@ class OutOfOrder(StrEnum):
     LOAD = "load"
 
 
+class Write(StrEnum):
+    """Which rows a replace or upsert writes: those that differ from what the table holds, or all."""
+
+    CHANGED = "changed"
+    ALL = "all"
+
+
 class MissingColumns(StrEnum):
     """What becomes of a file that lacks columns of the last load: it is refused, or they take their default."""
 

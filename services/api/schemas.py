@@ -115,6 +115,15 @@ class JobDocument(BaseModel):
     rows_loaded: int
     rows_rejected: int = Field(description="Failed rows: GET /v1/jobs/{id}/failed-rows.")
     rows_superseded: int = Field(description="Earlier records of a key in the same job (upsert).")
+    rows_inserted: int | None = Field(
+        description="Of a replace or upsert that has ended: rows that it has added to the table; null: not counted, as"
+        " where all rows were written (`load_paths`)."
+    )
+    rows_updated: int | None = Field(description="Rows of the table that it has changed.")
+    rows_deleted: int | None = Field(description="Rows that it has deleted from the table.")
+    rows_unchanged: int | None = Field(
+        description="Rows of the delivery that the table held already, which were not written."
+    )
     bytes_total: int | None = Field(description="Size of the source as stored; null until planned.")
     bytes_done: int = Field(description="Of bytes_total, how many have been read.")
     created_at: datetime

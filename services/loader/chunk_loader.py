@@ -186,7 +186,7 @@ class ChunkLoader:
             raise
         finally:
             _roll_back(loading)
-        log.info("chunk_loaded", **key.fields, **end.counts, **end.explanation)
+        log.info("chunk_loaded", **key.fields, **end.counts, **end.explanation, **end.written)
 
     def _commit(self, loading: Connection, key: ChunkKey) -> None:
         """Commit; when the answer is lost, ask the ledger on a new connection what came of it."""

@@ -35,7 +35,6 @@ from libs.common.postgres.target_table import TargetTable
 from services.loader.blocks.preparation import BlockPlan, Prepared
 from services.loader.blocks.sequences import sequence_exhausted
 from services.loader.blocks.slice_filter import require_kept
-from services.loader.blocks.staging import StagedRowsRefused
 from services.loader.cells.opening import open_shape
 from services.loader.cells.record_shape import RecordShape
 from services.loader.chunk_reader import ChunkSource
@@ -43,16 +42,22 @@ from services.loader.date_orders import DateOrderWatch
 from services.loader.file_counts import FileTally
 from services.loader.leasing.chunks import ChunkEnd, ChunkWork, RowCounts
 from services.loader.leasing.lease import Heartbeat
-from services.loader.pipeline import LoadPipeline, open_pipeline
+from services.loader.pipeline import LoadPipeline
 from services.loader.prefetch import read_ahead
 from services.loader.rejects.columns import RejectedRows, by_columns
 from services.loader.rejects.rejected_row import RejectedRecord, rejected
 from services.loader.rejects.spool import RejectSpool
 from services.loader.rows.bisection import BisectingWriter
+from services.loader.session import Savepoint
 from services.loader.settings import LoaderSettings
 from services.loader.target import open_target
+from services.loader.ways import Loaded, LoadSteps, LoadTarget, load_records
 
 log = get_logger(__name__)
+
+
+_PROBED_AFTER = 2
+"""So many blocks; files that are shorter are not worth it."""
 
 
 class TooManyRejects(BadInput):
@@ -97,7 +102,7 @@ class Load:
             part = Slice.of(table, self._definition, self._work.data_date)
             cursor.execute("SAVEPOINT adsp_load")
             try:
-                pipeline = self._load_table(cursor, table, shape, header, part)
+                loaded_by = self._load_table(cursor, table, shape, header, part)
             except SequenceGeneratorLimitExceeded as exc:
                 cursor.execute("ROLLBACK TO SAVEPOINT adsp_load")
                 raise sequence_exhausted(cursor, table, exc) from exc
@@ -107,6 +112,7 @@ class Load:
         self._source.check_content()
         self._rejects.settle()
         self._check_ratio()
+        pipeline, changes = loaded_by.pipeline, loaded_by.changes
         superseded = pipeline.writer.rows_superseded
         loaded = self._rows_accepted - superseded
         by_file = self._tally.by_file(self._rejects.by_file)
@@ -126,6 +132,7 @@ class Load:
                 *warn_of_oddities(self._source.oddities),
             ],
             path=pipeline.path.after(self._blocks, self._blocks_by_records),
+            changes=changes,
         )
 
     def _load_table(
@@ -135,32 +142,31 @@ class Load:
         shape: RecordShape,
         header: Header,
         part: Slice | None,
-    ) -> LoadPipeline:
-        """Write every record by blocks, or by records where those turn out not to do; return how."""
-        skips = SkippedRecords(self._definition.format, header.line)
-        pipeline = open_pipeline(
-            cursor, table, shape, self._definition, self._settings, part, skips
+    ) -> Loaded:
+        """Write every record on the first way that does; return how."""
+        target = LoadTarget(
+            cursor,
+            table,
+            shape,
+            SkippedRecords(self._definition.format, header.line),
+            self._definition,
+            self._settings,
+            part,
         )
-        try:
-            self._load(header, pipeline)
-        except StagedRowsRefused:
-            log.info("load_started_over", table=table.name)
-            self._forget(cursor)
-            pipeline = open_pipeline(
-                cursor,
-                table,
-                shape,
-                self._definition,
-                self._settings,
-                part,
-                skips,
-                by_blocks=False,
-            )
-            self._load(header, pipeline)
-        return pipeline
+        steps = LoadSteps(
+            write=lambda pipeline, probe: self._load(header, pipeline, probe),
+            undo=lambda: self._forget(cursor),
+            check=self._heartbeat.check,
+        )
+        return load_records(target, steps)
 
-    def _load(self, header: Header, pipeline: LoadPipeline) -> None:
-        """Write every record one way or another."""
+    def _load(
+        self,
+        header: Header,
+        pipeline: LoadPipeline,
+        probe: Callable[[Savepoint], None] | None,
+    ) -> None:
+        """Write every record one way or another; `probe` may raise when some are written."""
         file = 0
         for block, prepared, bytes_done in read_ahead(self._prepared(header, pipeline.plan)):
             self._blocks += 1
@@ -176,6 +182,8 @@ class Load:
                     self._load_records(part, pipeline.bisecting)
             self._heartbeat.progress.bytes_done = bytes_done
             failpoint(FailPoint.MID_COPY)
+            if probe is not None and self._blocks == _PROBED_AFTER:
+                probe(pipeline.savepoint)
         pipeline.flush(is_last=True)
         pipeline.savepoint.settle()
         self._close_file(file, pipeline)

@@ -24,6 +24,7 @@ from services.loader.blocks.staging import Staging, can_stage
 from services.loader.blocks.type_checks import Inputs
 from services.loader.blocks.writer import BlockWriter
 from services.loader.cells.record_shape import RecordShape, ShapingSplitter, Splitter
+from services.loader.changes.row_changes import RowChanges
 from services.loader.load_paths import PathTaken
 from services.loader.rows.append import Writer
 from services.loader.rows.bisection import BisectingWriter
@@ -53,7 +54,13 @@ class LoadPipeline:
     """For what is left of a prepared block: mostly refused, so that no COPY is worth a try."""
     plan: BlockPlan | None
     block_writer: BlockWriter | None
+    sink: Sink | None
     path: PathTaken
+
+    @property
+    def changes(self) -> RowChanges | None:
+        """Return what has been changed in the target, where its sink knows."""
+        return self.sink.changes if self.sink is not None else None
 
     def flush(self, *, is_last: bool) -> None:
         """Have all that was written by blocks in the target; records may follow unless it `is_last`."""
@@ -88,7 +95,7 @@ def open_pipeline(
     elif limits is None:
         reason = _SLICE_NOT_COMPARED
     elif reason is None:
-        sink = _open_sink(cursor, table, columns, definition, writer)
+        sink = _open_sink(cursor, table, columns, definition, writer, settings)
         reason = _NOT_STAGED if sink is None else None
     if sink is not None:
         violations = Violations(
@@ -117,6 +124,7 @@ def open_pipeline(
         BisectingWriter(writer, single_row, savepoint, window, gate, one_by_one=True),
         plan,
         block_writer,
+        sink,
         _name_path(reason, is_singly=why_singly is not None),
     )
 
@@ -148,9 +156,12 @@ def _open_sink(
     columns: Sequence[TargetColumn],
     definition: DatasetDefinition,
     writer: Writer,
+    settings: LoaderSettings,
 ) -> Sink | None:
     """Return where blocks go, or None when they cannot be put together."""
     if not isinstance(writer, Upserter):
         return Target(cursor, table, columns)
     key = check_key(table, definition.key)
-    return Staging(cursor, table, columns, key, writer) if can_stage(cursor, table, key) else None
+    if not can_stage(cursor, table, key):
+        return None
+    return Staging(cursor, table, columns, key, writer, settings)

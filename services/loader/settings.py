@@ -35,6 +35,16 @@ class LoaderSettings(
     )
     block_rows: int = Field(20_000, ge=1, description="Most records in one COPY.")
     block_bytes: int = Field(4 << 20, ge=1, description="Bytes read and loaded at a time.")
+    comparison_bytes: int = Field(
+        512 << 20,
+        ge=1 << 20,
+        description="Memory of Postgres for the comparison of a delivery with its table, all its processes together.",
+    )
+    comparison_rows: int = Field(
+        20_000,
+        ge=0,
+        description="Rows of a table from which on an upsert is compared with it before it writes.",
+    )
     max_failed_record_bytes: int = Field(
         16 << 20,
         ge=0,

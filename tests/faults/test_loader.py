@@ -60,6 +60,41 @@ def test_killed_at_a_crash_point_every_row_is_there_once(
     assert not (machine.tokens / point).exists()
 
 
+@pytest.mark.parametrize(
+    "point",
+    [FailPoint.AFTER_STAGING, FailPoint.AFTER_COMPARISON, FailPoint.AFTER_CHANGES],
+)
+@pytest.mark.parametrize(
+    "options", [{"mode": "replace"}, {"mode": "upsert", "key": ["sku"]}], ids=["replace", "upsert"]
+)
+def test_killed_while_it_compares_every_row_is_there_once(
+    machine: Machine, point: FailPoint, options: dict[str, object]
+) -> None:
+    """The table holds most of the rows before; nothing is left of what was staged."""
+    cell = make_cell(machine, **options)
+    rows = list(cell.feed.contents[0].rows)
+    cell.fill(
+        [
+            *rows[:100],
+            *[(sku, "of yesterday", price, n) for sku, _, price, n in rows[100:150]],
+            *rows[150:-9],
+        ]
+    )
+    machine.arm(point)
+
+    accepted = cell.submit()
+
+    assert_loaded_once(machine, accepted)
+    assert not (machine.tokens / point).exists()
+    counts = machine.system.query(
+        "SELECT rows_inserted, rows_updated, rows_deleted, rows_unchanged FROM adsp.jobs WHERE id = %s",
+        accepted.job_id,
+    )
+    assert counts == [(9, 50, 0, len(rows) - 59)]
+    staged = "pg_class WHERE relnamespace = 'adsp_staging'::regnamespace"
+    assert machine.system.count(staged) == 0
+
+
 @pytest.mark.parametrize("who", ["all", "child"])
 def test_frozen_in_its_copy_another_loader_does_the_chunk_and_the_zombie_cannot_commit(
     machine: Machine, who: str

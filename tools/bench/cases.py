@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from tools.client.sample_items import ItemsFile
+from tools.client.sample_items import ItemsFile, new_items
 
 ROWS = 5_000_000
 SHORT_ROWS = 100_000
@@ -20,6 +20,8 @@ class Present(Enum):
     NONE = "none"
     HALF = "half"
     ALL = "all"
+    MOST = "most"
+    """Those of the day before: the file has one row in 100 changed, one in 200 new, and one in 200 is gone."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,16 @@ class Case:
     """The file holds so many times fewer rows than the others."""
     present: Present = Present.NONE
     """Which of the file's keys the table holds before; a job that appends finds so many failed rows more."""
+    script: str | None = None
+    """What psql runs, a file beside this module; None: a `\\copy`."""
 
     @property
-    def is_upsert(self) -> bool:
+    def fills_psql(self) -> bool:
         """Return whether psql finds the rows there too; else its table is empty, for it would stop at the first."""
+        return self._is_upsert or self.present is Present.MOST
+
+    @property
+    def _is_upsert(self) -> bool:
         return self.definition.get("mode") == "upsert"
 
     def items(self, rows: int) -> ItemsFile:
@@ -47,6 +55,8 @@ class Case:
         count = rows // self.divisor
         if self.present is Present.NONE:
             return ItemsFile(count, self.bad_ratio)
+        if self.present is Present.MOST:
+            return ItemsFile(count, is_next_day=True)
         return ItemsFile(count, seed=2, half_present=self.present is Present.HALF)
 
     def clean_items(self, rows: int) -> ItemsFile:
@@ -56,8 +66,13 @@ class Case:
 
     def refused(self, rows: int) -> int:
         """Return how many records of a file of so many are refused for their keys."""
-        shares = {Present.NONE: 0, Present.HALF: (rows + 1) // 2, Present.ALL: rows}
-        return 0 if self.is_upsert else shares[self.present]
+        shares = {Present.HALF: (rows + 1) // 2, Present.ALL: rows}
+        return 0 if self._is_upsert else shares.get(self.present, 0)
+
+    def more_than_file(self, rows: int) -> int:
+        """Return how many rows the table holds in the end beside those of a file of so many."""
+        shares = {Present.HALF: rows // 2, Present.MOST: new_items(rows) if self._is_upsert else 0}
+        return shares.get(self.present, 0)
 
 
 CHUNKED = {"mode": "append", "atomic": False}
@@ -109,6 +124,7 @@ CASES = (
         definition={"mode": "upsert", "key": ["sku"]},
         divisor=5,
         present=Present.HALF,
+        script="upsert.sql",
     ),
     Case(
         "sent-again",
@@ -127,6 +143,25 @@ CASES = (
         present=Present.HALF,
     ),
 )
+DAILY = (
+    Case(
+        "replace-daily",
+        "replace of a full `items`, 1 % changed, 0.5 % gone, 0.5 % new, against `TRUNCATE` + `\\copy` in a transaction",
+        0.70,
+        definition={"mode": "replace"},
+        present=Present.MOST,
+        script="replace.sql",
+    ),
+    Case(
+        "upsert-daily",
+        "upsert of the same file, against `\\copy` to a temporary table + `INSERT … ON CONFLICT … WHERE` it differs",
+        0.70,
+        definition={"mode": "upsert", "key": ["sku"]},
+        present=Present.MOST,
+        script="upsert_changed.sql",
+    ),
+)
+"""What a table gets every day: a file of which little differs from what it holds."""
 SMALL = "small"
 """The name of the case of many small files and of one alone."""
-NAMES = (*(case.name for case in CASES), SMALL)
+NAMES = (*(case.name for case in (*CASES, *DAILY)), SMALL)

@@ -17,7 +17,7 @@ from tools.bench.system import BenchSystem
 BASE_TABLE = "public.bench_base"
 TARGET = "public.bench_target"
 JOB_SECONDS = 1_800.0
-_UPSERT_SQL = Path(__file__).with_name("upsert.sql")
+_SCRIPTS = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,10 @@ def run_psql(system: BenchSystem, case: Case, source: Source) -> Run:
     r"""Load the file with psql's ``\copy``; time it from its start to its end."""
     with (
         system.ledger() as ledger,
-        fresh_target(ledger, case, is_filled=case.is_upsert) as table,
+        fresh_target(ledger, case, is_filled=case.fills_psql) as table,
     ):
-        if case.is_upsert:
-            script = _UPSERT_SQL.read_text().format(table=table, file=source.path)
+        if case.script:
+            script = (_SCRIPTS / case.script).read_text().format(table=table, file=source.path)
         else:
             script = f"\\copy {table} from '{source.path}' with (format csv, header true)\n"
         start = time.perf_counter()
@@ -99,7 +99,7 @@ def run_psql(system: BenchSystem, case: Case, source: Source) -> Run:
         seconds = time.perf_counter() - start
         if done.returncode:
             raise BenchError(f"{case.name}: psql failed: {done.stderr.strip()}")
-        content = _checked(ledger, case, source, is_filled=case.is_upsert)
+        content = _checked(ledger, case, source, is_filled=case.fills_psql)
         return Run(seconds, content, Peak())
 
 
@@ -121,8 +121,7 @@ def _checked(ledger: Ledger, case: Case, source: Source, *, is_filled: bool) -> 
     content = ledger.content(TARGET)
     expected = source.rows - source.bad
     if is_filled:  # the base holds as many rows as the file
-        half = case.present is Present.HALF
-        expected += source.rows // 2 if half else 0
+        expected += case.more_than_file(source.rows)
     if content.rows != expected:
         raise BenchError(f"{case.name}: the table holds {content.rows} rows, not {expected}")
     return content

@@ -47,6 +47,8 @@ _DAYS = pl.date_range(
     pl.date(2026, 1, 1), pl.date(2026, 10, 27), eager=True, closed="left"
 ).dt.to_string("%Y-%m-%d")
 _CHANCES = 1_000_000
+_CHANGED_EVERY, _NEW_EVERY = 100, 200
+"""Of a file of the next day: one in so many has another price, is another item."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class ItemsFile:
     """What a file of items holds.
 
     `first` is the number of the first item. With `half_present`, every second item is one of those
-    that a file of as many rows, made without it, holds; the others are new.
+    that a file of as many rows, made without it, holds; the others are new. With `is_next_day` it is what such a file
+    may be a day later: one in a hundred has another price, one in two hundred another one's place.
     """
 
     rows: int
@@ -62,6 +65,7 @@ class ItemsFile:
     seed: int = 1
     first: int = 1
     half_present: bool = False
+    is_next_day: bool = False
 
     def write(self, path: Path) -> int:
         """Write the file in UTF-8 and return how many of its rows are bad."""
@@ -103,6 +107,9 @@ class ItemsFile:
         number = pl.col("place") + self.first
         if self.half_present:
             number += pl.when(pl.col("place") % 2 == 1).then(self.rows).otherwise(0)
+        if self.is_next_day:
+            is_new = pl.col("place") % _NEW_EVERY == _NEW_EVERY // 2
+            number += pl.when(is_new).then(self.rows).otherwise(0)
         return pl.lit("SKU-") + number.cast(pl.String).str.zfill(9)
 
     def _name(self) -> pl.Expr:
@@ -115,6 +122,8 @@ class ItemsFile:
 
     def _price(self) -> pl.Expr:
         cents = self._random("price") % 99_999 + 1
+        if self.is_next_day:
+            cents += pl.when(pl.col("place") % _CHANGED_EVERY == 0).then(1).otherwise(0)
         price = pl.concat_str(
             (cents // 100).cast(pl.String),
             pl.lit("."),
@@ -150,6 +159,11 @@ class ItemsFile:
         for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
             mixed = (mixed ^ (mixed // _u64(1 << shift))) * _u64(factor)
         return mixed // _u64(1 << 32)
+
+
+def new_items(rows: int) -> int:
+    """Return how many items of a next day's file of so many were not in that of the day before."""
+    return (rows + _NEW_EVERY // 2 - 1) // _NEW_EVERY
 
 
 def write_items(

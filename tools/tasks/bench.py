@@ -24,6 +24,7 @@ _WIDTH = 150
         "pairs": "How many times each case and psql run in turn; 3 by default, of --short 1.",
         "cases": "Only these, with commas between; a wrong one gets the list. Or none.",
         "scale": "Load files of four times the rows as well: time and memory (slow).",
+        "daily": "Only the files of a full table of which little has changed.",
         "peers": "Load a smaller file with bad rows with other tools that are installed.",
         "small_files": "Files of the small jobs; fewer make a quick try.",
         "short": "100,000 rows and one pair: to see that it works, not how fast.",
@@ -37,6 +38,7 @@ def bench(  # noqa: PLR0913 - the options of a command
     rows: int = 0,
     pairs: int = 0,
     cases: str = "",
+    daily: bool = False,
     scale: bool = False,
     peers: bool = False,
     small_files: int = 0,
@@ -45,7 +47,7 @@ def bench(  # noqa: PLR0913 - the options of a command
     json: str = "",
 ) -> None:
     """Measure jobs beside psql, on a stack of its own: time, memory, small jobs."""
-    from tools.bench.cases import NAMES
+    from tools.bench.cases import DAILY, NAMES
     from tools.bench.program import Plan, run_bench
     from tools.bench.report import write_into
     from tools.bootstrap.system_packages import ensure_rabbitmq
@@ -58,7 +60,7 @@ def bench(  # noqa: PLR0913 - the options of a command
             rows=rows or plan.rows,
             pairs=pairs or plan.pairs,
             small_files=small_files or plan.small_files,
-            cases=_names(cases, NAMES),
+            cases=tuple(case.name for case in DAILY) if daily else _names(cases, NAMES),
         )
         report = run_bench(replace(plan, scale=scale, peers=peers), print)
     _show(report)

@@ -34,6 +34,7 @@ from libs.common.enums import (
     Once,
     OutOfOrder,
     SourceMatch,
+    Write,
 )
 from libs.common.postgres.header_mapping import HeaderRules
 from libs.common.sources import source_pattern
@@ -108,6 +109,11 @@ class DatasetDefinition(StrictModel):
         description="Of replace: only the rows are replaced whose column is of the job's data date,"
         ' e.g. {"day": "data_date"}; records of other days are failed rows. The column is a date, a timestamp, or'
         " text that holds the day as YYYY-MM-DD.",
+    )
+    write: Write = Field(
+        Write.CHANGED,
+        description="Of replace: only rows that differ from what the table holds are written, so that triggers see"
+        " real changes alone and columns that the file lacks keep their values; `all` deletes and inserts every row.",
     )
     out_of_order: OutOfOrder = Field(
         OutOfOrder.REFUSE,
@@ -240,6 +246,14 @@ class DatasetDefinition(StrictModel):
             added=tuple(self.add),
             needed=self.needed_columns,
         )
+
+    @model_validator(mode="after")
+    def _write_is_of_replace(self) -> Self:
+        if self.write is Write.ALL and self.mode is not LoadMode.REPLACE:
+            raise ValueError(
+                f"'write': 'all' is of mode 'replace', mode {self.mode.value!r} knows no other way; leave 'write' out"
+            )
+        return self
 
     @property
     def slice_column(self) -> str | None:

@@ -1,6 +1,6 @@
 """End a job: the only module that does; the end, its event and what it has loaded are one transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -23,6 +23,8 @@ from libs.common.enums import (
 from libs.common.errors import MESSAGE_LIMIT, cut_message
 from libs.common.ledger.models import Chunk, Event, FailedRow, Job
 
+ROW_CHANGES = ("rows_inserted", "rows_updated", "rows_deleted", "rows_unchanged")
+"""What a load has changed in its table, where it has been counted."""
 _COUNTS_BY_STATE = (
     select(
         Chunk.state,
@@ -31,6 +33,7 @@ _COUNTS_BY_STATE = (
         func.sum(Chunk.rows_rejected),
         func.sum(Chunk.rows_superseded),
         func.sum(Chunk.bytes_done),
+        *(func.sum(getattr(Chunk, name)) for name in ROW_CHANGES),
     )
     .where(Chunk.job_id == bindparam("job_id"))
     .group_by(Chunk.state)
@@ -59,19 +62,29 @@ class JobError:
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of a job's records; `read` is the sum of the others."""
+    """What became of a job's records; `read` is the sum of the others. `changes` are those of `ROW_CHANGES`."""
 
     read: int
     loaded: int
     rejected: int
     superseded: int
     bytes_done: int
+    changes: tuple[int | None, ...] = (None,) * len(ROW_CHANGES)
 
 
 def count_by_state(session: Session, job_id: UUID) -> dict[ChunkState, Counts]:
     """Sum what the job's chunks have on record, by the state that they are in."""
     rows = session.execute(_COUNTS_BY_STATE, {"job_id": job_id})
-    return {state: Counts(*(int(value) for value in sums)) for state, *sums in rows}
+    return {
+        state: _counts(sums[: -len(ROW_CHANGES)], sums[-len(ROW_CHANGES) :])
+        for state, *sums in rows
+    }
+
+
+def _counts(sums: Sequence[Any], changes: Sequence[Any]) -> Counts:
+    known = (None if value is None else int(value) for value in changes)
+    read, loaded, rejected, superseded, bytes_done = map(int, sums)
+    return Counts(read, loaded, rejected, superseded, bytes_done, tuple(known))
 
 
 def sum_finished(counts: Mapping[ChunkState, Counts]) -> Counts:
@@ -83,6 +96,17 @@ def sum_finished(counts: Mapping[ChunkState, Counts]) -> Counts:
         rejected=sum(each.rejected for each in over),
         superseded=sum(each.superseded for each in over),
         bytes_done=sum(each.bytes_done for each in over),
+        changes=_sum_known([each.changes for each in over]),
+    )
+
+
+def _sum_known(changes: Sequence[tuple[int | None, ...]]) -> tuple[int | None, ...]:
+    """Sum what has been counted; None where a part has not been."""
+    if not changes:
+        return (None,) * len(ROW_CHANGES)
+    return tuple(
+        None if None in each else sum(value for value in each if value is not None)
+        for each in zip(*changes, strict=True)
     )
 
 
@@ -108,6 +132,8 @@ def record_end(
     job.rows_read, job.rows_loaded = counts.read, counts.loaded
     job.rows_rejected, job.rows_superseded = counts.rejected, counts.superseded
     job.bytes_done = counts.bytes_done
+    for name, count in zip(ROW_CHANGES, counts.changes, strict=True):
+        setattr(job, name, count)
     job.rejected_by_code = {code.value: count for code, count in reasons.items()}
     job.warnings = _all_warnings(session, job)
     job.state = state
@@ -161,6 +187,7 @@ def event_payload(job: Job) -> dict[str, object]:
         "rows_loaded": job.rows_loaded,
         "rows_rejected": job.rows_rejected,
         "rows_superseded": job.rows_superseded,
+        **{name: getattr(job, name) for name in ROW_CHANGES},
         "duplicate_of": str(job.duplicate_of) if job.duplicate_of else None,
         "outdated_by": str(job.outdated_by) if job.outdated_by else None,
         "error": {"code": job.error_code, "message": job.error_message} if job.error_code else None,

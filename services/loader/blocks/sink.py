@@ -10,6 +10,7 @@ from libs.common.csv.records import Record
 from libs.common.postgres.copy.statements import column_list
 from libs.common.postgres.copy.text import encode_records
 from libs.common.postgres.target_table import TargetColumn, TargetTable
+from services.loader.changes.row_changes import RowChanges
 
 
 class Sink(Protocol):
@@ -19,6 +20,10 @@ class Sink(Protocol):
     """The COPY statement, without its format."""
     waiting: int
     """Rows that have been copied and are not in the target yet."""
+    has_end: bool
+    """Whether the last `flush` has something to do also where no rows wait."""
+    changes: RowChanges | None
+    """What has been changed in the target, once all is flushed, where it is known."""
 
     def text(self, records: Sequence[Record]) -> bytes:
         """Return records as lines of the COPY in text format."""
@@ -37,6 +42,8 @@ class Target:
     """The target table as the sink of blocks."""
 
     waiting = 0
+    has_end = False
+    changes: RowChanges | None = None
 
     def __init__(self, cursor: Cursor, table: TargetTable, columns: Sequence[TargetColumn]) -> None:
         """Prepare the statement."""

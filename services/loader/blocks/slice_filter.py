@@ -46,6 +46,9 @@ class SliceGate:
         self._savepoint = savepoint
         self._inputs = Inputs(cursor, columns)
         self._cell = next(i for i, column in enumerate(columns) if column == wanted.column)
+        self._types = [column.type for column in columns]
+        self._domains = [column.is_domain for column in columns]
+        self._null_refusals: dict[int, bool] = {}
         type_name = wanted.column.type
         # Only values that the type takes are cast: CASE goes by its order for what is no constant.
         self._question = sql.SQL(
@@ -92,6 +95,7 @@ class SliceGate:
 
     def _find_unreadable(self, records: Sequence[Record], places: Sequence[int]) -> set[int]:
         """Return the records of which some cell is refused by its type."""
+        nulls = self._find_refused_nulls(records, places)
         cells = [
             (place, column, cell.decode())
             for place in places
@@ -99,15 +103,41 @@ class SliceGate:
             if cell is not None
         ]
         if not cells:
-            return set()
+            return nulls
         try:
             with self._savepoint as before:
                 refused, undecided = self._inputs.refusals(cells, before)
         except psycopg2.Error as exc:
             if not is_row_error(exc.pgcode):
                 raise
-            return set()  # a type whose input function cannot report softly
-        return {*(refusal.line for refusal in refused), *undecided}
+            return nulls  # a type whose input function cannot report softly
+        return {*nulls, *(refusal.line for refusal in refused), *undecided}
+
+    def _find_refused_nulls(self, records: Sequence[Record], places: Sequence[int]) -> set[int]:
+        """Return the records with a NULL that its domain refuses, as it does while cells are read."""
+        return {
+            place
+            for place in places
+            for column, cell in enumerate(records[place].cells)
+            if cell is None and self._refuses_null(column)
+        }
+
+    def _refuses_null(self, column: int) -> bool:
+        """Return whether the type of a column is a domain that has no NULL."""
+        if column not in self._null_refusals:
+            self._null_refusals[column] = self._domains[column] and self._ask_null(column)
+        return self._null_refusals[column]
+
+    def _ask_null(self, column: int) -> bool:
+        question = sql.SQL("SELECT NULL::{}").format(sql.SQL(self._types[column]))
+        try:
+            with self._savepoint as before:
+                self._cursor.execute(sql.SQL(before) + question)
+        except psycopg2.Error as exc:
+            if not is_row_error(exc.pgcode):
+                raise
+            return True
+        return False
 
     def _reject(self, record: Record) -> RejectedRecord:
         name = self._slice.column.name

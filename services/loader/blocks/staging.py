@@ -1,33 +1,38 @@
-"""Stage the rows of an upsert: many blocks by COPY into a temporary table, then into the target with one statement.
+"""Stage the rows of an upsert: many blocks by COPY into a table, then into the target with one statement.
 
 Each row has the line that it stands on, so that the last record of a key wins however the rows came. Rows that are
-the same as the target's, byte for byte, are not written again.
+the same as the target's, byte for byte, are not written again: of a large table they are found by a comparison in
+several processes, which cannot read temporary tables, else by the statement that writes.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import psycopg2
 from psycopg2 import sql
+from psycopg2.errors import CardinalityViolation
 from psycopg2.extensions import cursor as Cursor
 
 from libs.common.csv.records import Record
+from libs.common.failpoints import FailPoint, failpoint
 from libs.common.postgres.copy.statements import column_list, unused_name
 from libs.common.postgres.copy.text import encode_record
 from libs.common.postgres.target_table import TargetColumn, TargetTable, UniqueKey
 from libs.common.sql_files import read_statement
 from services.loader.blocks.superseded_rows import are_sound
+from services.loader.changes.comparison import Comparison
+from services.loader.changes.row_changes import RowChanges
+from services.loader.changes.rules import read_upsert_rules
+from services.loader.changes.stand_in import SCHEMA
+from services.loader.load_errors import RowsRepeated, StagedRowsRefused
 from services.loader.rejects.rejected_row import is_row_error
 from services.loader.rows.upsert import Upserter, changed_columns, changes, name_list
+from services.loader.settings import LoaderSettings
 
 _NO_ANSWER = {"21000", "42501", "42883"}
 """A row to be written twice; a table that must not be read, or values without an equality, in a question about it."""
-STAGED = sql.Identifier("pg_temp", "adsp_staged")
 _SORT_MEMORY = "64MB"
 """For the search for repeated keys; what needs more goes to temporary files of the server."""
-
-
-class StagedRowsRefused(Exception):
-    """A constraint refuses some of the staged rows, or may: only record by record can it be known which."""
 
 
 class Staging:
@@ -40,9 +45,19 @@ class Staging:
         columns: Sequence[TargetColumn],
         key: UniqueKey,
         upserter: Upserter,
+        settings: LoaderSettings,
     ) -> None:
-        """Make the temporary table, which ends with the transaction, and the statements."""
+        """Make the table, which ends with the transaction, and the statements."""
         self._cursor = cursor
+        self._rules = read_upsert_rules(
+            cursor, table, columns, key.columns, settings.comparison_rows
+        )
+        self._comparison_bytes = settings.comparison_bytes
+        self.changes: RowChanges | None = None
+        self.has_end = self._rules is not None
+        self._staged = _name(cursor, is_shared=self.has_end)
+        if self._rules is not None:
+            self._comparison = Comparison(cursor, table, self._staged, columns, self._rules)
         self._upserter = upserter
         self.waiting = 0
         self._key = key
@@ -50,12 +65,13 @@ class Staging:
         self._names = names = column_list(columns)
         cursor.execute(
             sql.SQL(
-                "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {}, 0::bigint AS {} FROM {}"
-                " WITH NO DATA"
-            ).format(STAGED, names, self._line, table.identifier)
+                "CREATE UNLOGGED TABLE {} AS SELECT {}, 0::bigint AS {} FROM {} WITH NO DATA"
+                if self.has_end
+                else "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {}, 0::bigint AS {} FROM {} WITH NO DATA"
+            ).format(self._staged, names, self._line, table.identifier)
         )
         self.copy = (
-            sql.SQL("COPY {} ({}, {}) FROM STDIN").format(STAGED, names, self._line)
+            sql.SQL("COPY {} ({}, {}) FROM STDIN").format(self._staged, names, self._line)
         ).as_string(cursor)
         self._table, self._columns = table, columns
         self._insert, self._on_conflict = _upsert(table, columns, key)
@@ -84,28 +100,64 @@ class Staging:
         """
         self._cursor.execute(f"{before}SET LOCAL work_mem = '{_SORT_MEMORY}'")
         try:
-            keys = self._count_keys(note=not is_last or self._upserter.has_written)
-            rows = sql.Composed([STAGED])
-            if keys < self.waiting:
-                if not are_sound(self._cursor, self._table, self._columns, STAGED):
-                    raise StagedRowsRefused
-                rows = self._newest()
-            self._cursor.execute(self._insert + rows + self._order + self._on_conflict)
+            if self.waiting and not (is_last and self._write_changes()):
+                self._write_all(note=not is_last or self._upserter.has_written)
         except psycopg2.Error as exc:
             if not is_row_error(exc.pgcode) and exc.pgcode not in _NO_ANSWER:
                 raise
             raise StagedRowsRefused from exc
-        self._upserter.rows_superseded += self.waiting - keys
         self.waiting = 0
-        self._cursor.execute(sql.SQL("TRUNCATE {}; RESET work_mem").format(STAGED))
+        self._cursor.execute("RESET work_mem")
+        if self.has_end and is_last:
+            self._comparison.drop()
+        else:
+            self._cursor.execute(sql.SQL("TRUNCATE {}").format(self._staged))
+
+    def _write_all(self, *, note: bool) -> None:
+        """Write the last row of each key; the statement leaves those alone that are there already."""
+        keys = self._count_keys(note=note)
+        rows = sql.Composed([self._staged])
+        if keys < self.waiting:
+            if not are_sound(self._cursor, self._table, self._columns, self._staged):
+                raise StagedRowsRefused
+            rows = self._newest()
+        self._cursor.execute(self._insert + rows + self._order + self._on_conflict)
+        self._upserter.rows_superseded += self.waiting - keys
+
+    def _write_changes(self) -> bool:
+        """Write the rows that differ, or return False where all have to be: some are of one key, or most differ."""
+        rules = self._rules
+        if rules is None or self._upserter.has_written or 2 * self.waiting < rules.rows_estimated:
+            return False
+        failpoint(FailPoint.AFTER_STAGING)
+        if self._comparison.differ_mostly(""):
+            return False
+        self._cursor.execute("SAVEPOINT adsp_changes")
+        try:
+            found = self._comparison.run(self._comparison_bytes)
+            failpoint(FailPoint.AFTER_COMPARISON)
+            self._cursor.execute(self._insert + self._differing() + self._order + self._on_conflict)
+        except (RowsRepeated, CardinalityViolation):
+            self._cursor.execute("ROLLBACK TO SAVEPOINT adsp_changes")
+            return False
+        self._cursor.execute("RELEASE SAVEPOINT adsp_changes")
+        failpoint(FailPoint.AFTER_CHANGES)
+        self.changes = replace(found, deleted=0)
+        return True
+
+    def _differing(self) -> sql.Composed:
+        """Return the staged rows that are new or differ from the target's."""
+        return sql.SQL(
+            "(SELECT new.* FROM {} AS found JOIN {} AS new ON new.ctid = found.staged)"
+        ).format(self._comparison.differences, self._staged)
 
     def _count_keys(self, *, note: bool) -> int:
         """Count the keys that this job has not written before."""
         if note:
-            return self._upserter.note_keys(STAGED)
+            return self._upserter.note_keys(self._staged)
         self._cursor.execute(
             sql.SQL("SELECT count(*) FROM (SELECT FROM {} GROUP BY {}) AS keys").format(
-                STAGED, self._group()
+                self._staged, self._group()
             )
         )
         row = self._cursor.fetchone()
@@ -121,7 +173,7 @@ class Staging:
             names=self._names,
             place=self._place,
             line=self._line,
-            staged=STAGED,
+            staged=self._staged,
         )
 
     def _group(self) -> sql.Composed:
@@ -133,6 +185,13 @@ class Staging:
             sql.SQL("{} IS NULL").format(sql.Identifier(name)) for name in self._key.columns
         )
         return sql.SQL("{}, CASE WHEN {} THEN {} END").format(keys, has_null, self._line)
+
+
+def _name(cursor: Cursor, *, is_shared: bool) -> sql.Identifier:
+    """Return the name of the table; one that several processes of the server read is not temporary."""
+    if not is_shared:
+        return sql.Identifier("pg_temp", "adsp_staged")
+    return sql.Identifier(SCHEMA, f"adsp_staged_{cursor.connection.get_backend_pid()}")
 
 
 def can_stage(cursor: Cursor, table: TargetTable, key: UniqueKey) -> bool:

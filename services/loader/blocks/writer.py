@@ -87,7 +87,7 @@ class BlockWriter:
 
     def flush(self, *, is_last: bool) -> None:
         """Have all rows in the target that were settled; the row path may follow unless it `is_last`."""
-        if self._sink.waiting:
+        if self._sink.waiting or (is_last and self._sink.has_end):
             with self._savepoint as before:
                 self._sink.flush(before, is_last=is_last)
 

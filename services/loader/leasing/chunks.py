@@ -20,6 +20,7 @@ from libs.common.enums import ChunkState
 from libs.common.errors import cut_message
 from libs.common.ledger.fences import fence_of
 from libs.common.sql_files import read_statement
+from services.loader.changes.row_changes import RowChanges
 from services.loader.load_paths import PathTaken
 
 _TAKE_FENCE = "SELECT pg_catalog.pg_advisory_xact_lock(hashtextextended(%(fence)s, 0));\n"
@@ -128,6 +129,7 @@ class ChunkEnd:
     by_file: Mapping[int, RowCounts] = field(default_factory=dict)
     warnings: Sequence[JobWarning] = ()
     path: PathTaken | None = None
+    changes: RowChanges | None = None
 
     @property
     def parameters(self) -> dict[str, object]:
@@ -140,7 +142,14 @@ class ChunkEnd:
             "error_message": self.error_message,
             "warnings": Json([warning.as_document() for warning in self.warnings]),
             **self.explanation,
+            **self.written,
         }
+
+    @property
+    def written(self) -> dict[str, int | None]:
+        """Return what was written into the table, for the ledger and log lines; None where that is not known."""
+        names = ("inserted", "updated", "deleted", "unchanged")
+        return {f"rows_{name}": getattr(self.changes, name, None) for name in names}
 
     @property
     def explanation(self) -> dict[str, str | None]:

@@ -16,6 +16,10 @@ UPDATE adsp.chunks SET
     warnings = %(warnings)s,
     load_path = %(load_path)s,
     load_path_reason = %(load_path_reason)s,
+    rows_inserted = %(rows_inserted)s,
+    rows_updated = %(rows_updated)s,
+    rows_deleted = %(rows_deleted)s,
+    rows_unchanged = %(rows_unchanged)s,
     finished_at = now(),
     next_attempt_at = NULL
 WHERE job_id = %(job_id)s AND number = %(number)s AND state IN ('queued', 'running')

@@ -5,7 +5,7 @@ import random
 import signal
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,7 @@ from libs.devstack.management import call_management
 from libs.devstack.testing.waiting import wait_for
 from tests.faults.harness.checker import settle, unfinished
 from tests.faults.harness.clients import Accepted, Feed, make_table
-from tests.faults.harness.contents import write_content
+from tests.faults.harness.contents import TAIL, Row, write_content
 from tests.faults.harness.injection import purge
 from tests.faults.harness.machine import Machine, descendants, send_signal
 from tests.faults.harness.verdicts import judge
@@ -46,6 +46,12 @@ class Cell:
                 dataset=self.feed.name, source=content.path.name, idempotency_key=key
             )
         return Accepted(job["id"], self.feed, content)
+
+    def fill(self, rows: Sequence[Row]) -> None:
+        """Put rows into the table that are there before; what the checker does not compare is as in files."""
+        statement = f"INSERT INTO {self.feed.table} VALUES (%s, %s, 'test', %s, %s, %s)"
+        for sku, name, price, quantity in rows:
+            self.machine.system.execute(statement, sku, name, price, quantity, TAIL)
 
     def count_jobs(self) -> int:
         """Return how many jobs the feed has."""

@@ -68,7 +68,7 @@ def make_feeds(system: System, seed: int, rng: random.Random, scale: int) -> lis
     feeds = []
     for kind, options in _KINDS.items():
         name = f"s{seed}-{kind}-{uuid.uuid4().hex[:6]}"
-        table = make_table(system, name.replace("-", "_"), keyed=kind == "upsert")
+        table = make_table(system, name.replace("-", "_"), keyed=kind in {"upsert", "replace"})
         contents = [
             write_content(
                 system.incoming / f"{name}-{number}.csv",

@@ -9,7 +9,7 @@ Row = tuple[str, str, str, int]
 """A row as the checker compares it: sku, name, price, quantity."""
 
 _HEADER = "sku,name,category,price,quantity,updated_at"
-_TAIL = "2026-01-01 00:00:00+00"
+TAIL = "2026-01-01 00:00:00+00"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def write_content(
             row = (sku, f"name {rng.randrange(10_000)}", f"{rng.randrange(99_999)}.25", number)
             superseded += sku in loaded
             loaded[sku] = row
-            line = f"{row[0]},{row[1]},test,{row[2]},{row[3]},{_TAIL}"
+            line = f"{row[0]},{row[1]},test,{row[2]},{row[3]},{TAIL}"
         lines.append(line)
     aside = path.with_suffix(".part")
     aside.write_text("\n".join(lines) + "\n")
@@ -68,9 +68,9 @@ def _bad_line(sku: str, rng: random.Random) -> tuple[str, str]:
     """Return a record that is refused, and with which error code."""
     return rng.choice(
         [
-            (f"{sku},lamp,tools,9.99,many,{_TAIL}", "type-error"),
-            (f"{sku},lamp,tools,9.99,3000000000,{_TAIL}", "out-of-range"),
-            (f"{sku},lamp,tools,-1.00,3,{_TAIL}", "check"),
+            (f"{sku},lamp,tools,9.99,many,{TAIL}", "type-error"),
+            (f"{sku},lamp,tools,9.99,3000000000,{TAIL}", "out-of-range"),
+            (f"{sku},lamp,tools,-1.00,3,{TAIL}", "check"),
             (f"{sku},lamp,tools", "missing-cell"),
         ]
     )

@@ -16,7 +16,7 @@ from sqlalchemy import (
     Uuid,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 SCHEMA = "adsp"
 NAMING = {
@@ -53,4 +53,21 @@ def words(vocabulary: type[StrEnum], name: str) -> Enum:
         create_constraint=True,
         length=None,
         values_callable=lambda words: [word.value for word in words],
+    )
+
+
+class RowChanges:
+    """What a load has changed in its table, of jobs and of chunks."""
+
+    rows_inserted: Mapped[int | None] = mapped_column(
+        comment="Rows that the load has added to its table; NULL: not known."
+    )
+    rows_updated: Mapped[int | None] = mapped_column(
+        comment="Rows of the table that it has changed; NULL: not known."
+    )
+    rows_deleted: Mapped[int | None] = mapped_column(
+        comment="Rows of the table that it has deleted; NULL: not known."
+    )
+    rows_unchanged: Mapped[int | None] = mapped_column(
+        comment="Rows of the delivery that the table held already; NULL: not known."
     )

@@ -15,7 +15,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from libs.common.enums import ChunkState
-from libs.common.ledger.tables.base import SCHEMA, Base, words
+from libs.common.ledger.tables.base import SCHEMA, Base, RowChanges, words
 
 
 class JobFile(Base):
@@ -53,7 +53,7 @@ class JobFile(Base):
     rows_superseded: Mapped[int] = mapped_column(server_default=text("0"))
 
 
-class Chunk(Base):
+class Chunk(RowChanges, Base):
     """A byte range of a job's source, cut at a record boundary; the unit of parallel work."""
 
     __tablename__ = "chunks"

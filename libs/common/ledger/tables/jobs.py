@@ -21,7 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import JobState, Trigger
 from libs.common.ids import uuid7
-from libs.common.ledger.tables.base import SCHEMA, Base, words
+from libs.common.ledger.tables.base import SCHEMA, Base, RowChanges, words
 
 _APPENDED = (
     "state IN ('running', 'succeeded', 'completed_with_rejects') AND NOT force "
@@ -29,7 +29,7 @@ _APPENDED = (
 )
 
 
-class Job(Base):
+class Job(RowChanges, Base):
     """One load of one source for one dataset and data date."""
 
     __tablename__ = "jobs"

@@ -19,6 +19,7 @@ JOB_FIELDS = {
     "finished_at", "attempt", "error", "duplicate_of", "replay_of", "force",
     "cancel_requested_at", "owner", "outdated_by", "waiting_since", "warnings",
     "definition_version", "problem", "header_changes",
+    "rows_inserted", "rows_updated", "rows_deleted", "rows_unchanged",
 }  # fmt: skip
 UNKNOWN = "01a20bb0-ed59-716e-a450-60748f27550b"
 

@@ -91,6 +91,8 @@ class Trial:
     settings: dict[str, int] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     """What the dataset declares about its columns and cells."""
+    rows: list[Row] = field(default_factory=list)
+    """The rows of the file, but for its broken lines."""
     is_sliced: bool = False
     """Whether only the rows of a day are replaced, by the column `day`."""
 
@@ -143,6 +145,35 @@ class Trial:
         return replace(self, lines=lines)
 
 
+def make_snapshot(seed: int, *, is_sliced: bool = False) -> Trial:
+    """Make a replace, also of a day, or an upsert of a full table: some rows are changed, some gone, some new."""
+    trial = make_trial(seed, is_sliced=is_sliced)
+    rng = Random(-seed)
+    columns = trial.shape.given
+    before = [_age(rng, columns, row) for row in trial.rows if rng.random() < 0.9]
+    before += [
+        [_key(column, 5000 + number, rng) for column in columns]
+        for number in range(rng.choice((0, 1, 10)))
+    ]
+    is_upsert = trial.shape.key and not is_sliced and rng.random() < 0.4
+    return replace(
+        trial,
+        rows_before=before,
+        mode="upsert" if is_upsert else "replace",
+        chunk_bytes=None,
+        settings={**trial.settings, "comparison_rows": rng.choice((0, 0, 20_000))},
+    )
+
+
+def _age(rng: Random, columns: list[Column], row: Row) -> Row:
+    """Return what a row may have been the day before: mostly the same."""
+    older = row[:]
+    if rng.random() < 0.1:
+        place = rng.randrange(len(columns))
+        older[place] = columns[place].write(rng)
+    return older
+
+
 def make_trial(seed: int, *, is_sliced: bool = False) -> Trial:
     """Make the trial of a seed; with `is_sliced` the table has a column `day` by which it is replaced."""
     rng = Random(seed)
@@ -193,6 +224,7 @@ def make_trial(seed: int, *, is_sliced: bool = False) -> Trial:
             "block_rows": rng.choice((5, 16, 100, 20_000)),
         },
         dressing.options,
+        rows,
         is_sliced,
     )
 

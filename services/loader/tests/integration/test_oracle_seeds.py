@@ -12,7 +12,7 @@ import pytest
 
 from services.loader.tests.integration.comparison import Difference, compare_trial
 from services.loader.tests.integration.conftest import LoadBench
-from services.loader.tests.integration.generators import Trial, make_trial
+from services.loader.tests.integration.generators import Trial, make_snapshot, make_trial
 
 FIXED = range(1, 26)
 _MOST_REDUCTIONS = 60
@@ -83,6 +83,17 @@ def test_agrees_on_slices_of_fixed_seeds(shared_bench: LoadBench, seed: int) -> 
         pytest.fail(describe(shared_bench, trial, difference), pytrace=False)
 
 
+@pytest.mark.parametrize("seed", FIXED)
+@pytest.mark.parametrize("is_sliced", [False, True], ids=["table", "slice"])
+def test_agrees_on_snapshots_of_full_tables(
+    shared_bench: LoadBench, seed: int, *, is_sliced: bool
+) -> None:
+    trial = make_snapshot(seed, is_sliced=is_sliced)
+    difference = differs(shared_bench, trial)
+    if difference is not None:
+        pytest.fail(describe(shared_bench, trial, difference), pytrace=False)
+
+
 def test_agrees_on_tables_and_files_of_random_seeds(
     shared_bench: LoadBench,
     record_testsuite_property: Callable[[str, object], None],
@@ -92,7 +103,9 @@ def test_agrees_on_tables_and_files_of_random_seeds(
     record_testsuite_property("first random seed of the oracle", first)
     deadline, tried, failures = time.monotonic() + SECONDS, 0, list[str]()
     while tried < SEEDS and time.monotonic() < deadline and len(failures) < _MOST_FAILURES:
-        trial = make_trial(first + tried, is_sliced=(first + tried) % 4 == 0)
+        seed = first + tried
+        make = make_snapshot if seed % 3 == 0 else make_trial
+        trial = make(seed, is_sliced=seed % 4 == 0)
         difference = differs(shared_bench, trial)
         if difference is not None:
             failures.append(describe(shared_bench, trial, difference))

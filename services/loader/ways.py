@@ -1,0 +1,156 @@
+"""Choose the way on which a load gets its records into the target, and start over on another one where it has to.
+
+replace: compared with the target ──► compared, with its unique indexes ──► deleted and inserted
+upsert:  staged ──► record by record
+append:  at once
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeAlias
+
+from psycopg2.extensions import cursor as Cursor
+
+from libs.common.csv.skipped_records import SkippedRecords
+from libs.common.datasets.definition import DatasetDefinition
+from libs.common.datasets.slices import Slice
+from libs.common.enums import LoadMode, Write
+from libs.common.logs import get_logger
+from libs.common.postgres.target_table import TargetColumn, TargetTable
+from services.loader.cells.record_shape import RecordShape
+from services.loader.changes.replacement import Replacement, find_rules
+from services.loader.changes.row_changes import RowChanges
+from services.loader.changes.rules import ComparisonRules, NotCompared
+from services.loader.load_errors import MostRowsDiffer, RowsRepeated, StagedRowsRefused
+from services.loader.pipeline import LoadPipeline, open_pipeline
+from services.loader.session import Savepoint
+from services.loader.settings import LoaderSettings
+
+log = get_logger(__name__)
+
+Probe: TypeAlias = Callable[[Savepoint], None]
+"""Looks at what is written so far, in a block of the load's savepoint, and may raise."""
+
+_ALL_WANTED = NotCompared("the dataset says 'write': 'all'")
+_DIFFERENT = NotCompared("most of the first rows differ from those of the table")
+_REFUSED = NotCompared("Postgres refused rows that differ, and does not say which")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadTarget:
+    """The table of a load, or the slice of it that is replaced, and what is known of the file."""
+
+    cursor: Cursor
+    table: TargetTable
+    shape: RecordShape
+    skips: SkippedRecords
+    definition: DatasetDefinition
+    settings: LoaderSettings
+    part: Slice | None
+
+    @property
+    def columns(self) -> Sequence[TargetColumn]:
+        """Return the columns that the load fills."""
+        return self.shape.header.columns
+
+    def open(self, stand_in: TargetTable | None = None, *, by_blocks: bool = True) -> LoadPipeline:
+        """Prepare the paths into the table, or into one that stands in for it."""
+        return open_pipeline(
+            self.cursor,
+            stand_in or self.table,
+            self.shape,
+            self.definition,
+            self.settings,
+            self.part,
+            self.skips,
+            by_blocks=by_blocks,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSteps:
+    """What a load does on every way: write all its records, undo all of that, see whether it has to stop.
+
+    `write` calls the probe, if there is one, when it has written some of more records.
+    """
+
+    write: Callable[[LoadPipeline, Probe | None], None]
+    undo: Callable[[], None]
+    check: Callable[[], None]
+
+    def start_over(self, table: TargetTable, error: StagedRowsRefused) -> None:
+        """Undo all that was written, for another way."""
+        log.info("load_started_over", table=table.name, reason=type(error).__name__)
+        self.undo()
+
+
+class Loaded(NamedTuple):
+    """How the records were written, and what that changed in the table where it is known."""
+
+    pipeline: LoadPipeline
+    changes: RowChanges | None = None
+
+
+def load_records(target: LoadTarget, steps: LoadSteps) -> Loaded:
+    """Write every record on the first way that does."""
+    if target.definition.mode is LoadMode.REPLACE:
+        return _replace(target, steps)
+    pipeline = target.open()
+    try:
+        steps.write(pipeline, None)
+    except StagedRowsRefused as exc:
+        steps.start_over(target.table, exc)
+        pipeline = target.open(by_blocks=False)
+        steps.write(pipeline, None)
+    return Loaded(pipeline, pipeline.changes)
+
+
+def _replace(target: LoadTarget, steps: LoadSteps) -> Loaded:
+    """Write what differs, or everything where that cannot be told or ends otherwise."""
+    rules = _rules_of(target)
+    if isinstance(rules, ComparisonRules):
+        loaded = _replace_changes(target, steps, rules)
+        if isinstance(loaded, Loaded):
+            return loaded
+        rules = loaded
+    pipeline = target.open()
+    steps.write(pipeline, None)
+    return Loaded(replace(pipeline, path=pipeline.path.all_written(rules.reason)))
+
+
+def _rules_of(target: LoadTarget) -> ComparisonRules | NotCompared:
+    if target.definition.write is Write.ALL:
+        return _ALL_WANTED
+    return find_rules(target.cursor, target.table, target.columns, target.part)
+
+
+def _replace_changes(
+    target: LoadTarget, steps: LoadSteps, rules: ComparisonRules
+) -> Loaded | NotCompared:
+    """Write what differs, or say why not. Keys that come again cost a second start."""
+    for has_indexes in (False, True):
+        try:
+            return _replace_once(target, steps, rules, has_indexes=has_indexes)
+        except RowsRepeated as exc:
+            steps.start_over(target.table, exc)
+        except StagedRowsRefused as exc:
+            steps.start_over(target.table, exc)
+            return _DIFFERENT if isinstance(exc, MostRowsDiffer) else _REFUSED
+    return _REFUSED
+
+
+def _replace_once(
+    target: LoadTarget, steps: LoadSteps, rules: ComparisonRules, *, has_indexes: bool
+) -> Loaded:
+    """Write what differs; raises `StagedRowsRefused`."""
+    replacement = Replacement(
+        target.cursor,
+        target.table,
+        target.columns,
+        target.part,
+        rules,
+        has_indexes=has_indexes,
+    )
+    pipeline = target.open(replacement.stand_in)
+    steps.write(pipeline, replacement.probe)
+    return Loaded(pipeline, replacement.write(target.settings.comparison_bytes, steps.check))
