@@ -8,7 +8,8 @@ from libs.common.csv.framing import cell_pattern
 
 Cells: TypeAlias = list[bytes | None]
 
-_NULL = b"\\N"
+_ESCAPE, _NULL = b"\\", b"\\N"
+_NONE: frozenset[bytes] = frozenset()
 _ESCAPED = {
     b"n": b"\n",
     b"t": b"\t",
@@ -43,14 +44,31 @@ class CellSplitter:
         doubled = b"" if self._quote is None else b"|%b" % re.escape(self._quote * 2)
         self._escape = re.compile(rb"\\(\r\n|.)" + doubled, re.DOTALL)
 
-    def cut_plain(self, raw: bytes) -> list[bytes]:
-        """Cut a record without marks."""
-        return self._without_trailing(raw.split(self._delimiter))
+    def split(self, raw: bytes, nulls: frozenset[bytes]) -> Cells:
+        """Return the texts of a record's cells, None where they are NULL; `nulls` stand for that."""
+        quote = self._quote
+        if quote is None or (quote not in raw and not (self.has_escapes and _ESCAPE in raw)):
+            cells = raw.split(self._delimiter)
+            if self._trailing:
+                self._drop_trailing(cells)
+            return with_nulls(cells, nulls)
+        cells = self._cut(raw)
+        if self._trailing:
+            self._drop_trailing(cells)
+        if self.has_escapes:
+            return [self._read_escaped(cell, quote, nulls) for cell in cells]
+        quoted_nulls = nulls if self._quoted_null else _NONE
+        return [
+            _unquote(cell, quote, quoted_nulls)
+            if cell.startswith(quote)
+            else (None if cell in nulls else cell)
+            for cell in cells
+        ]
 
-    def cut(self, raw: bytes) -> list[bytes]:
+    def _cut(self, raw: bytes) -> list[bytes]:
         """Cut a record; cells keep their quotes and escapes."""
         if len(self._delimiter) == 1:
-            return self._without_trailing(self._ended_cell.findall(raw + self._delimiter))
+            return self._ended_cell.findall(raw + self._delimiter)
         cells, place = [], 0
         while True:
             # The last one may end with a part of a delimiter.
@@ -58,27 +76,8 @@ class CellSplitter:
             cells.append(found.group() if found else b"")
             place += len(cells[-1])
             if place >= len(raw):
-                return self._without_trailing(cells)
+                return cells
             place += len(self._delimiter)
-
-    def read(self, cells: list[bytes], nulls: frozenset[bytes]) -> Cells:
-        """Return the texts of cells, None where they are NULL; `nulls` stand for that."""
-        quote = self._quote
-        if quote is None:
-            return with_nulls(cells, nulls)
-        if self.has_escapes:
-            return [self._read_escaped(cell, quote, nulls) for cell in cells]
-        return [
-            self._unquote(cell, quote, nulls)
-            if cell.startswith(quote)
-            else (None if cell in nulls else cell)
-            for cell in cells
-        ]
-
-    def _unquote(self, cell: bytes, quote: bytes, nulls: frozenset[bytes]) -> bytes | None:
-        """Return the text of a quoted cell, None where it stands for NULL all the same."""
-        text = cell[1:-1].replace(quote + quote, quote)
-        return None if self._quoted_null and text in nulls else text
 
     def _read_escaped(self, cell: bytes, quote: bytes, nulls: frozenset[bytes]) -> bytes | None:
         """Return the text of a cell that may hold escapes; with one it stands for NULL as one in quotes does."""
@@ -90,11 +89,10 @@ class CellSplitter:
         is_plain = not is_quoted and text == stored
         return None if text in nulls and (is_plain or self._quoted_null) else text
 
-    def _without_trailing(self, cells: list[bytes]) -> list[bytes]:
-        """Take off the empty cell behind a delimiter at the record's end, where the dialect has that."""
-        if self._trailing and len(cells) > 1 and not cells[-1]:
+    def _drop_trailing(self, cells: list[bytes]) -> None:
+        """Take off the empty cell behind a delimiter at the record's end."""
+        if len(cells) > 1 and not cells[-1]:
             cells.pop()
-        return cells
 
     def _unescape(self, found: re.Match[bytes]) -> bytes:
         sign = found.group(1)
@@ -107,3 +105,9 @@ def with_nulls(cells: list[bytes], nulls: frozenset[bytes]) -> Cells:
         (null,) = nulls
         return [None if cell == null else cell for cell in cells]
     return [None if cell in nulls else cell for cell in cells]
+
+
+def _unquote(cell: bytes, quote: bytes, nulls: frozenset[bytes]) -> bytes | None:
+    """Return the text of a quoted cell, None where it stands for NULL all the same."""
+    text = cell[1:-1].replace(quote + quote, quote)
+    return None if text in nulls else text

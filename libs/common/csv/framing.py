@@ -33,7 +33,8 @@ MAX_RECORD_BYTES = 1 << 20
 
 _CR = 13
 _END_MARK = b"\x1a"
-_LINE_SIGNS = (b"\n", b"\r", b"")
+"""A Ctrl-Z: where DOS ends texts. As the last record of a file it is none."""
+_BEFORE_END_MARK = (b"\n", b"")
 
 
 class ByteStream(Protocol):
@@ -134,6 +135,7 @@ class Framer:
     kept_record_bytes: int = 0
     _marks: tuple[bytes, ...] = field(init=False)
     _comment: bytes = field(init=False)
+    _has_end_mark: bool = field(init=False)
     _body: re.Pattern[bytes] = field(init=False)
     _line: re.Pattern[bytes] = field(init=False)
     _line_ends: LineEnds = field(init=False)
@@ -147,6 +149,8 @@ class Framer:
             sign.encode() for sign in (dialect.quote, dialect.escape) if sign is not None
         )
         self._comment = (dialect.comment or "").encode()
+        signs = (dialect.delimiter, dialect.quote, dialect.comment)
+        self._has_end_mark = not any(sign and _END_MARK.decode() in sign for sign in signs)
         self._line_ends = line_ends_of(dialect.line_end, cr_ends_records=self.cr_ends_records)
         self._break = self._line_ends.pattern
         self._body = _body_pattern(dialect, self._line_ends)
@@ -168,8 +172,6 @@ class Framer:
             # Reading as much again as is left over keeps a long record's cost linear.
             more = self._read(offset + len(rest), max(self.block_bytes, len(rest)))
             at_end, buffer = not more, rest + more
-            if at_end and self.end_offset is None:
-                buffer = self._without_end_mark(buffer)
             block = self._cut(buffer, offset, line, at_end=at_end)
             if block.data:
                 yield block
@@ -182,13 +184,6 @@ class Framer:
                 block, offset, rest, at_end = self._overlong(rest, offset, line)
                 yield block
                 line, at_end = block.next_line, at_end and not rest
-
-    def _without_end_mark(self, buffer: bytes) -> bytes:
-        """Take off a Ctrl-Z that stands alone in the file's last line: it is where DOS ends texts."""
-        if buffer[-1:] != _END_MARK or buffer[-2:-1] not in _LINE_SIGNS:
-            return buffer
-        signs = f"{self.dialect.delimiter}{self.dialect.quote}{self.dialect.comment}"
-        return buffer if _END_MARK.decode() in signs else buffer[:-1]
 
     def _read(self, position: int, size: int) -> bytes:
         """Read on, never past the end of the range."""
@@ -206,10 +201,15 @@ class Framer:
     def _cut(self, buffer: bytes, offset: int, line: int, *, at_end: bool) -> Block:
         """Make a block of the whole records at the start of `buffer`."""
         data = buffer if at_end else buffer[: buffer.rfind(b"\n") + 1]
+        is_last = at_end and self.end_offset is None and buffer.endswith(_END_MARK)
+        if is_last and buffer[-2:-1] in _BEFORE_END_MARK and self._has_end_mark:
+            data = buffer[:-1]
         ends = self.count_ends(data) if self.count_ends is not None else None
         frames: list[Frame] | None = None
         if ends is None and self._need_frames(buffer, at_end=at_end):
             frames = self._frames(buffer, at_end=at_end)
+            if is_last and self._has_end_mark and buffer[frames[-1].start :] == _END_MARK:
+                frames.pop()
             data = buffer[: frames[-1].after if frames else 0]
         start, end = self._place(offset), self._place(offset + len(data))
         next_line = line + (ends or self._count_breaks(data))

@@ -164,7 +164,7 @@ class RecordSplitter:
     def _split_frames(self, block: Block, *, is_sound: bool) -> list[Record]:
         """Split a block that needs a look at each record, at its bytes too unless they are sound."""
         data, line, width, cap = block.data, block.line_number, self._width, self._cap
-        skips = self.skips
+        skips, split_cells, nulls = self.skips, self._cells.split, self._stored_nulls
         records: list[Record] = []
         for frame in block.frames if block.frames is not None else _line_frames(data):
             start, end, after, fault = frame
@@ -172,7 +172,7 @@ class RecordSplitter:
             if start < end and not (skips and self._is_skipped(raw)):
                 offset = block.byte_offset + start
                 if is_sound and fault is None and end - start <= cap:
-                    cells = self._split_cells(raw)
+                    cells = split_cells(raw, nulls)
                     if width is None or len(cells) == width:
                         records.append(Record(line, offset, raw, cells))
                     else:
@@ -209,19 +209,12 @@ class RecordSplitter:
             return Record(line, offset, raw, cells)
         return Record(line, offset, raw, [], parse_errors.wrong_count(len(cells), self._width))
 
-    def _split_cells(self, raw: bytes) -> Cells:
-        """Cut a sound record into cells, still in the file's encoding."""
-        cells, nulls = self._cells, self._stored_nulls
-        if not any(mark in raw for mark in self._marks):
-            return with_nulls(cells.cut_plain(raw), nulls)
-        return cells.read(cells.cut(raw), nulls)
-
     def _decode(self, raw: bytes) -> Cells:
         """Cut a record into cells and turn them into UTF-8, or raise UnicodeDecodeError."""
         if raw.isascii():
-            return self._split_cells(raw)
+            return self._cells.split(raw, self._stored_nulls)
         raw.decode(self._encoding)
-        cells = self._split_cells(raw)
+        cells = self._cells.split(raw, self._stored_nulls)
         if self._encoding == "utf-8":
             return cells
         return [None if cell is None else cell.decode(self._encoding).encode() for cell in cells]

@@ -16,7 +16,7 @@ PROBED = 1 << 16
 
 @dataclass(frozen=True)
 class Layout:
-    """The names, and the bytes between header and footer with their place; `told` is the count in the footer."""
+    """The names, and the bytes between header and footer with their place; `counted` is the count in the footer."""
 
     cells: list[str]
     body: bytes
@@ -24,7 +24,7 @@ class Layout:
     first_line: int
     ends_with_cr: bool
     header_line: bytes
-    told: int | None = None
+    counted: int | None = None
 
 
 def reference_layout(data: bytes, dialect: FileFormat, cap: int) -> Layout:
@@ -117,10 +117,10 @@ def _without_footer(layout: Layout, dialect: FileFormat) -> Layout:
             lines.append((position, file.cut(position, end).decode(file.encoding, "replace")))
         position = ends.behind(units, end)
     last = lines[-dialect.footer.lines :]
-    told = None
+    counted = None
     if dialect.footer.pattern is not None and dialect.footer.rows is not None:
         found = [re.search(dialect.footer.pattern, text) for _, text in last]
-        told = int(next(match for match in found if match).group(dialect.footer.rows))
+        counted = int(next(match for match in found if match).group(dialect.footer.rows))
     begin, _ = lines[-dialect.footer.lines]
     return Layout(
         layout.cells,
@@ -129,5 +129,5 @@ def _without_footer(layout: Layout, dialect: FileFormat) -> Layout:
         layout.first_line,
         layout.ends_with_cr,
         layout.header_line,
-        told,
+        counted,
     )

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from libs.common.csv.dialect import FileFormat
 from libs.common.enums import ErrorCode
 
-CR, LF, BACKSLASH = 13, 10, 92
+CR, LF, BACKSLASH, CTRL_Z = 13, 10, 92, 26
 ESCAPED = {"n": 10, "t": 9, "r": 13, "b": 8, "0": 0, "Z": 26}
 
 
@@ -46,7 +46,7 @@ def reference_split(
     Of a record above the cap `kept` bytes are kept, the cap at least.
     UTF-16 is read two bytes at a time; the cap counts what a record would be in UTF-8.
     """
-    file = Stored(_without_end_mark(data, dialect), dialect.encoding)
+    file = Stored(data, dialect.encoding)
     units = file.units
     records = []
     position, line = 0, first_line
@@ -66,21 +66,14 @@ def reference_split(
         line += ends.count(units[start:position])
         raw = file.cut(start, capped)
         is_header = dialect.header.repeated and _is_header(raw, header_line, file.encoding)
-        if end > start and not is_comment and not is_header:
+        is_end_mark = units[start:] == [CTRL_Z] and dialect.delimiter != "\x1a"
+        if end > start and not (is_comment or is_header or is_end_mark):
             place = min(start * file.unit, len(data))
             record = _judge(start_line, place, raw, cells, code, dialect, width)
             is_blank = code is None and not any(cell for cell, _ in cells)
             if not (is_blank and dialect.blank_records == "skip"):
                 records.append(record)
     return records
-
-
-def _without_end_mark(data: bytes, dialect: FileFormat) -> bytes:
-    """Take off a Ctrl-Z that stands alone in the last line."""
-    units = Stored(data, dialect.encoding).units
-    if units[-1:] == [26] and units[-2:-1] in ([], [CR], [LF]) and dialect.delimiter != "\x1a":
-        return data[: -Stored(data, dialect.encoding).unit]
-    return data
 
 
 def _is_header(raw: bytes, header_line: bytes, encoding: str) -> bool:

@@ -28,7 +28,8 @@ DO $$ DECLARE statement text; BEGIN
         SELECT format('DROP VIEW %s', oid::regclass)
         FROM pg_class WHERE relnamespace = 'adsp'::regnamespace AND relkind = 'v'
     LOOP EXECUTE statement; END LOOP;
-END $$
+END $$;
+DROP SCHEMA adsp_staging
 """
 NAMES = ("adsp_test_migrated", "adsp_test_modelled")
 _JOB_WITH_FAILED_ROWS = """

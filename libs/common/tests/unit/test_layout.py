@@ -140,7 +140,7 @@ def test_what_is_skipped_is_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("footer", "end", "told"),
+    ("footer", "end", "counted"),
     [
         ({"pattern": r"^T,(\d+)", "rows": 1}, "T,2,12.00\n", 2),
         ({"pattern": r"(?P<n>\d+) records", "rows": "n", "lines": 2}, "\n# 2 records\n-- end\n", 2),
@@ -149,7 +149,7 @@ def test_what_is_skipped_is_counted() -> None:
     ],
 )
 def test_a_footer_may_tell_how_many_records_there_are(
-    footer: dict[str, Any], end: str, told: int | None
+    footer: dict[str, Any], end: str, counted: int | None
 ) -> None:
     dialect = FileFormat.model_validate({"footer": footer})
 
@@ -157,9 +157,9 @@ def test_a_footer_may_tell_how_many_records_there_are(
 
     assert [record.cells for record in records] == [["1"], ["2"]]
     assert found is not None
-    assert found.rows == told
+    assert found.rows == counted
     found.check(2, "a.csv")
-    if told is not None:
+    if counted is not None:
         with pytest.raises(SourceError, match=r"a\.csv has 3 records, but its footer says 2"):
             found.check(3, "a.csv")
 

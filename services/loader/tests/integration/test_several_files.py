@@ -183,3 +183,34 @@ def test_a_file_that_was_swapped_under_its_size_and_time_stops_the_delivery(
 
     assert bench.chunk(job_id)["error_code"] == "source-changing"
     assert bench.execute("SELECT FROM feed.t") == []
+
+
+@pytest.mark.parametrize("mode", [{}, {"mode": "upsert", "key": ["id"]}])
+@pytest.mark.parametrize(("last", "error"), [(0, None), (1, "trailer-mismatch")])
+def test_each_file_has_a_footer_of_its_own(
+    bench: LoadBench, mode: dict[str, Any], last: int, error: str | None
+) -> None:
+    """Records that are refused, or superseded by a later file, are counted in theirs."""
+    bench.execute(TABLES["by blocks"].format(key="PRIMARY KEY"))
+    footer = {"pattern": r"^T,(\d+)", "rows": 1}
+    definition = DatasetDefinition.model_validate(
+        {"table": "feed.t", "format": {"footer": footer, "comment": "#"}, **mode}
+    )
+    contents = [
+        HEADER + b"1,a\n2,no\nT,2\n",
+        gzip.compress(HEADER + b"# none\nT,0\n"),
+        HEADER + b"1,b\nx,c\n3,d\nT,%d" % (3 + last),
+    ]
+    job_id = add_files(bench, contents, definition)
+    with closing(bench.loader()) as loader:
+        loader.load_chunk(job_id, 0)
+
+    chunk = bench.chunk(job_id)
+    assert chunk["error_code"] == error
+    if error is None:
+        assert [read for read, *_ in counts(bench, job_id)[1:]] == [2, 0, 3]
+        [skipped] = chunk["warnings"]
+        assert skipped["counts"] == {"comments": 1, "footer_lines": 3}
+    else:
+        assert f"{job_id}-3.csv has 3 records, but its footer says 4" in chunk["error_message"]
+        assert bench.execute("SELECT count(*) FROM feed.t") == [(0,)]

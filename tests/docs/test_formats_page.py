@@ -1,0 +1,58 @@
+"""Each file that the page of formats shows is read by the definition beside it, without a failed record."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from libs.common.csv.dialect import FileFormat
+from libs.common.csv.footer import without_footer
+from libs.common.csv.framing import Framer
+from libs.common.csv.header import read_header
+from libs.common.csv.records import RecordSplitter
+from libs.common.csv.skipped_records import SkippedRecords
+from libs.common.datasets.definition import DatasetDefinition
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "formats.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+SHOWN = re.findall(
+    r"^## (.*?)\n\n```text\n(.*?)```\n\n```json\n(.*?)```", TEXT, re.MULTILINE | re.DOTALL
+)
+RECORDS = {
+    "There is something else between the cells": 1,
+    "A backslash comes before quotes": 3,
+    "There are lines above or below the header": 1,
+    "There are lines of commas only": 1,
+}
+CAP = 1 << 16
+
+
+@pytest.mark.parametrize(("title", "data", "document"), SHOWN, ids=[title for title, *_ in SHOWN])
+def test_a_file_is_read_by_the_definition_beside_it(title: str, data: str, document: str) -> None:
+    definition = DatasetDefinition.model_validate({"table": "a.b", **json.loads(document)})
+    dialect, stored = definition.format, data.encode()
+    header = read_header(io.BytesIO(stored), dialect)
+    rest = io.BytesIO(stored[header.byte_end :])
+    body = without_footer(rest, dialect, header, CAP)
+    splitter = RecordSplitter(
+        dialect, width=len(header.cells), skips=SkippedRecords(dialect, header.line)
+    )
+
+    records = [
+        record
+        for block in Framer(rest if body is None else body, dialect).blocks()
+        for record in splitter.split(block)
+    ]
+
+    assert [record.fault for record in records] == [None] * RECORDS.get(title, 2)
+    if body is not None and body.footer is not None:
+        body.footer.check(len(records), title)
+
+
+def test_the_page_shows_enough_and_lists_every_option() -> None:
+    listed = re.findall(r"^\| `(\w+)` \|", TEXT.partition("## All options")[2], re.MULTILINE)
+
+    assert len(SHOWN) >= 10
+    assert set(listed) == FileFormat.model_fields.keys()
