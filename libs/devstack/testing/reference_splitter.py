@@ -70,7 +70,8 @@ def reference_split(
         if end > start and not (is_comment or is_header or is_end_mark):
             place = min(start * file.unit, len(data))
             record = _judge(start_line, place, raw, cells, code, dialect, width)
-            is_blank = code is None and not any(cell for cell, _ in cells)
+            # One that an escape makes NULL is not empty.
+            is_blank = code is None and all(cell == b"" for cell, _ in cells)
             if not (is_blank and dialect.blank_records == "skip"):
                 records.append(record)
     return records
