@@ -2,7 +2,7 @@
 
 
 class StagedRowsRefused(Exception):
-    """A constraint refuses some of the staged rows, or may: only record by record can it be told which."""
+    """A constraint refuses some of the staged rows, or may: only record by record can it be known which."""
 
 
 class MostRowsDiffer(StagedRowsRefused):

@@ -106,7 +106,7 @@ def load_records(target: LoadTarget, steps: LoadSteps) -> Loaded:
 
 
 def _replace(target: LoadTarget, steps: LoadSteps) -> Loaded:
-    """Write what differs, or everything where that cannot be told or ends otherwise."""
+    """Write what differs, or everything where that is not known or ends otherwise."""
     rules = _rules_of(target)
     if isinstance(rules, ComparisonRules):
         loaded = _replace_changes(target, steps, rules)

@@ -181,7 +181,9 @@ def test_a_table_has_any_name_that_postgres_takes(system: System, name: str) -> 
     assert system.query(f'SELECT * FROM "field {name}"') == [(1, "a")]
 
 
-def test_all_misfits_of_a_header_are_told_with_a_map_that_loads_the_file(system: System) -> None:
+def test_all_misfits_of_a_header_are_reported_with_a_map_that_loads_the_file(
+    system: System,
+) -> None:
     """The case `upper-case-header`: one round trip for one mapping."""
     columns = "customer_id int PRIMARY KEY, last_name text, first_name text"
     feed = Feed(system, "field_shouting", columns)

@@ -222,7 +222,7 @@ class DatasetDefinition(StrictModel):
             )
 
     def _require_read_or_added(self) -> None:
-        """Raise `ValueError` where a column is told to be left as it is and to be filled."""
+        """Raise `ValueError` where a column is both converted and filled."""
         both = [name for name in self.convert if name in self.add]
         if both:
             raise ValueError(

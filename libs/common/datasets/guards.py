@@ -108,8 +108,8 @@ def warn_of_drift(
     if added:
         what = "left out" if rules.leaves_unknown_out else f"put into {rules.rescue!r}"
         unknown = f"; those without a column were {what}, by 'unknown_columns'"
-        is_told = rules.leaves_unknown_out or rules.rescue is not None
-        parts.append(f"it has {_quoted(added)} in addition{unknown if is_told else ''}")
+        is_allowed = rules.leaves_unknown_out or rules.rescue is not None
+        parts.append(f"it has {_quoted(added)} in addition{unknown if is_allowed else ''}")
     if lost:
         parts.append(f"it lacks {_quoted(lost)}")
     message = (

@@ -223,8 +223,8 @@ def record_header_changes(session: Session, job: Job, changes: HeaderChanges) ->
     """Note how the header of a locked job differs from the last load's, which makes an event, once a job."""
     found = {"since": str(changes.since), "added": list(changes.added), "lost": list(changes.lost)}
     job.header_changes = found
-    told = select(Event.id).where(Event.job_id == job.id, Event.type == HEADER_CHANGED)
-    if session.scalar(told.limit(1)) is None:
+    published = select(Event.id).where(Event.job_id == job.id, Event.type == HEADER_CHANGED)
+    if session.scalar(published.limit(1)) is None:
         payload = event_payload(job) | {"header_changes": found}
         session.add(Event(job_id=job.id, type=HEADER_CHANGED, payload=payload))
         session.flush()

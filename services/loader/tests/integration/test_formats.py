@@ -79,7 +79,7 @@ def _definition(form: dict[str, Any]) -> DatasetDefinition:
     return DatasetDefinition.model_validate({"table": "feed.t", "format": form})
 
 
-def _told(bench: LoadBench, job_id: UUID) -> dict[str, dict[str, int]]:
+def _reported(bench: LoadBench, job_id: UUID) -> dict[str, dict[str, int]]:
     """Return a chunk's warnings: the counts of each code."""
     return {each["code"]: each["counts"] for each in bench.chunk(job_id)["warnings"]}
 
@@ -98,7 +98,7 @@ def test_what_is_skipped_is_counted_whatever_the_path(bench: LoadBench, block_by
     job_id = bench.load(b"#zero\nid,v\n" + body, _definition(form), block_bytes=block_bytes)
 
     counts = {"comments": 3, "blank_records": 2, "repeated_headers": 1, "footer_lines": 2}
-    assert _told(bench, job_id) == {"lines-skipped": counts}
+    assert _reported(bench, job_id) == {"lines-skipped": counts}
     chunk = bench.chunk(job_id)
     assert (chunk["rows_read"], chunk["rows_loaded"], chunk["rows_rejected"]) == (5, 4, 1)
 

@@ -131,7 +131,7 @@ _DRIFTS = [
 
 
 @pytest.mark.parametrize(("options", "before", "now", "added", "lost"), _DRIFTS)
-def test_drift_of_the_header_is_told_by_the_job_and_by_an_event(
+def test_drift_of_the_header_is_reported_by_the_job_and_by_an_event(
     contacts: Bench,
     options: dict[str, object],
     before: str,
@@ -147,9 +147,9 @@ def test_drift_of_the_header_is_told_by_the_job_and_by_an_event(
     job = _plan(contacts, now)
 
     with contacts.worker.sessions() as session:
-        told = session.scalars(select(Event).where(Event.type == "job.header-changed")).all()
+        published = session.scalars(select(Event).where(Event.type == "job.header-changed")).all()
     if not added and not lost:
-        assert (job.header_changes, job.warnings, told) == (None, [], [])
+        assert (job.header_changes, job.warnings, published) == (None, [], [])
         return
     changes = {"since": str(first.id), "added": added, "lost": lost}
     assert job.header_changes == changes
@@ -157,7 +157,7 @@ def test_drift_of_the_header_is_told_by_the_job_and_by_an_event(
     assert warning["code"] == "header-drift"
     for part in (*map(repr, [*added, *lost]), str(first.id)):
         assert part in warning["message"]
-    [event] = told
+    [event] = published
     assert (event.job_id, event.payload["header_changes"]) == (job.id, changes)
 
 
