@@ -165,4 +165,4 @@ def test_failed_rows_come_in_the_form_that_is_asked_for(
 def test_a_table_with_a_hostile_name_is_refused(client: httpx.Client, name: str) -> None:
     answer = client.put(f"/v1/datasets/{name}", json={**ITEMS, "table": 'public.items"; --'})
 
-    assert problem_of(answer)[:2] == (422, "invalid-request")
+    assert problem_of(answer)[:2] == (422, "table-missing")
