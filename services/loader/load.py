@@ -152,6 +152,7 @@ class Load:
             self._definition,
             self._settings,
             part,
+            self._work.has_lost_columns,
         )
         steps = LoadSteps(
             write=lambda pipeline, probe: self._load(header, pipeline, probe),

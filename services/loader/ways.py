@@ -32,6 +32,7 @@ Probe: TypeAlias = Callable[[Savepoint], None]
 """Looks at what is written so far, in a block of the load's savepoint, and may raise."""
 
 _ALL_WANTED = NotCompared("the dataset says 'write': 'all'")
+_COLUMNS_LOST = NotCompared("columns that the last load had take their defaults")
 _DIFFERENT = NotCompared("most of the first rows differ from those of the table")
 _REFUSED = NotCompared("Postgres refused rows that differ, and does not say which")
 
@@ -47,6 +48,8 @@ class LoadTarget:
     definition: DatasetDefinition
     settings: LoaderSettings
     part: Slice | None
+    has_lost_columns: bool
+    """Whether the last load gave columns that this file lacks, so that they take their defaults in all rows."""
 
     @property
     def columns(self) -> Sequence[TargetColumn]:
@@ -121,6 +124,8 @@ def _replace(target: LoadTarget, steps: LoadSteps) -> Loaded:
 def _rules_of(target: LoadTarget) -> ComparisonRules | NotCompared:
     if target.definition.write is Write.ALL:
         return _ALL_WANTED
+    if target.has_lost_columns:
+        return _COLUMNS_LOST
     return find_rules(target.cursor, target.table, target.columns, target.part)
 
 

@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,7 @@ def test_killed_at_a_crash_point_every_row_is_there_once(
     "options", [{"mode": "replace"}, {"mode": "upsert", "key": ["sku"]}], ids=["replace", "upsert"]
 )
 def test_killed_while_it_compares_every_row_is_there_once(
-    machine: Machine, point: FailPoint, options: dict[str, object]
+    machine: Machine, point: FailPoint, options: dict[str, Any]
 ) -> None:
     """The table holds most of the rows before; nothing is left of what was staged."""
     cell = make_cell(machine, **options)

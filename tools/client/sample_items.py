@@ -123,7 +123,7 @@ class ItemsFile:
     def _price(self) -> pl.Expr:
         cents = self._random("price") % 99_999 + 1
         if self.is_next_day:
-            cents += pl.when(pl.col("place") % _CHANGED_EVERY == 0).then(1).otherwise(0)
+            cents += pl.when(pl.col("place") % _CHANGED_EVERY == 1).then(1).otherwise(0)
         price = pl.concat_str(
             (cents // 100).cast(pl.String),
             pl.lit("."),

@@ -23,7 +23,9 @@ PRIVILEGES: dict[LoadMode, tuple[str, ...]] = {
     LoadMode.UPSERT: ("INSERT", "SELECT", "UPDATE"),
     LoadMode.REPLACE: ("INSERT", "DELETE"),
 }
-_RESERVED_SCHEMAS = frozenset({"adsp", "pg_catalog", "information_schema", "pg_toast"})
+_RESERVED_SCHEMAS = frozenset(
+    {"adsp", "adsp_staging", "pg_catalog", "information_schema", "pg_toast"}
+)
 MOST_COLUMNS = 1600
 """As many columns a table of Postgres can have: beside those of such a table there is no room for one of ours."""
 _PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*")

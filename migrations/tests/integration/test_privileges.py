@@ -130,6 +130,7 @@ def test_a_role_may_do_what_its_work_needs_and_nothing_else(cursor: Cursor, role
     [
         "CREATE TABLE public.mine ()",
         "CREATE TABLE adsp.mine ()",
+        "DROP SCHEMA adsp_staging",
         "CREATE SCHEMA mine",
         "CREATE FUNCTION public.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "CREATE ROLE mine",
@@ -163,6 +164,9 @@ def test_no_role_reaches_beyond_its_tables(cursor: Cursor, statement: str) -> No
         ("api", "UPDATE adsp.api_keys SET digest = ''"),
         ("api", "CREATE TEMPORARY TABLE mine ()"),
         ("worker", "CREATE TEMPORARY TABLE mine ()"),
+        ("api", "CREATE TABLE adsp_staging.mine ()"),
+        ("worker", "CREATE TABLE adsp_staging.mine ()"),
+        ("monitor", "CREATE TABLE adsp_staging.mine ()"),
         ("loader", "ALTER TABLE public.items DISABLE TRIGGER ALL"),
         ("loader", "COPY public.items FROM '/etc/passwd'"),
         ("loader", "COPY public.items TO PROGRAM 'cat'"),
@@ -171,3 +175,12 @@ def test_no_role_reaches_beyond_its_tables(cursor: Cursor, statement: str) -> No
 )
 def test_a_role_that_may_do_some_of_it_may_not_do_the_rest(cursor: Cursor, statement: str) -> None:
     assert not _is_allowed(cursor, statement)
+
+
+def test_the_loader_stages_in_a_schema_of_its_own(database: ScratchDatabase) -> None:
+    with closing(psycopg2.connect(database.dsn_for("loader"))) as connection:
+        with connection.cursor() as cursor:
+            assert _is_allowed(
+                cursor, "CREATE UNLOGGED TABLE adsp_staging.mine (LIKE public.items)"
+            )
+        connection.rollback()

@@ -41,7 +41,6 @@ class Comparison:
         """Compare nothing yet."""
         self._cursor = cursor
         self.staged = staged
-        self._table = table
         self._old = table_rows(table, part)
         self._same_key = _join(" AND ", "old.{0} OPERATOR(pg_catalog.=) new.{0}", rules.key)
         self._unlike = _unlike(columns, rules)
@@ -60,12 +59,12 @@ class Comparison:
             self._unlike,
             self.staged,
             sql.Literal(_SAMPLED),
-            self._table.own_rows,
+            self._old,
             self._same_key,
         )
         self._cursor.execute(sql.SQL(before) + query)
         found, unlike = self._cursor.fetchone() or (0, 0)
-        return bool(found * 2 > _SAMPLED and unlike > _MOST * found)
+        return bool(found * 4 > _SAMPLED and unlike > _MOST * found)
 
     def run(self, memory_bytes: int) -> RowChanges:
         """Note the rows that differ, and count them; raises `RowsRepeated` where several are of one key of the target.

@@ -10,6 +10,25 @@ indexes AS (
     JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
     WHERE i.indrelid = %(table)s AND (i.indisunique OR i.indisexclusion)
 ),
+numbered AS (
+    SELECT a.attnum, a.attname
+    FROM pg_catalog.pg_attribute AS a
+    WHERE
+        a.attrelid = %(table)s AND a.attnum > 0 AND NOT a.attisdropped
+        AND NOT a.attname = ANY(%(columns)s::text [])
+        AND (
+            a.attidentity <> ''
+            OR EXISTS (
+                SELECT
+                FROM pg_catalog.pg_attrdef AS d
+                JOIN pg_catalog.pg_depend AS p
+                    ON p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid
+                    AND p.refclassid = 'pg_class'::regclass
+                JOIN pg_catalog.pg_class AS s ON s.oid = p.refobjid AND s.relkind = 'S'
+                WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum
+            )
+        )
+),
 -- Unique indexes whose equality is that of a join: plain columns of built-in types with the usual equality.
 keys AS (
     SELECT
@@ -102,25 +121,17 @@ SELECT
         WHERE k.conrelid = %(table)s AND k.contype = 'f' AND NOT k.convalidated
     ) AS has_unchecked_references,
     -- Columns that are not given and take a number from a sequence.
+    (SELECT coalesce(array_agg(n.attname::text), '{}') FROM numbered AS n) AS numbered,
+    -- Of unique indexes that hold more than such numbers, which no record brings.
     (
-        SELECT coalesce(array_agg(a.attname::text), '{}')
-        FROM pg_catalog.pg_attribute AS a
-        WHERE
-            a.attrelid = %(table)s AND a.attnum > 0 AND NOT a.attisdropped
-            AND NOT a.attname = ANY(%(columns)s::text [])
-            AND (
-                a.attidentity <> ''
-                OR EXISTS (
-                    SELECT
-                    FROM pg_catalog.pg_attrdef AS d
-                    JOIN pg_catalog.pg_depend AS p
-                        ON p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid
-                        AND p.refclassid = 'pg_class'::regclass
-                    JOIN pg_catalog.pg_class AS s ON s.oid = p.refobjid AND s.relkind = 'S'
-                    WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum
-                )
-            )
-    ) AS numbered,
+        SELECT count(*)
+        FROM indexes AS i
+        WHERE EXISTS (
+            SELECT
+            FROM unnest(i.indkey::int2 []) WITH ORDINALITY AS k (attnum, place)
+            WHERE k.place <= i.indnkeyatts AND k.attnum NOT IN (SELECT n.attnum FROM numbered AS n)
+        )
+    ) AS keys_of_records,
     -- How each unique index is made, from its method on.
     (
         SELECT coalesce(json_agg(json_build_array(

@@ -69,6 +69,7 @@ class ChunkWork:
     """What is to be done, under the definition of its job: a byte range of its file, or all of several files.
 
     `counts_files`: each file has counts of its own, also where only one of several is left to load.
+    `has_lost_columns`: the header lacks columns of the last load, which is allowed.
     """
 
     job_id: UUID
@@ -83,6 +84,7 @@ class ChunkWork:
     rows_before: int | None
     force: bool
     data_date: date
+    has_lost_columns: bool
 
 
 class Turn(NamedTuple):
@@ -204,6 +206,7 @@ def open_chunk(connection: Connection, key: ChunkKey) -> ChunkWork | None:
         rows_before=row["rows_before"],
         force=row["force"],
         data_date=row["data_date"],
+        has_lost_columns=row["has_lost_columns"],
     )
 
 

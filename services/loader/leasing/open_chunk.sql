@@ -4,7 +4,8 @@ SELECT
     c.byte_start, c.byte_end, c.first_line, c.digest,
     c.number > 0 AND j.chunks_at_once IS NOT NULL AS waits_for_turn,
     j.definition, j.source_path, j.bytes_total, j.source_mtime_ns,
-    j.rows_before, j.force, j.data_date
+    j.rows_before, j.force, j.data_date,
+    j.warnings @> '[{"code": "header-changed"}]' AS has_lost_columns
 FROM adsp.chunks AS c
 JOIN adsp.jobs AS j ON j.id = c.job_id
 LEFT JOIN adsp.chunk_leases AS l ON l.job_id = c.job_id AND l.chunk_number = c.number

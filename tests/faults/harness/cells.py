@@ -49,9 +49,12 @@ class Cell:
 
     def fill(self, rows: Sequence[Row]) -> None:
         """Put rows into the table that are there before; what the checker does not compare is as in files."""
-        statement = f"INSERT INTO {self.feed.table} VALUES (%s, %s, 'test', %s, %s, %s)"
-        for sku, name, price, quantity in rows:
-            self.machine.system.execute(statement, sku, name, price, quantity, TAIL)
+        self.machine.system.query(
+            f"INSERT INTO {self.feed.table} SELECT sku, name, 'test', price::numeric, quantity, %s::timestamptz"
+            " FROM unnest(%s::text[], %s::text[], %s::text[], %s::int[]) AS given (sku, name, price, quantity)",
+            TAIL,
+            *map(list, zip(*rows, strict=True)),
+        )
 
     def count_jobs(self) -> int:
         """Return how many jobs the feed has."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tools.client import sample_items
-from tools.client.sample_items import BAD_KINDS, ItemsFile, write_items
+from tools.client.sample_items import BAD_KINDS, ItemsFile, new_items, write_items
 
 
 def rows_of(path: Path) -> list[list[str]]:
@@ -68,6 +68,19 @@ def test_half_of_an_upsert_file_is_present_in_the_file_without_it(tmp_path: Path
     )
     assert len(set(upsert)) == 1_000
     assert len(set(base) & set(upsert)) == 500
+
+
+def test_a_next_days_file_differs_a_little_from_the_one_before(tmp_path: Path) -> None:
+    ItemsFile(10_000).write(tmp_path / "base.csv")
+    ItemsFile(10_000, is_next_day=True).write(tmp_path / "next.csv")
+
+    before, after = (
+        {row[0]: row for row in rows_of(tmp_path / f"{name}.csv")} for name in ("base", "next")
+    )
+    same = before.keys() & after.keys()
+    assert len(after.keys() - before.keys()) == len(before.keys() - after.keys()) == 50
+    assert new_items(10_000) == 50
+    assert sum(before[sku] != after[sku] for sku in same) == 100
 
 
 def test_names_with_quotes_are_written_as_csv_has_them(tmp_path: Path) -> None:

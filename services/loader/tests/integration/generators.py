@@ -22,6 +22,8 @@ CAP = 1024
 Row = list[str | None]
 
 _MOST_CHUNKS = 15
+_KEYED = 0.9
+"""So many snapshots are of a table with a key, without which nothing is compared."""
 _DAILY = 0.6
 """So many files are of the kind that is loaded by columns: where a fast way goes wrong if it does."""
 _ZONES = (
@@ -147,8 +149,10 @@ class Trial:
 
 def make_snapshot(seed: int, *, is_sliced: bool = False) -> Trial:
     """Make a replace, also of a day, or an upsert of a full table: some rows are changed, some gone, some new."""
-    trial = make_trial(seed, is_sliced=is_sliced)
     rng = Random(-seed)
+    trial = make_trial(seed, is_sliced=is_sliced)
+    while not trial.shape.key and rng.random() < _KEYED:
+        trial = replace(make_trial(rng.randrange(10**9), is_sliced=is_sliced), seed=seed)
     columns = trial.shape.given
     before = [_age(rng, columns, row) for row in trial.rows if rng.random() < 0.9]
     before += [

@@ -143,7 +143,7 @@ def _quoted(*values: str) -> bytes:
 
 
 FILLED = (
-    "CREATE TABLE feed.t (number bigserial UNIQUE, id int PRIMARY KEY, v text, n numeric(9, 2),"
+    "CREATE TABLE feed.t (number bigserial PRIMARY KEY, id int UNIQUE, v text, n numeric(9, 2),"
     " seen timestamptz DEFAULT now(), note text DEFAULT 'none')"
 )
 
@@ -153,7 +153,7 @@ def test_columns_that_the_file_lacks_keep_their_values_in_rows_that_stay(
     bench: LoadBench, again: bytes
 ) -> None:
     """Whatever the file holds: with a key twice the load starts over."""
-    bench.execute(FILLED.replace(" UNIQUE", ""))
+    bench.execute(FILLED)
     bench.load(file_of({1: "a", 2: "b", 3: "c"}), dataset())
     bench.execute("UPDATE feed.t SET note = 'by hand'")
     seen = "SELECT id, number, seen::text FROM feed.t WHERE id < 3 ORDER BY id"
@@ -169,6 +169,24 @@ def test_columns_that_the_file_lacks_keep_their_values_in_rows_that_stay(
         (2, "x", "by hand"),
         (4, "d", "none"),
     ]
+
+
+def test_columns_that_the_last_load_had_take_their_defaults(bench: LoadBench) -> None:
+    """What `missing_columns` promises: the values of the day before are not taken for today's."""
+    bench.execute("CREATE TABLE feed.t (id int PRIMARY KEY, v text, n numeric DEFAULT 7)")
+    bench.load(file_of({1: "a", 2: "b"}), dataset())
+    job_id = bench.add_job(b"id,v\n1,a\n2,c\n", dataset(missing_columns="default"))
+    bench.execute(
+        "UPDATE adsp.jobs SET warnings = %s WHERE id = %s",
+        '[{"code": "header-changed", "message": "", "counts": {}}]',
+        str(job_id),
+    )
+
+    with closing(bench.loader()) as loader:
+        loader.load_chunk(job_id, 0)
+
+    assert "take their defaults" in bench.chunk(job_id)["load_path_reason"]
+    assert bench.execute("SELECT * FROM feed.t ORDER BY id") == [(1, "a", 7), (2, "c", 7)]
 
 
 LOGGED = """
@@ -230,8 +248,8 @@ PARTITIONED = """
         (f"{KEYED}; ALTER TABLE feed.t ADD UNIQUE (v) DEFERRABLE", "deferrable"),
         (f"{KEYED}; REVOKE UPDATE ON feed.t FROM adsp_loader", "the loader lacks UPDATE"),
         (NOT_VALIDATED, "not been validated"),
-        (FILLED, "number, seen, note), and a second unique index"),
-        (f"{FILLED.replace(' UNIQUE', '')}; ALTER TABLE feed.t ADD CHECK (note <> v)", "a check"),
+        (f"{FILLED}; ALTER TABLE feed.t ADD UNIQUE (v)", "note), and a second unique index"),
+        (f"{FILLED}; ALTER TABLE feed.t ADD CHECK (note <> v)", "a check"),
         (PARTITIONED, "partitioned"),
     ],
 )
