@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from libs.common.csv.footer import Footer, without_footer
@@ -10,19 +10,23 @@ from libs.common.csv.framing import Block, Framer
 from libs.common.csv.header import Header, read_header
 from libs.common.csv.places import MOST_PLACES, from_place, to_place
 from libs.common.csv.skipped_records import Skip
-from libs.common.datasets.source_warnings import Utf8Watch
+from libs.common.datasets.job_warnings import JobWarning
+from libs.common.datasets.source_warnings import (
+    Utf8Watch,
+    warn_of_oddities,
+    warn_of_skipped,
+)
 from libs.common.enums import WarningCode
 from libs.common.errors import SourceError
 from libs.common.sources.files import SourceLimits, SourceStream, identity, open_source
-from services.loader.leasing.chunks import ChunkWork, PlannedFile
+from services.loader.leasing.chunks import ChunkWork, PlannedFile, RowCounts
 from services.loader.settings import LoaderSettings
 
 
 class ChunkSource:
     """The source of one chunk: a part of a file, or several whole files one after the other.
 
-    `bytes_done` counts all bytes as stored, compressed ones if it is. `footers` are those of the files that `blocks`
-    has read to their end, by number, `oddities` what was noticed on the way.
+    `bytes_done` counts all bytes as stored, compressed ones if it is.
     """
 
     def __init__(self, work: ChunkWork, settings: LoaderSettings) -> None:
@@ -31,8 +35,8 @@ class ChunkSource:
         self._settings = settings
         self._digests: dict[int, hashlib._Hash] = {}
         self.bytes_done = 0
-        self.footers: dict[int, Footer] = {}
-        self.oddities: set[WarningCode] = set()
+        self._footers: dict[int, Footer] = {}
+        self._oddities: set[WarningCode] = set()
 
     def check_unchanged(self) -> None:
         """Raise when size or modification time of a file differ from what the plan saw."""
@@ -47,9 +51,18 @@ class ChunkSource:
             if file.digest not in {None, self._digests[file.number].hexdigest()}:
                 raise _changed(file)
 
-    def count_footer_lines(self) -> Counter[Skip]:
-        """Count the lines of the footers that `blocks` has read."""
-        return Counter({Skip.FOOTER: sum(len(footer.lines) for footer in self.footers.values())})
+    def check_footers(self, rows_read: int, by_file: Mapping[int, RowCounts]) -> None:
+        """Raise when a file that `blocks` has read whole has not as many records as its footer says."""
+        for file in self._work.files:
+            footer, counts = self._footers.get(file.number), by_file.get(file.number)
+            if footer is not None:
+                footer.check(counts.rows_read if counts else rows_read, file.path)
+
+    def warnings(self, skipped: Counter[Skip]) -> list[JobWarning]:
+        """Return what was odd about what `blocks` has read, and what was skipped of it, with the footers."""
+        lines = sum(len(footer.lines) for footer in self._footers.values())
+        counts = skipped + Counter({Skip.FOOTER: lines})
+        return [*warn_of_skipped(counts), *warn_of_oddities(self._oddities)]
 
     def read_header(self) -> Header:
         """Read the header from the start of the source; other files of it have the same, as the plan has seen."""
@@ -63,8 +76,8 @@ class ChunkSource:
         `header` is that of the first file.
         """
         self.bytes_done = 0
-        self.footers.clear()
-        self.oddities.clear()
+        self._footers.clear()
+        self._oddities.clear()
         for file in self._work.files:
             own = header if file is self._work.files[0] else self._read_header(file)
             yield from self._blocks_of(file, own, count_ends)
@@ -109,13 +122,13 @@ class ChunkSource:
             self.bytes_done = before + stream.position - origin
             self._note_oddities(stream, watch)
             if body is not None and body.footer is not None:
-                self.footers[file.number] = body.footer
+                self._footers[file.number] = body.footer
 
     def _note_oddities(self, stream: SourceStream, watch: Utf8Watch) -> None:
         if stream.has_odd_end:
-            self.oddities.add(WarningCode.BYTES_AFTER_END)
+            self._oddities.add(WarningCode.BYTES_AFTER_END)
         if watch.has_noticed:
-            self.oddities.add(WarningCode.LOOKS_LIKE_UTF_8)
+            self._oddities.add(WarningCode.LOOKS_LIKE_UTF_8)
 
     def _refuse_too_long(self, file: PlannedFile, block: Block) -> None:
         if self._work.counts_files and from_place(block.byte_end)[0] != file.number:

@@ -10,21 +10,20 @@ too much of it is refused, `LeaseLost` or `LoadCancelled` when it has to stop, a
 faults of the system.
 """
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 from psycopg2.errors import SequenceGeneratorLimitExceeded
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
 from libs.common.csv.framing import Block
-from libs.common.csv.header import Header
+from libs.common.csv.header import Header, with_names
 from libs.common.csv.places import from_place
 from libs.common.csv.records import Record
 from libs.common.csv.skipped_records import SkippedRecords
 from libs.common.datasets.guards import check_rows
 from libs.common.datasets.job_warnings import JobWarning
 from libs.common.datasets.slices import Slice
-from libs.common.datasets.source_warnings import warn_of_oddities, warn_of_skipped
 from libs.common.enums import ChunkState, LoadMode
 from libs.common.errors import BadInput
 from libs.common.failpoints import FailPoint, failpoint
@@ -40,7 +39,7 @@ from services.loader.cells.record_shape import RecordShape
 from services.loader.chunk_reader import ChunkSource
 from services.loader.date_orders import DateOrderWatch
 from services.loader.file_counts import FileTally
-from services.loader.leasing.chunks import ChunkEnd, ChunkWork, RowCounts
+from services.loader.leasing.chunks import ChunkEnd, ChunkWork
 from services.loader.leasing.lease import Heartbeat
 from services.loader.pipeline import LoadPipeline
 from services.loader.prefetch import read_ahead
@@ -116,8 +115,7 @@ class Load:
         superseded = pipeline.writer.rows_superseded
         loaded = self._rows_accepted - superseded
         by_file = self._tally.by_file(self._rejects.by_file)
-        self._check_footers(by_file)
-        skipped = pipeline.splitter.skipped + self._source.count_footer_lines()
+        self._source.check_footers(self._rows_accepted + self._rejects.count, by_file)
         return ChunkEnd(
             ChunkState.DONE,
             rows_loaded=loaded,
@@ -128,8 +126,7 @@ class Load:
             warnings=[
                 *self._check_guards(loaded),
                 *self._dates.warn(),
-                *warn_of_skipped(skipped),
-                *warn_of_oddities(self._source.oddities),
+                *self._source.warnings(pipeline.splitter.skipped),
             ],
             path=pipeline.path.after(self._blocks, self._blocks_by_records),
             changes=changes,
@@ -144,12 +141,13 @@ class Load:
         part: Slice | None,
     ) -> Loaded:
         """Write every record on the first way that does; return how."""
+        form = with_names(self._definition.format, header.cells)
         target = LoadTarget(
             cursor,
             table,
             shape,
-            SkippedRecords(self._definition.format, header.line),
-            self._definition,
+            SkippedRecords(form, header.line),
+            self._definition.model_copy(update={"format": form}),
             self._settings,
             part,
             self._work.has_lost_columns,
@@ -280,14 +278,6 @@ class Load:
             read, self._rejects.count
         ):
             raise self._too_many_rejects()
-
-    def _check_footers(self, by_file: Mapping[int, RowCounts]) -> None:
-        """Raise when a file, whole in this chunk, has not as many records as its footer says."""
-        for file in self._work.files:
-            footer, counts = self._source.footers.get(file.number), by_file.get(file.number)
-            if footer is not None:
-                read = counts.rows_read if counts else self._rows_accepted + self._rejects.count
-                footer.check(read, file.path)
 
     def _check_guards(self, loaded: int) -> list[JobWarning]:
         """Raise when the rows of an atomic job, which is this chunk alone, are not what its dataset expects."""

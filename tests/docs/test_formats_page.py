@@ -10,7 +10,7 @@ import pytest
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.footer import without_footer
 from libs.common.csv.framing import Framer
-from libs.common.csv.header import read_header
+from libs.common.csv.header import read_header, with_names
 from libs.common.csv.records import RecordSplitter
 from libs.common.csv.skipped_records import SkippedRecords
 from libs.common.datasets.definition import DatasetDefinition
@@ -18,7 +18,7 @@ from libs.common.datasets.definition import DatasetDefinition
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "formats.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 SHOWN = re.findall(
-    r"^## (.*?)\n\n```text\n(.*?)```\n\n```json\n(.*?)```", TEXT, re.MULTILINE | re.DOTALL
+    r"^## ([^\n]*)\n\n```text\n(.*?)```\n\n```json\n(.*?)```", TEXT, re.MULTILINE | re.DOTALL
 )
 RECORDS = {
     "There is something else between the cells": 1,
@@ -34,6 +34,7 @@ def test_a_file_is_read_by_the_definition_beside_it(title: str, data: str, docum
     definition = DatasetDefinition.model_validate({"table": "a.b", **json.loads(document)})
     dialect, stored = definition.format, data.encode()
     header = read_header(io.BytesIO(stored), dialect)
+    dialect = with_names(dialect, header.cells)
     rest = io.BytesIO(stored[header.byte_end :])
     body = without_footer(rest, dialect, header, CAP)
     splitter = RecordSplitter(

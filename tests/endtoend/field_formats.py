@@ -214,6 +214,17 @@ FORMATS = [
         [(1, "GrÃ¶ÃŸe")],
         warnings=["looks-like-utf-8"],
     ),
+    *(
+        _loads(
+            f"lines of JSON, {mode}",
+            "CREATE TABLE {table} (id int PRIMARY KEY, v text, doc jsonb)",
+            {"type": "jsonl"},
+            '{"id": 1, "v": "a", "doc": {"x": [1, 2.50]}}\n{"doc": [], "id": 2}\n{"id": 3, "v": 1.50}\n',
+            [(1, "a", {"x": [1, 2.5]}), (2, None, []), (3, "1.50", None)],
+            options=options,
+        )
+        for mode, options in MODES.items()
+    ),
     _loads("zip named csv", PLAIN, {}, _zip(t_csv=ITEMS), ITEM_ROWS),
     _loads(
         "zip of several files",

@@ -40,6 +40,11 @@ FORMATS: dict[str, tuple[dict[str, Any], bytes, bytes]] = {
         b"id,v,\r\nx,b\nc,\r\n",
     ),
     "cr": ({"line_end": "cr"}, b"id,v\r1,a\rx,b\nc\r", b"id,v\rx,b\nc\r"),
+    "json": (
+        {"type": "jsonl"},
+        b'{"id": 1, "v": "a"}\n{"v": "b", "id": "x"}\n',
+        b'{"v": "b", "id": "x"}\n',
+    ),
     "packed": ({"compression": "gzip"}, gzip.compress(b"id,v\n1,a\nx,b\n"), b"id,v\nx,b\n"),
 }
 

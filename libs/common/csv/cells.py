@@ -3,8 +3,8 @@
 import re
 from typing import TypeAlias
 
+from libs.common.csv.cell_patterns import cell_pattern
 from libs.common.csv.dialect import FileFormat
-from libs.common.csv.framing import cell_pattern
 
 Cells: TypeAlias = list[bytes | None]
 

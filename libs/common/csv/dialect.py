@@ -3,7 +3,7 @@
 import codecs
 import re
 from functools import cache
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -156,9 +156,17 @@ class FooterFormat(StrictModel):
         return self
 
 
+_NOT_OF_JSON = ("delimiter", "quote", "escape", "null", "blank_records", "trailing_delimiter")
+"""Options that say nothing about lines of JSON."""
+
+
 class FileFormat(StrictModel):
     """The dialect of a dataset's files."""
 
+    type: Literal["csv", "jsonl"] = Field(
+        "csv",
+        description="jsonl: each line is a JSON object; the keys of the first one, or header.names, are the header.",
+    )
     delimiter: Signs = Field(
         ",",
         min_length=1,
@@ -221,9 +229,19 @@ class FileFormat(StrictModel):
         """Return the texts that stand for NULL."""
         return (self.null,) if isinstance(self.null, str) else tuple(self.null)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_quotes(cls, given: Any) -> Any:
+        """Lines of JSON have no cells that quotes could stand around."""
+        if isinstance(given, dict) and given.get("type") == "jsonl":
+            return {"quote": None, **given}
+        return given
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         self._refuse_shared_signs()
+        if self.type == "jsonl":
+            self._refuse_options_of_csv()
         if self.escape is not None and self.quote is None:
             raise ValueError(
                 "'escape' needs a 'quote'; for a file with escapes and no quotes name one that it does not hold, "
@@ -234,6 +252,20 @@ class FileFormat(StrictModel):
                 f"'member' names a file of a zip, but compression is {self.compression!r}; leave one of them out"
             )
         return self
+
+    def _refuse_options_of_csv(self) -> None:
+        """Raise for what lines of JSON do not have."""
+        plain = {name: type(self).model_fields[name].default for name in _NOT_OF_JSON}
+        said = [
+            name for name, value in {**plain, "quote": None}.items() if getattr(self, name) != value
+        ]
+        if self.header.find or self.header.skip_after or self.header.repeated:
+            said.append("header")
+        if said:
+            raise ValueError(
+                f"type 'jsonl' knows no {said[0]!r}: a record's keys are its header, and JSON says where values begin "
+                f"and end; leave {said[0]!r} out (of 'header', 'names' with 'lines' 0 and 'skip_before' do)"
+            )
 
     def _refuse_shared_signs(self) -> None:
         """Raise where one byte would mean two things."""

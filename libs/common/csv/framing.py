@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from libs.common.csv.cell_patterns import body_pattern, line_pattern
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.line_ends import AUTO, LineEnds, line_ends_of
 from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
@@ -83,37 +84,6 @@ class Block:
         return OffsetMap(self.data, 0, self.byte_offset, wide).place(position)
 
 
-def cell_pattern(dialect: FileFormat, signs: bytes = AUTO.signs) -> bytes:
-    """Return the expression of one cell, quoted or plain; possessive, so that it stays linear.
-
-    `signs` are those of line ends that a plain cell cannot hold.
-    """
-    delimiter = re.escape(dialect.delimiter.encode())
-    quote = b"" if dialect.quote is None else re.escape(dialect.quote.encode())
-    escape = b"" if dialect.escape is None else re.escape(dialect.escape.encode())
-    escaped = rb"|%b(?:\r\n|.)" % escape if escape else b""
-    if dialect.byte_delimiter is not None:
-        plain = b"[^%b%b%b%b]" % (delimiter, quote, escape, signs)
-        plain = b"(?:%b++%b)*+" % (plain, escaped) if escaped else plain + b"*+"
-    else:
-        others = quote + escape + signs
-        plain = b"(?:(?!%b)%b%b)*+" % (delimiter, b"[^%b]" % others if others else b".", escaped)
-    if not quote:
-        return plain
-    quoted = b"%b(?:[^%b%b]++|%b%b%b)*+%b" % (quote, quote, escape, quote, quote, escaped, quote)
-    return b"(?:%b|%b)" % (quoted, plain)
-
-
-def _body_pattern(dialect: FileFormat, line_ends: LineEnds) -> re.Pattern[bytes]:
-    """Compile a record's cells up to its line end; where it stops short of one, there is damage.
-
-    The last group that matched is the last cell.
-    """
-    cell = cell_pattern(dialect, line_ends.signs)
-    delimiter = re.escape(dialect.delimiter.encode())
-    return re.compile(b"(%b)(?:%b(%b))*+" % (cell, delimiter, cell), re.DOTALL)
-
-
 @dataclass(slots=True)
 class Framer:
     """Cut a stream into blocks of frames.
@@ -153,12 +123,9 @@ class Framer:
         self._has_end_mark = not any(sign and _END_MARK.decode() in sign for sign in signs)
         self._line_ends = line_ends_of(dialect.line_end, cr_ends_records=self.cr_ends_records)
         self._break = self._line_ends.pattern
-        self._body = _body_pattern(dialect, self._line_ends)
-        cell = cell_pattern(dialect, self._line_ends.signs)
-        body = b"%b(?:%b%b)*+" % (cell, re.escape(dialect.delimiter.encode()), cell)
-        # A sound record whose line end is certain, the common case; `_frame` looks at all others.
-        no_comment = b"(?!%b)" % re.escape(self._comment) if self._comment else b""
-        self._line = re.compile(no_comment + body + self._line_ends.sure, re.DOTALL)
+        self._body = body_pattern(dialect, self._line_ends)
+        # The common case; `_frame` looks at all others.
+        self._line = line_pattern(dialect, self._line_ends)
         self._wide = None
         if self.dialect.encoding in WIDE_ENCODINGS:
             self._wide = Utf8Reader(

@@ -4,11 +4,13 @@ Runs before a row is touched: in the worker's plan, so that a wrong file fails e
 which must know the columns. Every `HeaderError` says how to fix the file or the dataset.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import MAX_RECORD_BYTES, ByteStream, Framer
+from libs.common.csv.json_lines import JsonLineError, keys_of
 from libs.common.csv.line_ends import line_ends_of
 from libs.common.csv.preamble import Preamble, Rejoined
 from libs.common.csv.records import First, Record, RecordSplitter
@@ -85,12 +87,16 @@ def read_header(
     begin = _Place(skipped + before.passed, 1 + before.lines)
     if dialect.header.lines == 0:
         return _without_header(before.rest(), dialect, begin)
+    if dialect.type == "jsonl":
+        return _read_keys(before.rest(), dialect, begin, max_record_bytes)
     return _read_first(before.rest(), dialect, begin, max_record_bytes)
 
 
 def _pass_declared_delimiter(before: Preamble, start: bytes, dialect: FileFormat) -> None:
     """Pass a first line as `sep=;`, which Excel reads; raise where it contradicts the format."""
-    if not start.decode(dialect.encoding, "ignore").lower().startswith(_DECLARED):
+    if dialect.type != "csv" or not start.decode(dialect.encoding, "ignore").lower().startswith(
+        _DECLARED
+    ):
         return
     declared = (before.peek() or "")[len(_DECLARED) :]
     if declared != dialect.delimiter:
@@ -136,6 +142,49 @@ def _read_first(
     raise SourceError(
         "source-empty", "the source holds no header and no record; send the whole file"
     )
+
+
+def _read_keys(
+    stream: Rejoined, dialect: FileFormat, begin: _Place, max_record_bytes: int
+) -> Header:
+    """Return the keys of the first record of JSON lines, which is a record all the same."""
+    framer = Framer(
+        stream,
+        dialect,
+        first_line=begin.line_number,
+        first_offset=begin.byte_offset,
+        max_record_bytes=max_record_bytes,
+        block_bytes=_BLOCK_BYTES,
+    )
+    splitter = RecordSplitter(dialect, max_record_bytes=max_record_bytes)
+    for block in framer.blocks():
+        first = splitter.split_first(block)
+        if first is None:
+            continue
+        encoding = "utf-8" if dialect.encoding in WIDE_ENCODINGS else dialect.encoding
+        try:
+            keys = keys_of(first.line.decode(encoding, "replace"))
+        except JsonLineError as exc:
+            raise HeaderError(
+                "header-malformed", f"the first record (line {first.record.line_number}): {exc}"
+            ) from exc
+        return Header(
+            keys,
+            begin.byte_offset,
+            begin.line_number,
+            dialect.encoding,
+            line=first.line,
+            line_number=first.record.line_number,
+        )
+    raise SourceError("source-empty", "the source holds no record; send the whole file")
+
+
+def with_names(dialect: FileFormat, names: Sequence[str]) -> FileFormat:
+    """Return the format with the names that its records are read by: of JSON lines, the keys of the first one."""
+    if dialect.type == "csv" or dialect.header.lines == 0:
+        return dialect
+    header = dialect.header.model_copy(update={"lines": 0, "names": list(names)})
+    return dialect.model_copy(update={"header": header})
 
 
 def _skip_below(

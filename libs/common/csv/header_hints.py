@@ -14,6 +14,8 @@ def show_header(header: Header, dialect: FileFormat) -> str:
     """Return words to be put behind the message that a header does not fit."""
     if dialect.header.lines == 0:
         return "; these names are those of 'header.names' in the dataset's format"
+    if dialect.type == "jsonl":
+        return f"; these names are the keys of the first record (line {header.line_number})"
     line = header.line.decode(
         "utf-8" if dialect.encoding.startswith("utf") else dialect.encoding, "replace"
     )

@@ -78,3 +78,8 @@ def unconverted(message: str, column: str) -> ParseError:
     """Describe a record with a cell of a column that a declared conversion cannot read."""
     words = message.replace("{", "{{").replace("}", "}}")
     return ParseError(ErrorCode.CONVERSION_ERROR, words, column=column)
+
+
+def no_json(code: ErrorCode, message: str) -> ParseError:
+    """Describe a line that is no record of a file of JSON lines."""
+    return ParseError(code, message.replace("{", "{{").replace("}", "}}"))

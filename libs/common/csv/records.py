@@ -22,6 +22,7 @@ from libs.common.csv.framing import (
     Frame,
     Framer,
 )
+from libs.common.csv.json_lines import JsonLineError, JsonSplitter
 from libs.common.csv.line_ends import line_ends_of
 from libs.common.csv.parse_errors import ParseError
 from libs.common.csv.skipped_records import Skip, SkippedRecords
@@ -82,6 +83,7 @@ class RecordSplitter:
         self._nulls = frozenset(text.encode() for text in dialect.null_texts)
         self._stored_nulls = _encode_known(dialect.null_texts, self._encoding)
         self._cells = CellSplitter(dialect)
+        self._json = JsonSplitter(dialect.header.names) if dialect.type == "jsonl" else None
         self._marks = self._cells.marks
         self._delimiter = dialect.delimiter.encode()
         self._line_end = dialect.line_end
@@ -96,11 +98,13 @@ class RecordSplitter:
         """Return the records of a block in file order."""
         is_sound = self._is_sound(block.data)
         is_plain = not (self.skips or any(mark in block.data for mark in self._marks))
+        is_plain = is_plain and self._json is None
         if block.frames is None and is_sound and is_plain:
             records = self._split_lines(block)
         else:
             # An escape may stand for a NUL.
             is_sound = is_sound and not (self._cells.has_escapes and b"\\0" in block.data)
+            is_sound = is_sound and self._json is None
             records = self._split_frames(block, is_sound=is_sound)
         return records if self._wide is None else _as_stored(records, block, self._wide)
 
@@ -198,19 +202,33 @@ class RecordSplitter:
             return Record(line, offset, raw, [], parse_errors.nul_byte(offset + raw.index(b"\0")))
         try:
             cells = self._decode(raw)
-        except UnicodeDecodeError as exc:
-            fault = parse_errors.undecodable(
-                raw[exc.start : exc.start + 1], offset + exc.start, self._encoding
-            )
-            return Record(line, offset, raw, [], fault)
+        except (UnicodeDecodeError, JsonLineError) as exc:
+            return Record(line, offset, raw, [], self._explain(exc, raw, offset))
         if any(cell and b"\0" in cell for cell in cells):  # it was escaped
-            return Record(line, offset, raw, [], parse_errors.nul_byte(offset + raw.index(b"\\0")))
+            return Record(
+                line,
+                offset,
+                raw,
+                [],
+                parse_errors.nul_byte(offset + max(0, raw.find(b"\\0"), raw.find(b"\\u0000"))),
+            )
         if self._width is None or len(cells) == self._width:
             return Record(line, offset, raw, cells)
         return Record(line, offset, raw, [], parse_errors.wrong_count(len(cells), self._width))
 
+    def _explain(
+        self, exc: UnicodeDecodeError | JsonLineError, raw: bytes, offset: int
+    ) -> ParseError:
+        """Say why a record has no cells."""
+        if isinstance(exc, JsonLineError):
+            return parse_errors.no_json(exc.code, str(exc))
+        found = raw[exc.start : exc.start + 1]
+        return parse_errors.undecodable(found, offset + exc.start, self._encoding)
+
     def _decode(self, raw: bytes) -> Cells:
-        """Cut a record into cells and turn them into UTF-8, or raise UnicodeDecodeError."""
+        """Cut a record into cells and turn them into UTF-8, or raise UnicodeDecodeError or JsonLineError."""
+        if self._json is not None:
+            return self._json.split(raw.decode(self._encoding))
         if raw.isascii():
             return self._cells.split(raw, self._stored_nulls)
         raw.decode(self._encoding)

@@ -73,7 +73,7 @@ def definition_of_replay(
 
 def _dialect_of_rows(replayed: FileFormat) -> dict[str, object]:
     """Return how failed rows are cut that were cut so once: without what stood above their header and below them."""
-    names = {"delimiter", "quote", "escape", "encoding", "comment", "line_end"}
+    names = {"type", "delimiter", "quote", "escape", "encoding", "comment", "line_end"}
     names |= {"trailing_delimiter", "blank_records"}
     header = HeaderFormat(lines=replayed.header.lines, names=replayed.header.names)
     return {

@@ -9,7 +9,6 @@ file of a zip archive is in `zip_member`.
 
 import bz2
 import lzma
-import re
 import zlib
 from abc import ABC, abstractmethod
 from typing import ClassVar, Protocol
@@ -17,24 +16,11 @@ from typing import ClassVar, Protocol
 from backports.zstd import DecompressionParameter, ZstdDecompressor, ZstdError
 
 from libs.common.errors import SourceError
+from libs.common.sources.magic_bytes import GZIP_MAGIC, ZSTD_MAGIC
 
-GZIP_MAGIC = b"\x1f\x8b"
-ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-MAGIC_BYTES = 512
-"""So many bytes tell what a file is: that of a tar archive is in its first block."""
-
-_MAGICS = {
-    "gzip": re.compile(re.escape(GZIP_MAGIC)),
-    # Or a frame that is skipped.
-    "zstd": re.compile(re.escape(ZSTD_MAGIC) + rb"|[\x50-\x5f]\x2a\x4d\x18", re.DOTALL),
-    "bzip2": re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"),
-    "xz": re.compile(rb"\xfd7zXZ\0"),
-    "zip": re.compile(rb"PK\x03\x04|PK\x05\x06"),
-}
 _LINE_ENDS = b"\r\n"
 _SHOWN = 16
 _XZ_OVERHEAD = 1 << 20
-
 _GZIP_WINDOW = 31  # zlib's word for "gzip header and checksum"
 # What one call is given at most: at the end of each member both libraries copy what is left of it.
 _SLICE = 1 << 14
@@ -72,14 +58,6 @@ class Decoder(ABC):
         piece = self._stored[self._position : self._position + _SLICE]
         self._position += len(piece)
         return piece
-
-
-def detect(start: bytes) -> str:
-    """Name the compression of a file by its first bytes: none where they are no known one."""
-    for name, magic in _MAGICS.items():
-        if magic.match(start):
-            return name
-    return "none"
 
 
 def make_decoder(compression: str, max_window_bytes: int) -> Decoder:

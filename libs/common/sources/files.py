@@ -22,11 +22,9 @@ from pathlib import Path
 
 from libs.common.enums import SourceMatch
 from libs.common.errors import SourceError, SourceUnsettled
-from libs.common.sources.compression import MAGIC_BYTES, Decoder, detect, make_decoder
-from libs.common.sources.foreign_files import refuse_foreign
+from libs.common.sources.decoders import choose_decoder
 from libs.common.sources.source_areas import SourceAreas
 from libs.common.sources.stream import SourceLimits, SourceStream
-from libs.common.sources.zip_member import ZipDecoder, find_member
 
 __all__ = [
     "SourceIdentity",
@@ -139,33 +137,19 @@ def open_source(
     digest: "hashlib._Hash | None" = None,
     member: str | None = None,
 ) -> SourceStream:
-    """Open a source to read its plain bytes; `compression` is auto, none, or a name of `compression.detect`.
+    """Open a source to read its plain bytes; `compression` is auto, none, or a name of `magic_bytes.detect`.
 
     `digest` is fed with the stored bytes as they are read. Of a zip archive the only file is read, or the only one
     that `member` means.
     """
     file = open_regular(path)
     try:
-        if compression == "auto":
-            start = file.read(MAGIC_BYTES)
-            compression = detect(start)
-            refuse_foreign(start)
-        decoder = _choose_decoder(file, compression, limits, member)
+        decoder = choose_decoder(file, compression, limits.max_zstd_window, member)
         file.seek(0)
     except BaseException:
         file.close()
         raise
     return SourceStream(file, decoder, limits, digest)
-
-
-def _choose_decoder(
-    file: io.FileIO, compression: str, limits: SourceLimits, member: str | None
-) -> Decoder | None:
-    if compression == "none":
-        return None
-    if compression == "zip":
-        return ZipDecoder(find_member(file, member))
-    return make_decoder(compression, limits.max_zstd_window)
 
 
 def unsettled(path: Path) -> SourceUnsettled:

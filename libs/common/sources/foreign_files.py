@@ -3,7 +3,7 @@
 import re
 
 from libs.common.errors import SourceError
-from libs.common.sources.compression import detect
+from libs.common.sources.magic_bytes import detect
 
 _KINDS = {
     "an Excel workbook (.xls) or another old Office document": re.compile(

@@ -14,8 +14,9 @@ from types import TracebackType
 from typing import Self
 
 from libs.common.errors import SourceError
-from libs.common.sources.compression import MAGIC_BYTES, Decoder
+from libs.common.sources.compression import Decoder
 from libs.common.sources.foreign_files import refuse_packed
+from libs.common.sources.magic_bytes import MAGIC_BYTES
 from libs.common.sources.settings import SourceSettings
 
 _READ_BYTES = 1 << 18

@@ -4,7 +4,14 @@ import re
 from dataclasses import dataclass
 
 from libs.common.csv.dialect import FileFormat
-from libs.devstack.testing.reference_splitter import CR, LF, LineEnding, Stored, reference_split
+from libs.devstack.testing.reference_json import reference_members
+from libs.devstack.testing.reference_splitter import (
+    CR,
+    LF,
+    LineEnding,
+    Stored,
+    reference_split,
+)
 
 ORDERED = {"utf-16": "utf-16-le"}
 MARKS = {
@@ -45,6 +52,8 @@ def reference_layout(data: bytes, dialect: FileFormat, cap: int) -> Layout:
             CR in head and LF not in head,
             b"",
         )
+    elif dialect.type == "jsonl":
+        layout = _read_keys(file, position, line, start)
     else:
         layout = _read_names(file, dialect, position, line, start, cap)
     return _without_footer(layout, dialect)
@@ -101,6 +110,16 @@ def _read_names(
         lines,
         ends_with_cr,
         header.raw,
+    )
+
+
+def _read_keys(file: Stored, position: int, line: int, start: int) -> Layout:
+    """Return the layout of JSON lines, whose first record has the keys."""
+    rest = file.cut(position, len(file.units))
+    first = next(text for text in rest.decode(file.encoding).split("\n") if text.strip("\r"))
+    keys = list(reference_members(first.removesuffix("\r")))
+    return Layout(
+        keys, rest, start + position * file.unit, line, ends_with_cr=False, header_line=b""
     )
 
 

@@ -3,12 +3,14 @@
 The tests compare `libs.common.csv.records` with it, and the loader's oracle reads files through it.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from libs.common.csv.dialect import FileFormat
 from libs.common.enums import ErrorCode
+from libs.devstack.testing.reference_json import reference_members
 
 CR, LF, BACKSLASH, CTRL_Z = 13, 10, 92, 26
 ESCAPED = {"n": 10, "t": 9, "r": 13, "b": 8, "0": 0, "Z": 26}
@@ -229,6 +231,8 @@ def _judge(
         return ReferenceRecord(line, offset, raw, None, ErrorCode.ENCODING_ERROR)
     if "\0" in whole or any("\0" in (text or "") for text, _ in texts):
         return ReferenceRecord(line, offset, raw, None, ErrorCode.ENCODING_ERROR)
+    if dialect.type == "jsonl":
+        return _judge_json(line, offset, raw, whole, dialect)
     if width is not None and len(cells) != width:
         short = len(cells) < width
         code = ErrorCode.MISSING_CELL if short else ErrorCode.EXTRA_CELL
@@ -239,6 +243,34 @@ def _judge(
         for text, was_quoted in texts
     ]
     return ReferenceRecord(line, offset, raw, values, None)
+
+
+def _judge_json(
+    line: int, offset: int, raw: bytes, text: str, dialect: FileFormat
+) -> ReferenceRecord:
+    """Read the values of a JSON object, whose keys must be among the names."""
+    cells: dict[str, str | None] = dict.fromkeys(dialect.header.names)
+    code = None
+    try:
+        for key, stored in reference_members(text).items():
+            value = json.loads(stored, parse_int=str, parse_float=str)
+            is_text = isinstance(value, str)
+            if key not in cells:
+                code = code or ErrorCode.EXTRA_CELL
+            cells[key] = None if value is None else value if is_text else stored
+    except (ValueError, RecursionError):
+        code = code or ErrorCode.TYPE_ERROR
+    if code is None and any(_is_unstorable(cell) for cell in cells.values()):
+        code = ErrorCode.ENCODING_ERROR
+    values = None if code else [cells[name] for name in dialect.header.names]
+    return ReferenceRecord(line, offset, raw, values, code)
+
+
+def _is_unstorable(cell: str | None) -> bool:
+    """Return whether a text has a NUL or half of a character."""
+    return cell is not None and any(
+        letter == "\0" or "\ud800" <= letter < "\ue000" for letter in cell
+    )
 
 
 @dataclass(frozen=True)

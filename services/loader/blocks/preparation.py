@@ -148,14 +148,17 @@ class BlockPlan:
 def why_not_blocks(shape: RecordShape, definition: DatasetDefinition) -> str | None:
     """Say why dialect, types or what becomes of the cells do not allow a load to take the block path, else None."""
     columns = shape.header.columns
-    if not shape.is_plain:
-        return "cells are left out, converted or added"
-    if definition.format.encoding.startswith("utf-16"):
-        return "the file is in UTF-16"
-    if definition.format.byte_delimiter is None:
-        return "the delimiter has several characters"
-    if definition.format.line_end == "cr":
-        return "records end with a CR alone"
+    dialect = definition.format
+    reasons = {
+        "cells are left out, converted or added": not shape.is_plain,
+        "the file is in UTF-16": dialect.encoding.startswith("utf-16"),
+        "each line is a JSON object": dialect.type == "jsonl",
+        "the delimiter has several characters": dialect.byte_delimiter is None,
+        "records end with a CR alone": dialect.line_end == "cr",
+    }
+    reason = next((reason for reason, applies in reasons.items() if applies), None)
+    if reason is not None:
+        return reason
     # Beside the most columns there is no room for one more, which tables of ours have.
     if len(columns) >= MOST_COLUMNS:
         return f"the file has {len(columns)} columns"

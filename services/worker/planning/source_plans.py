@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from libs.common.csv.chunk_boundaries import Boundary
+from libs.common.csv.header import with_names
 from libs.common.enums import SENT_WHOLE, JobState, SourceMatch
 from libs.common.errors import SourceError
 from libs.common.ledger.jobs import lock_job
@@ -139,8 +140,9 @@ def _note_columns(session: Session, job: Job, columns: Columns) -> None:
     """Keep what tells the cells of a record, once it fits the last load; raises `HeaderError`."""
     job.header = list(columns.header)
     # Of UTF-16, later chunks and replays cannot see the mark that tells the byte order.
-    dialect = {**job.definition.get("format", {}), "encoding": columns.encoding}
-    job.definition = {**job.definition, "format": dialect}
+    dialect = with_names(job.parsed_definition().format, columns.header)
+    dialect = dialect.model_copy(update={"encoding": columns.encoding})
+    job.definition = {**job.definition, "format": dialect.model_dump(mode="json")}
     job.next_attempt_at = None
     compare_with_loads(session, job, columns)
 

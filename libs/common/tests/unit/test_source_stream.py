@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.errors import SourceError
-from libs.common.sources.compression import detect
 from libs.common.sources.files import SourceLimits, SourceStream, open_source
+from libs.common.sources.magic_bytes import detect
 
 LIMITS = SourceLimits(max_bytes=1 << 40, max_ratio=1000)
 SKIPPABLE = b"\x50\x2a\x4d\x18\x05\x00\x00\x00abcde"

@@ -23,7 +23,8 @@ def test_a_dataset_is_made_and_shown_with_its_defaults(client: httpx.Client) -> 
         "source": None,
         "match": "one",
         "format": {
-            "delimiter": ",", "quote": '"', "escape": None, "encoding": "utf-8", "null": "", "quoted_null": False,
+            "type": "csv", "delimiter": ",", "quote": '"', "escape": None, "encoding": "utf-8", "null": "",
+            "quoted_null": False,
             "header": {
                 "lines": 1, "names": [], "skip_before": 0, "find": None, "skip_after": 0,
                 "repeated": False,
@@ -315,6 +316,7 @@ def test_a_serial_column_needs_its_sequence_unless_files_bring_it(
         ({"format": {"footer": {"pattern": "T(.)", "rows": 2}}}, "body.format.footer"),
         ({"format": {"footer": {"pattern": "T(.)", "rows": 1}}, "atomic": False}, "body"),
         ({"format": {"compression": "gzip", "member": "a"}}, "body.format"),
+        ({"format": {"type": "jsonl", "delimiter": ";"}}, "body.format"),
         ({"format": {"quote": ","}}, "body.format"),
         ({"format": {"encoding": "utf-32"}}, "body.format.encoding"),
         ({"mode": "upsert"}, "body"),

@@ -6,7 +6,9 @@ What an option declares is mostly so in the file, and sometimes not.
 import bz2
 import gzip
 import io
+import json
 import lzma
+import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -39,6 +41,10 @@ PACKINGS: dict[str, Callable[[bytes], bytes]] = {
 }
 _PLAIN = 0.5
 """So many files have no option beside what every file has."""
+_JSON = 0.1
+"""So many of the others are lines of JSON."""
+_FINITE = re.compile(r"[^NI\s]*")
+"""What is no NaN, no Infinity, and nothing between which a line could end."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,8 @@ class Writing:
 
     def line(self, rng: Random, cells: list[str | None]) -> bytes:
         """Return a record with its line end."""
+        if self.options.get("type") == "jsonl":
+            return self.encode(self._object(rng, cells) + self.ending)
         text = self.delimiter.join(self._cell(rng, cell) for cell in cells)
         if self.options.get("trailing_delimiter") and rng.random() < 0.97:
             text += self.delimiter
@@ -146,6 +154,19 @@ class Writing:
         is_quoted = self.quoted_null and self.quote is not None and rng.random() < 0.3
         return f"{self.quote}{null}{self.quote}" if is_quoted else null
 
+    def _object(self, rng: Random, cells: list[str | None]) -> str:
+        """Return a record as a JSON object."""
+        names = self.options["header"]["names"]
+        members = list(zip(names, cells, strict=True))
+        rng.shuffle(members)
+        gap = rng.choice(("", " "))
+        written = [
+            f"{json.dumps(name)}:{gap}{_write_value(rng, cell)}"
+            for name, cell in members
+            if cell is not None or rng.random() < 0.5
+        ]
+        return "{" + f",{gap}".join(written) + "}"
+
     def _without_marks(self, cell: str) -> str:
         """Return what can be written without quotes."""
         for mark in (*self.delimiter, "\r", "\n"):
@@ -168,10 +189,24 @@ class Writing:
         return f"{self.quote}{text}{self.quote}" if is_quoted else text
 
 
+def _write_value(rng: Random, cell: str | None) -> str:
+    """Return the JSON of a cell: of a number or of something nested as it stands, sometimes."""
+    try:
+        is_other = cell is not None and not isinstance(json.loads(cell), (str, type(None)))
+    except (ValueError, RecursionError):
+        is_other = False
+    if cell is not None and is_other and _FINITE.fullmatch(cell) and rng.random() < 0.5:
+        return cell
+    return json.dumps(cell, ensure_ascii=rng.random() < 0.5)
+
+
 def make_format(rng: Random, writing: Writing, names: list[str]) -> Writing:
     """Return the writing with random options that do not contradict each other, or without any."""
     if rng.random() < _PLAIN:
         return writing
+    if rng.random() < _JSON:
+        names_of = {"type": "jsonl", "header": {"lines": 0, "names": names}}
+        return replace(writing, dialect={}, null="", options=names_of)
     made = replace(
         writing,
         dialect=_make_dialect(rng, writing.dialect, names),

@@ -12,6 +12,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 
+from libs.common.csv.header import with_names
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import LoadMode
 from libs.devstack.testing.reference_layout import reference_layout
@@ -79,7 +80,7 @@ def judge_file(
     header = layout.cells
     records = reference_split(
         layout.body,
-        definition.format,
+        with_names(definition.format, layout.cells),
         width=len(header),
         cap=cap,
         kept=len(layout.body),
@@ -177,7 +178,8 @@ class _Judge:
         cursor = self._cursor
         if record.cells is None:
             assert record.code is not None
-            return Refusal(*place, "parse", record.code.value, None, None, None), None
+            stage = "convert" if record.code.value in CONVERSIONS else "parse"
+            return Refusal(*place, stage, record.code.value, None, None, None), None
         if part is not None and self._is_outside(record.cells, part):
             return Refusal(*place, "constraint", "check", None, None, part.column), None
         error = self._try(self._statement, [tuple(record.cells)])

@@ -49,6 +49,13 @@ BY_RECORDS: dict[str, tuple[dict[str, Any], bytes]] = {
     "cr": ({"line_end": "cr"}, HEADED.replace(b"\n", b"\r") + b"300,a\nb,\r"),
     "comments with quotes": ({"comment": "#"}, HEADED + b'#"\n300,a,\n# it"s\n301,b,\n#"a\nb"\n'),
     "a delimiter less": ({"trailing_delimiter": True}, HEADED + b"300,a,1\n301,a,1,\n"),
+    "lines of JSON": (
+        {"type": "jsonl"},
+        (
+            b'{"id": 1, "v": "a", "n": null}\n{"v": {"x": [1]}, "id": 2}\n\n{"id": 3.5}\n{"id": 1}\n{"x": 1}\n'
+            b'{"id": 4, "v": "\\u0000"}\nno\n{"id": 5, "n": 7, "v": "\\u00e9"}\n{"id": 6, "v": "a\rb"}\r\n'
+        ),
+    ),
     "Ctrl-Z": ({}, HEADED + b"300,a,1\n\x1a"),
 }
 NAMES = [*BY_BLOCKS, *BY_RECORDS]
