@@ -11,6 +11,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from libs.common.csv.records import RecordSplitter
 from libs.common.csv.skipped_records import SkippedRecords
+from libs.common.datasets.column_options import DATA_DATE
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.datasets.slices import Slice
 from libs.common.enums import LoadPath
@@ -89,7 +90,7 @@ def open_pipeline(
     reason = why_singly or why_not_blocks(shape, definition)
     window, cap = settings.block_rows, settings.max_record_bytes
     plan, block_writer, sink = None, None, None
-    limits = _limits_of(cursor, columns, part) if by_blocks and reason is None else []
+    limits = _limits_of(cursor, shape, definition, part) if by_blocks and reason is None else []
     if not by_blocks:
         reason = reason or _STARTED_OVER
     elif limits is None:
@@ -130,11 +131,14 @@ def open_pipeline(
 
 
 def _limits_of(
-    cursor: Cursor, columns: Sequence[TargetColumn], part: Slice | None
+    cursor: Cursor, shape: RecordShape, definition: DatasetDefinition, part: Slice | None
 ) -> list[Limit] | None:
     """Return by which limits rows outside a slice are noticed in a block; None where they cannot be."""
     if part is None:
         return []
+    columns, added = shape.header.columns, definition.add.get(part.column.name)
+    if added is not None:
+        return [] if added == DATA_DATE and part.column.type == "date" else None
     bounds = read_bounds(cursor, part)
     if bounds is None:
         return None

@@ -26,7 +26,14 @@ OF_THE_STACK = {
 OF_PROCESSES = {"ADSP_SECRETS_DIR", "ADSP_FAULTS", "ADSP_FAILPOINTS", "ADSP_FAILPOINT_TOKENS"}
 OTHERS = OF_COMMANDS | OF_THE_STACK | OF_PROCESSES
 GROUPS = {"keys"}  # `./dev keys create` is `keys.create`
-ROLES_AND_SCHEMAS = {"adsp_staging", "adsp_owner", "adsp_api", "adsp_worker", "adsp_loader", "adsp_monitor"}
+ROLES_AND_SCHEMAS = {
+    "adsp_staging",
+    "adsp_owner",
+    "adsp_api",
+    "adsp_worker",
+    "adsp_loader",
+    "adsp_monitor",
+}
 
 _SETTING = re.compile(r"\bADSP_[A-Z_]+\b")
 _METRIC = re.compile(r"\badsp_[a-z_]+[a-z]\b(?!…)")

@@ -59,7 +59,8 @@ class Files:
 
     def source(self, items: ItemsFile) -> Source:
         """Return a file of items, made now unless it is there."""
-        name = f"{items.rows}-{items.bad_ratio}-{items.seed}-{items.half_present}-{items.is_next_day}.csv"
+        form = f"{items.half_present}-{items.is_next_day}-{items.is_german}"
+        name = f"{items.rows}-{items.bad_ratio}-{items.seed}-{form}.csv"
         path = self.system.incoming / name
         marker = path.with_suffix(".bad")
         if not marker.exists():

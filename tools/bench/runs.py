@@ -13,6 +13,7 @@ from tools.bench.cases import Case, Present
 from tools.bench.ledger import BenchError, Content, Ledger
 from tools.bench.memory import Peak, peak_of
 from tools.bench.system import BenchSystem
+from tools.client.sample_items import HEADER
 
 BASE_TABLE = "public.bench_base"
 TARGET = "public.bench_target"
@@ -93,7 +94,9 @@ def run_psql(system: BenchSystem, case: Case, source: Source) -> Run:
         if case.script:
             script = (_SCRIPTS / case.script).read_text().format(table=table, file=source.path)
         else:
-            script = f"\\copy {table} from '{source.path}' with (format csv, header true)\n"
+            columns = HEADER.decode().strip()
+            options = "with (format csv, header true)"
+            script = f"\\copy {table} ({columns}) from '{source.path}' {options}\n"
         start = time.perf_counter()
         done = psql(system, script)
         seconds = time.perf_counter() - start

@@ -43,9 +43,8 @@ NOUNS = (
 )
 BAD_KINDS = ("type", "range", "date", "check", "ragged")
 BLOCK_ROWS = 250_000
-_DAYS = pl.date_range(
-    pl.date(2026, 1, 1), pl.date(2026, 10, 27), eager=True, closed="left"
-).dt.to_string("%Y-%m-%d")
+_DATES = pl.date_range(pl.date(2026, 1, 1), pl.date(2026, 10, 27), eager=True, closed="left")
+_DAYS, _GERMAN_DAYS = (_DATES.dt.to_string(form) for form in ("%Y-%m-%d", "%d.%m.%Y"))
 _CHANCES = 1_000_000
 _CHANGED_EVERY, _NEW_EVERY = 100, 200
 """Of a file of the next day: one in so many has another price, is another item."""
@@ -66,12 +65,19 @@ class ItemsFile:
     first: int = 1
     half_present: bool = False
     is_next_day: bool = False
+    is_german: bool = False
+    """Cells stand between semicolons, prices have a comma, and days come before months."""
+
+    @property
+    def delimiter(self) -> str:
+        """Return what stands between cells."""
+        return ";" if self.is_german else ","
 
     def write(self, path: Path) -> int:
         """Write the file in UTF-8 and return how many of its rows are bad."""
         bad = 0
         with path.open("wb") as file:
-            file.write(HEADER)
+            file.write(HEADER.replace(b",", self.delimiter.encode()))
             for frame in self._blocks():
                 bad += self._write_block(frame, bad, file)
         return bad
@@ -97,10 +103,14 @@ class ItemsFile:
         """Return the text of a line, without its end."""
         cells = [self._sku(), self._name(), self._one_of(CATEGORIES, "category"), self._price()]
         return pl.concat_str(
-            pl.concat_str(*cells, separator=","),
+            pl.concat_str(*cells, separator=self.delimiter),
             pl.when(_is("ragged"))
             .then(pl.lit(""))
-            .otherwise(pl.concat_str(pl.lit(","), self._quantity(), pl.lit(","), self._moment())),
+            .otherwise(
+                pl.concat_str(
+                    pl.lit(""), self._quantity(), self._moment(), separator=self.delimiter
+                )
+            ),
         )
 
     def _sku(self) -> pl.Expr:
@@ -126,7 +136,7 @@ class ItemsFile:
             cents += pl.when(pl.col("place") % _CHANGED_EVERY == 1).then(1).otherwise(0)
         price = pl.concat_str(
             (cents // 100).cast(pl.String),
-            pl.lit("."),
+            pl.lit("," if self.is_german else "."),
             (cents % 100).cast(pl.String).str.zfill(2),
         )
         return pl.when(_is("check")).then(pl.lit("-1.00")).otherwise(price)
@@ -144,9 +154,10 @@ class ItemsFile:
         second = self._random("second") % 86_400
         parts = (second // 3600, second // 60 % 60, second % 60)
         clock = pl.concat_str(*(part.cast(pl.String).str.zfill(2) for part in parts), separator=":")
-        day = pl.lit(_DAYS).gather(self._random("day") % len(_DAYS))
+        days = _GERMAN_DAYS if self.is_german else _DAYS
+        day = pl.lit(days).gather(self._random("day") % len(days))
         day = pl.when(_is("date")).then(pl.lit("2026-02-30")).otherwise(day)
-        return pl.concat_str(day, pl.lit(" "), clock, pl.lit("+00"))
+        return pl.concat_str(day, pl.lit(" "), clock, pl.lit("" if self.is_german else "+00"))
 
     def _one_of(self, words: tuple[str, ...], column: str) -> pl.Expr:
         return pl.lit(pl.Series(words)).gather(self._random(column) % len(words))

@@ -101,8 +101,19 @@ def find_skipped(lines: Lines, skips: SkippedRecords) -> dict[int, Skip]:
     """Return which lines of a block are no records, and why."""
     if not skips:
         return {}
-    first = np.frombuffer(lines.data, np.uint8)[lines.starts[:-1]]
-    likely = np.flatnonzero(np.isin(first, list(skips.first_bytes)))
+    text, begins = np.frombuffer(lines.data, np.uint8), lines.starts[:-1]
+    first, is_likely = text[begins], np.zeros(len(lines), np.bool_)
+    if skips.comment:
+        is_likely |= first == skips.comment[0]
+    if skips.headers:
+        lengths = np.diff(lines.starts) - lines.ending
+        is_likely |= np.isin(lengths, [len(header) for header in skips.headers])
+    if skips.blank_bytes:
+        second = text[np.minimum(begins + 1, len(text) - 1)]
+        is_likely |= np.isin(first, skips.blank_bytes) & np.isin(
+            second, [*skips.blank_bytes, _CR, _LF]
+        )
+    likely = np.flatnonzero(is_likely)
     _, texts = lines.texts(likely)
     reasons = zip(likely.tolist(), map(skips.reason, texts), strict=True)
     return {line: reason for line, reason in reasons if reason is not None}

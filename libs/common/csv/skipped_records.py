@@ -25,30 +25,30 @@ class Skip(StrEnum):
 class SkippedRecords:
     """What is no record by the rules of one dialect; UTF-16 is seen as UTF-8.
 
-    `first_bytes` has the first bytes of all that may be none.
+    A record that is none begins with `comment`, is one of `headers`, or begins with one of `blank_bytes` and has another
+    one or the line's end behind it.
     """
 
     def __init__(self, dialect: FileFormat, header_line: bytes = b"") -> None:
         """Know the header's line, without mark and line end, where the dialect says that it is repeated."""
-        self._comment = (dialect.comment or "").encode()
+        self.comment = (dialect.comment or "").encode()
         self._blank = _blank_pattern(dialect) if dialect.blank_records == "skip" else None
         is_marked = dialect.encoding in _WITH_UTF_8_MARK
-        self._headers: tuple[bytes, ...] = ()
+        self.headers: tuple[bytes, ...] = ()
         if dialect.header.repeated and header_line:
-            self._headers = (header_line, *([_UTF_8_MARK + header_line] if is_marked else []))
+            self.headers = (header_line, *([_UTF_8_MARK + header_line] if is_marked else []))
         blanks = (dialect.delimiter[0], dialect.quote or "") if self._blank else ()
-        self.first_bytes = {text[0] for text in (self._comment, *self._headers) if text}
-        self.first_bytes |= {ord(sign) for sign in blanks if sign}
+        self.blank_bytes = [ord(sign) for sign in blanks if sign]
 
     def __bool__(self) -> bool:
         """Return whether anything is skipped."""
-        return bool(self.first_bytes)
+        return bool(self.comment or self.headers or self.blank_bytes)
 
     def reason(self, raw: bytes) -> Skip | None:
         """Return why the bytes of a record are none, None when they are one."""
-        if self._comment and raw.startswith(self._comment):
+        if self.comment and raw.startswith(self.comment):
             return Skip.COMMENT
-        if raw in self._headers:
+        if raw in self.headers:
             return Skip.REPEATED_HEADER
         if self._blank is not None and self._blank.fullmatch(raw):
             return Skip.BLANK

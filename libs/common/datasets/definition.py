@@ -15,6 +15,7 @@ from pydantic import (
 from libs.common.csv.dialect import FileFormat
 from libs.common.datasets.arrival import Arrival
 from libs.common.datasets.column_options import (
+    LINE,
     OF_JOBS,
     AddedValue,
     ColumnName,
@@ -243,7 +244,8 @@ class DatasetDefinition(StrictModel):
             ignores_case=self.header_match is HeaderMatch.CASE_INSENSITIVE,
             leaves_unknown_out=self.unknown_columns == "ignore",
             rescue=self.rescue_column,
-            added=tuple(self.add),
+            added=frozenset(self.add),
+            added_last=frozenset(name for name, value in self.add.items() if value == LINE),
             needed=self.needed_columns,
         )
 

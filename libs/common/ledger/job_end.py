@@ -7,8 +7,8 @@ from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Case, bindparam, case, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from libs.common.datasets.job_warnings import merge_warnings
 from libs.common.enums import (
@@ -25,6 +25,12 @@ from libs.common.ledger.models import Chunk, Event, FailedRow, Job
 
 ROW_CHANGES = ("rows_inserted", "rows_updated", "rows_deleted", "rows_unchanged")
 """What a load has changed in its table, where it has been counted."""
+
+
+def _sum_if_all_known(column: InstrumentedAttribute[int | None]) -> Case[Any]:
+    return case((func.count(column) == func.count(), func.sum(column)))
+
+
 _COUNTS_BY_STATE = (
     select(
         Chunk.state,
@@ -33,7 +39,7 @@ _COUNTS_BY_STATE = (
         func.sum(Chunk.rows_rejected),
         func.sum(Chunk.rows_superseded),
         func.sum(Chunk.bytes_done),
-        *(func.sum(getattr(Chunk, name)) for name in ROW_CHANGES),
+        *(_sum_if_all_known(getattr(Chunk, name)) for name in ROW_CHANGES),
     )
     .where(Chunk.job_id == bindparam("job_id"))
     .group_by(Chunk.state)

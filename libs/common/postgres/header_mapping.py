@@ -19,15 +19,16 @@ class HeaderRules:
     """How a dataset wants its headers read.
 
     `columns` maps cells to columns, or to None to leave them out. Cells without a column are refused, left out
-    (`leaves_unknown_out`), or put into the column `rescue`. `added` are columns that are filled otherwise, `needed`
-    those that must be there: of an upsert's key, or of a slice.
+    (`leaves_unknown_out`), or put into the column `rescue`. `added` are columns that are filled otherwise, in the
+    table's order, those of `added_last` behind the others. `needed` must be there: an upsert's key, a slice's column.
     """
 
     columns: Mapping[str, str | None] = field(default_factory=dict)
     ignores_case: bool = False
     leaves_unknown_out: bool = False
     rescue: str | None = None
-    added: tuple[str, ...] = ()
+    added: frozenset[str] = frozenset()
+    added_last: frozenset[str] = frozenset()
     needed: Collection[str] = ()
 
 
@@ -105,7 +106,9 @@ def match_header(cells: Sequence[str], table: TargetTable, rules: HeaderRules) -
                 misfits.note_generated(name, cell)
     rescued = unknown if rules.rescue is not None else []
     _note_same_names(rescued, misfits)
-    beside = [*([rules.rescue] if rules.rescue is not None and rescued else []), *rules.added]
+    added = [column.name for column in table.columns if column.name in rules.added]
+    added.sort(key=lambda name: name in rules.added_last)
+    beside = [*([rules.rescue] if rules.rescue is not None and rescued else []), *added]
     misfits.note_missing(_missing(table, {*places, *beside}, rules))
     misfits.refuse()
     return MatchedHeader(
@@ -113,7 +116,7 @@ def match_header(cells: Sequence[str], table: TargetTable, rules: HeaderRules) -
         (*(known[name] for name in places), *(known[name] for name in beside)),
         tuple(places.values()),
         tuple(rescued),
-        len(rules.added),
+        len(added),
     )
 
 

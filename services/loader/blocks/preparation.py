@@ -4,35 +4,40 @@ Nothing here needs a connection, so it is done in a thread of its own while the 
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from libs.common.csv import parse_errors
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import Block
 from libs.common.csv.line_scanner import Lines, find_lines, find_skipped
+from libs.common.csv.places import from_place
 from libs.common.csv.records import Record, RecordSplitter
 from libs.common.csv.skipped_records import Skip, SkippedRecords
 from libs.common.datasets.definition import DatasetDefinition
-from libs.common.enums import LoadMode
-from libs.common.postgres.copy.check_prefilter import parse_constraints
-from libs.common.postgres.copy.column_types import Limit, find_codec
-from libs.common.postgres.copy.encoder import Encoded, Encoder, Rows, TypeCheckCell
+from libs.common.enums import ErrorCode, LoadMode
+from libs.common.postgres.copy.check_prefilter import RowPredicates, parse_constraints
+from libs.common.postgres.copy.column_types import Limit
+from libs.common.postgres.copy.encoder import Encoded, Encoder, RowLayout, Rows, TypeCheckCell
+from libs.common.postgres.header_mapping import MatchedHeader
 from libs.common.postgres.target_table import MOST_COLUMNS, TargetTable
+from services.loader.blocks.added_fields import AddedFields
+from services.loader.blocks.cell_codecs import codecs_of, explain
+from services.loader.cells.conversion import CellConverter, Unreadable
 from services.loader.cells.record_shape import RecordShape, ShapingSplitter, Splitter
 from services.loader.rejects.rejected_row import RejectedLine
 
 _MOST_DOUBTFUL = 0.5
 """With a greater share of doubtful lines in a block, columns gain nothing."""
-_NAMED = 3
-"""So many columns are named in a reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A block as rows; every line that is not in `certain` is in one of the others.
 
-    `encoded` is what the COPY of the certain rows takes. `skipped` counts lines that are no records.
+    `encoded` is what the COPY of the certain rows takes. Postgres is asked about `type_check_cells`, as they are after
+    their conversions, of the lines `doubtful`; `malformed` are no records of their header, or have a
+    cell that cannot be converted. `skipped` counts lines that are no records.
     """
 
     block: Block
@@ -41,7 +46,8 @@ class Prepared:
     encoded: bytes
     suspected: Rows
     type_check_cells: list[TypeCheckCell]
-    wrong_width: list[RejectedLine]
+    doubtful: list[int]
+    malformed: list[RejectedLine]
     skipped: Counter[Skip]
 
     @property
@@ -59,11 +65,13 @@ class BlockPlan:
         encoder: Encoder,
         splitter: Splitter,
         max_record_bytes: int,
+        added: AddedFields | None = None,
+        converters: Mapping[int, CellConverter] | None = None,
         *,
         keeps_order: bool,
         has_sequence_defaults: bool,
     ) -> None:
-        """Encode with `encoder`.
+        """Encode with `encoder`, and convert what is not certain there by the `converters` of the columns.
 
         Where rows have line numbers these keep their order. Else `keeps_order` says that the fate of a record depends
         on those before it, `has_sequence_defaults` that rows may be counted as they are written.
@@ -76,6 +84,8 @@ class BlockPlan:
         self._encoder = encoder
         self._splitter = splitter
         self._cap = max_record_bytes
+        self._added = added
+        self._converters = converters or {}
         self._seen: tuple[bytes, Lines | None] = (b"", None)
 
     def count_ends(self, data: bytes) -> int | None:
@@ -89,21 +99,62 @@ class BlockPlan:
         if lines is None:
             return None
         skipped = find_skipped(lines, self._splitter.skips)
-        found = self._encoder.encode(lines, block.line_number, skipped.keys())
+        found = self._encode(lines, block, skipped.keys())
         if found is None:
             return None
         doubtful = len(lines) - len(skipped) - len(found.certain) - len(found.suspected)
         if doubtful > _MOST_DOUBTFUL * len(lines):
             return None
+        cells, unconverted = self._convert(found.type_check_cells)
+        refused = {refusal.line for refusal in unconverted}
         return Prepared(
             block,
             lines,
             found.certain,
             self.encode_for_copy(found.certain),
             found.suspected,
-            found.type_check_cells,
-            self._wrong_width(found),
+            cells,
+            [line for line in found.doubtful if line not in refused],
+            [*self._wrong_width(found), *unconverted],
             Counter(skipped.values()),
+        )
+
+    def _encode(self, lines: Lines, block: Block, skipped: Collection[int]) -> Encoded | None:
+        """Return the rows of lines, None where not even what is added to each of them is certain."""
+        if self._added is None:
+            return self._encoder.encode(lines, block.line_number, skipped)
+        number, line = from_place(block.line_number)
+        same = self._added.of_file(number)
+        if same is None or line + len(lines) > self._added.last_line:
+            return None
+        return self._encoder.encode(lines, block.line_number, skipped, same, line)
+
+    def _convert(
+        self, cells: list[TypeCheckCell]
+    ) -> tuple[list[TypeCheckCell], list[RejectedLine]]:
+        """Return cells as they are after their conversions, and why lines have a cell that cannot be converted."""
+        converters = self._converters
+        if not converters:
+            return cells, []
+        made: list[TypeCheckCell] = []
+        refused: dict[int, tuple[int, str]] = {}
+        for line, column, text in cells:
+            converter = converters.get(column)
+            found = text if converter is None else converter.convert(text)
+            if isinstance(found, Unreadable):
+                refused[line] = min(
+                    refused.get(line, (column, found.message)), (column, found.message)
+                )
+            elif found is not None:
+                made.append((line, column, found))
+        return (
+            [cell for cell in made if cell[0] not in refused],
+            [
+                RejectedLine(
+                    line, ErrorCode.CONVERSION_ERROR, converters[column].column, None, message
+                )
+                for line, (column, message) in refused.items()
+            ],
         )
 
     def encode_for_copy(self, rows: Rows) -> bytes:
@@ -150,7 +201,6 @@ def why_not_blocks(shape: RecordShape, definition: DatasetDefinition) -> str | N
     columns = shape.header.columns
     dialect = definition.format
     reasons = {
-        "cells are left out, converted or added": not shape.is_plain,
         "the file is in UTF-16": dialect.encoding.startswith("utf-16"),
         "each line is a JSON object": dialect.type == "jsonl",
         "the delimiter has several characters": dialect.byte_delimiter is None,
@@ -162,10 +212,7 @@ def why_not_blocks(shape: RecordShape, definition: DatasetDefinition) -> str | N
     # Beside the most columns there is no room for one more, which tables of ours have.
     if len(columns) >= MOST_COLUMNS:
         return f"the file has {len(columns)} columns"
-    unknown = [column for column in columns if find_codec(column, definition.time_zone) is None]
-    named = ", ".join(f"{column.name} {column.type}" for column in unknown[:_NAMED])
-    more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
-    return f"Postgres reads each cell of {named}{more} itself" if unknown else None
+    return explain(shape.header, definition)
 
 
 def plan_blocks(
@@ -181,22 +228,53 @@ def plan_blocks(
 
     Rows beyond `slice_limits`, or without a value there, are suspected of being outside the slice.
     """
-    dialect, columns = definition.format, shape.header.columns
-    codecs = [find_codec(column, definition.time_zone) for column in columns]
-    known = [shape for shape in codecs if shape is not None]
-    has_lines = definition.mode is LoadMode.UPSERT
+    dialect, header = definition.format, shape.header
+    columns = header.columns
+    is_upsert = definition.mode is LoadMode.UPSERT
+    added = columns[len(columns) - header.added :]
+    fields = AddedFields(added, shape.added, definition.time_zone) if added else None
+    predicates = parse_constraints(columns, checks, slice_limits)
+    encoder = Encoder(
+        dialect,
+        codecs_of(header, definition),
+        _by_cells(predicates, header),
+        None if header.is_plain else _layout(header, fields),
+        has_lines=is_upsert,
+    )
+    splitter = RecordSplitter(
+        dialect, width=header.width, max_record_bytes=max_record_bytes, skips=skips
+    )
     return BlockPlan(
         dialect,
-        Encoder(
-            dialect, known, parse_constraints(columns, checks, slice_limits), has_lines=has_lines
-        ),
-        ShapingSplitter(
-            RecordSplitter(
-                dialect, width=shape.header.width, max_record_bytes=max_record_bytes, skips=skips
-            ),
-            shape,
-        ),
+        encoder,
+        ShapingSplitter(splitter, shape),
         max_record_bytes,
+        fields,
+        shape.converters,
         keeps_order=table.has_order_dependent_constraints,
         has_sequence_defaults=table.has_sequence_defaults(columns),
     )
+
+
+def _layout(header: MatchedHeader, added: AddedFields | None) -> RowLayout:
+    """Return where the fields of a row come from."""
+    owners = [-1] * header.width
+    for column, place in enumerate(header.places):
+        owners[place] = column
+    if added is None:
+        return RowLayout(tuple(owners))
+    return RowLayout(tuple(owners), added.same, added.line_sizes)
+
+
+def _by_cells(predicates: RowPredicates, header: MatchedHeader) -> RowPredicates:
+    """Return what is guessed of columns as what is guessed of cells; of added columns nothing is."""
+    required = [False] * header.width
+    for column, place in enumerate(header.places):
+        required[place] = predicates.required[column]
+    limits = [
+        replace(limit, column=header.places[limit.column])
+        for limit in predicates.limits
+        if limit.column < len(header.places)
+    ]
+    is_complete = predicates.is_complete and len(limits) == len(predicates.limits)
+    return RowPredicates(required, limits, is_complete)

@@ -81,7 +81,7 @@ class BlockWriter:
             return None
         broken, judged_later = found
         worded, unworded = self._word(prepared, broken)
-        refused = [place_refusals(prepared, [*prepared.wrong_width, *misspelt]), *worded]
+        refused = [place_refusals(prepared, [*prepared.malformed, *misspelt]), *worded]
         remaining = [*self._plan.records(prepared, undecided), *judged_later, *unworded]
         return BlockResult(refused, sorted(remaining, key=lambda record: record.byte_offset))
 
@@ -107,7 +107,7 @@ class BlockWriter:
 
     def _spelt(self, prepared: Prepared, others: Sequence[int]) -> list[Record]:
         """Return the records with cells to check but for some lines: those that are only spelt in another way."""
-        lines = {line for line, _, _ in prepared.type_check_cells}.difference(others)
+        lines = set(prepared.doubtful).difference(others)
         return self._plan.records(prepared, sorted(lines))
 
     def _write(

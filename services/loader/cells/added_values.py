@@ -37,6 +37,7 @@ class AddedValues:
     def __init__(self, values: Sequence[str], provenance: Provenance) -> None:
         """Take what is the same for all rows."""
         self._values = values
+        self.are_lines = [value == LINE for value in values]
         self._files = provenance.files
         self._of_job = {
             JOB_ID: str(provenance.job_id),

@@ -24,7 +24,7 @@ class CellConverter:
 
     def __init__(self, column: str, conversion: Conversion) -> None:
         """Prepare what is declared."""
-        self._column = column
+        self.column = column
         self._conversion = conversion
         self._read: Callable[[str], str | None] | None = None
         if conversion.date_format is not None:
@@ -51,7 +51,7 @@ class CellConverter:
     def _refuse(self, text: str) -> Unreadable:
         shown = repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
         return Unreadable(
-            f"{shown} is {self._describe()}, as 'convert' of column {self._column!r} declares; correct the cell and "
+            f"{shown} is {self._describe()}, as 'convert' of column {self.column!r} declares; correct the cell and "
             "replay the row, or change what is declared"
         )
 

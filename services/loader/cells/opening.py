@@ -19,7 +19,8 @@ def open_shape(cursor: Cursor, header: MatchedHeader, work: ChunkWork) -> Record
         for place, column in enumerate(header.columns[: len(header.places)])
         if (conversion := conversion_of(definition.convert, column)) is not None
     }
-    values = list(definition.add.values())
+    added = header.columns[len(header.columns) - header.added :]
+    values = [definition.add[column.name] for column in added]
     provenance = Provenance(
         job_id=work.job_id,
         data_date=work.data_date,

@@ -5,12 +5,14 @@ all others.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
 
+from libs.common.postgres.copy.written_forms import DateForm
 from libs.common.postgres.target_table import TargetColumn
 
 
@@ -30,6 +32,7 @@ class Kind(IntEnum):
     UUID = 8
     BYTES = 9
     FLOAT = 10  # size: bytes
+    LEFT_OUT = 11  # of a cell that belongs to no column
 
 
 class Comparison(IntEnum):
@@ -45,6 +48,8 @@ class Comparison(IntEnum):
 
 KIND, SIZE, SCALE, REQUIRED, FIRST_LIMIT, LIMITS = range(6)
 """The places of a column's properties in its row of what `as_arrays` returns."""
+POINT, MARK, FIRST_FORM, FORMS, IS_PLAIN_READ, IS_LEFT_OUT = range(6)
+"""The places of a cell's in what `as_written` returns."""
 MOST_DIGITS = 18
 """So many decimal digits fit into 64 bits."""
 MOST_DECIMALS = 16
@@ -53,16 +58,29 @@ MOST_DECIMALS = 16
 
 @dataclass(frozen=True, slots=True)
 class ColumnCodec:
-    """How the cells of a column are read."""
+    """How the cells of a column are read.
+
+    Numbers may have another `point`, and a `mark` between groups of three digits (bytes; 0: a plain point, no marks).
+    Dates may be written in one of `forms`, and as Postgres' own ISO dates too where `is_plain_read`.
+    """
 
     kind: Kind
     size: int = 0
     scale: int = 0
+    point: int = 0
+    mark: int = 0
+    forms: tuple[DateForm, ...] = ()
+    is_plain_read: bool = True
+
+    @property
+    def is_written(self) -> bool:
+        """Return whether cells are not, or not only, written as Postgres reads them."""
+        return self.point != 0 or bool(self.forms)
 
     @property
     def width(self) -> int:
         """Return the most bytes that a field takes beside those of the cell's text."""
-        return 4 + (40 if self.kind is Kind.NUMERIC else 16)
+        return 4 + (40 if self.kind is Kind.NUMERIC else 24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +140,14 @@ def as_arrays(
     ]
     pairs = [[limit.comparison, limit.constant] for limit in ordered]
     return np.array(rows, np.int64).reshape(-1, 6), np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def as_written(codecs: Sequence[ColumnCodec]) -> npt.NDArray[np.int64]:
+    """Return how the cells of columns are written; the forms of all of them stand one after the other."""
+    first, rows = 0, []
+    for codec in codecs:
+        is_left_out = codec.kind is Kind.LEFT_OUT
+        forms = len(codec.forms)
+        rows.append([codec.point, codec.mark, first, forms, codec.is_plain_read, is_left_out])
+        first += forms
+    return np.array(rows, np.int64).reshape(-1, 6)

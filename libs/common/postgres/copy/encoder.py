@@ -22,7 +22,7 @@ from libs.common.csv.line_scanner import (
     with_slack,
 )
 from libs.common.postgres.copy.check_prefilter import RowPredicates
-from libs.common.postgres.copy.column_types import SIZE, ColumnCodec, Kind, as_arrays
+from libs.common.postgres.copy.column_types import SIZE, ColumnCodec, Kind, as_arrays, as_written
 from libs.common.postgres.copy.floats import read_floats
 from libs.common.postgres.copy.lines import (
     ACCEPTED,
@@ -30,10 +30,12 @@ from libs.common.postgres.copy.lines import (
     NEEDS_TYPE_CHECK,
     Columns,
     EncodedTuples,
+    Shaping,
     SourceLines,
     encode_lines,
     select_tuples,
 )
+from libs.common.postgres.copy.written_forms import as_form_arrays
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
@@ -73,6 +75,24 @@ class Rows:
         return self.keep(chosen)
 
 
+@dataclass(frozen=True, slots=True)
+class RowLayout:
+    """Where the fields of a row come from.
+
+    `owners` has the column of each cell, -1 for one that is left out. Then come so many fields that are the same in all
+    rows, then the line in `line_sizes` bytes each.
+    """
+
+    owners: tuple[int, ...]
+    same: int = 0
+    line_sizes: tuple[int, ...] = ()
+
+    def count_columns(self) -> int:
+        """Return how many fields a row has."""
+        cells = sum(owner >= 0 for owner in self.owners)
+        return cells + self.same + len(self.line_sizes)
+
+
 class ScratchBuffer:
     """An array that is used again and again; it grows as needed."""
 
@@ -89,11 +109,16 @@ class ScratchBuffer:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """What became of the lines of a block; `wrong_width` has lines of another number of cells, `wrong_width_counts`."""
+    """What became of the lines of a block.
+
+    `doubtful` are the lines of `type_check_cells`; `wrong_width` has lines of another number of cells, which are
+    `wrong_width_counts`.
+    """
 
     certain: Rows
     suspected: Rows
     type_check_cells: list[TypeCheckCell]
+    doubtful: list[int]
     wrong_width: list[int]
     wrong_width_counts: list[int]
 
@@ -106,10 +131,13 @@ class Encoder:
         dialect: FileFormat,
         codecs: list[ColumnCodec],
         predicates: RowPredicates,
+        layout: RowLayout | None = None,
         *,
         has_lines: bool,
     ) -> None:
-        """Read cells as `codecs` say; with `has_lines` rows end with their line number.
+        """Read cells as `codecs` say, for rows of a `layout`; with `has_lines` rows end with their line number.
+
+        `predicates` are those of the cells.
 
         `covers_all_checks` says afterwards whether every row that a constraint of its own may refuse is suspected.
         """
@@ -117,24 +145,37 @@ class Encoder:
         self._quote, self._delimiter = quote_byte(dialect), dialect.byte_delimiter
         nulls = [text.encode() for text in dialect.null_texts]
         self._nulls = np.frombuffer(b"".join(nulls), np.uint8).copy()
+        self._longest_null = max(map(len, nulls), default=-1)
         self._null_ends = np.cumsum([len(null) for null in nulls], dtype=np.int64)
         self._columns = Columns(*as_arrays(codecs, predicates.required, predicates.limits))
+        forms = [form for codec in codecs for form in codec.forms]
+        self._written = (as_written(codecs), *as_form_arrays(forms))
         self.width = len(codecs)
+        self._layout = layout or RowLayout(tuple(range(self.width)))
+        self._is_plain = layout is None and not any(codec.is_written for codec in codecs)
+        self._line_sizes = np.array(self._layout.line_sizes, np.int64)
         self._floats = sum(shape.kind is Kind.FLOAT for shape in codecs)
         self.has_lines = has_lines
         self.covers_all_checks = predicates.is_complete
         # Fresh memory for each block would have to be cleared by the kernel every time.
         self._tuples, self._type_check_cells = ScratchBuffer(np.uint8), ScratchBuffer(np.int64)
         self._deferred_floats = ScratchBuffer(np.int64)
-        self._most = 2 + _LINE_NUMBER_BYTES + sum(shape.width for shape in codecs)
+        self._most = 2 + _LINE_NUMBER_BYTES * (1 + len(self._line_sizes))
+        self._most += sum(shape.width for shape in codecs)
 
     def encode(
-        self, lines: Lines, first_line: int, skipped: Collection[int] = ()
+        self,
+        lines: Lines,
+        first_line: int,
+        skipped: Collection[int] = (),
+        same: bytes = b"",
+        line_in_file: int = 0,
     ) -> Encoded | None:
         """Return the rows of a block that begins on this line, or None when it is not in the file's encoding.
 
         Also when it has more cells to check than are worth the while, or not each line ends as the dialect says.
-        Lines that are `skipped` become no rows.
+        Lines that are `skipped` become no rows. `same` are the fields that all rows get beside those of their cells,
+        and `line_in_file` is the block's first line where rows have that, too.
         """
         if self._delimiter is None:
             return None
@@ -148,7 +189,9 @@ class Encoder:
             return None
         begins, verdicts = np.empty(count + 1, np.int64), np.empty(count, np.int64)
         found = EncodedTuples(
-            self._tuples.resize(len(HEADER) + count * self._most + len(text) + SLACK),
+            self._tuples.resize(
+                len(HEADER) + count * (self._most + len(same)) + len(text) + 2 * SLACK
+            ),
             begins,
             verdicts,
             self._type_check_cells.resize(4 * (2 * count + self.width)).reshape(-1, 4),
@@ -163,9 +206,11 @@ class Encoder:
                 self._quote,
                 self._nulls,
                 self._null_ends,
+                self._longest_null,
                 self._dialect.quoted_null,
             ),
             self._columns,
+            None if self._is_plain else self._shape(same, line_in_file),
             found,
             first_line if self.has_lines else 0,
             len(HEADER),
@@ -181,10 +226,12 @@ class Encoder:
         copied = b"".join((HEADER, found.tuples[len(HEADER) : end].data, TRAILER))
         rows = Rows(copied, begins[:-1], begins[1:], np.arange(count))
         wrong_width = np.flatnonzero(verdicts > ACCEPTED)
+        doubtful_lines = np.flatnonzero(verdicts == NEEDS_TYPE_CHECK)
         return Encoded(
             rows.keep(verdicts == ACCEPTED),
             rows.keep(verdicts == MAY_VIOLATE),
             cells,
+            doubtful_lines.tolist(),
             wrong_width.tolist(),
             verdicts[wrong_width].tolist(),
         )
@@ -203,6 +250,11 @@ class Encoder:
             has_one[list(skipped)] = True
         return ending + 1 if has_one.all() else None
 
+    def _shape(self, same: bytes, line_in_file: int) -> Shaping:
+        """Return what is done with the lines of a block beside writing plain cells."""
+        columns = self._layout.count_columns()
+        return Shaping(*self._written, with_slack(same), self._line_sizes, line_in_file, columns)
+
     def for_sink(self, rows: Rows) -> bytes:
         """Return rows as the sink's COPY takes them, with their line numbers if they have them."""
         return self._copy(rows, 0)
@@ -216,7 +268,8 @@ class Encoder:
         size = int((rows.ends - rows.begins).sum()) - cut * len(rows)
         if len(HEADER) + size + len(TRAILER) == len(rows.copied):
             return rows.copied
-        out, fields = np.empty(size, np.uint8), self.width + (self.has_lines and not cut)
+        columns = self._layout.count_columns()
+        out, fields = np.empty(size, np.uint8), columns + (self.has_lines and not cut)
         select_tuples(
             np.frombuffer(rows.copied, np.uint8), rows.begins, rows.ends, cut, fields, out
         )
@@ -235,8 +288,8 @@ class Encoder:
     def _texts(self, text: Bytes, places: npt.NDArray[np.int64]) -> list[TypeCheckCell]:
         """Return cells with their texts, as they are without quotes."""
         return [
-            (line, column, self._text(text, begin, end))
-            for line, column, begin, end in places.tolist()
+            (line, self._layout.owners[cell], self._text(text, begin, end))
+            for line, cell, begin, end in places.tolist()
         ]
 
     def _text(self, text: Bytes, begin: int, end: int) -> str:
@@ -258,7 +311,8 @@ class Encoder:
             found.tuples[places] = values[written].view(np.uint8).reshape(-1, size)
             doubtful = np.flatnonzero(~is_certain).tolist()
             found.verdicts[cells[doubtful, 0]] = NEEDS_TYPE_CHECK
-            type_check_cells += [(int(cells[row, 0]), column, texts[row]) for row in doubtful]
+            owner = self._layout.owners[column]
+            type_check_cells += [(int(cells[row, 0]), owner, texts[row]) for row in doubtful]
         return type_check_cells
 
 

@@ -5,10 +5,11 @@ documentation of COPY: a count of fields, then for each its length (-1: NULL) an
 functions write them.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from libs.common.compiled.jit import compiled, inlined
 from libs.common.compiled.words import (
+    SLACK,
     Bytes,
     Number,
     Numbers,
@@ -20,10 +21,16 @@ from libs.common.compiled.words import (
     repeated,
 )
 from libs.common.postgres.copy.column_types import (
+    FIRST_FORM,
     FIRST_LIMIT,
+    FORMS,
+    IS_LEFT_OUT,
+    IS_PLAIN_READ,
     KIND,
     LIMITS,
+    MARK,
     MOST_DECIMALS,
+    POINT,
     REQUIRED,
     SCALE,
     SIZE,
@@ -44,6 +51,11 @@ from libs.common.postgres.copy.values import (
     read_numeric,
     read_time,
 )
+from libs.common.postgres.copy.written_forms import (
+    is_of_form,
+    put_iso_date,
+    put_plain_number,
+)
 
 ACCEPTED, MAY_VIOLATE, NEEDS_TYPE_CHECK = 0, -1, -2
 """What became of a line; a positive number is the count of cells of a line that has too few or too many."""
@@ -61,6 +73,7 @@ class SourceLines(NamedTuple):
     """The lines of a block in UTF-8: line `i` is ``text[starts[i]:starts[i + 1] - ending]``.
 
     `nulls` are the texts that stand for NULL, one after the other, and `null_ends` where each of them ends;
+    `longest_null` is the most bytes of one, -1 where there is none.
     `has_quoted_nulls`: also in quotes.
     """
 
@@ -71,6 +84,7 @@ class SourceLines(NamedTuple):
     quote: Number
     nulls: Bytes
     null_ends: Numbers
+    longest_null: Number
     has_quoted_nulls: Number
 
 
@@ -79,6 +93,27 @@ class Columns(NamedTuple):
 
     codecs: Numbers
     limits: Numbers
+
+
+class Shaping(NamedTuple):
+    """What is done beside writing each plain cell as a field; compiled code without it is a program of its own.
+
+    `cells` are properties of the cells (`libs.common.postgres.copy.column_types.as_written`), `forms` and `letters`
+    those of dates. The fields of cells are followed by `same`, which are the same in all rows, then by the line in so
+    many bytes each; `first_line` is the line of the block's first one in its file. `columns` counts the fields of a
+    row, but for the line number that a sink may ask for.
+    """
+
+    cells: Numbers
+    forms: Numbers
+    letters: Bytes
+    same: Bytes
+    line_sizes: Numbers
+    first_line: Number
+    columns: Number
+
+
+MaybeShaping: TypeAlias = Shaping | None
 
 
 class EncodedTuples(NamedTuple):
@@ -93,6 +128,14 @@ class EncodedTuples(NamedTuple):
     verdicts: Numbers
     type_check_cells: Numbers
     floats: Numbers
+
+
+class Extent(NamedTuple):
+    """How much is written: where tuples end, and how many cells to check and floats that need more care there are."""
+
+    at: Number
+    doubtful: Number
+    deferred_floats: Number
 
 
 class Cell(NamedTuple):
@@ -136,6 +179,8 @@ def _is_null(source: SourceLines, cell: Cell) -> Number:
     if cell.is_quoted and not source.has_quoted_nulls:
         return False
     size, begin = cell.end - cell.begin - cell.doubled, 0
+    if size > source.longest_null:
+        return False
     for end in source.null_ends:
         if end - begin == size and _is_spelt(source, cell, begin, end):
             return True
@@ -288,8 +333,94 @@ def _passes(columns: Columns, column: Number, value: Number) -> Number:
 
 
 @inlined
+def _read_plain_form(
+    text: Bytes, begin: Number, end: Number, kind: Number, size: Number, scale: Number
+) -> tuple[bool, Number, Number]:
+    """Read the plain form of a cell, if there is one."""
+    if end <= begin:
+        return False, 0, size
+    cell = Cell(begin=begin, end=end, is_quoted=False, doubled=0)
+    return _read(text, cell, kind, size, scale)
+
+
+@inlined
+def _read_written(
+    source: SourceLines,
+    columns: Columns,
+    shaping: Shaping,
+    column: Number,
+    cell: Cell,
+    out: Bytes,
+    at: Number,
+) -> tuple[bool, Number, Number]:
+    """Read a cell that is written otherwise, by way of its plain form, for which there is room where its field goes."""
+    kind, size = columns.codecs[column, KIND], columns.codecs[column, SIZE]
+    scale, point = columns.codecs[column, SCALE], shaping.cells[column, POINT]
+    if point != 0:
+        mark = shaping.cells[column, MARK]
+        end = put_plain_number(source.text, cell.begin, cell.end, point, mark, out, at)
+        return _read_plain_form(out, at, end, kind, size, scale)
+    first = shaping.cells[column, FIRST_FORM]
+    for form in range(first, first + shaping.cells[column, FORMS]):
+        places, letters = shaping.forms[form], shaping.letters[form]
+        if is_of_form(source.text, cell.begin, cell.end, places, letters):
+            end = put_iso_date(source.text, cell.begin, places, kind == _TIMESTAMP, out, at)
+            return _read_plain_form(out, at, end, kind, size, scale)
+    if shaping.cells[column, IS_PLAIN_READ]:
+        return _read(source.text, cell, kind, size, scale)
+    return False, 0, size
+
+
+@inlined
+def _read_cell(
+    source: SourceLines,
+    columns: Columns,
+    shaping: MaybeShaping,
+    column: Number,
+    cell: Cell,
+    out: Bytes,
+    at: Number,
+) -> tuple[bool, Number, Number]:
+    """Read a cell that is one number, as its column is written."""
+    if shaping is None:
+        kind, size = columns.codecs[column, KIND], columns.codecs[column, SIZE]
+        return _read(source.text, cell, kind, size, columns.codecs[column, SCALE])
+    return _read_written(source, columns, shaping, column, cell, out, at)
+
+
+@inlined
+def _is_left_out(shaping: MaybeShaping, column: Number) -> Number:
+    """Return whether a cell belongs to no column."""
+    if shaping is None:
+        return False
+    return shaping.cells[column, IS_LEFT_OUT] != 0
+
+
+@inlined
+def _may_be_late(shaping: MaybeShaping, column: Number) -> Number:
+    """Return whether a float that is not certain is read later, from its text as it stands in the file."""
+    if shaping is None:
+        return True
+    return shaping.cells[column, POINT] == 0
+
+
+@inlined
+def _count_fields(columns: Columns, shaping: MaybeShaping) -> Number:
+    """Return how many fields a row has."""
+    if shaping is None:
+        return len(columns.codecs)
+    return shaping.columns
+
+
+@inlined
 def _put_cell(
-    source: SourceLines, columns: Columns, column: Number, cell: Cell, out: Bytes, at: Number
+    source: SourceLines,
+    columns: Columns,
+    shaping: MaybeShaping,
+    column: Number,
+    cell: Cell,
+    out: Bytes,
+    at: Number,
 ) -> tuple[Number, Number]:
     """Write a cell as a field; return its end or what became of it, and whether a constraint may refuse it."""
     kind, size = columns.codecs[column, KIND], columns.codecs[column, SIZE]
@@ -302,9 +433,10 @@ def _put_cell(
         return _DOUBT, False
     if kind in (_UUID, _BYTES):
         return _put_bytes_field(source.text, cell, kind, out, at), False
-    is_certain, value, size = _read(source.text, cell, kind, size, columns.codecs[column, SCALE])
+    is_certain, value, size = _read_cell(source, columns, shaping, column, cell, out, at)
     if not is_certain:
-        return _LATE if kind == _FLOAT else _DOUBT, False
+        is_late = kind == _FLOAT and _may_be_late(shaping, column)
+        return _LATE if is_late else _DOUBT, False
     end = (
         put_numeric(out, at, value, size) if kind == _NUMERIC else _put_number(out, at, size, value)
     )
@@ -324,23 +456,23 @@ def _note(cells: Numbers, row: Number, line: Number, column: Number, cell: Cell)
 def _put_line(
     source: SourceLines,
     columns: Columns,
+    shaping: MaybeShaping,
     found: EncodedTuples,
     line: Number,
-    at: Number,
-    doubtful: Number,
-    deferred_floats: Number,
-) -> tuple[Number, Number, Number]:
-    """Write a line's fields; return their end, and how many cells to check and floats there are after it.
+    before: Extent,
+) -> Extent:
+    """Write a line's fields; return how much there is after it.
 
     `found.verdicts` tells what became of it.
     """
-    width, first_check, first_deferred = len(columns.codecs), doubtful, deferred_floats
+    width, at = len(columns.codecs), before.at
+    doubtful, deferred_floats = before.doubtful, before.deferred_floats
     place, line_end = source.starts[line], source.starts[line + 1] - source.ending
     column, is_suspected = 0, False
     while True:
         cell = _find_cell(source, place, line_end)
-        if column < width:
-            end, is_refused = _put_cell(source, columns, column, cell, found.tuples, at)
+        if column < width and not _is_left_out(shaping, column):
+            end, is_refused = _put_cell(source, columns, shaping, column, cell, found.tuples, at)
             is_suspected |= is_refused
             if end >= 0:
                 at = end
@@ -361,17 +493,38 @@ def _put_line(
         place += 1
     if column != width:
         found.verdicts[line] = column
-        return at, first_check, first_deferred
+        return Extent(at=at, doubtful=before.doubtful, deferred_floats=before.deferred_floats)
     found.verdicts[line] = MAY_VIOLATE if is_suspected else ACCEPTED
-    if doubtful > first_check:
+    if doubtful > before.doubtful:
         found.verdicts[line] = NEEDS_TYPE_CHECK
-        found.floats[first_deferred:deferred_floats, 4] = -1
-    return at, doubtful, deferred_floats
+        found.floats[before.deferred_floats : deferred_floats, 4] = -1
+    return Extent(at=at, doubtful=doubtful, deferred_floats=deferred_floats)
+
+
+@inlined
+def _put_added(shaping: MaybeShaping, line: Number, out: Bytes, at: Number) -> Number:
+    """Write the added fields of a line; return their end."""
+    if shaping is None:
+        return at
+    count = len(shaping.same) - SLACK
+    place = 0
+    while place < count:
+        copy64(shaping.same, place, out, at + place)
+        place += 8
+    at += count
+    for size in shaping.line_sizes:
+        at = _put_number(out, at, size, shaping.first_line + line)
+    return at
 
 
 @compiled
 def encode_lines(
-    source: SourceLines, columns: Columns, found: EncodedTuples, first_line: Number, at: Number
+    source: SourceLines,
+    columns: Columns,
+    shaping: MaybeShaping,
+    found: EncodedTuples,
+    first_line: Number,
+    at: Number,
 ) -> tuple[Number, Number, Number]:
     """Write the tuple of each line that is certain or suspected, one after the other from `found.tuples[at]`.
 
@@ -379,21 +532,22 @@ def encode_lines(
     and floats were found; -1 cells when there is no more room for them.
     """
     width = len(columns.codecs)
-    doubtful = deferred_floats = 0
+    written = Extent(at=at, doubtful=0, deferred_floats=0)
     for line in range(len(source.starts) - 1):
-        if doubtful + width > len(found.type_check_cells):
-            return at, -1, deferred_floats
+        if written.doubtful + width > len(found.type_check_cells):
+            return at, -1, written.deferred_floats
         found.begins[line] = at
-        put16(found.tuples, at, width + (first_line > 0))
-        end, doubtful, deferred_floats = _put_line(
-            source, columns, found, line, at + 2, doubtful, deferred_floats
+        put16(found.tuples, at, _count_fields(columns, shaping) + (first_line > 0))
+        begun = Extent(
+            at=at + 2, doubtful=written.doubtful, deferred_floats=written.deferred_floats
         )
+        written = _put_line(source, columns, shaping, found, line, begun)
         if found.verdicts[line] == ACCEPTED or found.verdicts[line] == MAY_VIOLATE:
-            at = end
+            at = _put_added(shaping, line, found.tuples, written.at)
             if first_line > 0:
-                at = _put_number(found.tuples, end, 8, first_line + line)
+                at = _put_number(found.tuples, at, 8, first_line + line)
     found.begins[len(source.starts) - 1] = at
-    return at, doubtful, deferred_floats
+    return at, written.doubtful, written.deferred_floats
 
 
 @compiled

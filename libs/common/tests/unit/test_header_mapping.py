@@ -131,7 +131,7 @@ def test_what_has_no_column_is_left_out_or_collected() -> None:
 
 
 def test_added_columns_come_last_and_need_not_be_in_the_header() -> None:
-    header = match_header(["Name"], TABLE, HeaderRules(added=("id",), needed=["id"]))
+    header = match_header(["Name"], TABLE, HeaderRules(added=frozenset({"id"}), needed=["id"]))
 
     assert [c.name for c in header.columns] == ["Name", "id"]
     assert (header.added, header.is_plain) == (1, False)
@@ -157,7 +157,7 @@ def test_added_columns_come_last_and_need_not_be_in_the_header() -> None:
         (["id"], HeaderRules(needed=["Name"]), "header-missing-column", "'Name'"),
         (["id", "id"], HeaderRules(), "header-repeated-column", "'id' and 'id'"),
         (["id", "x"], HeaderRules({"x": "id"}), "header-repeated-column", "'id' and 'x'"),
-        (["id", "Name"], HeaderRules(added=("Name",)), "header-repeated-column", "'add'"),
+        (["id", "Name"], HeaderRules(added=frozenset({"Name"})), "header-repeated-column", "'add'"),
         (["id", "Name"], HeaderRules(rescue="Name"), "header-repeated-column", "'Name'"),
         (["id", "x", "x"], HeaderRules(rescue="Name"), "header-repeated-column", "rescue column"),
     ],

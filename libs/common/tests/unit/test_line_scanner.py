@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import Framer
-from libs.common.csv.line_scanner import find_lines
+from libs.common.csv.line_scanner import find_lines, find_skipped
 from libs.common.csv.records import split
+from libs.common.csv.skipped_records import SkippedRecords
 
 DIALECT = FileFormat()
 PIECES = [
@@ -90,6 +91,30 @@ def test_lines_without_what_is_uncommon_are_found_at_once(dialect: FileFormat) -
     lines = find_lines(data.replace(b"\n", ending), dialect)
 
     assert (lines is not None and len(lines) == 2) == (dialect.line_end != "cr")
+
+
+SKIPS = [
+    FileFormat(comment="a"),
+    FileFormat(blank_records="skip"),
+    FileFormat(blank_records="skip", quote=None, comment="ab"),
+    FileFormat.model_validate({"header": {"repeated": True}, "blank_records": "skip"}),
+]
+
+
+@settings(max_examples=600)
+@given(st.sampled_from(SKIPS), FILES, st.sampled_from([b"a", b"a,a", b'"a"', b",a"]))
+def test_lines_that_are_no_records_are_found_as_one_by_one(
+    dialect: FileFormat, data: bytes, header: bytes
+) -> None:
+    skips, lines = SkippedRecords(dialect, header), find_lines(data, dialect)
+    if lines is None:
+        return
+
+    found = find_skipped(lines, skips)
+
+    _, texts = lines.texts(range(len(lines)))
+    reasons = enumerate(map(skips.reason, texts))
+    assert found == {line: reason for line, reason in reasons if reason is not None}
 
 
 @settings(max_examples=300)

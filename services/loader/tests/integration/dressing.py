@@ -49,13 +49,22 @@ _ADDED = {
     "adsp_file": ("text", ("$file",)),
     "adsp_line": ("bigint NOT NULL", ("$line",)),
     "adsp_small": ("smallint CHECK (adsp_small < 200)", ("$line", "7", "70000", "x")),
-    "adsp_label": ("varchar(5)", ("$line", "const", "a\tb\\N", "$$x", "too long", "")),
+    "adsp_label": ("varchar(5)", ("const", "a\tb\\N", "$$x", "$line", "too long", "")),
     "adsp_job": ("uuid", ("$job_id",)),
     "adsp_day": ("date NOT NULL", ("$data_date", "2026-02-03", "02/03/2026")),
     "adsp_moment": ("timestamptz", ("$data_date", "2026-02-03 10:00:00+01")),
     "adsp_kind": ("point", ("(1,2)", "x")),
     "adsp_number": ("numeric(6,2) CHECK (adsp_number > 0)", ("1.5", "-1")),
 }
+"""Columns to add: the type, and values, of which the first is the best."""
+_COMMON_FORMATS = (
+    "%d.%m.%Y",
+    "%m/%d/%Y",
+    "%Y%m%d",
+    "%d.%m.%Y %H:%M:%S",
+    "%H:%M %d/%m/%Y",
+    "%Y-%m-%d",
+)
 
 
 @dataclass
@@ -89,22 +98,24 @@ def make_dressing(rng: Random, shape: Shape, forms: Sequence[Form], *, often: bo
         return dressing
     options = dressing.options
     options["date_order"] = rng.choice((None, None, "DMY", "YMD", "MDY"))
-    _convert(rng, shape, dressing)
+    _convert(rng, shape, dressing, often=often)
     if rng.random() < 0.5:
         _rename(rng, dressing, forms)
     if rng.random() < 0.4:
-        _put_between(rng, shape, dressing)
+        _put_between(rng, shape, dressing, often=often)
     if rng.random() < 0.5:
-        _add(rng, shape, options)
+        _add(rng, shape, options, often=often)
     return dressing
 
 
-def _convert(rng: Random, shape: Shape, dressing: Dressing) -> None:
-    """Declare conversions of some columns, and write their cells so."""
+def _convert(rng: Random, shape: Shape, dressing: Dressing, *, often: bool) -> None:
+    """Declare conversions of some columns, and write their cells so; `often` those that blocks can read."""
     convert: dict[str, Any] = {}
     for place, column in enumerate(shape.given):
-        if rng.random() < 0.5:
-            options, rewrite = _conversion(rng, column.spelling.type)
+        kind = column.spelling.type
+        is_read = kind.startswith((*_NUMBERS, *_DATES))
+        if rng.random() < (0.5 if is_read or not often else 0.05):
+            options, rewrite = _conversion(rng, kind, often=often)
             convert[column.name] = options
             dressing.rewrites[place] = rewrite
     if rng.random() < 0.2:
@@ -112,12 +123,13 @@ def _convert(rng: Random, shape: Shape, dressing: Dressing) -> None:
     dressing.options["convert"] = convert
 
 
-def _conversion(rng: Random, kind: str) -> tuple[dict[str, Any], Rewrite]:
-    if kind.startswith(_NUMBERS) and rng.random() < 0.8:
+def _conversion(rng: Random, kind: str, *, often: bool) -> tuple[dict[str, Any], Rewrite]:
+    share = 0.97 if often else 0.8
+    if kind.startswith(_NUMBERS) and rng.random() < share:
         options = rng.choice(_NUMBER_OPTIONS)
         return options, lambda rng, cell: _written_number(rng, cell, options)
-    if kind.startswith(_DATES) and rng.random() < 0.8:
-        date_format = rng.choice(_DATE_FORMATS)
+    if kind.startswith(_DATES) and rng.random() < share:
+        date_format = rng.choice(_COMMON_FORMATS if often else _DATE_FORMATS)
         return {"date_format": date_format}, lambda rng, cell: _written_date(rng, cell, date_format)
     options = rng.choice(_TEXT_OPTIONS if rng.random() < 0.9 else _NUMBER_OPTIONS)
     return options, lambda rng, cell: _written_text(rng, cell, options)
@@ -199,14 +211,14 @@ def _rename(rng: Random, dressing: Dressing, forms: Sequence[Form]) -> None:
         dressing.header[place] = "The column"
 
 
-def _put_between(rng: Random, shape: Shape, dressing: Dressing) -> None:
+def _put_between(rng: Random, shape: Shape, dressing: Dressing, *, often: bool) -> None:
     """Put cells between the others that belong to no column."""
     names = rng.sample(("extra", "Extra ü", 'q"', "\\", "x" * 80), rng.choice((1, 1, 2)))
     for name in names:
         place = rng.randint(0, len(dressing.header))
         dressing.header.insert(place, name)
         dressing.more.append(place)
-    how = rng.choice(("ignore", "rescue", "map"))
+    how = rng.choice(("ignore", "map", "rescue")[: 2 if often and rng.random() < 0.8 else 3])
     if how == "ignore":
         dressing.options["unknown_columns"] = "ignore"
     elif how == "rescue":
@@ -218,13 +230,15 @@ def _put_between(rng: Random, shape: Shape, dressing: Dressing) -> None:
         mapped.update(dict.fromkeys(names))
 
 
-def _add(rng: Random, shape: Shape, options: dict[str, Any]) -> None:
+def _add(rng: Random, shape: Shape, options: dict[str, Any], *, often: bool) -> None:
     """Add columns that tell where a row comes from, or are the same for all."""
     added = {}
-    for name in rng.sample(list(_ADDED), rng.choice((1, 2, 3))):
+    for name in rng.sample(
+        [n for n in _ADDED if not often or n != "adsp_kind"], rng.choice((1, 2, 3))
+    ):
         kind, values = _ADDED[name]
         shape.columns.append(_extra(name, kind))
-        added[name] = rng.choice(values)
+        added[name] = values[0] if often and rng.random() < 0.9 else rng.choice(values)
     options["add"] = added
 
 

@@ -251,7 +251,8 @@ def _types(cursor: Cursor, table: str) -> dict[str, str]:
     """Return the types of the table's columns by name."""
     cursor.execute(
         "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
-        " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
+        " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
+        " ORDER BY attnum",
         (f"feed.{table}",),
     )
     return dict(cursor.fetchall())

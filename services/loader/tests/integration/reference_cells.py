@@ -48,7 +48,10 @@ class ReferenceCells:
         self._rescue = definition.rescue_column if rest else None
         self.columns = [name for name in self._meant if name not in {None, "?"}]
         self.columns += [self._rescue] if self._rescue else []
-        self.columns += definition.add
+        # A stored definition does not keep the order of its names.
+        added = [name for name in types if name in definition.add]
+        self._added = sorted(added, key=lambda name: definition.add[name] == "$line")
+        self.columns += self._added
 
     def values(self, cells: Sequence[str | None], line: int) -> list[str | None]:
         """Return the values of a record's row, or raise `Unreadable`."""
@@ -62,7 +65,8 @@ class ReferenceCells:
         if self._rescue:
             made.append(json.dumps(rest, ensure_ascii=False))
         job = {**self._job, "$line": str(line)}
-        return made + [job.get(value, value) for value in self._definition.add.values()]
+        values = [self._definition.add[name] for name in self._added]
+        return made + [job.get(value, value.replace("$$", "$", 1)) for value in values]
 
     def _meaning(self, cell: str) -> str | None:
         """Return the column of a header cell, None for one that is left out, and ? for one without a column."""

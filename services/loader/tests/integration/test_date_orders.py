@@ -12,7 +12,16 @@ from services.loader.tests.integration.comparison import compare_case
 from services.loader.tests.integration.conftest import LoadBench
 
 TABLE = "CREATE TABLE feed.{t} (id int PRIMARY KEY, day date, seen timestamp)"
-SHAPES = ("{a:02}/{b:02}/{c}", "{a}.{b}.{c}", "{a:02}-{b:02}-{c}", "{a:02}/{b:02}/{c:02}")
+SHAPES = (
+    *(
+        "{a:02}/{b:02}/{c}",
+        "{a}.{b}.{c}",
+        "{a:02}.{b:02}.{c}",
+        "{a:02}-{b:02}-{c}",
+        "{a:02}/{b:02}/{c:02}",
+    ),
+    *("{c}/{a:02}/{b:02}", "{c}.{a:02}.{b:02}", "{c}-{a:02}-{b:02}"),
+)
 """How people write dates of three numbers."""
 NUMBERS = (0, 1, 2, 12, 13, 28, 29, 31, 32)
 

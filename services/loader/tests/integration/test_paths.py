@@ -19,6 +19,41 @@ VOLATILE = (
 UPSERT = {"mode": "upsert", "key": ["id"]}
 
 
+KINDS = "CREATE TABLE feed.t (id int PRIMARY KEY, v text, n numeric(8,2), d date, f text, l int, r jsonb)"
+
+
+@pytest.mark.parametrize("mode", [{}, UPSERT])
+@pytest.mark.parametrize(
+    ("header", "options", "reason"),
+    [
+        ("id,n", {"convert": {"n": {"decimal": ",", "thousands": ".", "currency": ["€"]}}}, None),
+        ("id,d", {"convert": {"d": {"date_format": "%d.%m.%Y"}}}, None),
+        ("id,l", {"convert": {"*": {"trim": True, "empty_as_null": True}}}, None),
+        ("id,x", {"add": {"f": "$file", "l": "$line", "d": "$data_date", "v": "till"}}, None),
+        ("x,id", {"columns": {"x": None}, "format": {"null": ["", "n/a"], "quoted_null": True}}, None),
+        ("id,d", {"convert": {"d": {"date_format": "%d.%m.%y"}}}, "converted by itself of d date"),
+        ("id,v", {"convert": {"v": {"trim": True}}}, "converted by itself of v text"),
+        ("id,n", {"convert": {"n": {"map": {"a": "1"}}}}, "converted by itself of n"),
+        ("id,x", {"unknown_columns": {"rescue": "r"}}, "cells without a column are collected"),
+    ],
+)  # fmt: skip
+def test_what_is_declared_about_cells_goes_by_blocks_where_it_can(
+    bench: LoadBench, mode: dict[str, Any], header: str, options: dict[str, Any], reason: str | None
+) -> None:
+    bench.execute(KINDS)
+    cells = {"id": "{n}", "n": '"1.2{n},5"', "d": "{n}.11.2026", "v": "a", "x": "b", "l": "{n}"}
+    lines = [",".join(cells[name].format(n=n) for name in header.split(",")) for n in range(10, 30)]
+    left_out = {} if "unknown_columns" in options else {"unknown_columns": "ignore"}
+    definition = DatasetDefinition.model_validate(
+        {"table": "feed.t", **mode, **left_out, **options}
+    )
+    chunk = bench.chunk(bench.load("\n".join([header, *lines]).encode(), definition))
+
+    assert chunk["error_message"] is None
+    assert chunk["load_path"] == ("blocks" if reason is None else "records")
+    assert (reason or "None") in str(chunk["load_path_reason"])
+
+
 @pytest.mark.parametrize(
     ("ddl", "options", "path", "reason"),
     [

@@ -60,6 +60,27 @@ def test_a_job_ends_with_the_sum_of_its_chunks(
     assert ended.finished_at is not None
 
 
+@pytest.mark.parametrize(
+    ("deleted", "expected"), [((3, 4), 7), ((3, None), None), ((None, None), None)]
+)
+def test_what_changed_in_the_table_is_told_where_all_of_it_was_counted(
+    bench: Bench, deleted: tuple[int | None, int | None], expected: int | None
+) -> None:
+    job = _planned(bench, atomic=False)
+    numbers = [chunk.number for chunk in bench.chunks(job)]
+    _set_chunks(bench, job, state=ChunkState.DONE, rows_deleted=0)
+    for number, count in zip(numbers, deleted, strict=False):
+        _set_chunks(bench, job, Chunk.number == number, rows_deleted=count)
+
+    finish(bench.worker, job.id)
+
+    with bench.worker.sessions() as session:
+        payload = session.scalar(select(Event.payload).where(Event.job_id == job.id))
+    assert bench.job(job).rows_deleted == expected
+    assert payload is not None
+    assert (payload["rows_deleted"], payload["rows_inserted"]) == (expected, None)
+
+
 def _sent(bench: Bench, job: Job) -> list[int]:
     return [chunk.number for chunk in bench.chunks(job) if chunk.published_at]
 

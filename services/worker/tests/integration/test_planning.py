@@ -646,6 +646,11 @@ def test_a_job_goes_on_with_what_ended_last_whenever_that_was_made(bench: Bench)
         {"columns": {"sku": "sku"}},
         {"format": {"null": "-"}},
         {"time_zone": "Europe/Vienna"},
+        {"date_order": "DMY"},
+        {"header_match": "case_insensitive"},
+        {"unknown_columns": "ignore"},
+        {"convert": {"name": {"trim": True}}},
+        {"add": {"category": "$file"}, "columns": {"category": None}},
     ],
     ids=lambda change: next(iter(change)),
 )
