@@ -234,3 +234,28 @@ def test_a_row_that_could_not_be_converted_is_replayed_once_it_is_corrected(syst
     assert source == "id;price\n2;1.5\n"
     assert end(replay) == ("succeeded", None)
     assert feed.rows() == [(1, Decimal("1.5")), (2, Decimal("2.5"))]
+
+
+def test_nuls_of_failed_rows_survive_export_and_replay(system: System) -> None:
+    """The case `mysql-zero-dates-and-bits`: what is exported are the bytes of the file."""
+    feed = Feed(system, "field_bits", "id int PRIMARY KEY, born date, active text")
+    content = "id,born,active\n1,0000-00-00,\x01\n2,1990-00-00,\0\n4,1990-01-02,\0\n5,,\x01\n"
+    job = feed.load(content)
+    with system.client as client:
+        source = client.get(f"/v1/jobs/{job['id']}/failed-rows", format="source").content
+        path = system.incoming / "field_bits_corrected.csv"
+        corrected = (
+            source.replace(b"\0", b"0").replace(b"0000-00-00", b"").replace(b"1990-00", b"1990-01")
+        )
+        path.write_bytes(corrected.replace(b"-00,", b"-01,"))
+        replay = system.wait_over(client.replay(job["id"], path))
+
+    assert (end(job), job["rows_rejected"]) == (("completed_with_rejects", None), 3)
+    assert source == content.removesuffix("5,,\x01\n").encode()
+    assert end(replay) == ("succeeded", None)
+    assert [(row[0], row[2]) for row in feed.rows()] == [
+        (1, "\x01"),
+        (2, "0"),
+        (4, "0"),
+        (5, "\x01"),
+    ]

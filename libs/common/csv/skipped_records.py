@@ -25,8 +25,8 @@ class Skip(StrEnum):
 class SkippedRecords:
     """What is no record by the rules of one dialect; UTF-16 is seen as UTF-8.
 
-    A record that is none begins with `comment`, is one of `headers`, or begins with one of `blank_bytes` and has another
-    one or the line's end behind it.
+    A record that is none begins with `comment`, is one of `headers`, or begins with one of `blank_bytes`, behind which
+    another one or the line's end stands.
     """
 
     def __init__(self, dialect: FileFormat, header_line: bytes = b"") -> None:

@@ -74,12 +74,17 @@ def definition_of_replay(
 def _dialect_of_rows(replayed: FileFormat) -> dict[str, object]:
     """Return how failed rows are cut that were cut so once: without what stood above their header and below them."""
     names = {"type", "delimiter", "quote", "escape", "encoding", "comment", "line_end"}
-    names |= {"trailing_delimiter", "blank_records"}
+    names |= {
+        "trailing_delimiter",
+        "blank_records",
+        *(["null"] if replayed.type == "jsonl" else []),
+    }
     header = HeaderFormat(lines=replayed.header.lines, names=replayed.header.names)
     return {
         **replayed.model_dump(include=names),
         "header": header.model_dump(),
         "footer": None,
+        "member": None,
     }
 
 

@@ -325,14 +325,10 @@ def _starts(data: bytes, lines: Lines) -> Positions:
 
 def warm_up() -> None:
     """Compile what a block needs, or find it where it is kept; a process forked from this one has it then."""
-    dialect = FileFormat()
+    dialect, nothing = FileFormat(), RowPredicates([False], [], is_complete=True)
     lines = find_lines(b"1\n", dialect)
-    encoder = Encoder(
-        dialect,
-        [ColumnCodec(Kind.TEXT)],
-        RowPredicates([False], [], is_complete=True),
-        has_lines=True,
-    )
-    encoded = encoder.encode(lines, 1) if lines is not None else None
-    if encoded is not None:
-        encoder.for_target(encoded.certain)
+    for layout in (None, RowLayout((0,))):
+        encoder = Encoder(dialect, [ColumnCodec(Kind.TEXT)], nothing, layout, has_lines=True)
+        encoded = encoder.encode(lines, 1) if lines is not None else None
+        if encoded is not None:
+            encoder.for_target(encoded.certain)

@@ -1,4 +1,7 @@
+from typing import Any, Literal
 from uuid import UUID
+
+import pytest
 
 from libs.common.csv.dialect import FileFormat
 from libs.common.datasets.definition import DatasetDefinition
@@ -46,6 +49,36 @@ def test_rows_stand_below_their_header_alone() -> None:
     assert definition_of_replay(unnamed, replayed, "none").format == FileFormat.model_validate(
         {"header": {"lines": 0, "names": ["a"]}, "compression": "none"}
     )
+
+
+FORMATS: list[dict[str, Any]] = [
+    {},
+    {"quote": None, "delimiter": "\t", "null": "NULL", "line_end": "lf"},
+    {"escape": "\\", "comment": "#", "compression": "zip", "member": "*.csv"},
+    {"comment": ";", "delimiter": "||"},
+    {"delimiter": ";", "footer": {"lines": 2}, "header": {"find": "a"}},
+    {"type": "jsonl", "member": "a"},
+    {"type": "jsonl", "header": {"lines": 0, "names": ["a"]}, "comment": "//"},
+    {"header": {"lines": 0, "names": ["a"]}, "trailing_delimiter": True, "encoding": "utf-16"},
+]
+
+
+@pytest.mark.parametrize("current", FORMATS)
+@pytest.mark.parametrize("replayed", FORMATS)
+@pytest.mark.parametrize("compression", ["auto", "none"])
+def test_a_dataset_may_have_any_other_format_by_now(
+    replayed: dict[str, Any], current: dict[str, Any], compression: Literal["auto", "none"]
+) -> None:
+    before = _definition(format=replayed)
+
+    made = definition_of_replay(before, _definition(format=current), compression).format
+
+    assert (made.type, made.delimiter, made.quote) == (
+        before.format.type,
+        before.format.delimiter,
+        before.format.quote,
+    )
+    assert (made.footer, made.member, made.compression) == (None, None, compression)
 
 
 def test_a_replay_never_replaces_and_knows_no_threshold() -> None:
