@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.bench.cases import CASES, SHORT_ROWS
+from tools.bench.cases import CASES, DAILY, SHORT_ROWS
 from tools.bench.program import Plan, run_bench
 from tools.bench.report import BEGIN, END, Report, write_into
 
@@ -19,7 +19,7 @@ def report() -> Report:
 def test_every_case_runs_and_finds_the_rows_that_it_must(report: Report) -> None:
     found = {one.name: one for one in report.comparisons}
 
-    assert list(found) == [case.name for case in CASES]
+    assert list(found) == [case.name for case in (*CASES, *DAILY)]
     assert found["append-keyed"].rows == SHORT_ROWS
     assert found["upsert"].rows == SHORT_ROWS // 5
     assert 900 < found["bad-1"].bad_rows < 1_100

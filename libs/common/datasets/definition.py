@@ -114,7 +114,8 @@ class DatasetDefinition(StrictModel):
     write: Write = Field(
         Write.CHANGED,
         description="Of replace: only rows that differ from what the table holds are written, so that triggers see"
-        " real changes alone and columns that the file lacks keep their values; `all` deletes and inserts every row.",
+        " real changes alone and columns that the file lacks keep their values (a job's `load_paths` say where not);"
+        " `all` deletes and inserts every row.",
     )
     out_of_order: OutOfOrder = Field(
         OutOfOrder.REFUSE,

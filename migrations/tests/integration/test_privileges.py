@@ -180,7 +180,5 @@ def test_a_role_that_may_do_some_of_it_may_not_do_the_rest(cursor: Cursor, state
 def test_the_loader_stages_in_a_schema_of_its_own(database: ScratchDatabase) -> None:
     with closing(psycopg2.connect(database.dsn_for("loader"))) as connection:
         with connection.cursor() as cursor:
-            assert _is_allowed(
-                cursor, "CREATE UNLOGGED TABLE adsp_staging.mine (LIKE public.items)"
-            )
+            assert _is_allowed(cursor, "CREATE TABLE adsp_staging.mine (LIKE public.items)")
         connection.rollback()

@@ -65,7 +65,7 @@ class Staging:
         self._names = names = column_list(columns)
         cursor.execute(
             sql.SQL(
-                "CREATE UNLOGGED TABLE {} AS SELECT {}, 0::bigint AS {} FROM {} WITH NO DATA"
+                "CREATE TABLE {} AS SELECT {}, 0::bigint AS {} FROM {} WITH NO DATA"
                 if self.has_end
                 else "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {}, 0::bigint AS {} FROM {} WITH NO DATA"
             ).format(self._staged, names, self._line, table.identifier)

@@ -118,7 +118,7 @@ class Comparison:
     def _difference(self) -> sql.Composed:
         """Return the statement that finds the rows that differ, and counts those of the target at the same moment."""
         return sql.SQL(
-            "CREATE UNLOGGED TABLE {differences} WITH (autovacuum_enabled = off) AS"
+            "CREATE TABLE {differences} WITH (autovacuum_enabled = off) AS"
             " SELECT old.ctid AS target, new.ctid AS staged, NULL::bigint AS rows_before"
             " FROM {old} AS old FULL JOIN {staged} AS new ON {same_key}"
             " WHERE old.ctid IS NULL OR new.ctid IS NULL OR {unlike}"

@@ -108,6 +108,7 @@ def _why_not(table: TargetTable, found: dict[str, Any]) -> str | None:
         "other tables, or the table itself, refer to its rows": bool(table.referenced_columns),
         "the table has an exclusion constraint": found["has_exclusion"],
         "a unique constraint of the table is deferrable": found["has_deferrable_key"],
+        "a trigger before an insert may change or refuse a row": found["has_trigger_before_insert"],
         "a foreign key of the table has not been validated": found["has_unchecked_references"],
         "a default or check calls a function that is not immutable": table.calls_user_functions,
     }
@@ -121,7 +122,7 @@ def _why_not_kept(
     named = set(kept)
     reasons = {
         "a foreign key may refuse a row": table.has_foreign_keys,
-        "a trigger may change or refuse a row": table.has_user_triggers,
+        "a trigger may refuse a row": table.has_user_triggers,
         "a second unique index may refuse a row": found["keys_of_records"] > 1,
         "a row outside the slice may have its key": part is not None
         and part.column.name not in found["keys"][0],

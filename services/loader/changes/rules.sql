@@ -73,6 +73,13 @@ SELECT
     t.relispartition AS is_partition,
     EXISTS (SELECT FROM indexes AS i WHERE i.indisexclusion) AS has_exclusion,
     EXISTS (SELECT FROM indexes AS i WHERE NOT i.indimmediate) AS has_deferrable_key,
+    -- 2 is BEFORE, 4 is INSERT: see pg_trigger.h.
+    EXISTS (
+        SELECT FROM pg_catalog.pg_trigger AS g
+        WHERE
+            g.tgrelid = %(table)s AND NOT g.tgisinternal AND g.tgenabled IN ('O', 'A')
+            AND g.tgtype & 6 = 6
+    ) AS has_trigger_before_insert,
     -- As of the last time that they were counted; of a table that never was, what may be in its pages.
     CASE
         WHEN t.reltuples >= 0 THEN t.reltuples::bigint

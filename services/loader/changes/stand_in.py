@@ -1,7 +1,7 @@
 """Make a table that stands in for the emptied target of a replace: what it takes is what the target would take.
 
 It has the target's name, columns, NOT NULL and CHECK constraints, in the loader's own schema, so that Postgres words
-refusals as it would there. No WAL is written for it, and it ends with the transaction.
+refusals as it would there. It ends with the transaction, and is not unlogged (decision 45).
 """
 
 from dataclasses import replace
@@ -15,7 +15,7 @@ from services.loader.changes.rules import ComparisonRules
 
 SCHEMA = "adsp_staging"
 _LIKE = (
-    "CREATE UNLOGGED TABLE {} (LIKE {} INCLUDING CONSTRAINTS INCLUDING DEFAULTS INCLUDING GENERATED"
+    "CREATE TABLE {} (LIKE {} INCLUDING CONSTRAINTS INCLUDING DEFAULTS INCLUDING GENERATED"
     " INCLUDING STORAGE INCLUDING COMPRESSION) WITH (autovacuum_enabled = off)"
 )
 

@@ -1,7 +1,7 @@
 """Write the differences between a delivery and its target: what is gone, what has changed, what is new.
 
-Rows that do not differ stay as and where they are. A table with triggers has rows that changed deleted and inserted, as
-if all had been: a trigger may heed inserts alone.
+Rows that do not differ stay as and where they are. A table with triggers (none that runs before inserts) has rows that
+changed deleted and inserted, as if all had been: a trigger may heed inserts alone.
 """
 
 from collections.abc import Callable, Sequence

@@ -193,9 +193,10 @@ LOGGED = """
     CREATE TABLE feed.seen (what text, id int);
     CREATE FUNCTION feed.f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         IF TG_OP = 'DELETE' THEN INSERT INTO feed.seen VALUES (TG_OP, OLD.id); RETURN OLD; END IF;
-        INSERT INTO feed.seen VALUES (TG_OP, NEW.id); NEW.v := upper(NEW.v);
-        RETURN CASE WHEN NEW.v <> 'DROP' THEN NEW END; END $$;
-    CREATE TRIGGER g BEFORE INSERT OR DELETE ON feed.t FOR EACH ROW EXECUTE FUNCTION feed.f();
+        INSERT INTO feed.seen VALUES (TG_OP, NEW.id);
+        IF NEW.v = 'no' THEN RAISE EXCEPTION 'no'; END IF;
+        RETURN NEW; END $$;
+    CREATE TRIGGER g AFTER INSERT OR UPDATE OR DELETE ON feed.t FOR EACH ROW EXECUTE FUNCTION feed.f();
     GRANT INSERT ON feed.seen TO adsp_loader
 """
 
@@ -217,13 +218,13 @@ def test_triggers_see_rows_that_differ_alone_unless_all_are_to_be_written(bench:
     assert bench.execute("SELECT id, v FROM feed.t ORDER BY 1") == [(1, "A"), (2, "X")]
 
 
-def test_a_row_that_a_trigger_drops_is_a_failed_row(bench: LoadBench) -> None:
+def test_a_row_that_a_trigger_refuses_is_a_failed_row(bench: LoadBench) -> None:
     bench.execute(f"{KEYED}; {LOGGED}")
     bench.load(file_of({1: "A", 2: "B"}), dataset())
 
-    job_id = bench.load(file_of({1: "A", 2: "drop", 3: "c"}), dataset())
+    job_id = bench.load(file_of({1: "A", 2: "no", 3: "C"}), dataset())
 
-    assert [code for _, _, _, code, *_ in bench.failed_rows(job_id)] == ["suppressed"]
+    assert [code for _, _, _, code, *_ in bench.failed_rows(job_id)] == ["other"]
     assert "refused rows that differ" in bench.chunk(job_id)["load_path_reason"]
     assert bench.execute("SELECT id, v FROM feed.t ORDER BY 1") == [(1, "A"), (3, "C")]
 
@@ -251,6 +252,7 @@ PARTITIONED = """
         (f"{FILLED}; ALTER TABLE feed.t ADD UNIQUE (v)", "note), and a second unique index"),
         (f"{FILLED}; ALTER TABLE feed.t ADD CHECK (note <> v)", "a check"),
         (PARTITIONED, "partitioned"),
+        (f"{KEYED}; {LOGGED.replace('AFTER', 'BEFORE')}", "a trigger before an insert"),
     ],
 )
 def test_why_all_rows_were_written_is_on_record(bench: LoadBench, table: str, reason: str) -> None:
