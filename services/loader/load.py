@@ -50,7 +50,7 @@ from services.loader.rows.bisection import BisectingWriter
 from services.loader.session import Savepoint
 from services.loader.settings import LoaderSettings
 from services.loader.target import open_target
-from services.loader.ways import Loaded, LoadSteps, LoadTarget, load_records
+from services.loader.strategies import Loaded, LoadSteps, LoadTarget, load_records
 
 log = get_logger(__name__)
 

@@ -1,6 +1,6 @@
 """Replace the rows of a table by those of a delivery, writing only what differs.
 
-    records ──► the ways of every load ──► stand-in ──► comparison ──► writing
+    records ──► the paths of every load ──► stand-in ──► comparison ──► writing
 
 Whatever goes otherwise than it would row by row raises, and the load starts over: in a stand-in that has the target's
 unique indexes, then without one.

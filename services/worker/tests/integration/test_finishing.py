@@ -63,7 +63,7 @@ def test_a_job_ends_with_the_sum_of_its_chunks(
 @pytest.mark.parametrize(
     ("deleted", "expected"), [((3, 4), 7), ((3, None), None), ((None, None), None)]
 )
-def test_what_changed_in_the_table_is_told_where_all_of_it_was_counted(
+def test_what_changed_in_the_table_is_reported_where_all_of_it_was_counted(
     bench: Bench, deleted: tuple[int | None, int | None], expected: int | None
 ) -> None:
     job = _planned(bench, atomic=False)

@@ -1,4 +1,4 @@
-"""Choose the way on which a load gets its records into the target, and start over on another one where it has to.
+"""Choose the strategy by which a load gets its records into the target, and start over by another one where it has to.
 
 replace: compared with the target ──► compared, with its unique indexes ──► deleted and inserted
 upsert:  staged ──► record by record
@@ -72,7 +72,7 @@ class LoadTarget:
 
 @dataclass(frozen=True, slots=True)
 class LoadSteps:
-    """What a load does on every way: write all its records, undo all of that, see whether it has to stop.
+    """What a load does by every strategy: write all its records, undo all of that, see whether it has to stop.
 
     `write` calls the probe, if there is one, when it has written some of more records.
     """
@@ -82,7 +82,7 @@ class LoadSteps:
     check: Callable[[], None]
 
     def start_over(self, table: TargetTable, error: StagedRowsRefused) -> None:
-        """Undo all that was written, for another way."""
+        """Undo all that was written, for another strategy."""
         log.info("load_started_over", table=table.name, reason=type(error).__name__)
         self.undo()
 
@@ -95,7 +95,7 @@ class Loaded(NamedTuple):
 
 
 def load_records(target: LoadTarget, steps: LoadSteps) -> Loaded:
-    """Write every record on the first way that does."""
+    """Write every record by the first strategy that does."""
     if target.definition.mode is LoadMode.REPLACE:
         return _replace(target, steps)
     pipeline = target.open()
