@@ -49,8 +49,8 @@ from services.loader.rejects.spool import RejectSpool
 from services.loader.rows.bisection import BisectingWriter
 from services.loader.session import Savepoint
 from services.loader.settings import LoaderSettings
-from services.loader.target import open_target
 from services.loader.strategies import Loaded, LoadSteps, LoadTarget, load_records
+from services.loader.target import open_target
 
 log = get_logger(__name__)
 
