@@ -7,12 +7,14 @@ import pytest
 from prometheus_client import REGISTRY
 
 from libs.common.datasets.definition import DatasetDefinition
+from libs.devstack.testing.waiting import wait_for
 from services.loader.chunk_loader import Outcome
 from services.loader.leasing.connection_cache import LoadingConnections
 from services.loader.leasing.lease import claim
 from services.loader.session import connect
 from services.loader.tests.integration.conftest import LoadBench
 
+CHILDREN = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'a child'"
 LARGE, SHORT = b"id,v\n1,a\n2,b\n", b"id,v\n3,c\n"
 
 
@@ -53,6 +55,8 @@ def test_large_files_leave_a_place_for_what_is_short(
         str(waiting),
     ) == [("queued", 0, True)]
     assert bench.announced == [short]
+    # A place is free when Postgres has noticed that its child is gone.
+    wait_for(lambda: bench.execute(CHILDREN) == [(0,)], 20, "the children's sessions have ended")
     assert loader.load_chunk(waiting, 0) is Outcome.LOADED
     assert loader.load_chunk(bench.add_job(LARGE, definition), 0) is Outcome.LOADED
     loader.close()
