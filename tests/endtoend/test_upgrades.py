@@ -43,8 +43,8 @@ def builds_index(system: System) -> bool:
 
 
 def down_and_up(url: str) -> None:
-    """Take the newest migrations back and apply them again."""
-    downgrade(url, "0001")
+    """Take the newest migration back and apply it again; what runs knows both."""
+    downgrade(url, "0003")
     upgrade(url)
 
 

@@ -149,7 +149,7 @@ def test_an_index_waits_for_statements_under_way_longer_than_for_locks(
     """A load may be in a statement of minutes; the build of an index holds nobody up meanwhile."""
     migrated, _ = two_databases
     url = migrated.url_for("owner")
-    upgrade(url, "0001")
+    upgrade(url, "0003")
     with (
         closing(psycopg2.connect(migrated.superuser_dsn)) as load,
         closing(psycopg2.connect(migrated.superuser_dsn)) as watch,
@@ -159,7 +159,7 @@ def test_an_index_waits_for_statements_under_way_longer_than_for_locks(
     ):
         watch.autocommit = True
         loading.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT 1")
-        migrating = pool.submit(upgrade, url, "0002")
+        migrating = pool.submit(upgrade, url, "0004")
 
         def has_waited() -> bool:
             watching.execute(
@@ -202,7 +202,7 @@ def test_the_failed_rows_of_a_deleted_job_go_with_its_chunks(
     assert rows == [(cut, 1)]
 
 
-def test_without_migration_0003_a_conversion_error_counts_as_a_type_error(
+def test_without_migration_0002_a_conversion_error_counts_as_a_type_error(
     two_databases: tuple[ScratchDatabase, ScratchDatabase],
 ) -> None:
     migrated, _ = two_databases
@@ -222,7 +222,7 @@ def test_without_migration_0003_a_conversion_error_counts_as_a_type_error(
             )
         )
 
-    downgrade(migrated.url_for("owner"), "0002")
+    downgrade(migrated.url_for("owner"), "0001")
 
     with engine.begin() as connection:
         codes = connection.scalars(

@@ -3,15 +3,15 @@
 Nobody looks for one by `id`. The index of the new key is built without holding up loads; then the keys change places
 in one short statement.
 
-Revision 0002, after 0001.
+Revision 0004, after 0003.
 """
 
 from collections.abc import Sequence
 
 from alembic import op
 
-revision: str = "0002"
-down_revision: str | Sequence[str] | None = "0001"
+revision: str = "0004"
+down_revision: str | Sequence[str] | None = "0003"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 

@@ -2,7 +2,7 @@
 
 The loader's tables there are gone at the end of each transaction: the schema is empty but for loads under way.
 
-Revision 0004, after 0003.
+Revision 0003, after 0002.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0004"
-down_revision: str | Sequence[str] | None = "0003"
+revision: str = "0003"
+down_revision: str | Sequence[str] | None = "0002"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
