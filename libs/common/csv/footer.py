@@ -15,11 +15,11 @@ from libs.common.csv.framing import ByteStream
 from libs.common.csv.header import Header
 from libs.common.csv.line_ends import LineEnds, line_ends_of
 from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
+from libs.common.csv.utf16 import as_utf8, restore
 from libs.common.errors import SourceError
 
 _WINDOW = 1 << 12
 _MOST_HELD = 64 << 20
-_LOOSE = "surrogatepass"
 _NO_TEXT = (b"", b"\x1a")
 
 
@@ -125,15 +125,11 @@ class FooterStream:
 
     def _as_narrow(self, stored: bytes) -> bytes:
         """Return text in which line ends are single bytes: of UTF-16 as UTF-8."""
-        if self._wide is None:
-            return stored
-        return stored[: len(stored) & ~1].decode(self._wide, _LOOSE).encode("utf-8", _LOOSE)
+        return stored if self._wide is None else as_utf8(stored, self._wide)
 
     def _as_stored(self, text: bytes) -> int:
         """Return how many bytes of the file a text takes."""
-        if self._wide is None:
-            return len(text)
-        return len(text.decode("utf-8", _LOOSE).encode(self._wide, _LOOSE))
+        return len(text if self._wide is None else restore(text, self._wide))
 
     def _read_rows(self, lines: tuple[str, ...]) -> int | None:
         """Return the number of records that the footer tells; raises when it is not as it should be."""

@@ -116,31 +116,21 @@ def _read_first(
     plain = dialect.model_copy(
         update={"null": [], **({"comment": None} if dialect.header.find is not None else {})}
     )
-    framer = Framer(
-        stream,
-        plain,
-        first_line=begin.line_number,
-        first_offset=begin.byte_offset,
-        max_record_bytes=max_record_bytes,
-        block_bytes=_BLOCK_BYTES,
-        cr_ends_records=True,  # it is the header that tells
-    )
-    splitter = RecordSplitter(plain, max_record_bytes=max_record_bytes)
-    for block in framer.blocks():
-        first = splitter.split_first(block)
-        if first is not None:
-            below = _skip_below(stream, dialect, begin, first, max_record_bytes)
-            return Header(
-                _names(first.record),
-                below.byte_offset,
-                below.line_number,
-                dialect.encoding,
-                first.ends_with_cr,
-                first.line,
-                first.record.line_number,
-            )
-    raise SourceError(
-        "source-empty", "the source holds no header and no record; send the whole file"
+    # Whether a CR ends records is known by the header.
+    first = _find_first(stream, plain, begin, max_record_bytes, cr_ends_records=True)
+    if first is None:
+        raise SourceError(
+            "source-empty", "the source holds no header and no record; send the whole file"
+        )
+    below = _skip_below(stream, dialect, begin, first, max_record_bytes)
+    return Header(
+        _names(first.record),
+        below.byte_offset,
+        below.line_number,
+        dialect.encoding,
+        first.ends_with_cr,
+        first.line,
+        first.record.line_number,
     )
 
 
@@ -148,6 +138,35 @@ def _read_keys(
     stream: Rejoined, dialect: FileFormat, begin: _Place, max_record_bytes: int
 ) -> Header:
     """Return the keys of the first record of JSON lines, which is a record all the same."""
+    first = _find_first(stream, dialect, begin, max_record_bytes, cr_ends_records=False)
+    if first is None:
+        raise SourceError("source-empty", "the source holds no record; send the whole file")
+    encoding = "utf-8" if dialect.encoding in WIDE_ENCODINGS else dialect.encoding
+    try:
+        keys = keys_of(first.line.decode(encoding, "replace"))
+    except JsonLineError as exc:
+        raise HeaderError(
+            "header-malformed", f"the first record (line {first.record.line_number}): {exc}"
+        ) from exc
+    return Header(
+        keys,
+        begin.byte_offset,
+        begin.line_number,
+        dialect.encoding,
+        line=first.line,
+        line_number=first.record.line_number,
+    )
+
+
+def _find_first(
+    stream: ByteStream,
+    dialect: FileFormat,
+    begin: _Place,
+    max_record_bytes: int,
+    *,
+    cr_ends_records: bool,
+) -> First | None:
+    """Return the first record from here on, None where there is none."""
     framer = Framer(
         stream,
         dialect,
@@ -155,28 +174,10 @@ def _read_keys(
         first_offset=begin.byte_offset,
         max_record_bytes=max_record_bytes,
         block_bytes=_BLOCK_BYTES,
+        cr_ends_records=cr_ends_records,
     )
     splitter = RecordSplitter(dialect, max_record_bytes=max_record_bytes)
-    for block in framer.blocks():
-        first = splitter.split_first(block)
-        if first is None:
-            continue
-        encoding = "utf-8" if dialect.encoding in WIDE_ENCODINGS else dialect.encoding
-        try:
-            keys = keys_of(first.line.decode(encoding, "replace"))
-        except JsonLineError as exc:
-            raise HeaderError(
-                "header-malformed", f"the first record (line {first.record.line_number}): {exc}"
-            ) from exc
-        return Header(
-            keys,
-            begin.byte_offset,
-            begin.line_number,
-            dialect.encoding,
-            line=first.line,
-            line_number=first.record.line_number,
-        )
-    raise SourceError("source-empty", "the source holds no record; send the whole file")
+    return next(filter(None, map(splitter.split_first, framer.blocks())), None)
 
 
 def with_names(dialect: FileFormat, names: Sequence[str]) -> FileFormat:

@@ -8,11 +8,11 @@ import re
 from libs.common.csv.framing import ByteStream
 from libs.common.csv.line_ends import LineEnds
 from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
+from libs.common.csv.utf16 import as_utf8, restore
 from libs.common.errors import HeaderError
 
 _READ_BYTES = 1 << 16
 _MOST_LINES = 10_000
-_LOOSE = "surrogatepass"
 
 
 class Rejoined:
@@ -103,16 +103,12 @@ class Preamble:
 
     def _searched(self) -> bytes:
         """Return what was read as text in which line ends are single bytes."""
-        if self._wide is None:
-            return self._seen
-        whole = self._seen[: len(self._seen) & ~1]
-        return whole.decode(self._wide, _LOOSE).encode("utf-8", _LOOSE)
+        return self._seen if self._wide is None else as_utf8(self._seen, self._wide)
 
     def _line(self, text: bytes, end: int, after: int) -> tuple[str, int]:
         if self._wide is None:
             return text[:end].decode(self._encoding, "replace"), after
-        stored = text[:after].decode("utf-8", _LOOSE).encode(self._wide, _LOOSE)
-        return text[:end].decode("utf-8", "replace"), len(stored)
+        return text[:end].decode("utf-8", "replace"), len(restore(text[:after], self._wide))
 
 
 def compile_or_none(pattern: str) -> re.Pattern[str] | None:

@@ -78,7 +78,7 @@ class Utf8Reader:
         if not at_end and whole and self._is_high(self._kept[whole - 2 : whole]):
             whole -= 2
         text, self._kept = self._kept[:whole], self._kept[whole:]
-        data = text.decode(self._encoding, _LOOSE).encode("utf-8", _LOOSE)
+        data = as_utf8(text, self._encoding)
         if at_end and self._kept:
             odd, self._kept = self._kept[0], b""
             data += bytes((_ODD, 0x80 | odd >> 4, 0x80 | odd & 15))
@@ -109,6 +109,11 @@ class OffsetMap:
         self._offset += len(restore(self._data[:size], self._encoding))
         self._data, self._position = self._data[size:], position
         return self._offset
+
+
+def as_utf8(stored: bytes, encoding: str) -> bytes:
+    """Return UTF-16 of the file as UTF-8; half a unit at its end is left out."""
+    return stored[: len(stored) & ~1].decode(encoding, _LOOSE).encode("utf-8", _LOOSE)
 
 
 def restore(data: bytes, encoding: str) -> bytes:

@@ -209,7 +209,15 @@ class DatasetDefinition(StrictModel):
         self._require_read_or_added()
         source_pattern.validate(self.source or "")
         source_pattern.validate((self.done_file or "").replace("{source}", ""), "done_file")
+        self._require_replace_to_write_all()
         return self
+
+    def _require_replace_to_write_all(self) -> None:
+        """Raise where there is nothing but writing all."""
+        if self.write is Write.ALL and self.mode is not LoadMode.REPLACE:
+            raise ValueError(
+                f"'write': 'all' is of mode 'replace', mode {self.mode.value!r} knows no other way; leave 'write' out"
+            )
 
     def _require_atomic_for_guards(self) -> None:
         """Raise for what is known only when chunks have been loaded."""
@@ -249,14 +257,6 @@ class DatasetDefinition(StrictModel):
             added_last=frozenset(name for name, value in self.add.items() if value == LINE),
             needed=self.needed_columns,
         )
-
-    @model_validator(mode="after")
-    def _write_is_of_replace(self) -> Self:
-        if self.write is Write.ALL and self.mode is not LoadMode.REPLACE:
-            raise ValueError(
-                f"'write': 'all' is of mode 'replace', mode {self.mode.value!r} knows no other way; leave 'write' out"
-            )
-        return self
 
     @property
     def slice_column(self) -> str | None:

@@ -15,7 +15,7 @@ sweeper until a worker has planned it. An end state and its event are written in
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -201,14 +201,8 @@ def record_wait(session: Session, job: Job, *, until: datetime, next_attempt_at:
 
 def record_growth(session: Session, job: Job, path: str, bytes_loaded: int, bytes_now: int) -> bool:
     """Note that a file of a locked job grew after its load, which makes an event; False when that is noted already."""
-    noted = select(Event.id).where(Event.job_id == job.id, Event.type == SOURCE_GREW)
-    if session.scalar(noted.limit(1)) is not None:
-        return False
     grown = {"path": path, "bytes_loaded": bytes_loaded, "bytes_now": bytes_now}
-    payload = event_payload(job) | grown
-    session.add(Event(job_id=job.id, type=SOURCE_GREW, payload=payload))
-    session.flush()
-    return True
+    return _make_event_once(session, job, SOURCE_GREW, grown)
 
 
 class HeaderChanges(NamedTuple):
@@ -223,8 +217,14 @@ def record_header_changes(session: Session, job: Job, changes: HeaderChanges) ->
     """Note how the header of a locked job differs from the last load's, which makes an event, once a job."""
     found = {"since": str(changes.since), "added": list(changes.added), "lost": list(changes.lost)}
     job.header_changes = found
-    published = select(Event.id).where(Event.job_id == job.id, Event.type == HEADER_CHANGED)
-    if session.scalar(published.limit(1)) is None:
-        payload = event_payload(job) | {"header_changes": found}
-        session.add(Event(job_id=job.id, type=HEADER_CHANGED, payload=payload))
-        session.flush()
+    _make_event_once(session, job, HEADER_CHANGED, {"header_changes": found})
+
+
+def _make_event_once(session: Session, job: Job, kind: str, more: dict[str, Any]) -> bool:
+    """Make an event of a locked job, with what the events of ends have and more; False when there is one already."""
+    made = select(Event.id).where(Event.job_id == job.id, Event.type == kind)
+    if session.scalar(made.limit(1)) is not None:
+        return False
+    session.add(Event(job_id=job.id, type=kind, payload=event_payload(job) | more))
+    session.flush()
+    return True

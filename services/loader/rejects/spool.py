@@ -99,12 +99,5 @@ class RejectSpool:
             self.settle()
 
     def _append(self, parts: Iterable[RejectedRows]) -> None:
-        """Encode failed rows and keep them; also those after one that finds no room."""
-        full: SpoolFull | None = None
-        for rows in parts:
-            try:
-                self._rows.append(rows.encode(self._head))
-            except SpoolFull as exc:
-                full = exc
-        if full is not None:
-            raise full
+        """Encode failed rows and keep them."""
+        self._rows.append(b"".join([rows.encode(self._head) for rows in parts]))
