@@ -75,3 +75,8 @@ class WorkerSettings(
     sweep_batch: int = Field(
         200, ge=1, description="Most rows of each kind that one sweep handles."
     )
+    sweep_lock_seconds: int = Field(
+        300,
+        ge=1,
+        description="Seconds after which another sweep may begin beside one that has not ended: its process is frozen.",
+    )

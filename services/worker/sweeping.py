@@ -55,7 +55,7 @@ class SweepResult(NamedTuple):
 def sweep(worker: WorkerContext) -> SweepResult:
     """Do one sweep and return what it handled; nothing while another one is processing it (rule 2)."""
     with worker.sessions.begin() as session:
-        if not try_to_take(session, "adsp.sweep"):
+        if not try_to_take(session, "adsp.sweep", worker.settings.sweep_lock_seconds):
             log.info("sweep_skipped")
             return SweepResult(*[0] * len(SweepResult._fields))
         return _sweep(worker)

@@ -15,6 +15,12 @@ _WITHOUT_LIMITS = text(
     "SELECT set_config('idle_in_transaction_session_timeout', '0', true), set_config('transaction_timeout', '0', true)"
 )
 _TRY = text(f"SELECT pg_try_advisory_xact_lock({_KEY})")
+_BOUND = text(
+    "SELECT set_config('idle_in_transaction_session_timeout', (1000 * :seconds)::text, true)"
+)
+
+IDLE_SECONDS = 300
+"""How long a transaction that holds a lock may stand idle. Postgres ends it then: its process is frozen."""
 
 
 @contextmanager
@@ -29,10 +35,15 @@ def holding_one(engine: Engine, *names: str) -> Iterator[str | None]:
 
 
 def advisory_xact_lock(session: Session, name: str) -> None:
-    """Wait until no other transaction holds the lock called `name`; held until this one ends."""
+    """Wait until no other transaction holds the lock called `name`; held until this one ends or is idle too long."""
+    session.execute(_BOUND, {"seconds": IDLE_SECONDS})
     session.execute(text(f"SELECT pg_advisory_xact_lock({_KEY})"), {"name": name})
 
 
-def try_to_take(session: Session, name: str) -> bool:
-    """Return whether the lock called `name` was free; then this transaction holds it until it ends."""
+def try_to_take(session: Session, name: str, idle_seconds: int = IDLE_SECONDS) -> bool:
+    """Return whether the lock called `name` was free; then this transaction holds it until it ends.
+
+    Postgres ends it when it stands idle for longer than `idle_seconds`.
+    """
+    session.execute(_BOUND, {"seconds": idle_seconds})
     return bool(session.scalar(_TRY, {"name": name}))

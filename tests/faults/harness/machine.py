@@ -33,6 +33,7 @@ PATIENT = {
     "ADSP_PLAN_MAX_ATTEMPTS": "100",
     "ADSP_QUEUE_DELIVERY_LIMIT": "100",
     "ADSP_BROKER_HEARTBEAT": "3",
+    "ADSP_SWEEP_LOCK_SECONDS": "15",
     "ADSP_COMPARISON_ROWS": "0",
 }
 """Small chunks and blocks, so that faults strike between them; no job gives up for a number of attempts."""

@@ -281,6 +281,20 @@ def test_one_sweep_goes_on_at_a_time(bench: Bench) -> None:
     assert sweep(bench.worker).plans == 1
 
 
+def test_a_frozen_sweep_is_followed_by_others(bench: Bench) -> None:
+    """Its process keeps the connection, so that only a limit of Postgres' can end it."""
+    bench.set(sweep_lock_seconds=1)
+    bench.put_dataset()
+    job = bench.make_job()
+    _change_job(bench, job, next_attempt_at=PAST)
+    with Session(bench.worker.engine) as frozen:
+        assert try_to_take(frozen, "adsp.sweep", bench.worker.settings.sweep_lock_seconds)
+        assert not any(sweep(bench.worker))
+
+        wait_for(lambda: sweep(bench.worker).plans == 1, 10, "another sweep has begun")
+        frozen.invalidate()
+
+
 def test_a_backend_is_not_ended_while_its_lease_is_being_renewed(bench: Bench) -> None:
     """The renewal is not visible before it is committed, but the lock on its row is."""
     job = _planned(bench)
