@@ -11,41 +11,47 @@ parts AS (
     SELECT tree.relid FROM target, pg_catalog.pg_partition_tree(target.oid) AS tree
 ),
 -- The types of the columns with what they are made of: domains' bases, elements, ranges' subtypes, attributes.
--- Multiranges stand in pg_range beside their range.
+-- Multiranges stand in pg_range beside their range. ARRAY and OFFSET 0 keep the planner, which expects
+-- thousands of parts and types, from reading all of pg_type, and below all of pg_depend.
 types AS (
     SELECT a.atttypid AS oid
-    FROM pg_catalog.pg_attribute AS a JOIN parts ON parts.oid = a.attrelid
-    WHERE a.attnum > 0 AND NOT a.attisdropped
+    FROM pg_catalog.pg_attribute AS a
+    WHERE a.attrelid = ANY (ARRAY(SELECT oid FROM parts)) AND a.attnum > 0 AND NOT a.attisdropped
     UNION
     SELECT inner_type.oid
     FROM types
-    JOIN pg_catalog.pg_type AS t ON t.oid = types.oid
     CROSS JOIN LATERAL (
-        SELECT t.typbasetype AS oid
-        UNION ALL
-        SELECT t.typelem
-        UNION ALL
-        SELECT r.rngsubtype
-        FROM pg_catalog.pg_range AS r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)
-        UNION ALL
-        SELECT a.atttypid
-        FROM pg_catalog.pg_attribute AS a
-        WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+        SELECT part.oid
+        FROM pg_catalog.pg_type AS t
+        CROSS JOIN LATERAL (
+            SELECT t.typbasetype AS oid
+            UNION ALL
+            SELECT t.typelem
+            UNION ALL
+            SELECT r.rngsubtype
+            FROM pg_catalog.pg_range AS r WHERE t.oid IN (r.rngtypid, r.rngmultitypid)
+            UNION ALL
+            SELECT a.atttypid
+            FROM pg_catalog.pg_attribute AS a
+            WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+        ) AS part
+        WHERE t.oid = types.oid
+        OFFSET 0
     ) AS inner_type
     WHERE inner_type.oid <> 0
 ),
 -- What is evaluated for each row: defaults, checks, and the checks and defaults of the columns' domains.
 expressions AS (
     SELECT 'pg_attrdef'::regclass AS classid, d.oid
-    FROM pg_catalog.pg_attrdef AS d JOIN parts ON parts.oid = d.adrelid
+    FROM pg_catalog.pg_attrdef AS d WHERE d.adrelid = ANY (ARRAY(SELECT oid FROM parts))
     UNION ALL
     SELECT 'pg_constraint'::regclass, k.oid
     FROM pg_catalog.pg_constraint AS k
-    WHERE k.contypid IN (SELECT oid FROM types) OR k.conrelid IN (SELECT oid FROM parts)
+    WHERE k.contypid = ANY (ARRAY(SELECT oid FROM types)) OR k.conrelid = ANY (ARRAY(SELECT oid FROM parts))
     UNION ALL
     SELECT 'pg_type'::regclass, t.oid
-    FROM pg_catalog.pg_type AS t JOIN types ON types.oid = t.oid
-    WHERE t.typtype = 'd'
+    FROM pg_catalog.pg_type AS t
+    WHERE t.oid = ANY (ARRAY(SELECT oid FROM types)) AND t.typtype = 'd'
 )
 SELECT
     target.oid,
@@ -83,10 +89,13 @@ SELECT
     ) AS has_user_triggers,
     -- Functions of Postgres itself are pinned and have no entry in pg_depend.
     EXISTS (
-        SELECT FROM pg_catalog.pg_depend AS d
-        JOIN expressions AS e ON e.classid = d.classid AND e.oid = d.objid
-        JOIN pg_catalog.pg_proc AS f ON d.refclassid = 'pg_proc'::regclass AND f.oid = d.refobjid
-        WHERE f.provolatile <> 'i'
+        SELECT FROM expressions AS e
+        CROSS JOIN LATERAL (
+            SELECT FROM pg_catalog.pg_depend AS d
+            JOIN pg_catalog.pg_proc AS f ON d.refclassid = 'pg_proc'::regclass AND f.oid = d.refobjid
+            WHERE d.classid = e.classid AND d.objid = e.oid AND f.provolatile <> 'i'
+            OFFSET 0
+        ) AS changing
     ) AS calls_user_functions,
     (
         SELECT coalesce(array_agg(DISTINCT a.attname::text), '{}')
