@@ -6,7 +6,7 @@ Nothing here belongs to a session: behind pgbouncer in transaction mode the next
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine, text
+from sqlalchemy import ARRAY, Engine, String, bindparam, text
 from sqlalchemy.orm import Session
 
 _KEY = "hashtextextended(:name, 0)"
@@ -15,9 +15,16 @@ _WITHOUT_LIMITS = text(
     "SELECT set_config('idle_in_transaction_session_timeout', '0', true), set_config('transaction_timeout', '0', true)"
 )
 _TRY = text(f"SELECT pg_try_advisory_xact_lock({_KEY})")
-_BOUND = text(
-    "SELECT set_config('idle_in_transaction_session_timeout', (1000 * :seconds)::text, true)"
+_TRY_BOUND = text(
+    f"SELECT pg_try_advisory_xact_lock({_KEY}),"
+    " set_config('idle_in_transaction_session_timeout', (1000 * :seconds)::text, true)"
 )
+# In one order for everybody: nobody waits for a lock while he holds one that its holder wants.
+_TAKE_ALL = text(
+    "SELECT pg_advisory_xact_lock(key),"
+    " set_config('idle_in_transaction_session_timeout', (1000 * :seconds)::text, true)"
+    " FROM (SELECT hashtextextended(name, 0) AS key FROM unnest(:names) AS name ORDER BY key OFFSET 0) AS keys"
+).bindparams(bindparam("names", type_=ARRAY(String)))
 
 IDLE_SECONDS = 300
 """How long a transaction that holds a lock may stand idle. Postgres ends it then: its process is frozen."""
@@ -34,10 +41,9 @@ def holding_one(engine: Engine, *names: str) -> Iterator[str | None]:
         yield next((name for name in names if connection.scalar(_TRY, {"name": name})), None)
 
 
-def advisory_xact_lock(session: Session, name: str) -> None:
-    """Wait until no other transaction holds the lock called `name`; held until this one ends or is idle too long."""
-    session.execute(_BOUND, {"seconds": IDLE_SECONDS})
-    session.execute(text(f"SELECT pg_advisory_xact_lock({_KEY})"), {"name": name})
+def advisory_xact_lock(session: Session, *names: str) -> None:
+    """Wait until no other transaction holds one of these locks; held until this one ends or is idle too long."""
+    session.execute(_TAKE_ALL, {"names": list(names), "seconds": IDLE_SECONDS})
 
 
 def try_to_take(session: Session, name: str, idle_seconds: int = IDLE_SECONDS) -> bool:
@@ -45,5 +51,4 @@ def try_to_take(session: Session, name: str, idle_seconds: int = IDLE_SECONDS) -
 
     Postgres ends it when it stands idle for longer than `idle_seconds`.
     """
-    session.execute(_BOUND, {"seconds": idle_seconds})
-    return bool(session.scalar(_TRY, {"name": name}))
+    return bool(session.scalar(_TRY_BOUND, {"name": name, "seconds": idle_seconds}))

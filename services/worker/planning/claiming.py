@@ -118,8 +118,7 @@ def _take_turns_for(
     contents = {""} if is_ordered or files else {content}
     if not is_ordered:
         contents |= {file.fingerprint for file in files}
-    for each in sorted(contents):
-        advisory_xact_lock(session, f"adsp.content:{job.dataset}:{each}")
+    advisory_xact_lock(session, *(f"adsp.content:{job.dataset}:{each}" for each in contents))
 
 
 def _find_obstacle_of_files(job: Job, loaded: Mapping[Path, Job], count: int) -> Obstacle | None:
