@@ -48,7 +48,9 @@ class DatabaseSettings(AdspSettings):
 class MessagingSettings(AdspSettings):
     """How to reach the broker and the result backend."""
 
-    broker_url: str = Field(description="amqp://user:password@host:port/vhost")
+    broker_url: str = Field(
+        pattern="^amqps?://", description="amqp://user:password@host:port/vhost of RabbitMQ"
+    )
     redis_url: str = Field(description="redis://host:port/database, for Celery results")
     publish_timeout: float = Field(
         5.0, gt=0, description="Seconds to wait for a publisher confirm."

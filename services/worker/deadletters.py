@@ -38,8 +38,6 @@ class _Subject:
 
 def drain_dead_letters(worker: WorkerContext, limit: int) -> int:
     """Handle at most `limit` dead letters and return how many there were."""
-    if not worker.settings.broker_url.startswith("amqp"):
-        return 0
     try:
         connection = pika.BlockingConnection(broker_parameters(worker.settings.broker_url))
     except BROKER_ERRORS as exc:

@@ -9,7 +9,7 @@ from celery import Celery
 
 from libs.common.messaging.consumer import DirectConsumer
 from libs.common.messaging.names import JOBS_QUEUE, ROUTES
-from libs.common.messaging.queues import plain_queues, work_queues
+from libs.common.messaging.queues import work_queues
 from libs.common.messaging.results import BACKEND
 from libs.common.messaging.warm_shutdown import POOL
 from libs.common.settings import MessagingSettings
@@ -21,18 +21,28 @@ SOFT_SHUTDOWN = 10.0  # seconds that running tasks have left after SIGQUIT
 def make_celery(settings: MessagingSettings, service: str) -> Celery:
     """Make the Celery app of a service; nothing is connected yet."""
     celery = Celery(service, set_as_current=False)
-    celery.conf.update(_common(settings))
-    is_rabbitmq = settings.broker_url.startswith("amqp")
-    celery.conf.update(_rabbitmq(settings) if is_rabbitmq else _valkey(settings))
+    celery.conf.update(_broker(settings), **_tasks_and_results(settings))
     return celery
 
 
-def _common(settings: MessagingSettings) -> dict[str, Any]:
+def _broker(settings: MessagingSettings) -> dict[str, Any]:
     return {
         "broker_url": settings.broker_url,
         "broker_connection_timeout": settings.publish_timeout,
         "broker_connection_retry_on_startup": True,  # servers may start in any order
         "broker_connection_max_retries": None,  # a worker waits for its broker, it does not give up
+        "broker_heartbeat": settings.broker_heartbeat,
+        "broker_transport_options": {
+            # A publish without a confirm proves nothing (rule 1); `Dispatcher` bounds the wait for it.
+            "confirm_publish": True,
+        },
+        "task_queues": work_queues(settings.queue_delivery_limit),
+        "worker_detect_quorum_queues": True,  # they know no global prefetch limit
+    }
+
+
+def _tasks_and_results(settings: MessagingSettings) -> dict[str, Any]:
+    return {
         "task_serializer": "json",
         "accept_content": ["json"],  # never pickle: a message must not be able to run code
         "result_accept_content": ["json"],
@@ -60,27 +70,4 @@ def _common(settings: MessagingSettings) -> dict[str, Any]:
         "redis_socket_connect_timeout": REDIS_TIMEOUT,
         "redis_socket_timeout": REDIS_TIMEOUT,
         "timezone": "UTC",
-    }
-
-
-def _rabbitmq(settings: MessagingSettings) -> dict[str, Any]:
-    return {
-        "task_queues": work_queues(settings.queue_delivery_limit),
-        "broker_heartbeat": settings.broker_heartbeat,
-        "broker_transport_options": {
-            # A publish without a confirm proves nothing (rule 1); `Dispatcher` bounds the wait for it.
-            "confirm_publish": True,
-        },
-        "worker_detect_quorum_queues": True,  # they know no global prefetch limit
-    }
-
-
-def _valkey(settings: MessagingSettings) -> dict[str, Any]:
-    """Let the demo run where no RabbitMQ can be had; messages are then as safe as Valkey's memory."""
-    return {
-        "task_queues": plain_queues(),
-        "broker_transport_options": {
-            "socket_timeout": settings.publish_timeout,
-            "socket_connect_timeout": settings.publish_timeout,
-        },
     }

@@ -11,7 +11,6 @@ from amqp.exceptions import AMQPError, MessageNacked
 from celery import Celery
 from kombu import Connection
 from kombu.exceptions import KombuError
-from redis.exceptions import RedisError
 
 from libs.common.errors import PublishFault
 from libs.common.messaging.names import (
@@ -24,7 +23,7 @@ from libs.common.messaging.names import (
 )
 from libs.common.messaging.stage_metrics import SENT_AT
 
-_BROKER_ERRORS = (KombuError, AMQPError, MessageNacked, RedisError, OSError)
+_BROKER_ERRORS = (KombuError, AMQPError, MessageNacked, OSError)
 
 
 class Dispatcher:
@@ -116,9 +115,7 @@ class Dispatcher:
         connection = self._celery.connection_for_write()
         connection.ensure_connection(max_retries=0)
         # py-amqp waits without a bound for replies other than the confirm, such as a declared queue's.
-        socket = getattr(connection.connection, "sock", None)
-        if socket is not None:
-            socket.settimeout(self._timeout)
+        connection.connection.sock.settimeout(self._timeout)
         return connection
 
     def _drop_connection(self) -> None:

@@ -47,11 +47,6 @@ class EventPublisher:
         self._channel: BlockingChannel | None = None
         self._used_at = 0.0
 
-    @property
-    def is_possible(self) -> bool:
-        """Return whether the broker is one that has topic exchanges."""
-        return self._broker_url.startswith("amqp")
-
     def publish(self, events: Sequence[Event]) -> int:
         """Publish until the broker fails; return how many were confirmed."""
         published = 0
@@ -125,7 +120,7 @@ def publish_pending(sessions: sessionmaker[Session], publisher: EventPublisher, 
         # Undone by a crash of Postgres, the note only lets the event be published once more.
         commit_without_waiting(session)
         events = session.scalars(_DUE, {"limit": limit}).all()
-        if not events or not publisher.is_possible:
+        if not events:
             return 0
         published = publisher.publish(events)
         for event in events[published:]:

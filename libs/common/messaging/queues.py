@@ -18,11 +18,6 @@ def work_queues(delivery_limit: int) -> list[Queue]:
     return [_work_queue(name, delivery_limit) for name in WORK_QUEUES]
 
 
-def plain_queues() -> list[Queue]:
-    """Return the queues that workers consume from a broker other than RabbitMQ."""
-    return [Queue(name, routing_key=name) for name in WORK_QUEUES]
-
-
 def dead_letter_queue() -> Queue:
     """Return the queue of messages that could not be handled; the sweep reads it."""
     return Queue(

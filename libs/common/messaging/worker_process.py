@@ -63,8 +63,6 @@ def run_worker(
 
 def _declare_dead_letters(celery: Celery) -> None:
     """Make the dead-letter queue, without which the broker drops what exceeds the delivery limit."""
-    if not str(celery.conf.broker_url).startswith("amqp"):
-        return
     try:
         with celery.connection_for_write() as connection:
             dead_letter_queue()(connection).declare()

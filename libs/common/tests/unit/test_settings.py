@@ -45,6 +45,13 @@ def test_a_missing_setting_is_named(environment: pytest.MonkeyPatch) -> None:
         _Settings.read()
 
 
+def test_a_broker_that_is_not_rabbitmq_is_refused(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("ADSP_BROKER_URL", "redis://localhost/1")
+
+    with pytest.raises(ValidationError, match="broker_url"):
+        _Settings.read()
+
+
 def test_an_error_shows_no_value(environment: pytest.MonkeyPatch) -> None:
     """It ends in the log, and settings hold passwords."""
     environment.setenv("ADSP_BROKER_URL", "hunter2")  # short: pydantic cuts what is long

@@ -224,12 +224,3 @@ def test_threads_share_a_dispatcher(make_dispatcher: MakeDispatcher, take: Take)
     arrived = take_all(take)
 
     assert sorted(arrived) == sorted(map(str, jobs))
-
-
-def test_valkey_serves_as_broker_for_the_demo(
-    make_dispatcher: MakeDispatcher, redis_url: str
-) -> None:
-    dispatcher = make_dispatcher(broker_url=redis_url)
-
-    dispatcher.send_plan(uuid4(), None)
-    dispatcher.send_chunk(uuid4(), 0, None)

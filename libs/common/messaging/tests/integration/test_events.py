@@ -179,18 +179,6 @@ def test_broker_that_falls_silent_is_given_up_in_time(
     assert events(sessions)[0].published_at is None
 
 
-def test_without_rabbitmq_events_are_kept(
-    sessions: Sessions, end_job: Callable[[], UUID], redis_url: str
-) -> None:
-    """The demo may run on Valkey; its events would be published if RabbitMQ came."""
-    end_job()
-
-    assert publish_once(sessions, redis_url, 10) == 0
-
-    [event] = events(sessions)
-    assert (event.attempt, event.published_at) == (0, None)
-
-
 def test_event_is_part_of_the_transaction_that_ends_the_job(
     sessions: Sessions, own_vhost: ScratchVhost
 ) -> None:
