@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 class FailPoint(StrEnum):
-    """Where a process can be made to die; the last one skips a check instead."""
+    """Where a process can be made to die."""
 
     AFTER_INSERT = "after-insert"
     """api: the job is committed, its message not sent."""
@@ -39,8 +39,6 @@ class FailPoint(StrEnum):
     """worker: a job's end and its event are written and not committed."""
     IN_EVENT_OUTBOX = "in-event-outbox"
     """worker: an event is confirmed by the broker, which is not committed."""
-    NO_DONE_CHECK = "no-done-check"
-    """loader: load a chunk again though it is done. The checker's own test needs a broken system."""
 
 
 class _Armed:
@@ -50,11 +48,8 @@ class _Armed:
         self._points = {FailPoint(name.strip()) for name in names.split(",") if name.strip()}
         self._tokens = Path(tokens) if tokens else None
 
-    def names(self, point: FailPoint) -> bool:
-        return point in self._points
-
     def triggers(self, point: FailPoint) -> bool:
-        return self.names(point) and (self._tokens is None or _take(self._tokens / point))
+        return point in self._points and (self._tokens is None or _take(self._tokens / point))
 
 
 def failpoint(point: FailPoint) -> None:
@@ -62,12 +57,6 @@ def failpoint(point: FailPoint) -> None:
     armed = _armed()
     if armed is not None and armed.triggers(point):
         os.kill(os.getpid(), signal.SIGKILL)
-
-
-def is_done_check_off() -> bool:
-    """Return whether the loader is to do what it must never do: load a done chunk again."""
-    armed = _armed()
-    return armed is not None and armed.names(FailPoint.NO_DONE_CHECK)
 
 
 @cache

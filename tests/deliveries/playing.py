@@ -17,6 +17,7 @@ from sqlalchemy import Engine, NullPool, create_engine
 from sqlalchemy.orm import Session
 
 from libs.common.enums import JobState, Trigger
+from libs.common.failpoints import FailPoint
 from libs.common.ledger.datasets import find_dataset
 from libs.common.ledger.jobs import JobRequest, create_job, lock_job
 from libs.common.ledger.models import Job
@@ -29,7 +30,7 @@ from tests.deliveries.files import write_corrected
 from tests.deliveries.ledger import DATASET, Ledger, open_ledger
 from tests.deliveries.scenarios import Scenario, arrive
 from tests.deliveries.sequential import Delivery
-from tests.deliveries.services import KILL_POINTS, Kill, Message, Services
+from tests.deliveries.services import Kill, Message, Services
 
 _MOST_STEPS = 1_000
 _MOST_REPLAYS = 3
@@ -212,7 +213,7 @@ class Play:
         """Choose where a step dies: many of a worker's statements, or a named point."""
         if message.task in {PLAN, FINISH, SWEEP} and self.rng.random() < 0.8:
             return self.rng.randrange(1, 25)
-        return self.rng.choice(KILL_POINTS)
+        return self.rng.choice(list(FailPoint))
 
     @property
     def _is_trouble(self) -> bool:

@@ -33,7 +33,6 @@ from services.worker.sweeping import sweep
 _FORK = multiprocessing.get_context("fork")
 _DEADLINE = 60.0
 """Seconds for one step: a child that takes longer hangs."""
-KILL_POINTS = [point for point in FailPoint if point is not FailPoint.NO_DONE_CHECK]
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,6 @@ class Services:
 
     def __init__(self, worker: WorkerSettings, loader: LoaderSettings, folder: Path) -> None:
         self.folder = folder
-        self.points = KILL_POINTS
         self.uploads = worker.upload_dir
         self.uploads.mkdir(exist_ok=True)
         self._settings = worker, loader
@@ -83,7 +81,7 @@ class Services:
             self.stop()
             return sent, True
         finally:
-            for point in KILL_POINTS:
+            for point in FailPoint:
                 (self._tokens / point).unlink(missing_ok=True)
         return sent, False
 
@@ -103,7 +101,7 @@ class Services:
         self._pipe, theirs = _FORK.Pipe()
         self._child = _FORK.Process(
             target=_serve,
-            args=(theirs, *self._settings, self.points, self._tokens, self._log),
+            args=(theirs, *self._settings, self._tokens, self._log),
             daemon=True,
         )
         self._child.start()
@@ -151,7 +149,6 @@ def _serve(
     pipe: Connection,
     worker_settings: WorkerSettings,
     loader_settings: LoaderSettings,
-    points: list[FailPoint],
     tokens: Path,
     log: Path,
 ) -> None:
@@ -160,7 +157,7 @@ def _serve(
         os.dup2(file.fileno(), 2)
     configure_logging(worker_settings, "worker-and-loader")
     os.environ["ADSP_FAULTS"] = "1"
-    os.environ["ADSP_FAILPOINTS"] = ",".join(points)
+    os.environ["ADSP_FAILPOINTS"] = ",".join(FailPoint)
     os.environ["ADSP_FAILPOINT_TOKENS"] = str(tokens)
     failpoints._armed.cache_clear()
     queues = _Queues(pipe)

@@ -18,7 +18,6 @@ from psycopg2.errors import LockNotAvailable, QueryCanceled
 from psycopg2.extensions import connection as Connection
 
 from libs.common.errors import LeaseLost
-from libs.common.failpoints import is_done_check_off
 from libs.common.ledger.fences import fence_of
 from libs.common.logs import get_logger
 from libs.common.sql_files import read_statement
@@ -90,10 +89,11 @@ def claim(
         **_place(settings),
     }
     # Statements sent at once are one transaction. Undone by a crash of Postgres, the claim has lost its backend too.
-    statements = [f"SET LOCAL lock_timeout = '{_CLAIM_WAIT}'", "SET LOCAL synchronous_commit = off"]
-    if is_done_check_off():
-        statements.append(read_statement(__package__, "reopen_chunk"))
-    statements.append(read_statement(__package__, "claim"))
+    statements = [
+        f"SET LOCAL lock_timeout = '{_CLAIM_WAIT}'",
+        "SET LOCAL synchronous_commit = off",
+        read_statement(__package__, "claim"),
+    ]
     with cached.connection.cursor() as cursor:
         try:
             cursor.execute(";\n".join(statements), parameters)
