@@ -2,13 +2,11 @@
 
     failed_rows ──pages──► cells by the job's dialect ──► lines
 
-The names come from the source itself when it is still what was loaded; else each record stands in
-one `raw` column.
+The names are those that the plan has read; before it, there is one column `raw`.
 """
 
 import io
 from collections.abc import Generator, Sequence
-from pathlib import Path
 
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Select
@@ -16,17 +14,12 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import Framer
-from libs.common.csv.header import read_header
 from libs.common.csv.records import split
-from libs.common.enums import SENT_WHOLE
-from libs.common.errors import Conflict, SourceError
+from libs.common.errors import Conflict
 from libs.common.ledger.models import FailedRow, Job
-from libs.common.sources.files import SourceLimits, identity, open_source, resolve_source
 from services.api.exports.csv_cells import MEDIA_TYPE, write_line
-from services.api.exports.dialects import definition_of
 from services.api.exports.row_stream import pages_of
 from services.api.schemas import SHOWN_BYTES, place_of, render_raw
-from services.api.settings import ApiSettings
 
 REASON_COLUMNS = (
     "adsp_line_number",
@@ -39,38 +32,15 @@ FILE_COLUMN = "adsp_file"
 RAW_COLUMN = "raw"
 
 
-def read_source_header(job: Job, settings: ApiSettings) -> tuple[str, ...] | None:
-    """Return the names in the source's header, or None when nothing tells them.
-
-    A job that was planned before headers were kept has them in its source alone, if that is there as it was.
-    """
-    if job.header is not None:
-        return tuple(job.header)
-    if job.source_path is None:
-        return None
-    try:
-        path = resolve_source(job.source_path, settings.areas(is_sent=job.trigger in SENT_WHOLE))
-        if not _is_unchanged(path, job):
-            return None
-        dialect = definition_of(job).format
-        limits = SourceLimits.from_settings(settings)
-        with open_source(path, dialect.compression, limits, member=dialect.member) as stream:
-            header = read_header(stream, dialect, max_record_bytes=settings.max_record_bytes)
-    except (SourceError, OSError):
-        return None
-    return header.cells
-
-
-def require_header(job: Job, settings: ApiSettings) -> tuple[str, ...]:
-    """Return the names in the source's header, or raise `Conflict` when nothing tells them."""
-    header = read_source_header(job, settings)
-    if header is None:
+def require_header(job: Job) -> list[str]:
+    """Return the names in the source's header, or raise `Conflict` when the job has not been planned."""
+    if job.header is None:
         raise Conflict(
             "header-unknown",
-            f"the header of job {job.id} is not on record and its source is not there as it was; correct "
+            f"the header of job {job.id} is not on record, for the job was not planned; correct "
             "its failed rows in a file with the dataset's header, and send that as the body of its replay",
         )
-    return header
+    return job.header
 
 
 def export_rows(
@@ -133,11 +103,6 @@ def _source_cells(
     if header is None or row.record_bytes is not None or len(row.raw) > SHOWN_BYTES:
         return [render_raw(row.raw[:SHOWN_BYTES], dialect.encoding)[0]] + [None] * (width - 1)
     return cells_of(row.raw, width, dialect, max_record_bytes)
-
-
-def _is_unchanged(path: Path, job: Job) -> bool:
-    found = identity(path)
-    return (found.size, found.mtime_ns) == (job.bytes_total, job.source_mtime_ns)
 
 
 def _reason(row: FailedRow, paths: Sequence[str]) -> list[str | int | None]:

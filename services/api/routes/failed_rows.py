@@ -18,7 +18,6 @@ from services.api.dependencies import Dependencies, Wired
 from services.api.exports.csv_report import (
     ExportResponse,
     export_rows,
-    read_source_header,
     require_header,
 )
 from services.api.exports.dialects import definition_of, encoding_of
@@ -132,7 +131,7 @@ def _export(
     blocks = export_rows(
         dependencies.sessions,
         _of_job(job_id, error_code),
-        read_source_header(job, settings),
+        job.header,
         definition_of(job).format,
         settings.max_record_bytes,
         paths,
@@ -151,7 +150,7 @@ def _export_source(
     raws = rows.where(IS_WHOLE).with_only_columns(FailedRow.raw)
     sound = raws.where(FailedRow.error_code.not_in(OPEN_ENDED))
     open_ended = raws.where(FailedRow.error_code.in_(OPEN_ENDED))
-    header = require_header(job, dependencies.settings)
+    header = require_header(job)
     dialect = definition_of(job).format
     pages = chain(
         pages_of(dependencies.sessions, sound), pages_of(dependencies.sessions, open_ended)

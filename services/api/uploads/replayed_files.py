@@ -31,7 +31,7 @@ def write_failed_rows(
     """Write the failed rows of a job into the upload area, whole or not at all; those that end nowhere come last."""
     is_last = FailedRow.error_code.in_(OPEN_ENDED)
     query = replayable_rows(job.id, FailedRow.raw).order_by(is_last, FailedRow.byte_offset)
-    header = require_header(job, settings)
+    header = require_header(job)
     upload = IncomingUpload.begin(
         settings.upload_dir, f"failed-rows-{job.id}.csv", settings.max_upload_bytes
     )

@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from services.api.settings import ApiSettings
 
 SettingsWith = Callable[..., ApiSettings]
 ITEMS = {"table": "public.items", "source": "items-{data_date}.csv"}
+HEADER = ("sku", "name", "category", "price", "quantity", "updated_at")
 
 
 @contextmanager
@@ -96,15 +97,18 @@ class Ledger:
         [(value,)] = self.execute(statement, *parameters)
         return value
 
-    def plan(self, job_id: str, path: Path, chunks: int = 1) -> None:
+    def plan(
+        self, job_id: str, path: Path, chunks: int = 1, header: Sequence[str] = HEADER
+    ) -> None:
         """Do what a worker's plan does: the job runs and has chunks."""
         status = path.stat()
         self.execute(
             "UPDATE adsp.jobs SET state = 'running', source_path = %s, source_mtime_ns = %s,"
-            " bytes_total = %s, attempt = 1, started_at = now() WHERE id = %s",
+            " bytes_total = %s, header = %s, attempt = 1, started_at = now() WHERE id = %s",
             str(path),
             status.st_mtime_ns,
             status.st_size,
+            list(header),
             job_id,
         )
         self.execute(

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from services.api.tests.integration.api_bench import (
+    HEADER,
     ITEMS,
     Ledger,
     SettingsWith,
@@ -148,23 +149,32 @@ def test_an_export_reads_records_in_the_datasets_dialect(
     body = {**ITEMS, "format": {"delimiter": ";", "quote": "'", "encoding": "latin-1"}}
     client.put("/v1/datasets/semicolons", json=body).raise_for_status()
     job = client.post("/v1/jobs", json={"dataset": "semicolons", "source": "a.csv"}).json()["id"]
-    ledger.plan(job, root / "a.csv")
+    ledger.plan(job, root / "a.csv", header=["Größe", "sku"])
     ledger.add_failed_row(job, 0, "'a;b';ü".encode("latin-1"))
 
     assert [row[:2] for row in _export(client, job)] == [["Größe", "sku"], ["a;b", "ü"]]
 
 
-@pytest.mark.parametrize("happened", ["gone", "changed", "never planned"])
-def test_without_the_source_records_are_exported_whole(
+@pytest.mark.parametrize("happened", ["gone", "changed"])
+def test_an_export_needs_no_source(
     client: httpx.Client, ledger: Ledger, items: Path, planned: str, happened: str
 ) -> None:
     ledger.add_failed_row(planned, 0, b"-1+1,b")
     if happened == "gone":
         items.unlink()
-    elif happened == "changed":
-        items.write_text("other,names\n")
     else:
-        ledger.execute("UPDATE adsp.jobs SET source_path = NULL")
+        items.write_text("other,names\n")
+    header, row = _export(client, planned)
+
+    assert header == [*HEADER, *REASONS]
+    assert row[:2] == ["'-1+1", "b"]
+
+
+def test_before_the_plan_records_are_exported_whole(
+    client: httpx.Client, ledger: Ledger, planned: str
+) -> None:
+    ledger.add_failed_row(planned, 0, b"-1+1,b")
+    ledger.execute("UPDATE adsp.jobs SET source_path = NULL, header = NULL")
     header, row = _export(client, planned)
 
     assert header == ["raw", *REASONS]
