@@ -7,17 +7,18 @@ from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.models import dashboard as models
 
 from tools.dashboards.links import TAG, sibling_links
-from tools.dashboards.panels import FULL, PROMETHEUS
+from tools.dashboards.panels import FULL, PROMETHEUS, THIRD, Panel
 
 REFRESH = "30s"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A heading and the panels below it, which fill lines of 24 columns from the left."""
+    """A heading and the panels below it, which fill lines of 24 columns from the left; `width` is that of each."""
 
     title: str
-    panels: Sequence[models.Panel]
+    panels: Sequence[Panel]
+    width: int = THIRD
 
 
 def make_dashboard(
@@ -69,10 +70,12 @@ def _placed(rows: Sequence[Row]) -> Iterator[models.Panel | models.RowPanel]:
         number, top = number + 1, top + 1
         left = height = 0
         for panel in row.panels:
-            place = panel.grid_pos or models.GridPos()
-            if left + place.w > FULL:
+            width = panel.width or row.width
+            if left + width > FULL:
                 left, top, height = 0, top + height, 0
-            place.x, place.y, panel.id_val = left, top, number
-            left, height, number = left + place.w, max(height, place.h), number + 1
-            yield panel
+            made = panel.build()
+            made.grid_pos = models.GridPos(x=left, y=top, w=width, h=panel.height)
+            made.id_val = number
+            left, height, number = left + width, max(height, panel.height), number + 1
+            yield made
         top += height

@@ -3,22 +3,8 @@
 What the ledger says comes from the worker, and from each worker where there are several: `once` counts it once.
 """
 
-from dataclasses import dataclass
-
 EVERY = "[$__rate_interval]"
 WHOLE = "[$__range]"
-
-
-@dataclass(frozen=True)
-class Query:
-    """An expression and how its series are called; `{{label}}` stands for a label's value.
-
-    An `instant` one is asked for the end of the selected time only.
-    """
-
-    expression: str
-    legend: str
-    instant: bool = False
 
 
 def once(expression: str) -> str:

@@ -1,7 +1,8 @@
-"""Make a table of datasets: each query is a column, and a dataset's name leads to its loads."""
+"""Show a table of datasets: each query is a column, and a dataset's name leads to its loads."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 from grafana_foundation_sdk.builders import table as builder
 from grafana_foundation_sdk.models import dashboard as models
@@ -9,60 +10,51 @@ from grafana_foundation_sdk.models.common import FieldTextAlignment
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from tools.dashboards.links import dataset_link
-from tools.dashboards.panels import FULL, Words, finish
-from tools.dashboards.queries import Query
+from tools.dashboards.panels import FULL, Panel
 
 LABEL, HEADING = "dataset", "Dataset"
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column: its heading, its expression, the unit of its values."""
+class DatasetTable(Panel):
+    """A line for each dataset; `units` are those of columns that have not the panel's."""
 
-    heading: str
-    expression: str
-    unit: str
+    width: int | None = FULL
+    units: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def query(self) -> Query:
-        """Return the column's question, for the end of the selected time."""
-        return Query(self.expression, self.heading, instant=True)
+    form: ClassVar = PromQueryFormat.TABLE
 
+    def build(self) -> models.Panel:
+        """Join the answers by dataset, and name their columns."""
+        panel = super().build()
+        panel.transformations = self._one_line_each()
+        units = [
+            _override(heading, "unit", self.units.get(heading, self.unit))
+            for heading in self.queries
+        ]
+        links = _override(HEADING, "links", [dataset_link()])
+        panel.field_config = panel.field_config or models.FieldConfigSource()
+        panel.field_config.overrides = [links, *units]
+        return panel
 
-def dataset_table(words: Words, columns: Sequence[Column], empty: str) -> models.Panel:
-    """Show a line for each dataset; `empty` stands where a column has no value for it."""
-    panel = (
-        builder.Panel()
-        .show_header(show_header=True)
-        .align(FieldTextAlignment.AUTO)
-        .no_value(empty)
-        .build()
-    )
-    panel.transformations = _one_line_each(columns)
-    finish(
-        panel, words, [column.query for column in columns], FULL, shape=PromQueryFormat.TABLE
-    ).overrides = [
-        _override(HEADING, "links", [dataset_link()]),
-        *(_override(column.heading, "unit", column.unit) for column in columns),
-    ]
-    return panel
+    def _look(self) -> builder.Panel:
+        panel = builder.Panel().show_header(show_header=True)
+        return panel.align(FieldTextAlignment.AUTO).no_value("–")
 
-
-def _one_line_each(columns: Sequence[Column]) -> list[models.DataTransformerConfig]:
-    """Join the answers by dataset, and name their columns."""
-    values = [f"Value #{chr(ord('A') + place)}" for place in range(len(columns))]
-    names = dict(zip(values, [column.heading for column in columns], strict=True))
-    return [
-        models.DataTransformerConfig(id_val="merge", options={}),
-        models.DataTransformerConfig(
-            id_val="organize",
-            options={
-                "excludeByName": {"Time": True},
-                "indexByName": {name: place for place, name in enumerate([LABEL, *values])},
-                "renameByName": {LABEL: HEADING, **names},
-            },
-        ),
-    ]
+    def _one_line_each(self) -> list[models.DataTransformerConfig]:
+        values = [f"Value #{chr(ord('A') + place)}" for place in range(len(self.queries))]
+        names = dict(zip(values, self.queries, strict=True))
+        return [
+            models.DataTransformerConfig(id_val="merge", options={}),
+            models.DataTransformerConfig(
+                id_val="organize",
+                options={
+                    "excludeByName": {"Time": True},
+                    "indexByName": {name: place for place, name in enumerate([LABEL, *values])},
+                    "renameByName": {LABEL: HEADING, **names},
+                },
+            ),
+        ]
 
 
 def _override(column: str, what: str, value: object) -> models.DashboardFieldConfigSourceOverrides:
