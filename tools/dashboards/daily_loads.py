@@ -6,7 +6,7 @@ from tools.dashboards.boards import Row, dataset_variable, make_dashboard
 from tools.dashboards.links import DAILY_LOADS
 from tools.dashboards.loaded_rows import ROWS, SPEED
 from tools.dashboards.panels import HALF, QUARTER, Bars, Lines, Number, Ranking
-from tools.dashboards.queries import WHOLE, age, grown, last_job, of_datasets, once
+from tools.dashboards.queries import EVERY, WHOLE, age, grown, last_job, of_datasets, once
 from tools.dashboards.tables import DatasetTable
 
 _LAST_SUCCESS = once(of_datasets("adsp_dataset_last_success_timestamp_seconds"))
@@ -135,5 +135,12 @@ _JOBS = Row(
             {"{{state}}": f"sum by (state) ({_IN_PROGRESS})"},
             ["JobStuck", "BacklogGrowing", "SourceLate"],
         ),
+        Bars(
+            "Changed headers",
+            "Jobs of each interval whose header has other columns than that of the last load. All datasets.",
+            "none",
+            {"changed": f"sum(increase(adsp_header_changes_total{EVERY}))"},
+        ),
     ],
+    width=HALF,
 )
