@@ -25,7 +25,12 @@ class Exporters:
         return self._start(
             "Postgres exporter",
             "prometheus-postgres-exporter",
-            [f"--web.listen-address={LOOPBACK}:{port}", "--log.level=warn"],
+            # Debian's exporter asks pg_stat_bgwriter for columns that PostgreSQL 17 has moved: an error each scrape.
+            [
+                f"--web.listen-address={LOOPBACK}:{port}",
+                "--log.level=warn",
+                "--no-collector.bgwriter",
+            ],
             {"DATA_SOURCE_NAME": self.addresses.monitor_dsn(database)},
         )
 

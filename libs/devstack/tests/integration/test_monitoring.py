@@ -81,6 +81,15 @@ def test_the_exporters_are_let_in(monitoring: RunningMonitoring) -> None:
     )
 
 
+def test_the_exporter_asks_postgres_for_nothing_that_is_not_there(
+    monitoring: RunningMonitoring,
+) -> None:
+    [exporter] = [each for each in monitoring.children if each.command.name == "Postgres exporter"]
+    wait_for(lambda: query(monitoring, "pg_up{job='postgres'}"), 30, "it was scraped")
+
+    assert "level=error" not in exporter.command.log.read_text()
+
+
 def test_an_alert_reaches_alertmanager(monitoring: RunningMonitoring) -> None:
     url = f"{monitoring.addresses.alertmanager_url}/api/v2/alerts"
 
