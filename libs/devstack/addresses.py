@@ -50,13 +50,13 @@ class Credentials:
 
 @dataclass(frozen=True)
 class StackAddresses:
-    """The servers of a running stack; a broker port of None means that Valkey is the broker."""
+    """The servers of a running stack."""
 
     postgres_port: int
     redis_port: int
-    broker_port: int | None
-    management_port: int | None
-    broker_metrics_port: int | None
+    broker_port: int
+    management_port: int
+    broker_metrics_port: int
     credentials: Credentials
 
     def database_url(self, role: Role, database: str = DATABASE) -> str:
@@ -80,8 +80,6 @@ class StackAddresses:
 
     def broker_url(self, vhost: str = VHOST) -> str:
         """Return the URL of the broker."""
-        if self.broker_port is None:
-            return self.redis_url(1)
         return (
             f"amqp://{_BROKER_USER}:{self.credentials.broker}@{LOOPBACK}:{self.broker_port}/{vhost}"
         )

@@ -21,10 +21,8 @@ class Target:
 
 
 def broker_targets(addresses: StackAddresses) -> list[Target]:
-    """Return RabbitMQ's own endpoints: the node as a whole, and queue by queue; none without it."""
+    """Return RabbitMQ's own endpoints: the node as a whole, and queue by queue."""
     port = addresses.broker_metrics_port
-    if port is None:
-        return []
     detailed = {"family": list(QUEUE_FAMILIES)}
     return [
         Target("rabbitmq", port),

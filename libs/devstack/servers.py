@@ -25,15 +25,13 @@ _STOP_GRACE_SECONDS = 20.0
 class StackPlan:
     """What to start: data below `folder`, logs in `logs`.
 
-    A stack that is not `durable` may lose its data in a crash; one without `broker` has no
-    RabbitMQ.
+    A stack that is not `durable` may lose its data in a crash.
     """
 
     folder: Path
     logs: Path
     durable: bool
     credentials: Credentials
-    broker: bool = True
 
 
 class RunningServers:
@@ -61,11 +59,10 @@ class RunningServers:
 def start_servers(plan: StackPlan) -> RunningServers:
     """Start all servers and return when they are ready and the database and its roles exist.
 
-    Raises `ServerMissingError` before anything is started when RabbitMQ is wanted but missing.
+    Raises `ServerMissingError` before anything is started when RabbitMQ is missing.
     """
-    if plan.broker:
-        rabbitmq_server()
-    rabbit = RabbitPorts(*free_ports(len(fields(RabbitPorts)))) if plan.broker else None
+    rabbitmq_server()
+    rabbit = RabbitPorts(*free_ports(len(fields(RabbitPorts))))
     servers = RunningServers(_choose_addresses(plan, rabbit))
     try:
         _start_all(plan, rabbit, servers)
@@ -76,29 +73,28 @@ def start_servers(plan: StackPlan) -> RunningServers:
     return servers
 
 
-def _choose_addresses(plan: StackPlan, rabbit: RabbitPorts | None) -> StackAddresses:
+def _choose_addresses(plan: StackPlan, rabbit: RabbitPorts) -> StackAddresses:
     postgres, redis = free_ports(2)
     return StackAddresses(
         postgres_port=postgres,
         redis_port=redis,
-        broker_port=None if rabbit is None else rabbit.amqp,
-        management_port=None if rabbit is None else rabbit.management,
-        broker_metrics_port=None if rabbit is None else rabbit.prometheus,
+        broker_port=rabbit.amqp,
+        management_port=rabbit.management,
+        broker_metrics_port=rabbit.prometheus,
         credentials=plan.credentials,
     )
 
 
-def _start_all(plan: StackPlan, rabbit: RabbitPorts | None, servers: RunningServers) -> None:
+def _start_all(plan: StackPlan, rabbit: RabbitPorts, servers: RunningServers) -> None:
     account, addresses = Account.current(), servers.addresses
     make_own_folder(plan.folder)
     make_own_folder(plan.logs)
-    broker = None if rabbit is None else _start_rabbitmq(plan, account, rabbit, servers)
+    broker = _start_rabbitmq(plan, account, rabbit, servers)
     valkey = servers.add(_valkey(plan, account, addresses).start())
     postgres = servers.add(_postgres(plan, account, addresses).start())
     valkey.wait_ready(lambda: redis_answers(addresses), READY_SECONDS)
     postgres.wait_ready(lambda: postgres_answers(addresses), READY_SECONDS)
-    if broker is not None:
-        broker.wait_ready(lambda: rabbitmq_answers(addresses), READY_SECONDS)
+    broker.wait_ready(lambda: rabbitmq_answers(addresses), READY_SECONDS)
 
 
 def _valkey(plan: StackPlan, account: Account, addresses: StackAddresses) -> ValkeyServer:

@@ -31,7 +31,7 @@ def relays(machine: Machine) -> Iterator[dict[str, Relay]]:
     """Put a relay before each server and start the services again behind them."""
     ports = {
         "PostgreSQL": machine.addresses.postgres_port,
-        "RabbitMQ": machine.addresses.broker_port or 0,
+        "RabbitMQ": machine.addresses.broker_port,
         "Valkey": machine.addresses.redis_port,
     }
     direct = machine.system.environment_of

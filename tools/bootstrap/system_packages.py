@@ -22,21 +22,20 @@ _POLICY = Path("/usr/sbin/policy-rc.d")
 _NO_SERVICE_STARTS = "#!/bin/sh\nexit 101\n"
 
 
-def ensure_rabbitmq(*, required: bool = True) -> bool:
-    """Install RabbitMQ when it is missing; return whether it is there in the end.
+def ensure_rabbitmq() -> None:
+    """Install RabbitMQ when it is missing.
 
     Raises:
-        Exit: when it is required and cannot be had; the message names the command to run.
+        Exit: when it cannot be had; the message names the command to run.
     """
     if not has_rabbitmq() and os.geteuid() == 0 and which("apt-get"):
         _apt_install(_RABBITMQ_PACKAGE)
-    if not has_rabbitmq() and required:
+    if not has_rabbitmq():
         raise Exit(
             "RabbitMQ is needed and not installed; run:"
             f" sudo apt-get install --no-install-recommends {_RABBITMQ_PACKAGE}",
             code=1,
         )
-    return has_rabbitmq()
 
 
 def ensure_monitoring() -> bool:

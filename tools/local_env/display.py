@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from libs.devstack.binaries import has_rabbitmq, missing_monitoring
+from libs.devstack.binaries import missing_monitoring, rabbitmq_server
 from tools.local_env import control
 from tools.local_env.health import Check
 from tools.local_env.layout import Layout
@@ -21,16 +21,13 @@ def start_local_stack(layout: Layout) -> LocalState:
     """Start the local stack unless it is up, showing what is going on; `demo` calls this too."""
     if control.is_running(layout):
         console.print("The local stack runs already.")
-    elif not has_rabbitmq():
-        console.print(
-            "[yellow]RabbitMQ is not installed; Valkey is the broker of this stack. "
-            "To have RabbitMQ: sudo apt-get install --no-install-recommends rabbitmq-server[/]"
-        )
-    if not control.is_running(layout) and (missing := missing_monitoring()):
-        console.print(
-            "Prometheus does not watch this stack. To have it: "
-            f"sudo apt-get install --no-install-recommends {' '.join(missing)}"
-        )
+    else:
+        rabbitmq_server()  # or say how to have it
+        if missing := missing_monitoring():
+            console.print(
+                "Prometheus does not watch this stack. To have it: "
+                f"sudo apt-get install --no-install-recommends {' '.join(missing)}"
+            )
     with console.status("starting") as spinner:
         return control.bring_up(layout, lambda what: spinner.update(f"{what} …"))
 
@@ -40,7 +37,7 @@ def print_addresses(state: LocalState) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_row("API", state.api_url)
     table.add_row("API documentation", f"{state.api_url}/docs")
-    if state.addresses is not None and state.addresses.broker_port is not None:
+    if state.addresses is not None:
         table.add_row("RabbitMQ", state.addresses.management_url)
     if state.monitoring is not None:
         table.add_row("Prometheus", state.monitoring.prometheus_url)

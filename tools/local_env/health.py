@@ -50,9 +50,11 @@ def _processes(state: LocalState) -> Iterator[Check]:
 
 
 def _servers(addresses: StackAddresses) -> Iterator[Check]:
-    probes = {"PostgreSQL": postgres_answers(addresses), "Valkey": redis_answers(addresses)}
-    if addresses.broker_port is not None:
-        probes["RabbitMQ"] = rabbitmq_answers(addresses)
+    probes = {
+        "PostgreSQL": postgres_answers(addresses),
+        "Valkey": redis_answers(addresses),
+        "RabbitMQ": rabbitmq_answers(addresses),
+    }
     for name, healthy in probes.items():
         finding = "lets clients in" if healthy else "refuses clients or has an alarm"
         yield Check(f"server {name}", "", healthy, finding)

@@ -15,7 +15,7 @@ from types import FrameType
 
 from libs.devstack.addresses import Credentials, StackAddresses
 from libs.devstack.atomic_files import publish
-from libs.devstack.binaries import has_rabbitmq, missing_monitoring
+from libs.devstack.binaries import missing_monitoring
 from libs.devstack.child_process import ChildProcess
 from libs.devstack.daemon import become_daemon
 from libs.devstack.errors import StackError
@@ -153,7 +153,6 @@ def _plan(layout: Layout) -> StackPlan:
         durable=True,
         # They lie beside the data that were made with them, since each is useless alone.
         credentials=Credentials.kept_in(data / "credentials.json"),
-        broker=has_rabbitmq(),
     )
 
 

@@ -23,7 +23,7 @@ def demo(_context: Context) -> None:
     from tools.local_env.display import console, start_local_stack
     from tools.local_env.layout import Layout
 
-    ensure_rabbitmq(required=False)
+    ensure_rabbitmq()
     layout = Layout.of_checkout()
     with plain_errors():
         state = start_local_stack(layout)

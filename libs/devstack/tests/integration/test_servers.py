@@ -36,12 +36,25 @@ signal.pause()
 """
 
 
+@contextmanager
+def planned() -> Iterator[StackPlan]:
+    """Give a plan in a folder that the servers' account can enter."""
+    folder = Path("/var/tmp") / f"adsp-servers-{uuid.uuid4().hex[:8]}"
+    yield StackPlan(folder, folder / "logs", durable=True, credentials=Credentials())
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture
 def plan() -> Iterator[StackPlan]:
-    """Give a plan in a folder that the servers' account can enter, without RabbitMQ, the slow."""
-    folder = Path("/var/tmp") / f"adsp-servers-{uuid.uuid4().hex[:8]}"
-    yield StackPlan(folder, folder / "logs", durable=True, credentials=Credentials(), broker=False)
-    shutil.rmtree(folder, ignore_errors=True)
+    with planned() as plan:
+        yield plan
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[RunningServers]:
+    """Give servers to look at."""
+    with planned() as plan, running(plan) as started:
+        yield started
 
 
 @contextmanager
@@ -63,11 +76,11 @@ def test_a_durable_stack_keeps_its_data(plan: StackPlan) -> None:
         assert cursor.fetchall() == [(42,)]
 
 
-def test_servers_listen_on_loopback_only(plan: StackPlan) -> None:
-    with running(plan) as servers:
-        for port in (servers.addresses.postgres_port, servers.addresses.redis_port):
-            with pytest.raises(OSError, match="refused"):
-                socket.create_connection(("127.0.0.2", port), timeout=5)
+def test_servers_listen_on_loopback_only(servers: RunningServers) -> None:
+    listening = servers.addresses
+    for port in (listening.postgres_port, listening.redis_port, listening.broker_port):
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.2", port), timeout=5)
 
 
 def test_stopping_leaves_no_process(plan: StackPlan) -> None:
@@ -78,14 +91,13 @@ def test_stopping_leaves_no_process(plan: StackPlan) -> None:
     assert not any(identity is not None and identity.is_alive() for identity in identities)
 
 
-def test_a_dead_server_is_noticed(plan: StackPlan) -> None:
-    with running(plan) as servers:
-        assert servers.dead() == []
-        victim = servers.children[0]
-        victim.process.kill()
+def test_a_dead_server_is_noticed(servers: RunningServers) -> None:
+    assert servers.dead() == []
+    victim = next(child for child in servers.children if child.command.name == "Valkey")
+    victim.process.kill()
 
-        wait_for(servers.dead, 10, "its end is noticed")
-        assert servers.dead() == [victim]
+    wait_for(servers.dead, 10, "its end is noticed")
+    assert servers.dead() == [victim]
 
 
 def test_a_child_dies_with_its_killed_parent(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Addresses become URLs, and survive being written down."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,15 +19,6 @@ def test_a_role_enters_with_its_own_password(addresses: StackAddresses) -> None:
 
     assert (url.username, url.port, url.database) == ("adsp_loader", 1, "some_database")
     assert url.password == addresses.credentials.loader
-
-
-def test_without_rabbitmq_the_broker_is_another_database_of_valkey(
-    addresses: StackAddresses,
-) -> None:
-    without = replace(addresses, broker_port=None)
-
-    assert addresses.broker_url().startswith("amqp://adsp:")
-    assert without.broker_url() == without.redis_url(1) != without.redis_url()
 
 
 def test_addresses_are_read_as_they_were_written(addresses: StackAddresses, tmp_path: Path) -> None:

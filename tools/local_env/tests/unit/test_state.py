@@ -22,7 +22,7 @@ def test_a_state_is_read_as_it_was_written(tmp_path: Path, identity: ProcessIden
         phase=Phase.UP,
         supervisor=identity,
         api_url="http://127.0.0.1:1",
-        addresses=StackAddresses(1, 2, None, None, None, Credentials()),
+        addresses=StackAddresses(1, 2, 3, 4, 5, Credentials()),
         metrics={"worker": "http://127.0.0.1:2/metrics"},
         processes=[
             ProcessRecord("api", "address", "log", identity, restarts=1),
