@@ -11,12 +11,13 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from libs.common.datasets.column_checks import check_columns
-from libs.common.datasets.definition import DatasetDefinition, parse_stored
+from libs.common.datasets.definition import DatasetDefinition
 from libs.common.datasets.slices import check_scope
+from libs.common.datasets.stored_definition import parse_stored
 from libs.common.ledger.models import Dataset
 from libs.common.logs import get_logger
 from libs.common.postgres.job_requirements import check_sequences, check_time_zone
-from libs.common.postgres.target_table import check_target
+from libs.common.postgres.target_checks import check_target
 from libs.common.sql_files import read_statement
 from services.api.dataset_schemas import AnyDatasetDocument, describe_dataset
 from services.api.preconditions import require_match

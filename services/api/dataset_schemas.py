@@ -5,7 +5,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from libs.common.datasets.definition import DatasetDefinition, describe_refusal, parse_stored
+from libs.common.datasets.definition import DatasetDefinition
+from libs.common.datasets.stored_definition import describe_refusal, parse_stored
 from libs.common.ledger.models import Dataset, DatasetVersion
 
 

@@ -27,7 +27,7 @@ from libs.common.ledger.jobs import (
 )
 from libs.common.ledger.models import Job, Upload
 from libs.common.logs import get_logger
-from libs.common.sources.files import resolve_sources
+from libs.common.sources.search import resolve_sources
 from services.api.dependencies import Dependencies
 from services.api.errors.problems import RETRY_SECONDS, ProblemError
 from services.api.idempotency import KeyedRequest, find_earlier, remember

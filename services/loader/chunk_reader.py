@@ -18,7 +18,9 @@ from libs.common.datasets.source_warnings import (
 )
 from libs.common.enums import WarningCode
 from libs.common.errors import SourceError
-from libs.common.sources.files import SourceLimits, SourceStream, identity, open_source
+from libs.common.sources.opening import open_source
+from libs.common.sources.regular_files import identity
+from libs.common.sources.stream import SourceLimits, SourceStream
 from services.loader.leasing.chunks import ChunkWork, PlannedFile, RowCounts
 from services.loader.settings import LoaderSettings
 

@@ -14,7 +14,7 @@ from libs.common.datasets.conversions import conversion_of
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.datasets.job_warnings import JobWarning
 from libs.common.enums import WarningCode
-from libs.common.postgres.copy.encoder import TypeCheckCell
+from libs.common.postgres.copy.encoded_block import TypeCheckCell
 from libs.common.postgres.target_table import TargetColumn
 
 _MONTHS, _DAYS = 12, 31

@@ -21,11 +21,8 @@ from libs.common.csv.header import Header, with_names
 from libs.common.csv.places import from_place
 from libs.common.csv.records import Record
 from libs.common.csv.skipped_records import SkippedRecords
-from libs.common.datasets.guards import check_rows
-from libs.common.datasets.job_warnings import JobWarning
 from libs.common.datasets.slices import Slice
 from libs.common.enums import ChunkState, LoadMode
-from libs.common.errors import BadInput
 from libs.common.failpoints import FailPoint, failpoint
 from libs.common.logs import get_logger
 from libs.common.messaging.stage_metrics import STAGES, StageOfJob
@@ -47,20 +44,17 @@ from services.loader.rejects.columns import RejectedRows, by_columns
 from services.loader.rejects.rejected_row import RejectedRecord, rejected
 from services.loader.rejects.spool import RejectSpool
 from services.loader.rows.bisection import BisectingWriter
-from services.loader.session import Savepoint
+from services.loader.savepoint import Savepoint, SavepointCursor
 from services.loader.settings import LoaderSettings
 from services.loader.strategies import Loaded, LoadSteps, LoadTarget, load_records
 from services.loader.target import open_target
+from services.loader.thresholds import Thresholds
 
 log = get_logger(__name__)
 
 
 _PROBED_AFTER = 2
 """So many blocks; files that are shorter are not worth it."""
-
-
-class TooManyRejects(BadInput):
-    """More records were refused than the dataset allows."""
 
 
 class Load:
@@ -79,6 +73,7 @@ class Load:
         self._work = work
         self._definition = work.definition
         self._rejects = rejects
+        self._thresholds = Thresholds(work, rejects)
         self._heartbeat = heartbeat
         self._settings = settings
         self._source = ChunkSource(work, settings)
@@ -91,7 +86,7 @@ class Load:
     def run(self) -> ChunkEnd:
         """Write every record of the chunk; return how it ends, with the counts."""
         self._source.check_unchanged()
-        with self._connection.cursor() as cursor:
+        with self._connection.cursor(cursor_factory=SavepointCursor) as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             table = open_target(cursor, self._definition)
             header = self._source.read_header()
@@ -110,7 +105,7 @@ class Load:
         self._source.check_unchanged()
         self._source.check_content()
         self._rejects.settle()
-        self._check_ratio()
+        self._thresholds.check_ratio(self._rows_accepted)
         pipeline, changes = loaded_by.pipeline, loaded_by.changes
         superseded = pipeline.writer.rows_superseded
         loaded = self._rows_accepted - superseded
@@ -124,7 +119,7 @@ class Load:
             bytes_done=self._source.bytes_done,
             by_file=by_file,
             warnings=[
-                *self._check_guards(loaded),
+                *self._thresholds.check_guards(loaded),
                 *self._dates.warn(),
                 *self._source.warnings(pipeline.splitter.skipped),
             ],
@@ -134,7 +129,7 @@ class Load:
 
     def _load_table(
         self,
-        cursor: Cursor,
+        cursor: SavepointCursor,
         table: TargetTable,
         shape: RecordShape,
         header: Header,
@@ -220,7 +215,7 @@ class Load:
         pipeline.splitter.skipped.update(prepared.skipped)
         self._rows_accepted += through - _count(refused)
         self._heartbeat.progress.rows_read += through
-        self._stop_if_too_many(_count(refused), lambda: refused)
+        self._check_count(_count(refused), lambda: refused)
         self._load_records(settled.remaining, pipeline.single_rows, refused)
         return True
 
@@ -252,7 +247,7 @@ class Load:
             """Only count: it is called after each record when all of them are refused."""
             self._heartbeat.progress.rows_read = before + position
             self._heartbeat.check()
-            self._stop_if_too_many(
+            self._check_count(
                 count_known + len(more),
                 lambda: [*known, by_columns([*failed, *more])],
             )
@@ -264,40 +259,13 @@ class Load:
         self._rows_accepted += len(block) - len(failed)
         self._heartbeat.progress.rows_read = before + len(block)
 
-    def _stop_if_too_many(self, more: int, refused: Callable[[], Sequence[RejectedRows]]) -> None:
-        """Keep these failed rows and raise when they and those before exceed the absolute threshold."""
-        most = self._definition.max_rejected_rows
-        if most is not None and self._rejects.count + more > most:
-            self._rejects.add(refused())
-            raise self._too_many_rejects()
-
-    def _check_ratio(self) -> None:
-        """Raise when an atomic job, which is this chunk alone, exceeds a threshold at its end."""
-        read = self._rows_accepted + self._rejects.count
-        if self._definition.atomic and self._definition.exceeds_thresholds(
-            read, self._rejects.count
-        ):
-            raise self._too_many_rejects()
-
-    def _check_guards(self, loaded: int) -> list[JobWarning]:
-        """Raise when the rows of an atomic job, which is this chunk alone, are not what its dataset expects."""
-        return check_rows(
-            self._definition,
-            rows_loaded=loaded,
-            rows_rejected=self._rejects.count,
-            rows_before=self._work.rows_before,
-            force=self._work.force,
-        )
-
-    def _too_many_rejects(self) -> TooManyRejects:
-        """Word the error."""
-        definition = self._definition
-        limits = f"max_rejected_rows={definition.max_rejected_rows}, max_rejected_ratio={definition.max_rejected_ratio}"
-        read = max(self._heartbeat.progress.rows_read, self._rows_accepted + self._rejects.count)
-        return TooManyRejects(
-            "too-many-rejects",
-            f"{self._rejects.count} of the first {read} records were rejected ({limits}); nothing of "
-            "this chunk was loaded: correct the failed rows' cause and load again, or raise the threshold",
+    def _check_count(self, more: int, refused: Callable[[], Sequence[RejectedRows]]) -> None:
+        """Keep these failed rows and raise when they and those before are too many."""
+        self._thresholds.check_count(
+            more,
+            refused,
+            rows_read=self._heartbeat.progress.rows_read,
+            rows_accepted=self._rows_accepted,
         )
 
 

@@ -16,7 +16,8 @@ from libs.common.datasets.definition import DatasetDefinition
 from libs.common.datasets.slices import Slice
 from libs.common.enums import LoadPath
 from libs.common.postgres.copy.column_types import Comparison, Limit
-from libs.common.postgres.target_table import TargetColumn, TargetTable, check_key
+from libs.common.postgres.target_checks import check_key
+from libs.common.postgres.target_table import TargetColumn, TargetTable
 from services.loader.blocks.constraint_checks import Violations
 from services.loader.blocks.preparation import BlockPlan, plan_blocks, why_not_blocks
 from services.loader.blocks.sink import Sink, Target
@@ -31,7 +32,7 @@ from services.loader.rows.append import Writer
 from services.loader.rows.bisection import BisectingWriter
 from services.loader.rows.single_insert import SingleRowWriter
 from services.loader.rows.upsert import Upserter
-from services.loader.session import Savepoint
+from services.loader.savepoint import Savepoint, SavepointCursor
 from services.loader.settings import LoaderSettings
 from services.loader.target import make_writer, why_single_row_inserts
 
@@ -70,7 +71,7 @@ class LoadPipeline:
 
 
 def open_pipeline(
-    cursor: Cursor,
+    cursor: SavepointCursor,
     table: TargetTable,
     shape: RecordShape,
     definition: DatasetDefinition,

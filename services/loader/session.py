@@ -6,17 +6,14 @@ zone and the order of day, month and year, which belong to the dataset.
 
 from collections.abc import Callable
 from functools import partial
-from types import TracebackType
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
-from psycopg2.extensions import cursor as Cursor
 from sqlalchemy.engine import make_url
 
 from libs.common.enums import DateOrder
 from libs.common.sql_files import read_statement
 
-_NAME = "adsp_try"
 _NO_TIMEOUTS = dict.fromkeys(
     ("statement_timeout", "transaction_timeout", "lock_timeout", "idle_session_timeout"), 0
 )
@@ -69,36 +66,3 @@ def fix_settings(
     }
     with connection, connection.cursor() as cursor:
         cursor.execute(read_statement(__package__, "session"), parameters)
-
-
-class Savepoint:
-    """Undo what one ``with`` block did when it raises; used over and over in one transaction.
-
-    Setting, releasing and rolling back are never round trips of their own: the block gets the text to put before
-    its first statement. Call `settle` before anything runs outside of such a block.
-    """
-
-    def __init__(self, cursor: Cursor) -> None:
-        """Set nothing yet."""
-        self._cursor = cursor
-        self._pending = f"SAVEPOINT {_NAME}; "
-
-    def __enter__(self) -> str:
-        """Return what the block's first statement must begin with."""
-        return self._pending
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        """Remember to keep or to undo what the block did."""
-        again = f"ROLLBACK TO SAVEPOINT {_NAME}; "
-        keep = f"RELEASE SAVEPOINT {_NAME}; SAVEPOINT {_NAME}; "
-        self._pending = again if error is not None else keep
-
-    def settle(self) -> None:
-        """Do what is pending, so that the transaction can go on without savepoints."""
-        with self as before:
-            self._cursor.execute(before)

@@ -9,8 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
-from psycopg2.extensions import cursor as Cursor
-
 from libs.common.csv.skipped_records import SkippedRecords
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.datasets.slices import Slice
@@ -23,7 +21,7 @@ from services.loader.changes.row_changes import RowChanges
 from services.loader.changes.rules import ComparisonRules, NotCompared
 from services.loader.load_errors import MostRowsDiffer, RowsRepeated, StagedRowsRefused
 from services.loader.pipeline import LoadPipeline, open_pipeline
-from services.loader.session import Savepoint
+from services.loader.savepoint import Savepoint, SavepointCursor
 from services.loader.settings import LoaderSettings
 
 log = get_logger(__name__)
@@ -41,7 +39,7 @@ _REFUSED = NotCompared("Postgres refused rows that differ, and does not say whic
 class LoadTarget:
     """The table of a load, or the slice of it that is replaced, and what is known of the file."""
 
-    cursor: Cursor
+    cursor: SavepointCursor
     table: TargetTable
     shape: RecordShape
     skips: SkippedRecords

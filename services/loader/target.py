@@ -9,14 +9,11 @@ from psycopg2.extensions import cursor as Cursor
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.datasets.slices import Slice
 from libs.common.enums import LoadMode
-from libs.common.postgres.target_table import (
-    TargetColumn,
-    TargetTable,
-    check_key,
-    check_target,
-)
+from libs.common.postgres.target_checks import check_key, check_target
+from libs.common.postgres.target_table import TargetColumn, TargetTable
 from services.loader.rows.append import Appender, Writer
 from services.loader.rows.upsert import Upserter
+from services.loader.savepoint import SavepointCursor
 
 # Writers and readers go on beside a load; a replace keeps other writers out, never readers.
 _LOCKS = {LoadMode.REPLACE: "SHARE ROW EXCLUSIVE"}
@@ -52,7 +49,7 @@ def _lock(cursor: Cursor, definition: DatasetDefinition) -> psycopg2.Error | Non
 
 
 def make_writer(
-    cursor: Cursor,
+    cursor: SavepointCursor,
     table: TargetTable,
     columns: Sequence[TargetColumn],
     definition: DatasetDefinition,

@@ -27,7 +27,7 @@ from libs.common.ledger.advisory_locks import advisory_xact_lock
 from libs.common.ledger.models import FailedRow, Job, JobFile
 from libs.common.ledger.replays import IS_WHOLE
 from libs.common.logs import get_logger
-from libs.common.sources.files import SourceIdentity, folder_without_links, identity
+from libs.common.sources.regular_files import SourceIdentity, folder_without_links, identity
 from services.worker.dependencies import WorkerContext
 
 log = get_logger(__name__)

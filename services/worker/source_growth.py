@@ -20,8 +20,8 @@ from libs.common.ids import earliest_uuid7
 from libs.common.ledger.jobs import lock_job, record_growth
 from libs.common.ledger.models import Job, JobFile
 from libs.common.logs import get_logger
-from libs.common.sources.files import SourceIdentity, identity
 from libs.common.sources.fingerprints import fingerprint_of_start
+from libs.common.sources.regular_files import SourceIdentity, identity
 from libs.common.sql_files import read_statement
 from services.worker.dependencies import WorkerContext
 from services.worker.loaded_files import places_of_moved

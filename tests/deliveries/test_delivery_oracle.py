@@ -13,7 +13,7 @@ import pytest
 from kombu import Connection as BrokerConnection
 
 from libs.common.messaging.queues import dead_letter_queue
-from libs.common.postgres.copy.encoder import warm_up
+from libs.common.postgres.copy.warm_up import warm_up
 from libs.devstack.testing.databases import ScratchDatabase
 from libs.devstack.testing.vhosts import ScratchVhost
 from services.loader.settings import LoaderSettings

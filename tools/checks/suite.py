@@ -23,7 +23,7 @@ from tools.bootstrap.locations import ROOT, STATE
 from tools.checks.lint import Check, run_checks
 
 REPORTS = STATE / "dist" / "test" / "reports"
-_COMPILE = "from libs.common.postgres.copy.encoder import warm_up; warm_up()"
+_COMPILE = "from libs.common.postgres.copy.warm_up import warm_up; warm_up()"
 """Once, before many tests at a time would each find nothing and do it."""
 _RESULT_LINE = re.compile(r"^(\x1b\[\d+m)*[✓✕] ")
 

@@ -4,11 +4,10 @@ The definition is what ``PUT /v1/datasets/{name}`` accepts. A job keeps a copy o
 made under, so that a later change does not alter a load that is under way.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     Field,
-    ValidationError,
     model_validator,
 )
 
@@ -292,19 +291,3 @@ class DatasetDefinition(StrictModel):
             and rows_read > 0
             and rows_rejected / rows_read > self.max_rejected_ratio
         )
-
-
-def parse_stored(definition: dict[str, Any]) -> DatasetDefinition | ValidationError:
-    """Return a stored definition in its typed form, or what today's rules say against it."""
-    try:
-        return DatasetDefinition.model_validate(definition)
-    except ValidationError as exc:
-        return exc
-
-
-def describe_refusal(error: ValidationError) -> str:
-    """Word what is wrong with a definition that was stored before the rule that refuses it."""
-    return "; ".join(
-        f"{'.'.join(map(str, each['loc'])) or 'definition'}: {each['msg'].removeprefix('Value error, ')}"
-        for each in error.errors(include_url=False)
-    )

@@ -9,7 +9,8 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from libs.common.errors import BadInput
-from libs.common.postgres.target_table import LOADER_ROLE, TargetTable
+from libs.common.postgres.target_checks import LOADER_ROLE
+from libs.common.postgres.target_table import TargetTable
 from libs.common.sql_files import read_statement
 
 

@@ -8,13 +8,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from libs.common.sources.files import (
-    SourceIdentity,
-    identify_open,
-    identity,
-    open_regular,
-    unsettled,
-)
+from libs.common.sources.opening import unsettled
+from libs.common.sources.regular_files import SourceIdentity, identify_open, identity, open_regular
 
 _HASHED_BYTES = 1 << 20
 

@@ -5,13 +5,8 @@ from dataclasses import dataclass
 
 from libs.common.csv.dialect import FileFormat
 from libs.devstack.testing.reference_json import reference_members
-from libs.devstack.testing.reference_splitter import (
-    CR,
-    LF,
-    LineEnding,
-    Stored,
-    reference_split,
-)
+from libs.devstack.testing.reference_splitter import reference_split
+from libs.devstack.testing.stored_units import CR, LF, LineEnding, Stored
 
 ORDERED = {"utf-16": "utf-16-le"}
 MARKS = {

@@ -1,6 +1,6 @@
 """Turn errors of Postgres into problems: a value is the caller's fault, everything else is a 503.
 
-SQLAlchemy's errors come here and the driver's own, since `libs.common.postgres.target_table` reads through
+SQLAlchemy's errors come here and the driver's own, since `libs.common.postgres.catalog` reads through
 psycopg2 itself. What is a defect of the api stays an exception and ends in `request_log`.
 """
 

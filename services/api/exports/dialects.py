@@ -1,6 +1,7 @@
 """Read by which definition a job's failed rows were cut, also where today's rules refuse it."""
 
-from libs.common.datasets.definition import DatasetDefinition, describe_refusal, parse_stored
+from libs.common.datasets.definition import DatasetDefinition
+from libs.common.datasets.stored_definition import describe_refusal, parse_stored
 from libs.common.errors import BadInput
 from libs.common.ledger.models import Job
 

@@ -8,7 +8,8 @@ from libs.common.csv.dialect import FileFormat
 from libs.common.csv.line_scanner import Lines
 from libs.common.postgres.copy.check_prefilter import RowPredicates
 from libs.common.postgres.copy.column_types import find_codec
-from libs.common.postgres.copy.encoder import HEADER, TRAILER, Encoder
+from libs.common.postgres.copy.encoder import Encoder
+from libs.common.postgres.copy.rows import HEADER, TRAILER
 from libs.common.postgres.target_table import TargetColumn
 from services.loader.cells.added_values import AddedValues
 

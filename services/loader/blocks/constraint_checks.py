@@ -82,16 +82,16 @@ class Violations:
         )
         self._find: sql.Composed | None = None
 
-    def find(self, rows: bytes, before: str, *, is_binary: bool = True) -> list[Broken]:
+    def find(self, rows: bytes, *, is_binary: bool = True) -> list[Broken]:
         """Return which rows, as COPY takes them, are refused.
 
         They come as arrays: to make an object of each would take longer than Postgres takes to find it.
         """
         find = self._find
         if find is None:
-            find = self._prepare(before)
+            find = self._prepare()
         else:
-            self._cursor.execute(sql.SQL(before + "TRUNCATE {} RESTART IDENTITY").format(_BLOCK))
+            self._cursor.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(_BLOCK))
         copy_in(self._cursor, f"{self._copy} (FORMAT {'binary' if is_binary else 'text'})", rows)
         self._cursor.execute(find)
         self._find = find
@@ -104,7 +104,7 @@ class Violations:
             found += _by_constraint(np.asarray(which), np.asarray(refused), described)
         return found
 
-    def _prepare(self, before: str) -> sql.Composed:
+    def _prepare(self) -> sql.Composed:
         """Make the temporary table, which ends with the transaction and numbers its rows; return the question."""
         make = sql.SQL(
             "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA; "
@@ -113,7 +113,7 @@ class Violations:
             "ALTER TABLE {} ADD {} bigint GENERATED ALWAYS AS IDENTITY (MINVALUE 0)"
         ).format(_BLOCK, self._order)
         sort_memory = sql.SQL("; SET LOCAL work_mem = {}").format(sql.Literal(_SORT_MEMORY))
-        self._cursor.execute(sql.SQL(before) + make + number + sort_memory)
+        self._cursor.execute(make + number + sort_memory)
         cases = [
             sql.SQL("WHEN {} THEN {}").format(refusal, sql.Literal(place))
             for place, refusal in enumerate(self._refusals())

@@ -18,7 +18,10 @@ from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import ErrorCode, LoadMode
 from libs.common.postgres.copy.check_prefilter import RowPredicates, parse_constraints
 from libs.common.postgres.copy.column_types import Limit
-from libs.common.postgres.copy.encoder import Encoded, Encoder, RowLayout, Rows, TypeCheckCell
+from libs.common.postgres.copy.encoded_block import Encoded, TypeCheckCell
+from libs.common.postgres.copy.encoder import Encoder
+from libs.common.postgres.copy.row_layout import RowLayout
+from libs.common.postgres.copy.rows import Rows
 from libs.common.postgres.header_mapping import MatchedHeader
 from libs.common.postgres.target_table import MOST_COLUMNS, TargetTable
 from services.loader.blocks.added_fields import AddedFields

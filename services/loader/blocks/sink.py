@@ -33,8 +33,8 @@ class Sink(Protocol):
         """Count rows that have been copied."""
         ...
 
-    def flush(self, before: str, *, is_last: bool) -> None:
-        """Write the rows that wait into the target; `before` begins the first statement."""
+    def flush(self, *, is_last: bool) -> None:
+        """Write the rows that wait into the target."""
         ...
 
 
@@ -57,5 +57,5 @@ class Target:
     def note(self, rows: int) -> None:
         """Need not count: they are there."""
 
-    def flush(self, before: str, *, is_last: bool) -> None:
+    def flush(self, *, is_last: bool) -> None:
         """Need not do anything."""

@@ -23,7 +23,7 @@ from services.loader.rejects.rejected_row import (
     is_row_error,
     rejected,
 )
-from services.loader.session import Savepoint
+from services.loader.savepoint import Savepoint
 
 _EPOCH = date(2000, 1, 1)
 """What Postgres counts days and microseconds from."""
@@ -82,12 +82,11 @@ class SliceGate:
         cells = sorted(cell for cell in given if cell is not None)
         if not cells:
             return {}
-        with self._savepoint as before:
+        with self._savepoint:
             texts = sql.Literal([cell.decode() for cell in cells])
             # A parameter would take a percent sign in the column's name for another one.
             self._cursor.execute(
-                sql.SQL(before)
-                + self._question
+                self._question
                 + texts
                 + sql.SQL("::text[]) WITH ORDINALITY AS given (text, place) ORDER BY place")
             )
@@ -105,8 +104,8 @@ class SliceGate:
         if not cells:
             return nulls
         try:
-            with self._savepoint as before:
-                refused, undecided = self._inputs.refusals(cells, before)
+            with self._savepoint:
+                refused, undecided = self._inputs.refusals(cells)
         except psycopg2.Error as exc:
             if not is_row_error(exc.pgcode):
                 raise
@@ -131,8 +130,8 @@ class SliceGate:
     def _ask_null(self, column: int) -> bool:
         question = sql.SQL("SELECT NULL::{}").format(sql.SQL(self._types[column]))
         try:
-            with self._savepoint as before:
-                self._cursor.execute(sql.SQL(before) + question)
+            with self._savepoint:
+                self._cursor.execute(question)
         except psycopg2.Error as exc:
             if not is_row_error(exc.pgcode):
                 raise

@@ -93,12 +93,12 @@ class Staging:
         """Count rows that have been copied."""
         self.waiting += rows
 
-    def flush(self, before: str, *, is_last: bool) -> None:
+    def flush(self, *, is_last: bool) -> None:
         """Write the staged rows into the target; raises `StagedRowsRefused`.
 
         Without `is_last` the load goes on by the row path, which have to know the keys that are written.
         """
-        self._cursor.execute(f"{before}SET LOCAL work_mem = '{_SORT_MEMORY}'")
+        self._cursor.execute(f"SET LOCAL work_mem = '{_SORT_MEMORY}'")
         try:
             if self.waiting and not (is_last and self._write_changes()):
                 self._write_all(note=not is_last or self._upserter.has_written)
@@ -130,7 +130,7 @@ class Staging:
         if rules is None or self._upserter.has_written or 2 * self.waiting < rules.rows_estimated:
             return False
         failpoint(FailPoint.AFTER_STAGING)
-        if self._comparison.differ_mostly(""):
+        if self._comparison.differ_mostly():
             return False
         self._cursor.execute("SAVEPOINT adsp_changes")
         try:

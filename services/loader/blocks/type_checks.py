@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from psycopg2.extensions import cursor as Cursor
 
-from libs.common.postgres.copy.encoder import TypeCheckCell
+from libs.common.postgres.copy.encoded_block import TypeCheckCell
 from libs.common.postgres.target_table import TargetColumn
 from libs.common.sql_files import read_statement
 from services.loader.rejects.rejected_row import RejectedLine, error_code
@@ -38,15 +38,13 @@ class Inputs:
         self._plain_types = [_without_limit(column.type) for column in columns]
 
     def refusals(
-        self, type_check_cells: Sequence[TypeCheckCell], before: str
+        self, type_check_cells: Sequence[TypeCheckCell]
     ) -> tuple[list[RejectedLine], list[int]]:
         """Return what is refused, by line, and the lines whose verdict needs more than this.
 
         Those are the lines with texts of several columns that are too long or too large for them.
         """
-        answers = self._ask(
-            sorted({(column, text) for _, column, text in type_check_cells}), before
-        )
+        answers = self._ask(sorted({(column, text) for _, column, text in type_check_cells}))
         by_line: dict[int, list[tuple[bool, int, Answer]]] = {}
         for line, column, text in type_check_cells:
             answer = answers.get((column, text))
@@ -62,20 +60,19 @@ class Inputs:
             settled.append(RejectedLine(line, code, name, answer.sqlstate, answer.message))
         return settled, undecided
 
-    def _ask(self, cells: Sequence[tuple[int, str]], before: str) -> dict[tuple[int, str], Answer]:
+    def _ask(self, cells: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Answer]:
         """Return the answers for columns and texts, in the columns' order, those that are refused."""
         found: dict[tuple[int, str], Answer] = {}
         for column, group in groupby(cells, itemgetter(0)):
             texts = [text for _, text in group]
             self._cursor.execute(
-                before + read_statement(__package__, "type_checks"),
+                read_statement(__package__, "type_checks"),
                 {
                     "plain_type": self._plain_types[column],
                     "type": self._types[column],
                     "texts": texts,
                 },
             )
-            before = ""
             for place, is_plain, sqlstate, message, detail in self._cursor.fetchall():
                 said = f"{message}: {detail}" if detail else message
                 found[column, texts[place]] = Answer(is_plain, sqlstate, said)

@@ -14,7 +14,8 @@ from psycopg2.extensions import cursor as Cursor
 
 from libs.common.csv.line_scanner import Positions
 from libs.common.csv.records import Record
-from libs.common.postgres.copy.encoder import Rows, TypeCheckCell
+from libs.common.postgres.copy.encoded_block import TypeCheckCell
+from libs.common.postgres.copy.rows import Rows
 from libs.common.postgres.copy.statements import copy_in
 from libs.common.postgres.copy.text import encode_records
 from services.loader.blocks.constraint_checks import OUTSIDE, Broken, Violations
@@ -27,7 +28,7 @@ from services.loader.blocks.type_checks import Inputs
 from services.loader.rejects.columns import RejectedRows
 from services.loader.rejects.rejected_row import RejectedLine, is_row_error
 from services.loader.rows.single_insert import SingleRowWriter
-from services.loader.session import Savepoint
+from services.loader.savepoint import Savepoint
 
 BrokenLines: TypeAlias = tuple[Broken, Positions]
 """What a constraint refuses, and the lines of the block on which that stands."""
@@ -88,8 +89,8 @@ class BlockWriter:
     def flush(self, *, is_last: bool) -> None:
         """Have all rows in the target that were settled; the row path may follow unless it `is_last`."""
         if self._sink.waiting or (is_last and self._sink.has_end):
-            with self._savepoint as before:
-                self._sink.flush(before, is_last=is_last)
+            with self._savepoint:
+                self._sink.flush(is_last=is_last)
 
     def _ask_inputs(
         self, type_check_cells: Sequence[TypeCheckCell]
@@ -98,8 +99,8 @@ class BlockWriter:
         if not type_check_cells:
             return [], []
         try:
-            with self._savepoint as before:
-                return self._inputs.refusals(type_check_cells, before)
+            with self._savepoint:
+                return self._inputs.refusals(type_check_cells)
         except psycopg2.Error as exc:
             if not is_row_error(exc.pgcode):
                 raise
@@ -170,8 +171,8 @@ class BlockWriter:
     def _ask_constraints(self, rows: bytes, *, is_binary: bool) -> list[Broken] | None:
         """Return which rows a constraint refuses, None when that cannot be asked."""
         try:
-            with self._savepoint as before:
-                return self._violations.find(rows, before, is_binary=is_binary)
+            with self._savepoint:
+                return self._violations.find(rows, is_binary=is_binary)
         except psycopg2.Error as exc:
             # An expression that cannot be asked of a copy of the row (class 42) is no reason to fail.
             if not is_row_error(exc.pgcode) and (exc.pgcode or "")[:2] != "42":
@@ -218,9 +219,8 @@ class BlockWriter:
     def _try_copy(self, encoded: bytes, count: int, records: Sequence[Record]) -> bool:
         """Copy so many rows, and records; undo it and return False when one of them is refused."""
         try:
-            with self._savepoint as before:
-                copy = f"{before}{self._sink.copy} (FORMAT binary)"
-                written = copy_in(self._cursor, copy, encoded)
+            with self._savepoint:
+                written = copy_in(self._cursor, f"{self._sink.copy} (FORMAT binary)", encoded)
                 if records:
                     written += copy_in(self._cursor, self._sink.copy, self._sink.text(records))
                 if written != count + len(records):

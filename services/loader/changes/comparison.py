@@ -48,10 +48,10 @@ class Comparison:
         self.differences = sql.Identifier(SCHEMA, f"adsp_differences_{pid}")
         """Where the rows that differ are stored: `target`, `staged`, one of them NULL where the row is in one only."""
 
-    def differ_mostly(self, before: str) -> bool:
+    def differ_mostly(self) -> bool:
         """Return whether most of the rows staged first differ from those of their keys, if there are many of these.
 
-        `before` begins the statement. Rows whose keys are new say nothing of the others.
+        Rows whose keys are new say nothing of the others.
         """
         query = sql.SQL(
             "SELECT count(*), count(*) FILTER (WHERE {}) FROM (SELECT * FROM {} LIMIT {}) AS new JOIN {} AS old ON {}"
@@ -62,7 +62,7 @@ class Comparison:
             self._old,
             self._same_key,
         )
-        self._cursor.execute(sql.SQL(before) + query)
+        self._cursor.execute(query)
         found, unlike = self._cursor.fetchone() or (0, 0)
         return bool(found * 4 > _SAMPLED and unlike > _MOST * found)
 

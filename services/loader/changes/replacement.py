@@ -20,7 +20,7 @@ from services.loader.changes.rules import ComparisonRules, NotCompared, read_rul
 from services.loader.changes.stand_in import make_stand_in
 from services.loader.changes.writing import ChangeWriter
 from services.loader.load_errors import MostRowsDiffer
-from services.loader.session import Savepoint
+from services.loader.savepoint import Savepoint
 
 
 class Replacement:
@@ -47,8 +47,8 @@ class Replacement:
         """Raise `MostRowsDiffer` where the first rows that are staged say so, and all may be written as well."""
         if self._rules.kept or self._rules.has_triggers:
             return
-        with savepoint as before:
-            if self._comparison.differ_mostly(before):
+        with savepoint:
+            if self._comparison.differ_mostly():
                 raise MostRowsDiffer
 
     def write(self, memory_bytes: int, check: Callable[[], None]) -> RowChanges:

@@ -23,7 +23,7 @@ from libs.common.sql_files import read_statement
 from services.loader.changes.row_changes import RowChanges
 from services.loader.load_paths import PathTaken
 
-_TAKE_FENCE = "SELECT pg_catalog.pg_advisory_xact_lock(hashtextextended(%(fence)s, 0));\n"
+_TAKE_FENCE = "SELECT pg_catalog.pg_advisory_xact_lock(hashtextextended(%(fence)s, 0))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,8 @@ class Requeue(NamedTuple):
 def open_chunk(connection: Connection, key: ChunkKey) -> ChunkWork | None:
     """Take the chunk's fence for this transaction; return its work, or None when it is not this loader's to do."""
     with connection.cursor(cursor_factory=RealDictCursor) as cursor:
-        row: dict[str, Any] | None = _look(cursor, "open_chunk", key, before=_TAKE_FENCE)
+        cursor.execute(_TAKE_FENCE, key.parameters)
+        row: dict[str, Any] | None = _look(cursor, "open_chunk", key)
         if row is None or not row["is_ours"]:
             return None
         own = _read_own_file(row)
@@ -227,14 +228,14 @@ def find_turn(cursor: Cursor, key: ChunkKey) -> Turn:
     return Turn(*row)
 
 
-def _look(cursor: Cursor, statement: str, key: ChunkKey, before: str = "") -> Any:
+def _look(cursor: Cursor, statement: str, key: ChunkKey) -> Any:
     """Read one row of the ledger within a transaction that goes on, and give the locks back."""
-    return next(iter(_look_at_all(cursor, statement, key, before)), None)
+    return next(iter(_look_at_all(cursor, statement, key)), None)
 
 
-def _look_at_all(cursor: Cursor, statement: str, key: ChunkKey, before: str = "") -> list[Any]:
+def _look_at_all(cursor: Cursor, statement: str, key: ChunkKey) -> list[Any]:
     """Read rows in the same way."""
-    look = f"{before}SAVEPOINT adsp_look;\n" + read_statement(__package__, statement)
+    look = "SAVEPOINT adsp_look;\n" + read_statement(__package__, statement)
     cursor.execute(look, key.parameters)
     rows = cursor.fetchall()
     cursor.execute("ROLLBACK TO SAVEPOINT adsp_look; RELEASE SAVEPOINT adsp_look")

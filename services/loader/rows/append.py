@@ -8,18 +8,18 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from psycopg2 import sql
-from psycopg2.extensions import cursor as Cursor
 
 from libs.common.csv.records import Record
 from libs.common.postgres.copy.statements import column_list, copy_in
 from libs.common.postgres.copy.text import encode_records
 from libs.common.postgres.target_table import TargetColumn, TargetTable
+from services.loader.savepoint import SavepointCursor
 
 _READ_BYTES = 1 << 20
 
 
 class Writer(Protocol):
-    """One load mode's way into the target; `before` is what its first statement must begin with."""
+    """One load mode's way into the target."""
 
     rows_superseded: int
     """Records written whose row a later record of the job has written over."""
@@ -28,11 +28,11 @@ class Writer(Protocol):
         """Return how many of the first records one statement can write, at least 1."""
         ...
 
-    def write_many(self, records: Sequence[Record], before: str) -> int:
+    def write_many(self, records: Sequence[Record]) -> int:
         """Write records in their order with few statements; return how many rows were written."""
         ...
 
-    def write_one(self, record: Record, before: str) -> bool:
+    def write_one(self, record: Record) -> bool:
         """Insert one record by itself; return False when a trigger suppressed it."""
         ...
 
@@ -47,24 +47,22 @@ class RowInsert:
     The cells are literals of unknown type, so that each is read by its column's own input function.
     """
 
-    def __init__(self, cursor: Cursor, head: sql.Composable, tail: str) -> None:
+    def __init__(self, cursor: SavepointCursor, head: sql.Composable, tail: str) -> None:
         """Put the statement together; the values go between `head` and `tail`."""
         self._cursor = cursor
         self._head = head.as_string(cursor)
         self._tail = tail
-        self._values_at = 0
 
-    def execute(self, records: Sequence[Record], before: str) -> None:
-        """Run the statement for one record or a few, after the statements in `before`."""
+    def execute(self, records: Sequence[Record]) -> None:
+        """Run the statement for one record or a few."""
         row = f"({', '.join(['%s'] * len(records[0].cells))})"
         cells = [None if cell is None else cell.decode() for r in records for cell in r.cells]
         values = self._cursor.mogrify(", ".join([row] * len(records)), cells).decode()
-        self._values_at = len(before) + len(self._head)
-        self._cursor.execute(f"{before}{self._head}{values}{self._tail}")
+        self._cursor.execute(f"{self._head}{values}{self._tail}")
 
     def find_cell(self, record: Record, position: int) -> int | None:
         """Return the cell whose literal covers a character of the last statement, from 1."""
-        end = self._values_at + 1
+        end = self._cursor.prefix_length + len(self._head) + 1
         for index, cell in enumerate(record.cells):
             text = None if cell is None else cell.decode()
             start, end = end, end + len(self._cursor.mogrify("%s", (text,)).decode())
@@ -79,7 +77,9 @@ class Appender:
 
     rows_superseded = 0
 
-    def __init__(self, cursor: Cursor, table: TargetTable, columns: Sequence[TargetColumn]) -> None:
+    def __init__(
+        self, cursor: SavepointCursor, table: TargetTable, columns: Sequence[TargetColumn]
+    ) -> None:
         """Prepare the statements for these columns, in the order of the header."""
         self._cursor = cursor
         names = column_list(columns)
@@ -93,13 +93,13 @@ class Appender:
         """Return the number of records: any can go together."""
         return len(records)
 
-    def write_many(self, records: Sequence[Record], before: str) -> int:
+    def write_many(self, records: Sequence[Record]) -> int:
         """Copy the records."""
-        return copy_in(self._cursor, before + self._copy, encode_records(records))
+        return copy_in(self._cursor, self._copy, encode_records(records))
 
-    def write_one(self, record: Record, before: str) -> bool:
+    def write_one(self, record: Record) -> bool:
         """Insert the record."""
-        self._insert.execute([record], before)
+        self._insert.execute([record])
         return self._cursor.rowcount == 1
 
     def find_cell(self, record: Record, position: int) -> int | None:

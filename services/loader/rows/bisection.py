@@ -17,7 +17,7 @@ from services.loader.blocks.slice_filter import SliceGate
 from services.loader.rejects.rejected_row import RejectedRecord, may_be_row_error
 from services.loader.rows.append import Writer
 from services.loader.rows.single_insert import SingleRowWriter
-from services.loader.session import Savepoint
+from services.loader.savepoint import Savepoint
 
 OnProgress = Callable[[int, Sequence[RejectedRecord]], None]
 
@@ -101,8 +101,8 @@ class BisectingWriter:
     def _try_write(self, block: Sequence[Record]) -> "_Broken | None":
         """Write a block; on an error of some row undo it and return where to look, else None."""
         try:
-            with self._savepoint as before:
-                if self._writer.write_many(block, before) != len(block):
+            with self._savepoint:
+                if self._writer.write_many(block) != len(block):
                     raise RowsWithheld
         except RowsWithheld:
             return _Broken(None)

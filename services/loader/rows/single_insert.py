@@ -23,7 +23,7 @@ from services.loader.rejects.rejected_row import (
     rejected,
 )
 from services.loader.rows.append import Writer
-from services.loader.session import Savepoint
+from services.loader.savepoint import Savepoint
 
 
 class SingleRowWriter:
@@ -59,8 +59,8 @@ class SingleRowWriter:
     def _insert_once(self, record: Record) -> RejectedRecord | None:
         """Do what `insert` says."""
         try:
-            with self._savepoint as before:
-                written = self._writer.write_one(record, before)
+            with self._savepoint:
+                written = self._writer.write_one(record)
         except psycopg2.Error as exc:
             if exc.pgcode is None or not self._is_own_error(record, exc.pgcode, exc.diag):
                 raise
@@ -119,9 +119,8 @@ class SingleRowWriter:
             "message": message,
         }
         try:
-            with self._savepoint as before:
-                blame = read_statement(__package__, "blame")
-                self._cursor.execute(before + blame, parameters)
+            with self._savepoint:
+                self._cursor.execute(read_statement(__package__, "blame"), parameters)
                 row = self._cursor.fetchone()
         except psycopg2.DataError:
             return None  # a type whose input function cannot report softly

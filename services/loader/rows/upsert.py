@@ -9,13 +9,13 @@ whose key is written alike are kept apart; keys that are equal though written di
 from collections.abc import Sequence
 
 from psycopg2 import sql
-from psycopg2.extensions import cursor as Cursor
 
 from libs.common.csv.records import Record
 from libs.common.postgres.copy.statements import column_list, copy_in, unused_name
 from libs.common.postgres.copy.text import encode_record
 from libs.common.postgres.target_table import MOST_COLUMNS, TargetColumn, TargetTable, UniqueKey
 from services.loader.rows.append import RowInsert
+from services.loader.savepoint import SavepointCursor
 
 STAGING = sql.Identifier("pg_temp", "adsp_staging")
 WRITTEN = sql.Identifier("pg_temp", "adsp_written")
@@ -30,7 +30,7 @@ class Upserter:
 
     def __init__(
         self,
-        cursor: Cursor,
+        cursor: SavepointCursor,
         table: TargetTable,
         columns: Sequence[TargetColumn],
         key: UniqueKey,
@@ -108,20 +108,20 @@ class Upserter:
             seen.add(key)
         return len(seen)
 
-    def write_many(self, records: Sequence[Record], before: str) -> int:
+    def write_many(self, records: Sequence[Record]) -> int:
         """Upsert the records in their order."""
         if len(records) <= _FEW:
-            self._insert.execute(records, before)
+            self._insert.execute(records)
         else:
             rows = [b"%d\t%b" % (place, encode_record(r)) for place, r in enumerate(records)]
-            self._cursor.execute(sql.SQL(before + "TRUNCATE {}").format(STAGING))
+            self._cursor.execute(sql.SQL("TRUNCATE {}").format(STAGING))
             copy_in(self._cursor, self._copy, b"".join(rows))
             self._cursor.execute(self._insert_staged)
         return self._count()
 
-    def write_one(self, record: Record, before: str) -> bool:
+    def write_one(self, record: Record) -> bool:
         """Insert the record, or update the row of its key."""
-        self._insert.execute([record], before)
+        self._insert.execute([record])
         return self._count() == 1
 
     def find_cell(self, record: Record, position: int) -> int | None:

@@ -22,9 +22,9 @@ from libs.common.ledger.jobs import arrival_deadline, lock_job, record_wait
 from libs.common.ledger.models import Job
 from libs.common.logs import get_logger
 from libs.common.messaging.events import publish_pending
-from libs.common.sources.files import SourceIdentity, identity
+from libs.common.sources.regular_files import SourceIdentity, identity
 from services.worker.dependencies import WorkerContext
-from services.worker.planning.source_inspection import Inspector, refuse_empty
+from services.worker.planning.source_search import SourceSearch, refuse_empty
 
 log = get_logger(__name__)
 
@@ -45,38 +45,38 @@ def is_awaited(job: Job) -> bool:
 
 
 def find_whole(
-    worker: WorkerContext, inspector: Inspector, job: Job
+    worker: WorkerContext, search: SourceSearch, job: Job
 ) -> tuple[Path, SourceIdentity]:
     """Find the job's source, as a whole; raises `SourceError`, `SourceUnsettled` when it may be whole later."""
     definition = job.parsed_definition()
     is_sent_whole = job.trigger in SENT_WHOLE
     if is_sent_whole or (definition.settle is None and definition.done_file is None):
-        return inspector.locate(job.source, is_complete=is_sent_whole)
+        return search.locate(job.source, is_complete=is_sent_whole)
     if definition.done_file is not None:
-        inspector.require_done_file(inspector.find(job.source)[0], job.data_date)
-        return inspector.locate(job.source, is_complete=True)
-    path, seen = inspector.find(job.source)
+        search.require_done_file(search.find(job.source)[0], job.data_date)
+        return search.locate(job.source, is_complete=True)
+    path, seen = search.find(job.source)
     _watch(worker, job, {path: seen}, definition.settle or 0.0)
     refuse_empty(path, seen)
     return path, seen
 
 
 def find_all_whole(
-    worker: WorkerContext, inspector: Inspector, job: Job
+    worker: WorkerContext, search: SourceSearch, job: Job
 ) -> dict[Path, SourceIdentity]:
     """Find every file of the job's source, each as a whole; raises as `find_whole`."""
     definition = job.parsed_definition()
-    found = inspector.find_all(job.source)
+    found = search.find_all(job.source)
     if definition.done_file is not None:
         for path in found:
-            inspector.require_done_file(path, job.data_date)
+            search.require_done_file(path, job.data_date)
         # A file may have been written again until its own done file was.
         found = {path: identity(path) for path in found}
     elif definition.settle is not None:
         _watch(worker, job, found, definition.settle)
     else:
         for path, seen in found.items():
-            inspector.require_settled(path, seen)
+            search.require_settled(path, seen)
     for path, seen in found.items():
         refuse_empty(path, seen)
     return found

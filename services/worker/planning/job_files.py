@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 
 from libs.common.enums import LOADED_STATES, JobState, LoadMode, Once
 from libs.common.ledger.models import Job, JobFile
-from libs.common.sources.files import SourceIdentity
 from libs.common.sources.fingerprints import fingerprint
+from libs.common.sources.regular_files import SourceIdentity
 from services.worker.dependencies import WorkerContext
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from libs.common.ledger.models import Job
 from libs.common.ledger.replays import fingerprint_of_replay
-from libs.common.sources.files import SourceIdentity
+from libs.common.sources.regular_files import SourceIdentity
 from services.worker.planning.job_files import fingerprint_of, read_seen_files
 
 

@@ -14,13 +14,14 @@ from sqlalchemy.orm import Session
 
 from libs.common.csv.chunk_boundaries import Boundary
 from libs.common.csv.header import with_names
+from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import SENT_WHOLE, JobState, SourceMatch
 from libs.common.errors import SourceError
 from libs.common.ledger.jobs import lock_job
 from libs.common.ledger.models import Job
 from libs.common.ledger.replays import fingerprint_of_replay
 from libs.common.logs import get_logger
-from libs.common.sources.files import SourceIdentity
+from libs.common.sources.regular_files import SourceIdentity
 from services.worker.dependencies import WorkerContext
 from services.worker.planning.arrival import find_all_whole, find_whole
 from services.worker.planning.chunking import (
@@ -40,7 +41,14 @@ from services.worker.planning.job_files import (
 )
 from services.worker.planning.known_content import describe_content, known_fingerprint
 from services.worker.planning.long_plans import room_for_plan
-from services.worker.planning.source_inspection import Columns, Inspected, Inspector
+from services.worker.planning.source_inspection import (
+    Columns,
+    Inspected,
+    inspect_file,
+    inspect_files,
+)
+from services.worker.planning.source_scan import FileReader, ScannedFile
+from services.worker.planning.source_search import SourceSearch
 from services.worker.source_growth import refuse_grown
 
 log = get_logger(__name__)
@@ -51,27 +59,26 @@ def plan_source(worker: WorkerContext, job: Job) -> list[int] | None:
 
     Raises `BadInput` for a source that cannot be loaded (now), and `NoRoomToPlan`.
     """
-    inspector = Inspector(
-        worker.settings, job.parsed_definition(), is_sent=job.trigger in SENT_WHOLE
-    )
-    is_of_several = (
-        job.parsed_definition().match is SourceMatch.ALL and job.trigger not in SENT_WHOLE
-    )
+    definition, is_sent = job.parsed_definition(), job.trigger in SENT_WHOLE
+    search = SourceSearch.of(worker.settings, definition, is_sent=is_sent)
+    reader = FileReader.of(worker.settings, definition)
+    is_of_several = definition.match is SourceMatch.ALL and not is_sent
     try:
-        found = (find_all_whole if is_of_several else _find_one)(worker, inspector, job)
+        found = (find_all_whole if is_of_several else _find_one)(worker, search, job)
     except SourceError as exc:
         if exc.code == "source-missing" and _is_loaded_by_another(worker, job):
             return None
         raise
     if is_of_several:
-        return _plan_files(worker, inspector, job, found)
+        return _plan_files(worker, reader, job, found)
     [(path, seen)] = found.items()
     with room_for_plan(worker, seen.size):
-        return _plan_file(worker, inspector, job, path, seen)
+        scanned = reader.scan(path, seen, known_fingerprint(job, path, seen))
+        return _plan_file(worker, reader.definition, job, scanned)
 
 
-def _find_one(worker: WorkerContext, inspector: Inspector, job: Job) -> dict[Path, SourceIdentity]:
-    return dict([find_whole(worker, inspector, job)])
+def _find_one(worker: WorkerContext, search: SourceSearch, job: Job) -> dict[Path, SourceIdentity]:
+    return dict([find_whole(worker, search, job)])
 
 
 def _is_loaded_by_another(worker: WorkerContext, job: Job) -> bool:
@@ -92,23 +99,25 @@ def _is_loaded_by_another(worker: WorkerContext, job: Job) -> bool:
 
 
 def _plan_file(
-    worker: WorkerContext, inspector: Inspector, job: Job, path: Path, seen: SourceIdentity
+    worker: WorkerContext, definition: DatasetDefinition, job: Job, scanned: ScannedFile
 ) -> list[int] | None:
     """Do so for a source that is one file."""
-    found = inspector.identify(path, seen, known_fingerprint(job, path, seen))
+    found, path, size = scanned.fingerprint, scanned.path, scanned.identity.size
     content = found if job.replay_of is None else fingerprint_of_replay(found, job.replay_of)
-    if not claim_content(worker, job.id, content, looked_at=describe_content(path, seen, found)):
+    looked_at = describe_content(path, scanned.identity, found)
+    if not claim_content(worker, job.id, content, looked_at=looked_at):
         return None
     with worker.sessions.begin() as session:
         connection = session.connection().connection.driver_connection
-        inspected = inspector.inspect(connection, path, seen, content)
+        at_once = worker.settings.ordered_chunks_at_once
+        inspected = inspect_file(connection, definition, scanned, at_once)
         if inspected.columns.take_rows_twice:
-            refuse_grown(session, job, path, seen.size, worker.settings.source_watch_seconds)
-        return _write_plan(worker, session, job.id, inspected)
+            refuse_grown(session, job, path, size, worker.settings.source_watch_seconds)
+        return _write_plan(worker, session, job.id, scanned, inspected, content)
 
 
 def _plan_files(
-    worker: WorkerContext, inspector: Inspector, job: Job, found: Mapping[Path, SourceIdentity]
+    worker: WorkerContext, reader: FileReader, job: Job, found: Mapping[Path, SourceIdentity]
 ) -> list[int] | None:
     """Do the same for a source that is several files: one chunk holds all of them."""
     size = sum(seen.size for seen in found.values())
@@ -119,7 +128,7 @@ def _plan_files(
     with worker.sessions.begin() as session:
         left = read_files(session, job.id)
         connection = session.connection().connection.driver_connection
-        columns = inspector.inspect_all(connection, [Path(file.path) for file in left])
+        columns = inspect_files(connection, reader, [Path(file.path) for file in left])
         for file in left if columns.take_rows_twice else ():
             watched = worker.settings.source_watch_seconds
             refuse_grown(session, job, Path(file.path), file.size, watched)
@@ -155,22 +164,27 @@ def _bound_rejects(worker: WorkerContext, job: Job) -> None:
 
 
 def _write_plan(
-    worker: WorkerContext, session: Session, job_id: UUID, inspected: Inspected
+    worker: WorkerContext,
+    session: Session,
+    job_id: UUID,
+    scanned: ScannedFile,
+    inspected: Inspected,
+    content: str,
 ) -> list[int] | None:
-    """Write source and chunks into the ledger and release the first chunks."""
+    """Write file and chunks into the ledger and release the first chunks; `content` is what the job has claimed."""
     job = lock_job(session, job_id)
     if job is None or job.state is not JobState.RUNNING:
         return None
-    job.source_path = str(inspected.path)
-    job.bytes_total = inspected.identity.size
-    job.source_mtime_ns = inspected.identity.mtime_ns
+    job.source_path = str(scanned.path)
+    job.bytes_total = scanned.identity.size
+    job.source_mtime_ns = scanned.identity.mtime_ns
     # Of a dataset with `settle`, beside what the looks before have noted.
-    seen = {"inode": inspected.identity.inode, "device": inspected.identity.device}
+    seen = {"inode": scanned.identity.inode, "device": scanned.identity.device}
     job.seen_identity = {**(job.seen_identity or {}), **seen}
     _note_columns(session, job, inspected.columns)
     _bound_rejects(worker, job)
     job.chunks_at_once = inspected.chunks_at_once
-    earlier = find_unfinished(session, job, {inspected.fingerprint})
+    earlier = find_unfinished(session, job, {content})
     if earlier is None:
         numbers = write_chunks(session, job, inspected.boundaries, inspected.digests)
     else:

@@ -11,7 +11,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from libs.common.datasets.definition import DatasetDefinition, describe_refusal, parse_stored
+from libs.common.datasets.definition import DatasetDefinition
+from libs.common.datasets.stored_definition import describe_refusal, parse_stored
 from libs.common.errors import BadInput
 from libs.common.ledger.tables.base import SCHEMA, Base
 

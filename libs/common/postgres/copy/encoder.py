@@ -6,8 +6,6 @@ lines ──tuples──► rows: certain, or suspected of breaking a constraint
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,110 +15,34 @@ from libs.common.csv.dialect import FileFormat
 from libs.common.csv.line_scanner import (
     Lines,
     Positions,
-    find_lines,
     quote_byte,
     with_slack,
 )
 from libs.common.postgres.copy.check_prefilter import RowPredicates
+from libs.common.postgres.copy.column_limits import Columns
 from libs.common.postgres.copy.column_types import SIZE, ColumnCodec, Kind, as_arrays, as_written
+from libs.common.postgres.copy.encoded_block import Encoded, TypeCheckCell
 from libs.common.postgres.copy.floats import read_floats
 from libs.common.postgres.copy.lines import (
     ACCEPTED,
     MAY_VIOLATE,
     NEEDS_TYPE_CHECK,
-    Columns,
     EncodedTuples,
-    Shaping,
-    SourceLines,
     encode_lines,
-    select_tuples,
 )
+from libs.common.postgres.copy.row_layout import RowLayout
+from libs.common.postgres.copy.rows import HEADER, TRAILER, Rows
+from libs.common.postgres.copy.scratch_buffer import ScratchBuffer
+from libs.common.postgres.copy.select_tuples import select_tuples
+from libs.common.postgres.copy.shaping import Shaping
+from libs.common.postgres.copy.source_cells import SourceLines
 from libs.common.postgres.copy.written_forms import as_form_arrays
 
-HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-TRAILER = b"\xff\xff"
-_LINE_NUMBER_BYTES = 12
+LINE_NUMBER_BYTES = 12
 _LF = 10
 _NO_PLACE = -1
 _SKIPPED = -3
 """What became of a line that is no record, beside what `lines` knows."""
-
-TypeCheckCell: TypeAlias = tuple[int, int, str]
-"""A cell that is no certain value: the line of the block, the column's place in the header, the text."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Rows of a COPY: row `i` is ``copied[begins[i]:ends[i]]`` and stands on line `lines[i]` of the block (from 0)."""
-
-    copied: bytes
-    begins: Positions
-    ends: Positions
-    lines: Positions
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self.lines)
-
-    def keep(self, chosen: npt.NDArray[np.bool_]) -> "Rows":
-        """Return the chosen rows."""
-        if chosen.all():
-            return self
-        return Rows(self.copied, self.begins[chosen], self.ends[chosen], self.lines[chosen])
-
-    def without(self, left_out: Positions) -> "Rows":
-        """Return the rows without some of them (from 0)."""
-        chosen = np.ones(len(self), np.bool_)
-        chosen[left_out] = False
-        return self.keep(chosen)
-
-
-@dataclass(frozen=True, slots=True)
-class RowLayout:
-    """Where the fields of a row come from.
-
-    `owners` has the column of each cell, -1 for one that is left out. Then come so many fields that are the same in all
-    rows, then the line in `line_sizes` bytes each.
-    """
-
-    owners: tuple[int, ...]
-    same: int = 0
-    line_sizes: tuple[int, ...] = ()
-
-    def count_columns(self) -> int:
-        """Return how many fields a row has."""
-        cells = sum(owner >= 0 for owner in self.owners)
-        return cells + self.same + len(self.line_sizes)
-
-
-class ScratchBuffer:
-    """An array that is used again and again; it grows as needed."""
-
-    def __init__(self, dtype: type[np.generic]) -> None:
-        """Hold nothing yet."""
-        self._array: npt.NDArray[Any] = np.empty(0, dtype)
-
-    def resize(self, size: int) -> npt.NDArray[Any]:
-        """Return room for so many items, with anything in it."""
-        if len(self._array) < size:
-            self._array = np.empty(size + size // 4, self._array.dtype)
-        return self._array[:size]
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """What became of the lines of a block.
-
-    `doubtful` are the lines of `type_check_cells`; `wrong_width` has lines of another number of cells, which are
-    `wrong_width_counts`.
-    """
-
-    certain: Rows
-    suspected: Rows
-    type_check_cells: list[TypeCheckCell]
-    doubtful: list[int]
-    wrong_width: list[int]
-    wrong_width_counts: list[int]
 
 
 class Encoder:
@@ -160,7 +82,7 @@ class Encoder:
         # Fresh memory for each block would have to be cleared by the kernel every time.
         self._tuples, self._type_check_cells = ScratchBuffer(np.uint8), ScratchBuffer(np.int64)
         self._deferred_floats = ScratchBuffer(np.int64)
-        self._most = 2 + _LINE_NUMBER_BYTES * (1 + len(self._line_sizes))
+        self._most = 2 + LINE_NUMBER_BYTES * (1 + len(self._line_sizes))
         self._most += sum(shape.width for shape in codecs)
 
     def encode(
@@ -261,7 +183,7 @@ class Encoder:
 
     def for_target(self, rows: Rows) -> bytes:
         """Return rows as a table of the target's columns takes them."""
-        return self._copy(rows, _LINE_NUMBER_BYTES if self.has_lines else 0)
+        return self._copy(rows, LINE_NUMBER_BYTES if self.has_lines else 0)
 
     def _copy(self, rows: Rows, cut: int) -> bytes:
         """Return rows with header and trailer, without their last `cut` bytes each."""
@@ -321,14 +243,3 @@ def _starts(data: bytes, lines: Lines) -> Positions:
     ends = np.flatnonzero(np.frombuffer(data, np.uint8) == _LF) + 1
     starts = np.concatenate(([0], ends))
     return starts if data.endswith(b"\n") else np.append(starts, len(data) + lines.ending)
-
-
-def warm_up() -> None:
-    """Compile what a block needs, or find it where it is kept; a process forked from this one has it then."""
-    dialect, nothing = FileFormat(), RowPredicates([False], [], is_complete=True)
-    lines = find_lines(b"1\n", dialect)
-    for layout in (None, RowLayout((0,))):
-        encoder = Encoder(dialect, [ColumnCodec(Kind.TEXT)], nothing, layout, has_lines=True)
-        encoded = encoder.encode(lines, 1) if lines is not None else None
-        if encoded is not None:
-            encoder.for_target(encoded.certain)

@@ -9,13 +9,10 @@ from psycopg2.extensions import connection as Connection
 
 from libs.common.enums import LoadMode
 from libs.common.errors import BadInput
+from libs.common.postgres.catalog import read_table
 from libs.common.postgres.job_requirements import check_sequences, check_time_zone
-from libs.common.postgres.target_table import (
-    TargetTable,
-    check_target,
-    missing_privileges,
-    read_table,
-)
+from libs.common.postgres.target_checks import check_target, missing_privileges
+from libs.common.postgres.target_table import TargetTable
 from libs.devstack.testing.databases import ScratchDatabase
 
 

@@ -17,8 +17,9 @@ from libs.common.csv.records import RecordSplitter
 from libs.common.csv.skipped_records import Skip, SkippedRecords
 from libs.common.errors import HeaderError, SourceError
 from libs.common.tests.unit.test_records import Trickle, as_reference
+from libs.devstack.testing.reference_judgement import ReferenceRecord
 from libs.devstack.testing.reference_layout import MARKS, reference_layout
-from libs.devstack.testing.reference_splitter import ReferenceRecord, reference_split
+from libs.devstack.testing.reference_splitter import reference_split
 
 CAP = 1 << 16
 LINES = ["sep=,", "#c", '#"x', "1,b", "", ",", '"1","b"', '"1\n2",b', "é,b", "T,2", " ", "a,b"]

@@ -13,7 +13,8 @@ from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import Framer
 from libs.common.csv.records import Record, split
 from libs.common.enums import ErrorCode
-from libs.devstack.testing.reference_splitter import ReferenceRecord, reference_split
+from libs.devstack.testing.reference_judgement import ReferenceRecord
+from libs.devstack.testing.reference_splitter import reference_split
 
 DIALECTS = [
     FileFormat(),

@@ -13,15 +13,12 @@ import pytest
 
 from libs.common.enums import SourceMatch
 from libs.common.errors import SourceError, SourceUnsettled
-from libs.common.sources.files import (
-    SourceLimits,
-    identity,
-    open_source,
-    resolve_source,
-    resolve_sources,
-)
 from libs.common.sources.fingerprints import fingerprint
+from libs.common.sources.opening import open_source
+from libs.common.sources.regular_files import identity
+from libs.common.sources.search import resolve_source, resolve_sources
 from libs.common.sources.source_areas import SourceAreas
+from libs.common.sources.stream import SourceLimits
 
 LIMITS = SourceLimits(max_bytes=1 << 30, max_ratio=1000)
 BOUND_SECONDS = 5

@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.errors import SourceError
-from libs.common.sources.files import SourceLimits, SourceStream, open_source
 from libs.common.sources.magic_bytes import detect
+from libs.common.sources.opening import open_source
+from libs.common.sources.stream import SourceLimits, SourceStream
 
 LIMITS = SourceLimits(max_bytes=1 << 40, max_ratio=1000)
 SKIPPABLE = b"\x50\x2a\x4d\x18\x05\x00\x00\x00abcde"

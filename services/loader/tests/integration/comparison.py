@@ -20,8 +20,8 @@ from backports import zstd
 from libs.common.csv.header import read_header
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import DateOrder, LoadMode
+from libs.common.postgres.catalog import read_table
 from libs.common.postgres.header_mapping import match_header
-from libs.common.postgres.target_table import read_table
 from services.loader.chunk_loader import Outcome
 from services.loader.rejects.rejected_row import may_be_row_error
 from services.loader.session import fix_settings

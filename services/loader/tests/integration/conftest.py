@@ -17,9 +17,11 @@ from libs.common.csv.framing import MAX_RECORD_BYTES
 from libs.common.csv.header import read_header
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.ids import uuid7
-from libs.common.sources.files import SourceLimits, identity, open_source
 from libs.common.sources.fingerprints import digest_parts
 from libs.common.sources.magic_bytes import detect
+from libs.common.sources.opening import open_source
+from libs.common.sources.regular_files import identity
+from libs.common.sources.stream import SourceLimits
 from libs.devstack.testing.databases import ScratchDatabase
 from services.loader.chunk_loader import ChunkLoader, Outcome
 from services.loader.settings import LoaderSettings

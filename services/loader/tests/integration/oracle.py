@@ -15,8 +15,9 @@ from psycopg2.extensions import cursor as Cursor
 from libs.common.csv.header import with_names
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import LoadMode
+from libs.devstack.testing.reference_judgement import ReferenceRecord
 from libs.devstack.testing.reference_layout import reference_layout
-from libs.devstack.testing.reference_splitter import ReferenceRecord, reference_split
+from libs.devstack.testing.reference_splitter import reference_split
 from services.loader.tests.integration.reference_cells import ReferenceCells, Unreadable
 
 CODES = {

@@ -10,10 +10,10 @@ import psycopg2
 import pytest
 from psycopg2.errors import DiskFull
 from psycopg2.extensions import connection as Connection
-from psycopg2.extensions import cursor as Cursor
 
 from libs.common.datasets.definition import DatasetDefinition
 from services.loader.chunk_loader import Outcome
+from services.loader.savepoint import SavepointCursor
 from services.loader.tests.integration.conftest import LoadBench
 
 ROWS = 2000
@@ -392,7 +392,7 @@ def test_tables_of_one_name_are_replaced_at_the_same_time(bench: LoadBench) -> N
     bench.execute("DROP SCHEMA other CASCADE")
 
 
-class _ShortOfMemory(Cursor):
+class _ShortOfMemory(SavepointCursor):
     """A cursor of a server that has no shared memory for processes in parallel."""
 
     failures = 0
@@ -414,12 +414,7 @@ def test_a_server_without_shared_memory_compares_with_one_process(
 ) -> None:
     bench.execute(KEYED)
     bench.load(file_of(snapshot()), dataset())
-    monkeypatch.setattr(
-        "services.loader.session.psycopg2.connect",
-        lambda *args, connect=psycopg2.connect, **more: connect(
-            *args, cursor_factory=_ShortOfMemory, **more
-        ),
-    )
+    monkeypatch.setattr("services.loader.load.SavepointCursor", _ShortOfMemory)
 
     chunk = bench.chunk(bench.load(file_of(snapshot() | {1: "x"}), dataset()))
 

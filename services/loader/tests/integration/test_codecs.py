@@ -10,7 +10,8 @@ from libs.common.csv.dialect import FileFormat
 from libs.common.csv.line_scanner import find_lines
 from libs.common.postgres.copy.check_prefilter import parse_constraints
 from libs.common.postgres.copy.column_types import find_codec
-from libs.common.postgres.copy.encoder import Encoder, Rows
+from libs.common.postgres.copy.encoder import Encoder
+from libs.common.postgres.copy.rows import Rows
 from libs.common.postgres.target_table import TargetColumn
 from services.loader.tests.integration.conftest import LoadBench
 

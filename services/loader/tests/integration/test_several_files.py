@@ -11,8 +11,8 @@ import pytest
 
 from libs.common.csv.places import from_place
 from libs.common.datasets.definition import DatasetDefinition
-from libs.common.sources.files import identity
 from libs.common.sources.fingerprints import fingerprint
+from libs.common.sources.regular_files import identity
 from services.loader.chunk_loader import Outcome
 from services.loader.tests.integration.conftest import LoadBench
 

@@ -13,7 +13,7 @@ from libs.common.csv.records import Record
 from libs.common.enums import ErrorCode
 from services.loader.rejects.rejected_row import RejectedRecord, rejected
 from services.loader.rows.bisection import BisectingWriter
-from services.loader.session import Savepoint
+from services.loader.savepoint import Savepoint
 
 
 class Refused(psycopg2.DataError):
@@ -43,7 +43,7 @@ class Table:
     def batch_limit(self, records: Sequence[Record]) -> int:
         return len(records)
 
-    def write_many(self, records: Sequence[Record], _before: str) -> int:
+    def write_many(self, records: Sequence[Record]) -> int:
         self.sent += len(records)
         bad = [place for place, record in enumerate(records, 1) if record.raw == b"bad"]
         if bad:
@@ -69,7 +69,7 @@ def narrow(marks: Sequence[bool], table: Table, *, one_by_one: bool = False) -> 
     bisecting = BisectingWriter(
         table,  # type: ignore[arg-type]
         table,  # type: ignore[arg-type]
-        Savepoint(None),  # type: ignore[arg-type]
+        Savepoint(SimpleNamespace()),  # type: ignore[arg-type]
         64,
         one_by_one=one_by_one,
     )
@@ -117,7 +117,7 @@ def test_one_by_one_the_records_are_not_copied_at_each_step() -> None:
     bisecting = BisectingWriter(
         table,  # type: ignore[arg-type]
         table,  # type: ignore[arg-type]
-        Savepoint(None),  # type: ignore[arg-type]
+        Savepoint(SimpleNamespace()),  # type: ignore[arg-type]
         2000,
         one_by_one=True,
     )

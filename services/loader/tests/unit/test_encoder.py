@@ -13,7 +13,8 @@ from libs.common.csv.framing import Block
 from libs.common.csv.records import RecordSplitter
 from libs.common.postgres.copy.check_prefilter import RowPredicates
 from libs.common.postgres.copy.column_types import ColumnCodec, Comparison, Kind, Limit
-from libs.common.postgres.copy.encoder import HEADER, TRAILER, Encoder
+from libs.common.postgres.copy.encoder import Encoder
+from libs.common.postgres.copy.rows import HEADER, TRAILER
 from libs.devstack.testing.reference_splitter import reference_split
 from services.loader.blocks.preparation import BlockPlan, Prepared
 

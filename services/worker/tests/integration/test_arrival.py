@@ -153,7 +153,7 @@ def test_an_empty_file_that_is_being_filled_is_looked_at_again(
     bench.write("")
     job = bench.make_job()
     monkeypatch.setattr(
-        "services.worker.planning.source_inspection.time.sleep", lambda _: bench.write_rows(1)
+        "services.worker.planning.source_search.time.sleep", lambda _: bench.write_rows(1)
     )
 
     assert plan(bench.worker, job.id) == "queued"

@@ -14,8 +14,8 @@ from libs.common.enums import ChunkState, JobState
 from libs.common.ledger.job_end import record_end
 from libs.common.ledger.jobs import lock_job
 from libs.common.ledger.models import Chunk, Job, JobFile
-from libs.common.sources.files import SourceIdentity
 from libs.common.sources.fingerprints import fingerprint
+from libs.common.sources.regular_files import SourceIdentity
 from services.worker.planning import job_files
 from services.worker.planning.job_plan import plan
 from services.worker.tests.conftest import HEADER, ROW, Bench

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from libs.common.enums import ChunkState, ErrorCode, Stage, Trigger
 from libs.common.ledger.models import Chunk, FailedRow, Job
-from libs.common.sources.files import identity
+from libs.common.sources.regular_files import identity
 from services.worker import loaded_files
 from services.worker.finishing import finish
 from services.worker.planning.job_plan import plan

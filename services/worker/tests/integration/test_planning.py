@@ -16,11 +16,13 @@ from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import ChunkState, ErrorCode, JobState, LoadMode, OutOfOrder, Stage, Trigger
 from libs.common.ledger.job_end import record_end
 from libs.common.ledger.models import Chunk, FailedRow, Job
-from libs.common.sources.files import SourceIdentity
 from libs.common.sources.fingerprints import fingerprint
+from libs.common.sources.regular_files import SourceIdentity
 from services.worker.finishing import finish
+from services.worker.planning import source_plans
 from services.worker.planning.job_plan import plan
-from services.worker.planning.source_inspection import Inspected, Inspector
+from services.worker.planning.source_inspection import Inspected, inspect_file
+from services.worker.planning.source_scan import FileReader
 from services.worker.tests.conftest import HEADER, Bench
 
 
@@ -282,7 +284,7 @@ def test_a_source_that_keeps_changing_is_looked_at_again_and_then_fails(
     bench.put_dataset()
     path = bench.write_rows(3)
     grow = _growing(path)
-    monkeypatch.setattr("services.worker.planning.source_inspection.fingerprint", grow)
+    monkeypatch.setattr("services.worker.planning.source_scan.fingerprint", grow)
     job = bench.make_job()
     attempts = bench.worker.settings.plan_max_attempts
 
@@ -757,7 +759,7 @@ def test_a_plan_that_always_breaks_is_begun_so_often_and_no_more(
     def break_down(*_given: object) -> str:
         raise fault
 
-    monkeypatch.setattr(Inspector, "identify", break_down)
+    monkeypatch.setattr(FileReader, "scan", break_down)
 
     states = [plan(bench.worker, job.id) for _ in range(3)]
 
@@ -804,14 +806,13 @@ def test_a_job_that_is_cancelled_while_it_is_planned_gets_no_chunks(
     bench.put_dataset()
     bench.write_rows(3)
     job = bench.make_job()
-    look = Inspector.inspect
 
     def look_and_cancel(*given: object) -> Inspected:
         with bench.worker.sessions.begin() as session:
             record_end(session, session.get_one(Job, job.id), JobState.CANCELLED)
-        return look(*given)  # type: ignore[arg-type]
+        return inspect_file(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Inspector, "inspect", look_and_cancel)
+    monkeypatch.setattr(source_plans, "inspect_file", look_and_cancel)
 
     assert plan(bench.worker, job.id) == "cancelled"
 

@@ -9,10 +9,10 @@ from sqlalchemy import update
 
 from libs.common.enums import ChunkState
 from libs.common.ledger.models import Chunk
-from libs.common.sources.files import SourceIdentity
 from libs.common.sources.fingerprints import fingerprint
+from libs.common.sources.regular_files import SourceIdentity
 from services.worker.finishing import finish
-from services.worker.planning import source_inspection
+from services.worker.planning import source_scan
 from services.worker.planning.job_plan import plan
 from services.worker.planning.long_plans import room_for_plan
 from services.worker.tests.conftest import Bench
@@ -29,7 +29,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(path.name)
         return fingerprint(path, seen)
 
-    monkeypatch.setattr(source_inspection, "fingerprint", noted)
+    monkeypatch.setattr(source_scan, "fingerprint", noted)
     return names
 
 
