@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.bench.cases import CASES, DAILY, SHORT_ROWS
+from tools.bench.cases import ALL, SHORT_ROWS
 from tools.bench.program import Plan, run_bench
 from tools.bench.report import BEGIN, END, Report, write_into
 
@@ -19,8 +19,9 @@ def report() -> Report:
 def test_every_case_runs_and_finds_the_rows_that_it_must(report: Report) -> None:
     found = {one.name: one for one in report.comparisons}
 
-    assert list(found) == [case.name for case in (*CASES, *DAILY)]
+    assert list(found) == [case.name for case in ALL]
     assert found["append-keyed"].rows == SHORT_ROWS
+    assert found["narrow-atomic"].rows == 2 * SHORT_ROWS
     assert found["upsert"].rows == SHORT_ROWS // 5
     assert 900 < found["bad-1"].bad_rows < 1_100
     assert 19_000 < found["bad-20"].bad_rows < 21_000
@@ -46,7 +47,7 @@ def test_a_report_is_json_and_markdown(report: Report, tmp_path: Path) -> None:
     assert written.startswith("before\n")
     assert written.endswith("\nafter\n")
     assert "old" not in written
-    assert all(f"| {case.name}: " in written for case in CASES)
+    assert all(f"| {case.name}: " in written for case in ALL)
     numbers = json.loads(report.to_json())
     assert numbers["comparisons"][0]["ratio"] == report.comparisons[0].ratio
     assert numbers["machine"]["postgres"]["fsync"] == "on"

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from tools.client.sample_items import ItemsFile, new_items
+from tools.bench.shapes import SHAPES, Shape, ShapeFile
+from tools.client.sample_items import HEADER, ItemsFile, new_items
 
 ROWS = 5_000_000
 SHORT_ROWS = 100_000
@@ -42,6 +43,13 @@ class Case:
     """Which of the file's keys the table holds before; a job that appends finds so many failed rows more."""
     script: str | None = None
     """What psql runs, a file beside this module; None: a `\\copy`."""
+    shape: Shape | None = None
+    """The table is of this shape and not one of items."""
+
+    @property
+    def header(self) -> str:
+        """Return the columns of a plain file."""
+        return self.shape.header if self.shape else HEADER.decode().strip()
 
     @property
     def fills_psql(self) -> bool:
@@ -52,8 +60,12 @@ class Case:
     def _is_upsert(self) -> bool:
         return self.definition.get("mode") == "upsert"
 
-    def items(self, rows: int) -> ItemsFile:
+    def file(self, rows: int) -> ItemsFile | ShapeFile:
         """Return what the file of this case holds."""
+        return self.items(rows) if self.shape is None else ShapeFile(self.shape, rows)
+
+    def items(self, rows: int) -> ItemsFile:
+        """Return what the file of a case of items holds."""
         count = rows // self.divisor
         if self.present is Present.NONE:
             return ItemsFile(count, self.bad_ratio, is_german=self.is_german)
@@ -61,10 +73,10 @@ class Case:
             return ItemsFile(count, is_next_day=True)
         return ItemsFile(count, seed=2, half_present=self.present is Present.HALF)
 
-    def clean_items(self, rows: int) -> ItemsFile:
+    def clean_file(self, rows: int) -> ItemsFile | ShapeFile:
         """Return what the file holds that psql loads, which stops at the first bad row."""
         is_another = self.bad_ratio > 0 or self.is_german
-        return ItemsFile(rows // self.divisor) if is_another else self.items(rows)
+        return ItemsFile(rows // self.divisor) if is_another else self.file(rows)
 
     def refused(self, rows: int) -> int:
         """Return how many records of a file of so many are refused for their keys."""
@@ -194,6 +206,39 @@ DAILY = (
     ),
 )
 """What a table gets every day: a file of which little differs from what it holds."""
+
+
+def _shaped(shape: Shape, goals: tuple[float, float]) -> tuple[Case, Case]:
+    """Return the cases of a table: loaded at once, and in chunks by two loaders."""
+    return (
+        Case(
+            f"{shape.name}-atomic",
+            f"append atomic, {shape.what}",
+            goals[0],
+            table=shape.table,
+            definition={"mode": "append"},
+            shape=shape,
+        ),
+        Case(
+            f"{shape.name}-chunked",
+            f"append chunked with 2 loaders, {shape.what}",
+            goals[1],
+            table=shape.table,
+            definition=CHUNKED,
+            shape=shape,
+        ),
+    )
+
+
+_SHAPE_GOALS = {
+    "narrow": (0.80, 0.70),
+    "wide": (0.65, 0.50),
+    "text": (0.90, 0.70),
+    "codecless": (1.10, 1.10),
+}
+SHAPED = tuple(case for shape in SHAPES for case in _shaped(shape, _SHAPE_GOALS[shape.name]))
+"""Tables of other shapes than items."""
+ALL = (*CASES, *SHAPED, *DAILY)
 SMALL = "small"
 """The name of the case of many small files and of one alone."""
-NAMES = (*(case.name for case in (*CASES, *DAILY)), SMALL)
+NAMES = (*(case.name for case in ALL), SMALL)

@@ -7,6 +7,7 @@ from statistics import median
 from tools.bench.cases import Case, Present
 from tools.bench.ledger import BenchError
 from tools.bench.runs import BASE_TABLE, Run, Source, run_job, run_psql
+from tools.bench.shapes import ShapeFile
 from tools.bench.system import BenchSystem
 from tools.client.sample_items import ItemsFile
 
@@ -57,8 +58,19 @@ class Files:
     system: BenchSystem
     rows: int
 
-    def source(self, items: ItemsFile) -> Source:
-        """Return a file of items, made now unless it is there."""
+    def source(self, file: ItemsFile | ShapeFile) -> Source:
+        """Return a file, made now unless it is there."""
+        return self._shaped(file) if isinstance(file, ShapeFile) else self._items(file)
+
+    def _shaped(self, file: ShapeFile) -> Source:
+        path = self.system.incoming / f"{file.shape.name}-{file.rows}.csv"
+        if not path.exists():
+            with self.system.ledger() as ledger:
+                file.shape.make_types(ledger)
+                file.write(ledger, path)
+        return Source(path, file.rows, 0)
+
+    def _items(self, items: ItemsFile) -> Source:
         form = f"{items.half_present}-{items.is_next_day}-{items.is_german}"
         name = f"{items.rows}-{items.bad_ratio}-{items.seed}-{form}.csv"
         path = self.system.incoming / name
@@ -81,8 +93,8 @@ def compare(files: Files, case: Case, pairs: int, tell: Tell) -> Comparison:
     """Run a case so many times beside psql; raise `BenchError` when a run left what it must not."""
     if case.present is not Present.NONE:
         files.fill_base(case)
-    source = files.source(case.items(files.rows))
-    clean = files.source(case.clean_items(files.rows))
+    source = files.source(case.file(files.rows))
+    clean = files.source(case.clean_file(files.rows))
     jobs: list[Run] = []
     psqls: list[Run] = []
     for number in range(pairs):

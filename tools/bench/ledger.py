@@ -76,11 +76,9 @@ class Ledger:
         """Return how many failed rows a job has left."""
         return self._number("SELECT count(*) FROM adsp.failed_rows WHERE job_id = %s", (job_id,))
 
-    def content(self, table: str) -> Content:
-        """Return what a table of items holds."""
-        self._cursor.execute(
-            f"SELECT count(*), concat_ws(', ', sum(quantity), sum(price)) FROM {table}"  # noqa: S608  # our own name
-        )
+    def content(self, table: str, sums: str) -> Content:
+        """Return what a table holds, called `loaded` in the expression of its sums."""
+        self._cursor.execute(f"SELECT count(*), {sums} FROM {table} AS loaded")  # noqa: S608  # our own
         return Content(*self._one())
 
     def count(self, table: str) -> int:
@@ -94,6 +92,10 @@ class Ledger:
     def copy_csv(self, table: str, file: BinaryIO) -> None:
         """Copy a CSV file with a header into a table."""
         self._cursor.copy_expert(f"COPY {table} FROM STDIN WITH (FORMAT csv, HEADER true)", file)
+
+    def copy_out(self, query: str, file: BinaryIO) -> None:
+        """Write the rows of a query as a CSV file with a header."""
+        self._cursor.copy_expert(f"COPY ({query}) TO STDOUT WITH (FORMAT csv, HEADER true)", file)
 
     def settings(self) -> dict[str, str]:
         """Return the server's version and the settings that decide how fast it writes."""

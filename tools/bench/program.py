@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tools.bench.cases import CASES, DAILY, NAMES, ROWS, SHORT_ROWS, SMALL
+from tools.bench.cases import ALL, NAMES, ROWS, SHORT_ROWS, SMALL
 from tools.bench.comparison import Files, compare
 from tools.bench.ledger import BenchError
 from tools.bench.machine import Machine
@@ -52,7 +52,7 @@ def _measure(system: BenchSystem, plan: Plan, tell: Callable[[str], None]) -> Re
     files = Files(system, plan.rows)
     with system.ledger() as ledger:
         report = Report(Machine.describe(ledger.settings()), plan.pairs)
-    for case in (*CASES, *DAILY):
+    for case in ALL:
         if case.name in plan.cases:
             report.comparisons.append(compare(files, case, plan.pairs, tell))
     if SMALL in plan.cases:

@@ -24,6 +24,7 @@ _WIDTH = 150
         "pairs": "How many times each case and psql run in turn; 3 by default, of --short 1.",
         "cases": "Only these, with commas between; a wrong one gets the list. Or none.",
         "scale": "Load files of four times the rows as well: time and memory (slow).",
+        "shapes": "Only tables of other shapes: narrow, wide, texts, types without a codec.",
         "daily": "Only the files of a full table of which little has changed.",
         "peers": "Load a smaller file with bad rows with other tools that are installed.",
         "small_files": "Files of the small jobs; fewer make a quick try.",
@@ -38,6 +39,7 @@ def bench(  # noqa: PLR0913 - the options of a command
     rows: int = 0,
     pairs: int = 0,
     cases: str = "",
+    shapes: bool = False,
     daily: bool = False,
     scale: bool = False,
     peers: bool = False,
@@ -47,7 +49,7 @@ def bench(  # noqa: PLR0913 - the options of a command
     json: str = "",
 ) -> None:
     """Measure jobs beside psql, on a stack of its own: time, memory, small jobs."""
-    from tools.bench.cases import DAILY, NAMES
+    from tools.bench.cases import NAMES
     from tools.bench.program import Plan, run_bench
     from tools.bench.report import write_into
     from tools.bootstrap.system_packages import ensure_rabbitmq
@@ -60,7 +62,7 @@ def bench(  # noqa: PLR0913 - the options of a command
             rows=rows or plan.rows,
             pairs=pairs or plan.pairs,
             small_files=small_files or plan.small_files,
-            cases=tuple(case.name for case in DAILY) if daily else _names(cases, NAMES),
+            cases=_chosen(shapes=shapes, daily=daily) or _names(cases, NAMES),
         )
         report = run_bench(replace(plan, scale=scale, peers=peers), print)
     _show(report)
@@ -68,6 +70,14 @@ def bench(  # noqa: PLR0913 - the options of a command
         Path(json).write_text(report.to_json(), encoding="utf-8")
     if write:
         write_into(DOCUMENT, report.to_markdown())
+
+
+def _chosen(*, shapes: bool, daily: bool) -> tuple[str, ...]:
+    """Return the cases of the groups that were asked for."""
+    from tools.bench.cases import DAILY, SHAPED
+
+    chosen = (*(SHAPED if shapes else ()), *(DAILY if daily else ()))
+    return tuple(case.name for case in chosen)
 
 
 def _names(cases: str, known: tuple[str, ...]) -> tuple[str, ...]:
