@@ -9,11 +9,10 @@ from libs.common.csv.line_scanner import Lines
 from libs.common.postgres.copy.check_prefilter import RowPredicates
 from libs.common.postgres.copy.column_types import find_codec
 from libs.common.postgres.copy.encoder import Encoder
-from libs.common.postgres.copy.rows import HEADER, TRAILER
+from libs.common.postgres.copy.row_forms import RowForm
 from libs.common.postgres.target_table import TargetColumn
 from services.loader.cells.added_values import AddedValues
 
-_COUNT_BYTES = 2
 _SIZES = {"smallint": 2, "integer": 4, "bigint": 8}
 
 
@@ -21,9 +20,14 @@ class AddedFields:
     """The fields of the added columns: those that are the same in all rows of a file, then those of the line."""
 
     def __init__(
-        self, columns: Sequence[TargetColumn], values: AddedValues, time_zone: str
+        self,
+        columns: Sequence[TargetColumn],
+        values: AddedValues,
+        time_zone: str,
+        form: RowForm,
     ) -> None:
-        """Take the added columns, of which those with the line come last."""
+        """Take the added columns, of which those with the line come last, for rows of a form."""
+        self._form = form
         self._columns = columns
         self._values = values
         self._time_zone = time_zone
@@ -49,8 +53,8 @@ class AddedFields:
         codecs = [find_codec(column, self._time_zone) for column in self._columns[: self.same]]
         known = [codec for codec in codecs if codec is not None]
         nothing = RowPredicates([False] * len(known), [], is_complete=True)
-        encoder = Encoder(FileFormat(null=[]), known, nothing, has_lines=False)
+        encoder = Encoder(FileFormat(null=[]), known, nothing, form=self._form, has_lines=False)
         found = encoder.encode(Lines(data, np.array([0, len(data)]), 0), 1)
         if found is None or not len(found.certain):
             return None
-        return found.certain.copied[len(HEADER) + _COUNT_BYTES : -len(TRAILER)]
+        return self._form.fields_of(found.certain.copied)

@@ -10,12 +10,12 @@ from libs.common.datasets.column_options import LINE
 from libs.common.datasets.conversions import Conversion, conversion_of
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import DateOrder
-from libs.common.postgres.copy.column_types import ColumnCodec, Kind, find_codec
+from libs.common.postgres.copy.column_types import AS_TEXT, LEFT_OUT, ColumnCodec, Kind, find_codec
+from libs.common.postgres.copy.row_forms import BINARY, TEXT, RowForm
 from libs.common.postgres.copy.written_forms import DateForm, fixed_form
 from libs.common.postgres.header_mapping import MatchedHeader
 from libs.common.postgres.target_table import TargetColumn
 
-LEFT_OUT = ColumnCodec(Kind.LEFT_OUT)
 _NAMED = 3
 """So many columns are named in a reason."""
 _NUMBERS = frozenset({Kind.INTEGER, Kind.NUMERIC, Kind.FLOAT})
@@ -39,28 +39,29 @@ def explain(header: MatchedHeader, definition: DatasetDefinition) -> str | None:
         return None
     more = f" and {len(unread) - _NAMED} more" if len(unread) > _NAMED else ""
     named = ", ".join(f"{column.name} {column.type}" for column in unread[:_NAMED])
-    is_type = all(find_codec(column, definition.time_zone) is None for column in unread)
-    how = (
-        "Postgres reads each cell of" if is_type else "each cell is read or converted by itself of"
-    )
-    return f"{how} {named}{more}" + (" itself" if is_type else "")
+    return f"each cell is read or converted by itself of {named}{more}"
 
 
 def codecs_of(header: MatchedHeader, definition: DatasetDefinition) -> list[ColumnCodec]:
     """Return how each cell of a record is read, where `explain` knows no reason against it."""
     codecs = [LEFT_OUT] * header.width
-    for place, column in zip(header.places, header.columns, strict=False):
-        codec = codec_of(column, definition)
-        if codec is not None:
-            codecs[place] = codec
+    found = [codec_of(column, definition) or LEFT_OUT for column in _split(header)[0]]
+    is_text = form_of(found) is TEXT
+    for place, column, codec in zip(header.places, header.columns, found, strict=False):
+        is_converted = conversion_of(definition.convert, column) is not None
+        is_sent = is_text and codec.kind is Kind.FLOAT and not is_converted
+        codecs[place] = AS_TEXT if is_sent else codec
     return codecs
+
+
+def form_of(codecs: Sequence[ColumnCodec]) -> RowForm:
+    """Return in which form the rows of such cells are copied."""
+    return BINARY if all(codec.is_binary for codec in codecs) else TEXT
 
 
 def codec_of(column: TargetColumn, definition: DatasetDefinition) -> ColumnCodec | None:
     """Return how the cells of a column are read with what is declared about it, None where blocks cannot."""
-    codec = find_codec(column, definition.time_zone)
-    if codec is None:
-        return None
+    codec = find_codec(column, definition.time_zone) or AS_TEXT
     conversion = conversion_of(definition.convert, column)
     if conversion is None or not (conversion.reads_numbers or conversion.date_format):
         codec = _with_order(codec, definition.date_order)

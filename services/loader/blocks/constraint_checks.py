@@ -82,8 +82,8 @@ class Violations:
         )
         self._find: sql.Composed | None = None
 
-    def find(self, rows: bytes, *, is_binary: bool = True) -> list[Broken]:
-        """Return which rows, as COPY takes them, are refused.
+    def find(self, rows: bytes, *, form: str) -> list[Broken]:
+        """Return which rows, as a COPY of this form takes them, are refused.
 
         They come as arrays: to make an object of each would take longer than Postgres takes to find it.
         """
@@ -92,7 +92,7 @@ class Violations:
             find = self._prepare()
         else:
             self._cursor.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(_BLOCK))
-        copy_in(self._cursor, f"{self._copy} (FORMAT {'binary' if is_binary else 'text'})", rows)
+        copy_in(self._cursor, f"{self._copy} (FORMAT {form})", rows)
         self._cursor.execute(find)
         self._find = find
         taken, keys, refused, which, *values = self._cursor.fetchone() or ()

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from libs.common.csv import parse_errors
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import Block
@@ -17,7 +19,7 @@ from libs.common.csv.skipped_records import Skip, SkippedRecords
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import ErrorCode, LoadMode
 from libs.common.postgres.copy.check_prefilter import RowPredicates, parse_constraints
-from libs.common.postgres.copy.column_types import Limit
+from libs.common.postgres.copy.column_types import ColumnCodec, Limit
 from libs.common.postgres.copy.encoded_block import Encoded, TypeCheckCell
 from libs.common.postgres.copy.encoder import Encoder
 from libs.common.postgres.copy.row_layout import RowLayout
@@ -25,7 +27,7 @@ from libs.common.postgres.copy.rows import Rows
 from libs.common.postgres.header_mapping import MatchedHeader
 from libs.common.postgres.target_table import MOST_COLUMNS, TargetTable
 from services.loader.blocks.added_fields import AddedFields
-from services.loader.blocks.cell_codecs import codecs_of, explain
+from services.loader.blocks.cell_codecs import codecs_of, explain, form_of
 from services.loader.cells.conversion import CellConverter, Unreadable
 from services.loader.cells.record_shape import RecordShape, ShapingSplitter, Splitter
 from services.loader.rejects.rejected_row import RejectedLine
@@ -84,7 +86,10 @@ class BlockPlan:
         self.has_sequence_defaults = has_sequence_defaults and not encoder.has_lines
         self.covers_all_checks = encoder.covers_all_checks
         self._dialect = dialect
-        self._encoder = encoder
+        self._encoder, self._unread = encoder, encoder.of_unread()
+        self.copy_format = encoder.form.name
+        self.unread = self._unread.columns if self._unread else []
+        """The columns of which only Postgres reads the cells, in the order of `unread_texts`."""
         self._splitter = splitter
         self._cap = max_record_bytes
         self._added = added
@@ -168,6 +173,15 @@ class BlockPlan:
         """Return rows as a table of the target's columns takes them."""
         return self._encoder.for_target(rows)
 
+    def unread_texts(self, prepared: Prepared, rows: Rows) -> bytes:
+        """Return the cells of rows in `unread` columns as a text COPY; there must be such columns."""
+        encoder = self._unread
+        found = encoder.encode(prepared.lines, 0) if encoder else None
+        if encoder is None or found is None:
+            raise ValueError("a block that has rows can be written as texts")
+        places = np.searchsorted(found.certain.lines, rows.lines)
+        return encoder.for_sink(found.certain.take(places))
+
     def records(self, prepared: Prepared, lines: Sequence[int]) -> list[Record]:
         """Return lines of the block as records."""
         block, found = prepared.block, []
@@ -235,13 +249,15 @@ def plan_blocks(
     columns = header.columns
     is_upsert = definition.mode is LoadMode.UPSERT
     added = columns[len(columns) - header.added :]
-    fields = AddedFields(added, shape.added, definition.time_zone) if added else None
-    predicates = parse_constraints(columns, checks, slice_limits)
+    codecs = codecs_of(header, definition)
+    form = form_of(codecs)
+    fields = AddedFields(added, shape.added, definition.time_zone, form) if added else None
     encoder = Encoder(
         dialect,
-        codecs_of(header, definition),
-        _by_cells(predicates, header),
+        codecs,
+        _by_cells(parse_constraints(columns, checks, slice_limits), header, codecs),
         None if header.is_plain else _layout(header, fields),
+        form,
         has_lines=is_upsert,
     )
     splitter = RecordSplitter(
@@ -269,15 +285,17 @@ def _layout(header: MatchedHeader, added: AddedFields | None) -> RowLayout:
     return RowLayout(tuple(owners), added.same, added.line_sizes)
 
 
-def _by_cells(predicates: RowPredicates, header: MatchedHeader) -> RowPredicates:
-    """Return what is guessed of columns as what is guessed of cells; of added columns nothing is."""
+def _by_cells(
+    predicates: RowPredicates, header: MatchedHeader, codecs: Sequence[ColumnCodec]
+) -> RowPredicates:
+    """Return what is guessed of columns as what is guessed of cells; of added and unread columns nothing is."""
     required = [False] * header.width
     for column, place in enumerate(header.places):
         required[place] = predicates.required[column]
     limits = [
         replace(limit, column=header.places[limit.column])
         for limit in predicates.limits
-        if limit.column < len(header.places)
+        if limit.column < len(header.places) and not codecs[header.places[limit.column]].is_unread
     ]
     is_complete = predicates.is_complete and len(limits) == len(predicates.limits)
     return RowPredicates(required, limits, is_complete)

@@ -16,6 +16,7 @@ from libs.common.datasets.slices import Slice
 from libs.common.enums import ErrorCode
 from libs.common.errors import BadInput
 from libs.common.postgres.target_table import TargetColumn, TargetTable
+from services.loader.blocks.domain_nulls import DomainNulls
 from services.loader.blocks.type_checks import Inputs
 from services.loader.rejects.rejected_row import (
     RejectedLine,
@@ -46,9 +47,8 @@ class SliceGate:
         self._savepoint = savepoint
         self._inputs = Inputs(cursor, columns)
         self._cell = next(i for i, column in enumerate(columns) if column == wanted.column)
-        self._types = [column.type for column in columns]
-        self._domains = [column.is_domain for column in columns]
-        self._null_refusals: dict[int, bool] = {}
+        self._columns = columns
+        self._nulls = DomainNulls(cursor, savepoint)
         type_name = wanted.column.type
         # Only values that the type takes are cast: CASE goes by its order for what is no constant.
         self._question = sql.SQL(
@@ -118,25 +118,8 @@ class SliceGate:
             place
             for place in places
             for column, cell in enumerate(records[place].cells)
-            if cell is None and self._refuses_null(column)
+            if cell is None and self._nulls.are_refused(self._columns[column])
         }
-
-    def _refuses_null(self, column: int) -> bool:
-        """Return whether the type of a column is a domain that has no NULL."""
-        if column not in self._null_refusals:
-            self._null_refusals[column] = self._domains[column] and self._ask_null(column)
-        return self._null_refusals[column]
-
-    def _ask_null(self, column: int) -> bool:
-        question = sql.SQL("SELECT NULL::{}").format(sql.SQL(self._types[column]))
-        try:
-            with self._savepoint:
-                self._cursor.execute(question)
-        except psycopg2.Error as exc:
-            if not is_row_error(exc.pgcode):
-                raise
-            return True
-        return False
 
     def _reject(self, record: Record) -> RejectedRecord:
         name = self._slice.column.name

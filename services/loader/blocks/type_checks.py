@@ -18,6 +18,13 @@ from libs.common.postgres.target_table import TargetColumn
 from libs.common.sql_files import read_statement
 from services.loader.rejects.rejected_row import RejectedLine, error_code
 
+_LIMIT = re.compile(r'("(?:[^"]|"")*")|\([^()"]*\)')
+"""A quoted name, which may hold brackets, or a length or precision."""
+
+
+_UNLIMITED = {"character": "bpchar", "bit": '"bit"'}
+"""Types whose names without a length mean the length 1."""
+
 
 class Answer(NamedTuple):
     """What Postgres says to a text; `is_plain`: already without length or precision."""
@@ -33,6 +40,7 @@ class Inputs:
     def __init__(self, cursor: Cursor, columns: Sequence[TargetColumn]) -> None:
         """Ask nothing yet."""
         self._cursor = cursor
+        self.columns = columns
         self._names = [column.name for column in columns]
         self._types = [column.type for column in columns]
         self._plain_types = [_without_limit(column.type) for column in columns]
@@ -42,7 +50,8 @@ class Inputs:
     ) -> tuple[list[RejectedLine], list[int]]:
         """Return what is refused, by line, and the lines whose verdict needs more than this.
 
-        Those are the lines with texts of several columns that are too long or too large for them.
+        Those are the lines with texts of several columns that are too long or too large for them, and of domains what
+        their checks refuse, which an INSERT does last.
         """
         answers = self._ask(sorted({(column, text) for _, column, text in type_check_cells}))
         by_line: dict[int, list[tuple[bool, int, Answer]]] = {}
@@ -53,12 +62,17 @@ class Inputs:
         settled, undecided = [], []
         for line, found in by_line.items():
             is_limited, column, answer = min(found) if len(found) > 1 else found[0]
-            if is_limited and len(found) > 1:
+            if (is_limited and len(found) > 1) or self._is_of_domain(found):
                 undecided.append(line)
                 continue
             code, name = error_code(answer.sqlstate), self._names[column]
             settled.append(RejectedLine(line, code, name, answer.sqlstate, answer.message))
         return settled, undecided
+
+    def _is_of_domain(self, found: Sequence[tuple[bool, int, Answer]]) -> bool:
+        """Return whether the refusals of a line are such as a check of a domain may come after."""
+        domains = [answer for _, column, answer in found if self.columns[column].is_domain]
+        return any(len(found) > 1 or answer.sqlstate.startswith("23") for answer in domains)
 
     def _ask(self, cells: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Answer]:
         """Return the answers for columns and texts, in the columns' order, those that are refused."""
@@ -81,5 +95,6 @@ class Inputs:
 
 def _without_limit(type_name: str) -> str:
     """Return the type as a literal is read first: without length or precision."""
-    plain = re.sub(r"\(.*?\)", "", type_name)
-    return "bpchar" if plain == "character" else plain
+    plain = _LIMIT.sub(lambda found: found[1] or "", type_name)
+    element = plain.removesuffix("[]")
+    return _UNLIMITED.get(element, element) + plain[len(element) :]

@@ -25,8 +25,9 @@ from services.loader.blocks.rejected_lines import place_refusals, place_worded
 from services.loader.blocks.sink import Sink
 from services.loader.blocks.slice_filter import refuse_line
 from services.loader.blocks.type_checks import Inputs
+from services.loader.blocks.unread_cells import UnreadCells
 from services.loader.rejects.columns import RejectedRows
-from services.loader.rejects.rejected_row import RejectedLine, is_row_error
+from services.loader.rejects.rejected_row import RejectedLine, may_be_row_error
 from services.loader.rows.single_insert import SingleRowWriter
 from services.loader.savepoint import Savepoint
 
@@ -67,9 +68,28 @@ class BlockWriter:
         # Staged rows meet their constraints only in the end.
         self._always_looks = plan.has_lines and not plan.covers_all_checks
         self._look_first = self._always_looks
+        self._unread = UnreadCells(cursor, plan, inputs, savepoint) if plan.unread else None
+        self._types_first = False
 
     def write(self, prepared: Prepared) -> BlockResult | None:
-        """Settle the block, or return None when nothing was written and it has to go another way."""
+        """Settle the block, or return None when nothing was written and it has to go another way.
+
+        Rows with a cell that its type refuses are set apart once the COPY has broken on one, then before it.
+        """
+        is_tried, result = not self._types_first, None
+        if is_tried:
+            result = self._settle(prepared, [])
+        if result is not None or self._unread is None:
+            return result
+        rest = self._unread.set_apart(prepared)
+        if rest is None:
+            return None
+        self._types_first = len(rest[0].malformed) > len(prepared.malformed) or len(rest[1]) > 0
+        # What has broken without such cells would only break again.
+        return self._settle(*rest) if self._types_first or not is_tried else None
+
+    def _settle(self, prepared: Prepared, left: Sequence[int]) -> BlockResult | None:
+        """Settle the block but for lines that are left to single inserts, or return None as `write` does."""
         asked = self._ask_inputs(prepared.type_check_cells)
         if asked is None:
             return None
@@ -83,7 +103,7 @@ class BlockWriter:
         broken, judged_later = found
         worded, unworded = self._word(prepared, broken)
         refused = [place_refusals(prepared, [*prepared.malformed, *misspelt]), *worded]
-        remaining = [*self._plan.records(prepared, undecided), *judged_later, *unworded]
+        remaining = [*self._plan.records(prepared, [*undecided, *left]), *judged_later, *unworded]
         return BlockResult(refused, sorted(remaining, key=lambda record: record.byte_offset))
 
     def flush(self, *, is_last: bool) -> None:
@@ -102,7 +122,7 @@ class BlockWriter:
             with self._savepoint:
                 return self._inputs.refusals(type_check_cells)
         except psycopg2.Error as exc:
-            if not is_row_error(exc.pgcode):
+            if not may_be_row_error(exc.pgcode):
                 raise
             return None  # a type whose input function cannot report softly
 
@@ -157,25 +177,25 @@ class BlockWriter:
             return False
         if not self._plan.has_lines and self._violations.part is None:
             return True
-        return self._ask_constraints(encode_records(spelt), is_binary=False) == []
+        return self._ask_constraints(encode_records(spelt), form="text") == []
 
     def _find(self, rows: Rows) -> list[BrokenLines] | None:
         """Return which rows a constraint refuses, with their lines, None when that cannot be asked."""
         if not len(rows):
             return []
-        found = self._ask_constraints(self._plan.encode(rows), is_binary=True)
+        found = self._ask_constraints(self._plan.encode(rows), form=self._plan.copy_format)
         if found is None:
             return None
         return [(broken, rows.lines[broken.rows]) for broken in found]
 
-    def _ask_constraints(self, rows: bytes, *, is_binary: bool) -> list[Broken] | None:
+    def _ask_constraints(self, rows: bytes, *, form: str) -> list[Broken] | None:
         """Return which rows a constraint refuses, None when that cannot be asked."""
         try:
             with self._savepoint:
-                return self._violations.find(rows, is_binary=is_binary)
+                return self._violations.find(rows, form=form)
         except psycopg2.Error as exc:
             # An expression that cannot be asked of a copy of the row (class 42) is no reason to fail.
-            if not is_row_error(exc.pgcode) and (exc.pgcode or "")[:2] != "42":
+            if not may_be_row_error(exc.pgcode):
                 raise
             return None
 
@@ -220,7 +240,8 @@ class BlockWriter:
         """Copy so many rows, and records; undo it and return False when one of them is refused."""
         try:
             with self._savepoint:
-                written = copy_in(self._cursor, f"{self._sink.copy} (FORMAT binary)", encoded)
+                copy = f"{self._sink.copy} (FORMAT {self._plan.copy_format})"
+                written = copy_in(self._cursor, copy, encoded)
                 if records:
                     written += copy_in(self._cursor, self._sink.copy, self._sink.text(records))
                 if written != count + len(records):
@@ -228,7 +249,7 @@ class BlockWriter:
         except _RowsWithheld:
             return False
         except psycopg2.Error as exc:
-            if not is_row_error(exc.pgcode):
+            if not may_be_row_error(exc.pgcode):
                 raise
             return False
         self._sink.note(written)

@@ -46,7 +46,7 @@ class Comparison(IntEnum):
     DIFFERENT = 5
 
 
-KIND, SIZE, SCALE, REQUIRED, FIRST_LIMIT, LIMITS = range(6)
+KIND, SIZE, SCALE, REQUIRED, FIRST_LIMIT, LIMITS, IS_UNREAD = range(7)
 """The places of a column's properties in its row of what `as_arrays` returns."""
 POINT, MARK, FIRST_FORM, FORMS, IS_PLAIN_READ, IS_LEFT_OUT = range(6)
 """The places of a cell's in what `as_written` returns."""
@@ -71,6 +71,10 @@ class ColumnCodec:
     mark: int = 0
     forms: tuple[DateForm, ...] = ()
     is_plain_read: bool = True
+    is_unread: bool = False
+    """Whether cells are sent as they stand, so that a COPY breaks on one that the type refuses."""
+    is_binary: bool = True
+    """Whether the type's binary form is known here; else rows go as text."""
 
     @property
     def is_written(self) -> bool:
@@ -107,6 +111,9 @@ def find_codec(column: TargetColumn, time_zone: str) -> ColumnCodec | None:
     return _SHAPES.get(column.type)
 
 
+AS_TEXT = ColumnCodec(Kind.TEXT, is_unread=True, is_binary=False)
+"""For every type that has no codec: its texts, which Postgres reads."""
+LEFT_OUT = ColumnCodec(Kind.LEFT_OUT)
 _SHAPES = {
     "smallint": ColumnCodec(Kind.INTEGER, 2),
     "integer": ColumnCodec(Kind.INTEGER, 4),
@@ -116,8 +123,8 @@ _SHAPES = {
     "double precision": ColumnCodec(Kind.FLOAT, 8),
     "text": ColumnCodec(Kind.TEXT),
     "character varying": ColumnCodec(Kind.TEXT),
-    "json": ColumnCodec(Kind.TEXT),
-    "jsonb": ColumnCodec(Kind.JSONB),
+    "json": ColumnCodec(Kind.TEXT, is_unread=True),
+    "jsonb": ColumnCodec(Kind.JSONB, is_unread=True),
     "boolean": ColumnCodec(Kind.BOOLEAN),
     "bytea": ColumnCodec(Kind.BYTES),
     "date": ColumnCodec(Kind.DATE),
@@ -134,12 +141,20 @@ def as_arrays(
     ordered = sorted(limits, key=lambda limit: limit.column)
     owners = [limit.column for limit in ordered]
     rows = [
-        [shape.kind, shape.size, shape.scale, is_required, first, owners.count(place)]
+        [
+            shape.kind,
+            shape.size,
+            shape.scale,
+            is_required,
+            first,
+            owners.count(place),
+            shape.is_unread,
+        ]
         for place, (shape, is_required) in enumerate(zip(codecs, required, strict=True))
         for first in [sum(owner < place for owner in owners)]
     ]
     pairs = [[limit.comparison, limit.constant] for limit in ordered]
-    return np.array(rows, np.int64).reshape(-1, 6), np.array(pairs, np.int64).reshape(-1, 2)
+    return np.array(rows, np.int64).reshape(-1, 7), np.array(pairs, np.int64).reshape(-1, 2)
 
 
 def as_written(codecs: Sequence[ColumnCodec]) -> npt.NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Turn the lines of a block into rows of a binary COPY, and set apart what is no certain row.
+"""Turn the lines of a block into rows of a COPY, and set apart what is no certain row.
 
 lines ──tuples──► rows: certain, or suspected of breaking a constraint
 ├── type_check_cells: cells in other spellings
@@ -20,7 +20,15 @@ from libs.common.csv.line_scanner import (
 )
 from libs.common.postgres.copy.check_prefilter import RowPredicates
 from libs.common.postgres.copy.column_limits import Columns
-from libs.common.postgres.copy.column_types import SIZE, ColumnCodec, Kind, as_arrays, as_written
+from libs.common.postgres.copy.column_types import (
+    AS_TEXT,
+    LEFT_OUT,
+    SIZE,
+    ColumnCodec,
+    Kind,
+    as_arrays,
+    as_written,
+)
 from libs.common.postgres.copy.encoded_block import Encoded, TypeCheckCell
 from libs.common.postgres.copy.floats import read_floats
 from libs.common.postgres.copy.lines import (
@@ -30,15 +38,14 @@ from libs.common.postgres.copy.lines import (
     EncodedTuples,
     encode_lines,
 )
+from libs.common.postgres.copy.row_forms import BINARY, TEXT, RowForm
 from libs.common.postgres.copy.row_layout import RowLayout
-from libs.common.postgres.copy.rows import HEADER, TRAILER, Rows
+from libs.common.postgres.copy.rows import Rows
 from libs.common.postgres.copy.scratch_buffer import ScratchBuffer
-from libs.common.postgres.copy.select_tuples import select_tuples
 from libs.common.postgres.copy.shaping import Shaping
 from libs.common.postgres.copy.source_cells import SourceLines
 from libs.common.postgres.copy.written_forms import as_form_arrays
 
-LINE_NUMBER_BYTES = 12
 _LF = 10
 _NO_PLACE = -1
 _SKIPPED = -3
@@ -54,12 +61,13 @@ class Encoder:
         codecs: list[ColumnCodec],
         predicates: RowPredicates,
         layout: RowLayout | None = None,
+        form: RowForm = BINARY,
         *,
         has_lines: bool,
     ) -> None:
         """Read cells as `codecs` say, for rows of a `layout`; with `has_lines` rows end with their line number.
 
-        `predicates` are those of the cells.
+        A text `form` takes codecs of any kind, a binary one those that are binary. `predicates` are those of the cells.
 
         `covers_all_checks` says afterwards whether every row that a constraint of its own may refuse is suspected.
         """
@@ -72,17 +80,18 @@ class Encoder:
         self._columns = Columns(*as_arrays(codecs, predicates.required, predicates.limits))
         forms = [form for codec in codecs for form in codec.forms]
         self._written = (as_written(codecs), *as_form_arrays(forms))
-        self.width = len(codecs)
+        self._codecs, self.width = codecs, len(codecs)
         self._layout = layout or RowLayout(tuple(range(self.width)))
         self._is_plain = layout is None and not any(codec.is_written for codec in codecs)
         self._line_sizes = np.array(self._layout.line_sizes, np.int64)
         self._floats = sum(shape.kind is Kind.FLOAT for shape in codecs)
-        self.has_lines = has_lines
+        self._noted = 2 + (self._floats and sum(codec.is_unread for codec in codecs))
+        self.has_lines, self.form = has_lines, form
         self.covers_all_checks = predicates.is_complete
         # Fresh memory for each block would have to be cleared by the kernel every time.
         self._tuples, self._type_check_cells = ScratchBuffer(np.uint8), ScratchBuffer(np.int64)
         self._deferred_floats = ScratchBuffer(np.int64)
-        self._most = 2 + LINE_NUMBER_BYTES * (1 + len(self._line_sizes))
+        self._most = 2 + form.line_number_bytes * (1 + len(self._line_sizes))
         self._most += sum(shape.width for shape in codecs)
 
     def encode(
@@ -111,12 +120,10 @@ class Encoder:
             return None
         begins, verdicts = np.empty(count + 1, np.int64), np.empty(count, np.int64)
         found = EncodedTuples(
-            self._tuples.resize(
-                len(HEADER) + count * (self._most + len(same)) + len(text) + 2 * SLACK
-            ),
+            self._tuples.resize(count * (self._most + len(same)) + 2 * len(text) + 2 * SLACK),
             begins,
             verdicts,
-            self._type_check_cells.resize(4 * (2 * count + self.width)).reshape(-1, 4),
+            self._type_check_cells.resize(4 * (self._noted * count + self.width)).reshape(-1, 4),
             self._deferred_floats.resize(5 * count * self._floats).reshape(-1, 5),
         )
         end, doubtful, deferred_floats = encode_lines(
@@ -133,20 +140,22 @@ class Encoder:
             ),
             self._columns,
             None if self._is_plain else self._shape(same, line_in_file),
+            self.form.compiled,
             found,
             first_line if self.has_lines else 0,
-            len(HEADER),
+            0,
         )
         if doubtful < 0:
             return None
-        cells = self._texts(text, found.type_check_cells[:doubtful])
-        if deferred_floats:
-            cells += self._read_floats(text, found, deferred_floats)
+        floats = self._read_floats(text, found, deferred_floats) if deferred_floats else []
+        noted = found.type_check_cells[:doubtful]
+        noted = noted[verdicts[noted[:, 0]] == NEEDS_TYPE_CHECK]
+        cells = [*self._texts(text, noted), *floats]
         if skipped:
             verdicts[list(skipped)] = _SKIPPED
             cells = [cell for cell in cells if cell[0] not in skipped]
-        copied = b"".join((HEADER, found.tuples[len(HEADER) : end].data, TRAILER))
-        rows = Rows(copied, begins[:-1], begins[1:], np.arange(count))
+        begins += len(self.form.header)
+        rows = Rows(self.form.wrap(found.tuples[:end]), begins[:-1], begins[1:], np.arange(count))
         wrong_width = np.flatnonzero(verdicts > ACCEPTED)
         doubtful_lines = np.flatnonzero(verdicts == NEEDS_TYPE_CHECK)
         return Encoded(
@@ -177,25 +186,38 @@ class Encoder:
         columns = self._layout.count_columns()
         return Shaping(*self._written, with_slack(same), self._line_sizes, line_in_file, columns)
 
+    @property
+    def columns(self) -> list[int]:
+        """Return the columns that have cells, in the order of these."""
+        return [owner for owner in self._layout.owners if owner >= 0]
+
+    def of_unread(self) -> "Encoder | None":
+        """Return what writes only the cells that nobody has read, as texts; None where there are none."""
+        are_unread = [codec.is_unread for codec in self._codecs]
+        if not any(are_unread):
+            return None
+        owners = zip(self._layout.owners, are_unread, strict=True)
+        return Encoder(
+            self._dialect,
+            [AS_TEXT if is_unread else LEFT_OUT for is_unread in are_unread],
+            RowPredicates([False] * self.width, [], is_complete=True),
+            RowLayout(tuple(owner if is_unread else -1 for owner, is_unread in owners)),
+            TEXT,
+            has_lines=False,
+        )
+
     def for_sink(self, rows: Rows) -> bytes:
         """Return rows as the sink's COPY takes them, with their line numbers if they have them."""
         return self._copy(rows, 0)
 
     def for_target(self, rows: Rows) -> bytes:
         """Return rows as a table of the target's columns takes them."""
-        return self._copy(rows, LINE_NUMBER_BYTES if self.has_lines else 0)
+        return self._copy(rows, self.form.line_number_bytes if self.has_lines else 0)
 
     def _copy(self, rows: Rows, cut: int) -> bytes:
-        """Return rows with header and trailer, without their last `cut` bytes each."""
-        size = int((rows.ends - rows.begins).sum()) - cut * len(rows)
-        if len(HEADER) + size + len(TRAILER) == len(rows.copied):
-            return rows.copied
-        columns = self._layout.count_columns()
-        out, fields = np.empty(size, np.uint8), columns + (self.has_lines and not cut)
-        select_tuples(
-            np.frombuffer(rows.copied, np.uint8), rows.begins, rows.ends, cut, fields, out
-        )
-        return b"".join((HEADER, out.data, TRAILER))
+        """Return rows as a whole COPY, without their last `cut` bytes each."""
+        fields = self._layout.count_columns() + (self.has_lines and not cut)
+        return self.form.select(rows, fields, cut)
 
     def _as_utf8(self, data: bytes) -> bytes | None:
         """Return the text in UTF-8, or None when some of it is not in the file's encoding."""

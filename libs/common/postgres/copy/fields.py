@@ -30,6 +30,14 @@ def _count_characters(text: Bytes, begin: Number, end: Number) -> Number:
 
 
 @inlined
+def is_too_long(source: SourceLines, cell: Cell, most: Number) -> Number:
+    """Return whether a text has more characters than `most`, 0 for any number."""
+    if most == 0 or cell.end - cell.begin - cell.doubled <= most:
+        return False
+    return _count_characters(source.text, cell.begin, cell.end) - cell.doubled > most
+
+
+@inlined
 def _put_text(source: SourceLines, cell: Cell, out: Bytes, at: Number) -> Number:
     """Store a text, each doubled quote as one; return its end."""
     text, place = source.text, cell.begin
@@ -50,10 +58,8 @@ def put_text_field(
     source: SourceLines, cell: Cell, kind: Number, most: Number, out: Bytes, at: Number
 ) -> Number:
     """Store a text or a document; return the field's end, or that it is one to check where it is too long."""
-    if most and cell.end - cell.begin - cell.doubled > most:
-        characters = _count_characters(source.text, cell.begin, cell.end)
-        if characters - cell.doubled > most:
-            return DOUBT
+    if is_too_long(source, cell, most):
+        return DOUBT
     start = at + 4
     if kind == JSONB:
         out[start] = 1  # jsonb_recv's version

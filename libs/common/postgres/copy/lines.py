@@ -1,7 +1,8 @@
-"""Write the lines of a block as tuples of a binary COPY, in one pass over their bytes; compiled.
+"""Write the lines of a block as rows of a COPY, in one pass over their bytes; compiled.
 
-    lines ──source_cells──► cells ──cell_values──► numbers ──fields──► tuples
-                                └────────shaping───────┘
+    lines ──source_cells──► cells ──cell_values──► numbers ──fields──► tuples of a binary COPY
+                                ├────────shaping───────┘
+                                └──text_rows──► lines of a text COPY
 
 Every line must certainly be one record (`libs.common.csv.line_scanner`). The protocol is that of PostgreSQL's
 documentation of COPY: a count of fields, then for each its length (-1: NULL) and its bytes, as the types' ``send``
@@ -20,6 +21,7 @@ from libs.common.compiled.words import (
 )
 from libs.common.postgres.copy.column_limits import Columns, passes
 from libs.common.postgres.copy.column_types import (
+    IS_UNREAD,
     KIND,
     REQUIRED,
     SIZE,
@@ -44,6 +46,13 @@ from libs.common.postgres.copy.shaping import (
     read_cell,
 )
 from libs.common.postgres.copy.source_cells import Cell, SourceLines, find_cell, is_null
+from libs.common.postgres.copy.text_rows import (
+    MaybeTextForm,
+    end_row,
+    put_added_texts,
+    put_line_number,
+    put_text_cell,
+)
 
 ACCEPTED, MAY_VIOLATE, NEEDS_TYPE_CHECK = 0, -1, -2
 """What became of a line; a positive number is the count of cells of a line that has too few or too many."""
@@ -61,6 +70,13 @@ class EncodedTuples(NamedTuple):
     verdicts: Numbers
     type_check_cells: Numbers
     floats: Numbers
+
+
+class CellPlace(NamedTuple):
+    """Where a cell stands: its line in the block, and its place in that."""
+
+    line: Number
+    column: Number
 
 
 class Extent(NamedTuple):
@@ -101,12 +117,96 @@ def _put_cell(
 
 
 @inlined
-def _note(cells: Numbers, row: Number, line: Number, column: Number, cell: Cell) -> None:
+def _begin_row(
+    columns: Columns,
+    shaping: MaybeShaping,
+    text_form: MaybeTextForm,
+    more: Number,
+    out: Bytes,
+    at: Number,
+) -> Number:
+    """Write what stands before the fields of a row, which has `more` than those of its columns."""
+    if text_form is not None:
+        return at
+    put16(out, at, count_fields(columns, shaping) + more)
+    return at + 2
+
+
+@inlined
+def _end_row(
+    shaping: MaybeShaping,
+    text_form: MaybeTextForm,
+    line: Number,
+    first_line: Number,
+    out: Bytes,
+    at: Number,
+) -> Number:
+    """Write what stands behind the fields of a row's cells: what is added, and from 1 on the line; return its end."""
+    if text_form is None:
+        at = put_added(shaping, line, out, at)
+        return put_number(out, at, 8, first_line + line) if first_line > 0 else at
+    at = put_added_texts(shaping, line, out, at)
+    at = put_line_number(out, at, first_line + line) if first_line > 0 else at
+    end_row(out, at)
+    return at
+
+
+@inlined
+def _note(cells: Numbers, row: Number, place: CellPlace, cell: Cell) -> None:
     """Write down a cell."""
-    cells[row, 0] = line
-    cells[row, 1] = column
+    cells[row, 0] = place.line
+    cells[row, 1] = place.column
     cells[row, 2] = cell.begin
     cells[row, 3] = cell.end
+
+
+@inlined
+def _take_note(
+    source: SourceLines,
+    columns: Columns,
+    found: EncodedTuples,
+    place: CellPlace,
+    cell: Cell,
+    end: Number,
+    before: Extent,
+) -> Extent:
+    """Write down a cell that is not done with its field, which has this `end`; return how much there is after it.
+
+    That is one to check, a float that needs more care, or one that nobody has read.
+    """
+    at, doubtful, deferred_floats = before.at, before.doubtful, before.deferred_floats
+    if end == LATE:
+        _note(found.floats, deferred_floats, place, cell)
+        size = columns.codecs[place.column, SIZE]
+        put32(found.tuples, at, size)
+        found.floats[deferred_floats, 4] = at + 4
+        return Extent(at=at + 4 + size, doubtful=doubtful, deferred_floats=deferred_floats + 1)
+    if end == DOUBT or (columns.codecs[place.column, IS_UNREAD] and not is_null(source, cell)):
+        _note(found.type_check_cells, doubtful, place, cell)
+        doubtful += 1
+    return Extent(at=max(at, end), doubtful=doubtful, deferred_floats=deferred_floats)
+
+
+@inlined
+def _end_line(
+    found: EncodedTuples,
+    line: Number,
+    is_doubtful: Number,
+    is_suspected: Number,
+    before: Extent,
+    after: Extent,
+) -> Extent:
+    """Say what became of a line of the right width; return how much there is after it.
+
+    Cells that nobody has read stay noted beside one to check, or a float that may be one.
+    """
+    found.verdicts[line] = MAY_VIOLATE if is_suspected else ACCEPTED
+    if is_doubtful:
+        found.verdicts[line] = NEEDS_TYPE_CHECK
+        found.floats[before.deferred_floats : after.deferred_floats, 4] = -1
+    elif after.deferred_floats == before.deferred_floats:
+        return Extent(at=after.at, doubtful=before.doubtful, deferred_floats=before.deferred_floats)
+    return after
 
 
 @inlined
@@ -114,6 +214,7 @@ def _put_line(
     source: SourceLines,
     columns: Columns,
     shaping: MaybeShaping,
+    text_form: MaybeTextForm,
     found: EncodedTuples,
     line: Number,
     before: Extent,
@@ -122,27 +223,22 @@ def _put_line(
 
     `found.verdicts` tells what became of it.
     """
-    width, at = len(columns.codecs), before.at
-    doubtful, deferred_floats = before.doubtful, before.deferred_floats
+    width, out, extent = len(columns.codecs), found.tuples, before
     place, line_end = source.starts[line], source.starts[line + 1] - source.ending
-    column, is_suspected = 0, False
+    column, is_suspected, is_doubtful = 0, False, False
     while True:
         cell = find_cell(source, place, line_end)
         if column < width and not is_left_out(shaping, column):
-            end, is_refused = _put_cell(source, columns, shaping, column, cell, found.tuples, at)
-            is_suspected |= is_refused
-            if end >= 0:
-                at = end
-            elif end == LATE:
-                _note(found.floats, deferred_floats, line, column, cell)
-                size = columns.codecs[column, SIZE]
-                put32(found.tuples, at, size)
-                found.floats[deferred_floats, 4] = at + 4
-                at += 4 + size
-                deferred_floats += 1
+            if text_form is None:
+                end, is_refused = _put_cell(source, columns, shaping, column, cell, out, extent.at)
             else:
-                _note(found.type_check_cells, doubtful, line, column, cell)
-                doubtful += 1
+                end, is_refused = put_text_cell(
+                    source, columns, shaping, column, cell, out, extent.at
+                )
+            is_suspected |= is_refused
+            is_doubtful |= end == DOUBT
+            where = CellPlace(line=line, column=column)
+            extent = _take_note(source, columns, found, where, cell, end, extent)
         column += 1
         place = cell.end + (1 if cell.is_quoted else 0)
         if place >= line_end:
@@ -150,12 +246,10 @@ def _put_line(
         place += 1
     if column != width:
         found.verdicts[line] = column
-        return Extent(at=at, doubtful=before.doubtful, deferred_floats=before.deferred_floats)
-    found.verdicts[line] = MAY_VIOLATE if is_suspected else ACCEPTED
-    if doubtful > before.doubtful:
-        found.verdicts[line] = NEEDS_TYPE_CHECK
-        found.floats[before.deferred_floats : deferred_floats, 4] = -1
-    return Extent(at=at, doubtful=doubtful, deferred_floats=deferred_floats)
+        return Extent(
+            at=extent.at, doubtful=before.doubtful, deferred_floats=before.deferred_floats
+        )
+    return _end_line(found, line, is_doubtful, is_suspected, before, extent)
 
 
 @compiled
@@ -163,6 +257,7 @@ def encode_lines(
     source: SourceLines,
     columns: Columns,
     shaping: MaybeShaping,
+    text_form: MaybeTextForm,
     found: EncodedTuples,
     first_line: Number,
     at: Number,
@@ -178,14 +273,13 @@ def encode_lines(
         if written.doubtful + width > len(found.type_check_cells):
             return at, -1, written.deferred_floats
         found.begins[line] = at
-        put16(found.tuples, at, count_fields(columns, shaping) + (first_line > 0))
         begun = Extent(
-            at=at + 2, doubtful=written.doubtful, deferred_floats=written.deferred_floats
+            at=_begin_row(columns, shaping, text_form, first_line > 0, found.tuples, at),
+            doubtful=written.doubtful,
+            deferred_floats=written.deferred_floats,
         )
-        written = _put_line(source, columns, shaping, found, line, begun)
+        written = _put_line(source, columns, shaping, text_form, found, line, begun)
         if found.verdicts[line] == ACCEPTED or found.verdicts[line] == MAY_VIOLATE:
-            at = put_added(shaping, line, found.tuples, written.at)
-            if first_line > 0:
-                at = put_number(found.tuples, at, 8, first_line + line)
+            at = _end_row(shaping, text_form, line, first_line, found.tuples, written.at)
     found.begins[len(source.starts) - 1] = at
     return at, written.doubtful, written.deferred_floats

@@ -1,4 +1,4 @@
-"""Rows of a binary COPY, and what stands before and behind them."""
+"""Rows of a COPY, and what stands before and behind those of a binary one."""
 
 from dataclasses import dataclass
 
@@ -31,6 +31,10 @@ class Rows:
         if chosen.all():
             return self
         return Rows(self.copied, self.begins[chosen], self.ends[chosen], self.lines[chosen])
+
+    def take(self, places: Positions) -> "Rows":
+        """Return the rows at some places (from 0)."""
+        return Rows(self.copied, self.begins[places], self.ends[places], self.lines[places])
 
     def without(self, left_out: Positions) -> "Rows":
         """Return the rows without some of them (from 0)."""

@@ -55,6 +55,8 @@ class Shaping(NamedTuple):
 
 
 MaybeShaping: TypeAlias = Shaping | None
+_NO_FORM, IS_PLAIN = -1, -2
+"""What stands for the end of a cell's plain form where there is none, or where the cell has it already."""
 
 
 @inlined
@@ -69,6 +71,30 @@ def _read_plain_form(
 
 
 @inlined
+def put_plain_form(
+    source: SourceLines,
+    columns: Columns,
+    shaping: Shaping,
+    column: Number,
+    cell: Cell,
+    out: Bytes,
+    at: Number,
+) -> Number:
+    """Write the plain form of a cell that is written otherwise; return its end, `IS_PLAIN` or that there is none."""
+    point = shaping.cells[column, POINT]
+    if point != 0:
+        mark = shaping.cells[column, MARK]
+        return put_plain_number(source.text, cell.begin, cell.end, point, mark, out, at)
+    first = shaping.cells[column, FIRST_FORM]
+    for form in range(first, first + shaping.cells[column, FORMS]):
+        places, letters = shaping.forms[form], shaping.letters[form]
+        if is_of_form(source.text, cell.begin, cell.end, places, letters):
+            has_clock = columns.codecs[column, KIND] == TIMESTAMP
+            return put_iso_date(source.text, cell.begin, places, has_clock, out, at)
+    return IS_PLAIN if shaping.cells[column, IS_PLAIN_READ] else _NO_FORM
+
+
+@inlined
 def _read_written(
     source: SourceLines,
     columns: Columns,
@@ -80,20 +106,13 @@ def _read_written(
 ) -> tuple[bool, Number, Number]:
     """Read a cell that is written otherwise, by way of its plain form, for which there is room where its field goes."""
     kind, size = columns.codecs[column, KIND], columns.codecs[column, SIZE]
-    scale, point = columns.codecs[column, SCALE], shaping.cells[column, POINT]
-    if point != 0:
-        mark = shaping.cells[column, MARK]
-        end = put_plain_number(source.text, cell.begin, cell.end, point, mark, out, at)
-        return _read_plain_form(out, at, end, kind, size, scale)
-    first = shaping.cells[column, FIRST_FORM]
-    for form in range(first, first + shaping.cells[column, FORMS]):
-        places, letters = shaping.forms[form], shaping.letters[form]
-        if is_of_form(source.text, cell.begin, cell.end, places, letters):
-            end = put_iso_date(source.text, cell.begin, places, kind == TIMESTAMP, out, at)
-            return _read_plain_form(out, at, end, kind, size, scale)
-    if shaping.cells[column, IS_PLAIN_READ]:
+    scale, end = (
+        columns.codecs[column, SCALE],
+        put_plain_form(source, columns, shaping, column, cell, out, at),
+    )
+    if end == IS_PLAIN:
         return read_value(source.text, cell, kind, size, scale)
-    return False, 0, size
+    return _read_plain_form(out, at, end, kind, size, scale)
 
 
 @inlined

@@ -1,0 +1,51 @@
+"""The two forms of a COPY: what stands around its rows and in front of their fields."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from libs.common.postgres.copy.rows import HEADER, TRAILER, Rows
+from libs.common.postgres.copy.select_tuples import select_tuples
+from libs.common.postgres.copy.text_rows import LINE_DIGITS, MaybeTextForm, TextForm, select_texts
+
+_COUNT_BYTES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RowForm:
+    """A form of COPY: its name, what begins and ends it, and the bytes of a line number at the end of a row.
+
+    `compiled` is what compiled code is given for it.
+    """
+
+    name: str
+    header: bytes
+    trailer: bytes
+    line_number_bytes: int
+    compiled: MaybeTextForm
+
+    def wrap(self, rows: "np.ndarray[tuple[int], np.dtype[np.uint8]]") -> bytes:
+        """Return rows as a whole COPY."""
+        return b"".join((self.header, rows.data, self.trailer))
+
+    def select(self, rows: Rows, fields: int, cut: int) -> bytes:
+        """Return rows of so many fields as a whole COPY, without their last `cut` bytes each."""
+        size = int((rows.ends - rows.begins).sum()) - cut * len(rows)
+        if len(self.header) + size + len(self.trailer) == len(rows.copied):
+            return rows.copied
+        out, copied = np.empty(size, np.uint8), np.frombuffer(rows.copied, np.uint8)
+        if self.compiled is None:
+            select_tuples(copied, rows.begins, rows.ends, cut, fields, out)
+        else:
+            select_texts(copied, rows.begins, rows.ends, cut, out)
+        return self.wrap(out)
+
+    def fields_of(self, copied: bytes) -> bytes:
+        """Return the fields of a COPY of one row, as they can stand before more of them."""
+        if self.compiled is None:
+            return copied[len(self.header) + _COUNT_BYTES : -len(self.trailer)]
+        return copied[:-1] + b"\t"
+
+
+BINARY = RowForm("binary", HEADER, TRAILER, 12, None)
+TEXT = RowForm("text", b"", b"", LINE_DIGITS + 1, TextForm(is_text=1))

@@ -1,0 +1,125 @@
+"""Set apart the rows with a cell that its type refuses, in blocks whose COPY breaks on what nobody has read before.
+
+The cells of such columns are copied as texts into a temporary table, where `pg_input_is_valid` is asked about each of
+them at once; only what it refuses comes back, to be worded by `services.loader.blocks.type_checks`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+import numpy as np
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import cursor as Cursor
+
+from libs.common.postgres.copy.rows import Rows
+from libs.common.postgres.copy.statements import copy_in
+from services.loader.blocks.domain_nulls import DomainNulls
+from services.loader.blocks.preparation import BlockPlan, Prepared
+from services.loader.blocks.type_checks import Inputs
+from services.loader.rejects.rejected_row import may_be_row_error
+from services.loader.savepoint import Savepoint
+
+_TEXTS = sql.Identifier("pg_temp", "adsp_texts")
+_ROW = sql.Identifier("adsp_row")
+_RefusedCell: TypeAlias = tuple[int, int, str | None]
+"""A cell's line, the place of its column in the header, and its text; None for a NULL."""
+
+
+class UnreadCells:
+    """The columns of a load of which only Postgres reads the cells."""
+
+    def __init__(
+        self,
+        cursor: Cursor,
+        plan: BlockPlan,
+        inputs: Inputs,
+        savepoint: Savepoint,
+    ) -> None:
+        """Make nothing yet."""
+        self._cursor = cursor
+        self._plan = plan
+        self._columns = {place: inputs.columns[place] for place in plan.unread}
+        self._inputs = inputs
+        self._savepoint = savepoint
+        self._nulls = DomainNulls(cursor, savepoint)
+        self._find: sql.Composed | None = None
+
+    def set_apart(self, prepared: Prepared) -> tuple[Prepared, list[int]] | None:
+        """Return the block with refused rows among those that are malformed, and the lines of undecided ones.
+
+        None where a type cannot say what it refuses without breaking the statement.
+        """
+        try:
+            cells = [
+                *self._ask(prepared, prepared.certain),
+                *self._ask(prepared, prepared.suspected),
+            ]
+            with self._savepoint:
+                texts = [(line, place, text) for line, place, text in cells if text is not None]
+                refused, undecided = self._inputs.refusals(texts)
+        except psycopg2.Error as exc:
+            if not may_be_row_error(exc.pgcode):
+                raise
+            return None
+        lines = {line for line, _, _ in cells}
+        undecided = sorted(lines.difference(refusal.line for refusal in refused))
+        certain, suspected = (
+            rows.keep(~np.isin(rows.lines, list(lines)))
+            for rows in (prepared.certain, prepared.suspected)
+        )
+        rest = replace(
+            prepared,
+            certain=certain,
+            encoded=self._plan.encode_for_copy(certain),
+            suspected=suspected,
+            malformed=[*prepared.malformed, *refused],
+        )
+        return rest, undecided
+
+    def _ask(self, prepared: Prepared, rows: Rows) -> list[_RefusedCell]:
+        """Return the cells of rows that their types refuse."""
+        if not len(rows):
+            return []
+        domains = [place for place, column in self._columns.items() if column.is_domain]
+        null_refused = [place for place in domains if self._nulls.are_refused(self._columns[place])]
+        with self._savepoint:
+            found = self._find_refused(self._plan.unread_texts(prepared, rows), null_refused)
+        return [(int(rows.lines[row]), place, text) for row, place, text in found]
+
+    def _find_refused(self, texts: bytes, null_refused: Sequence[int]) -> list[_RefusedCell]:
+        find = self._find
+        if find is None:
+            find = self._prepare(null_refused)
+        else:
+            self._cursor.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY").format(_TEXTS))
+        names = sql.SQL(", ").join(map(_name, self._columns))
+        copy = sql.SQL("COPY {} ({}) FROM STDIN").format(_TEXTS, names)
+        copy_in(self._cursor, copy.as_string(self._cursor), texts)
+        self._cursor.execute(find)
+        self._find = find
+        return list(self._cursor.fetchall())
+
+    def _prepare(self, null_refused: Sequence[int]) -> sql.Composed:
+        """Make the temporary table, which ends with the transaction and numbers its rows; return the question."""
+        texts = [sql.SQL("{} text").format(_name(place)) for place in self._columns]
+        make = "CREATE TEMPORARY TABLE {} ({} bigint GENERATED ALWAYS AS IDENTITY (MINVALUE 0), {}) ON COMMIT DROP"
+        self._cursor.execute(sql.SQL(make).format(_TEXTS, _ROW, sql.SQL(", ").join(texts)))
+        refused = sql.SQL("NOT pg_input_is_valid({}, {})")
+        asked = [
+            (place, refused.format(_name(place), sql.Literal(column.type)))
+            for place, column in self._columns.items()
+        ]
+        asked += [(place, sql.SQL("{} IS NULL").format(_name(place))) for place in null_refused]
+        return sql.SQL(" UNION ALL ").join(
+            sql.SQL("SELECT {}, {}, {} FROM {} WHERE {}").format(
+                _ROW, sql.Literal(place), _name(place), _TEXTS, condition
+            )
+            for place, condition in asked
+        )
+
+
+def _name(place: int) -> sql.Identifier:
+    """Return what the texts of a column are called."""
+    return sql.Identifier(f"adsp_{place}")
