@@ -16,10 +16,20 @@ from libs.common.datasets.slices import check_scope
 from libs.common.datasets.stored_definition import parse_stored
 from libs.common.ledger.models import Dataset
 from libs.common.logs import get_logger
-from libs.common.postgres.job_requirements import check_sequences, check_time_zone
+from libs.common.postgres.job_requirements import (
+    check_needed_rights,
+    check_time_zone,
+    check_writable,
+)
 from libs.common.postgres.target_checks import check_target
+from libs.common.postgres.target_table import TargetTable
+from libs.common.postgres.trigger_rights import find_lacking_rights
 from libs.common.sql_files import read_statement
-from services.api.dataset_schemas import AnyDatasetDocument, describe_dataset
+from services.api.dataset_schemas import (
+    ChangedDatasetDocument,
+    DatasetDocument,
+    describe_dataset,
+)
 from services.api.preconditions import require_match
 
 log = get_logger(__name__)
@@ -27,10 +37,16 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Change:
-    """What became of a dataset."""
+    """What became of a dataset, and what may go wrong with its jobs."""
 
-    document: AnyDatasetDocument
+    document: DatasetDocument
     is_new: bool
+    warnings: list[str]
+
+    @property
+    def answer(self) -> ChangedDatasetDocument:
+        """Return the body of the answer."""
+        return ChangedDatasetDocument(**self.document.model_dump(), warnings=self.warnings)
 
 
 def lock_dataset(session: Session, name: str) -> Dataset | None:
@@ -52,28 +68,42 @@ def change_definition(
 
     An equal one changes nothing. Raises `BadInput` for what could not be loaded.
     """
-    table = check_target(
-        _driver(session),
-        definition.table,
-        mode=definition.mode,
-        key=definition.key,
-        is_sliced=definition.scope is not None,
-    )
-    check_columns(table, definition)
-    check_scope(table, definition)
-    filled = [*filter(None, definition.columns.values()), *definition.add]
-    check_sequences(_driver(session), table, filled)
-    check_time_zone(_driver(session), definition.time_zone)
+    connection = _driver(session)
+    table = require_loadable(connection, definition)
+    warnings = find_lacking_rights(connection, table, definition.mode)
     is_live = before is not None and before.deleted_at is None
     if before is not None and is_live and parse_stored(before.definition) == definition:
-        return Change(describe_dataset(before), is_new=False)
+        return Change(_described(before), is_new=False, warnings=warnings)
     statement = text(read_statement(__package__, "put_dataset"))
     values = {"name": name, "definition": definition.model_dump_json()}
     was_made = session.execute(statement, values).scalar_one()
     stored = session.get_one(Dataset, name, populate_existing=True)
     is_new = was_made or (before is not None and not is_live)
     log.info("dataset_stored", dataset=name, version=stored.version, is_new=is_new)
-    return Change(describe_dataset(stored), is_new=is_new)
+    return Change(_described(stored), is_new=is_new, warnings=warnings)
+
+
+def require_loadable(connection: Connection, definition: DatasetDefinition) -> TargetTable:
+    """Return the table, or raise `BadInput` for what each job would fail by, saying what to run or to change."""
+    table = check_target(
+        connection,
+        definition.table,
+        mode=definition.mode,
+        key=definition.key,
+        is_sliced=definition.scope is not None,
+    )
+    check_writable(connection, table, definition.mode)
+    check_columns(table, definition)
+    check_scope(table, definition)
+    filled = [*filter(None, definition.columns.values()), *definition.add]
+    check_needed_rights(connection, table, filled)
+    check_time_zone(connection, definition.time_zone)
+    return table
+
+
+def _described(dataset: Dataset) -> DatasetDocument:
+    """Return the document of a dataset whose definition was checked by today's rules."""
+    return cast(DatasetDocument, describe_dataset(dataset))
 
 
 def _driver(session: Session) -> Connection:

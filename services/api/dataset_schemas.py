@@ -1,5 +1,6 @@
 """Define the bodies that tell of a dataset: its definition, what stands beside it, and its versions."""
 
+import operator
 from datetime import datetime
 from typing import Any, Self
 
@@ -26,6 +27,17 @@ class DatasetDocument(DatasetDefinition, _Beside):
     """A dataset: its name, its definition, and what became of it."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class ChangedDatasetDocument(DatasetDocument):
+    """A dataset as it was put or patched, with what was odd about that."""
+
+    warnings: list[str] = Field(
+        default_factory=list,
+        exclude_if=operator.not_,
+        description="What may fail its jobs, as far as the catalog tells: what triggers write without having the right."
+        " Only where there is something to say.",
+    )
 
 
 class RefusedDatasetDocument(_Beside):

@@ -210,7 +210,8 @@ def _open(
     loading: Connection, key: ChunkKey, claimed: Claim, lock_seconds: float
 ) -> ChunkWork | None:
     """Take the chunk's fence in a session whose settings are those of its dataset."""
-    fix_settings(loading, claimed.time_zone, DateOrder(claimed.date_order), lock_seconds)
+    order = DateOrder(claimed.date_order)
+    fix_settings(loading, claimed.table, claimed.time_zone, order, lock_seconds)
     loading.autocommit = False
     return open_chunk(loading, key)
 

@@ -1,7 +1,7 @@
 """Open the loader's connections: one that loads, one beside it that tells how far the load is.
 
-What a text means to Postgres depends on session settings; they are the same for every load, except the time
-zone and the order of day, month and year, which belong to the dataset.
+What a text means to Postgres depends on session settings; they are the same for every load, except the time zone, the
+order of day, month and year, and the schemas that names are looked for in, which belong to the dataset.
 """
 
 from collections.abc import Callable
@@ -56,10 +56,14 @@ def connect(
 
 
 def fix_settings(
-    connection: Connection, time_zone: str, date_order: DateOrder, lock_seconds: float
+    connection: Connection, table: str, time_zone: str, date_order: DateOrder, lock_seconds: float
 ) -> None:
-    """Fix the session settings of a load, in a transaction of its own so that no rollback undoes them."""
+    """Fix the session settings of a load into ``schema.table``.
+
+    That is a transaction of its own, so that no rollback undoes them.
+    """
     parameters = {
+        "schema": table.partition(".")[0],
         "time_zone": time_zone,
         "date_order": date_order.value,
         "lock_timeout": f"{lock_seconds * 1000:.0f}ms",

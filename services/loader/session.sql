@@ -9,6 +9,8 @@ SELECT
     set_config('bytea_output', 'hex', FALSE),
     set_config('extra_float_digits', '1', FALSE),
     set_config('lc_monetary', 'C', FALSE),
+    -- Functions of triggers, checks and defaults find what stands beside the table, whatever path the role has.
+    set_config('search_path', pg_catalog.format('%%I, public, pg_temp', %(schema)s), FALSE),
     set_config('xmloption', 'content', FALSE),
     set_config('transform_null_equals', 'off', FALSE),
     set_config('synchronous_commit', 'on', FALSE),

@@ -9,6 +9,7 @@ from psycopg2.extensions import cursor as Cursor
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.datasets.slices import Slice
 from libs.common.enums import LoadMode
+from libs.common.postgres.job_requirements import check_writable
 from libs.common.postgres.target_checks import check_key, check_target
 from libs.common.postgres.target_table import TargetColumn, TargetTable
 from services.loader.rows.append import Appender, Writer
@@ -22,14 +23,16 @@ _LOCKS = {LoadMode.REPLACE: "SHARE ROW EXCLUSIVE"}
 def open_target(cursor: Cursor, definition: DatasetDefinition) -> TargetTable:
     """Lock the target against changes of its definition and return what the catalog says about it."""
     refusal = _lock(cursor, definition)
+    role = _own_role(cursor)
     table = check_target(
         cursor.connection,
         definition.table,
         mode=definition.mode,
         key=definition.key,
-        role=_own_role(cursor),
+        role=role,
         is_sliced=definition.scope is not None,
     )
+    check_writable(cursor.connection, table, definition.mode, role)
     if refusal is not None:
         raise refusal  # the catalog knows no reason for it
     return table

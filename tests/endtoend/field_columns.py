@@ -3,7 +3,9 @@
 from datetime import date
 from decimal import Decimal
 
-from tests.endtoend.field_cases import Case, Step
+from tests.endtoend.field_cases import Case, Step, modes
+from tests.endtoend.field_formats import BOOKED, BOOKINGS, STATEMENT
+from tests.endtoend.field_formats import COLUMNS as BOOKED_COLUMNS
 
 DAY = date(2026, 11, 24)
 _TWO = "CREATE TABLE {table} (id int, v text)"
@@ -15,7 +17,28 @@ _AMOUNTS = (
     "id;amount\n1;5,50\n2;1.234\n3;1.234,56\n4;-950,00 €\n5;1 234,56\n6;1\u00a0234,56\n7;12\n"
 )
 
+_WIDE = ", ".join(f"c{number} bigint" for number in range(1, 1201))
+
+
+def _wide_file() -> str:
+    """Return three records of 1,200 columns, of which the second fills them all: more than a page takes."""
+    names = ",".join(f"c{number}" for number in range(1, 1201))
+    empty = "," * 1199
+    full = ",".join(["1234567890123456789"] * 1200)
+    return f"{names}\n1{empty}\n{full}\n3{empty}\n"
+
+
 COLUMNS = [
+    *(
+        Case(
+            f"row larger than a page, {name}",
+            f"CREATE TABLE {{table}} ({_WIDE}, PRIMARY KEY (c1))",
+            options,
+            [Step(_wide_file(), "completed_with_rejects", failed={3: ("other", "54000")})],
+            [(1, *[None] * 1199), (3, *[None] * 1199)],
+        )
+        for name, options in modes("c1").items()
+    ),
     Case(
         "a column more from today",
         _TWO,
@@ -81,6 +104,17 @@ COLUMNS = [
             )
         ],
         [(1, Decimal(1234))],
+    ),
+    Case(
+        "preamble before the header, with its lines",
+        BOOKINGS.replace("(day", "(line int, day"),
+        {
+            "format": {"delimiter": ";", "encoding": "cp1252", "header": {"find": "Buchungstag;"}},
+            "columns": BOOKED_COLUMNS,
+            "add": {"line": "$line"},
+        },
+        [Step(STATEMENT.encode("cp1252"))],
+        [(line, *row) for line, row in zip((6, 7), BOOKED, strict=True)],
     ),
     Case(
         "where each row comes from",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from tests.endtoend.field_cases import NOTES, PLAIN, Case, Rows, Step
+from tests.endtoend.field_cases import NOTES, PLAIN, Case, Rows, Step, modes
 
 ABC = "CREATE TABLE {table} (a int, b int, c int)"
 ACCOUNTS = "CREATE TABLE {table} (kind text, number text, balance text)"
@@ -17,12 +17,7 @@ PARTS = "CREATE TABLE {table} (id int PRIMARY KEY, v text)"
 BOOKINGS = "CREATE TABLE {table} (day text, purpose text, amount text)"
 TSV = 'id\tv\n1\t5" pipe\n2\t"quoted" start\n3\tplain\n4\t"\n5\ta,b\n'
 TSV_ROWS: Rows = [(1, '5" pipe'), (2, '"quoted" start'), (3, "plain"), (4, '"'), (5, "a,b")]
-MODES: dict[str, dict[str, Any]] = {
-    "append": {},
-    "chunks": {"atomic": False},
-    "upsert": {"mode": "upsert", "key": ["id"]},
-    "replace": {"mode": "replace"},
-}
+MODES = modes("id")
 SKIPPED, ODD_END = ["lines-skipped"], ["bytes-after-end"]
 STATEMENT = (
     "Umsätze;\nKonto;000000000\nStand;24.11.2026\n\nBuchungstag;Verwendungszweck;Betrag\n"
@@ -126,6 +121,13 @@ FORMATS = [
     ),
     _bookings("found", {"find": "Buchungstag;"}),
     _bookings("counted", {"skip_before": 4}),
+    _refused(
+        "preamble before the header, and nobody says so",
+        BOOKINGS,
+        {"delimiter": ";", "encoding": "cp1252"},
+        STATEMENT.encode("cp1252"),
+        "header-unknown-column",
+    ),
     _loads(
         "units below the header, header again, ghosts and comments",
         PLAIN,
@@ -248,6 +250,13 @@ FORMATS = [
         "source-not-text",
     ),
     _refused(
+        "new workbook named csv",
+        PLAIN,
+        {},
+        _zip(**{"[Content_Types]_xml": b"<x/>", "xl/workbook_xml": b"<x/>"}),
+        "source-not-text",
+    ),
+    _refused(
         "error page named csv",
         PLAIN,
         {},
@@ -281,6 +290,8 @@ SAID = {
     "UTF-8 mark in a feed of cp1252": "mark of utf-8, but the dataset's encoding is cp1252; set",
     "zip of several files, of which none is named": "'a.csv', 't.csv'",
     "old workbook named csv": "an Excel workbook (.xls)",
+    "new workbook named csv": "an Excel workbook (.xlsx)",
+    "preamble before the header, and nobody says so": "'Umsätze;'",
     "error page named csv": "'<!DOCTYPE html>', which looks like HTML",
     "gzip in gzip": "what comes out of the source is gzip again",
 }

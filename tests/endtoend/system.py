@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,6 +82,21 @@ class System:
         child = self.processes.pop(service).process
         child.send_signal(signal.SIGKILL)
         child.wait(10)
+
+    @contextmanager
+    def restarted(self, *services: str, **variables: str) -> Iterator[None]:
+        """Start services anew with other settings while the block runs, and in the end as they were."""
+        self._restart(services, variables)
+        try:
+            yield
+        finally:
+            self._restart(services, {})
+
+    def _restart(self, services: Sequence[str], variables: dict[str, str]) -> None:
+        for service in services:
+            self.processes.pop(service).stop(20)
+            self.start(service, **variables)
+        self.wait_ready()
 
     def stop(self) -> None:
         """Stop all services, the last started first."""

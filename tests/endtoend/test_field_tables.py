@@ -1,8 +1,7 @@
 """Cases from the field that ask for more than a file and its rows: grants, roles, limits, several files and chunks."""
 
 import json
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from decimal import Decimal
 
 import psycopg2
@@ -19,18 +18,6 @@ _SLOW = (
     "CREATE TRIGGER slow BEFORE INSERT ON public.field_slow FOR EACH ROW EXECUTE FUNCTION field_slow()"
 )
 _TIMEOUTS = ("transaction_timeout", "statement_timeout", "lock_timeout", "idle_session_timeout")
-
-
-@contextmanager
-def restarted(system: System, *services: str, **variables: str) -> Iterator[None]:
-    """Start services anew with other settings, and in the end as they were."""
-    for each in (variables, {}):
-        for service in services:
-            system.processes.pop(service).stop(20)
-            system.start(service, **each)
-        system.wait_ready()
-        if each is variables:
-            yield
 
 
 def test_a_serial_without_its_grant_is_refused_with_the_cure(system: System) -> None:
@@ -65,7 +52,7 @@ def test_timeouts_of_the_role_end_no_load(system: System) -> None:
         try:
             for name in _TIMEOUTS:
                 cursor.execute(f"{role} SET {name} = '2s'")
-            with restarted(system, "loader"):
+            with system.restarted("loader"):
                 job = feed.load("id,v\n" + "".join(f"{number},x\n" for number in range(12)))
         finally:
             cursor.execute(f"{role} RESET ALL")
@@ -87,7 +74,7 @@ def test_a_record_longer_than_the_cap_is_kept_whole_and_loads_once_the_cap_allow
         [failed] = client.failed_rows(capped["id"])
         exported = client.get(f"/v1/jobs/{capped['id']}/failed-rows", format="source").text
         again = system.wait_over(client.replay(capped["id"]))
-        with restarted(system, *_LIMITED, ADSP_MAX_RECORD_BYTES=str(1 << 22)):
+        with system.restarted(*_LIMITED, ADSP_MAX_RECORD_BYTES=str(1 << 22)):
             replayed = system.wait_over(client.replay(again["id"]))
 
     assert (capped["state"], capped["rows_loaded"]) == ("completed_with_rejects", 2)
@@ -234,6 +221,22 @@ def test_a_row_that_could_not_be_converted_is_replayed_once_it_is_corrected(syst
     assert source == "id;price\n2;1.5\n"
     assert end(replay) == ("succeeded", None)
     assert feed.rows() == [(1, Decimal("1.5")), (2, Decimal("2.5"))]
+
+
+def test_a_row_larger_than_a_page_is_so_again_when_it_is_replayed(system: System) -> None:
+    """The case `row-larger-than-a-page`: what a replay says of it is what the load said."""
+    feed = Feed(system, "field_wide", ", ".join(f"c{n} bigint" for n in range(1200)))
+    names = ",".join(f"c{n}" for n in range(1200))
+    full = ",".join(["1234567890123456789"] * 1200)
+    job = feed.load(f"{names}\n{full}\n1{',' * 1199}\n")
+    with system.client as client:
+        replay = system.wait_over(client.replay(job["id"]))
+        first, again = ([*client.failed_rows(each["id"])] for each in (job, replay))
+
+    assert (end(job), job["rows_loaded"]) == (("completed_with_rejects", None), 1)
+    assert (replay["rows_loaded"], replay["rows_rejected"]) == (0, 1)
+    assert [row["sqlstate"] for row in [*first, *again]] == ["54000"] * 2
+    assert [row["message"] for row in first] == [row["message"] for row in again]
 
 
 def test_nuls_of_failed_rows_survive_export_and_replay(system: System) -> None:

@@ -67,9 +67,6 @@ def _refuse_unloadable(name: str, schema: str, traits: Mapping[str, Any]) -> Non
         "has foreign tables as partitions; load into them where they live": (
             traits["has_foreign_parts"]
         ),
-        "has row-level security, which COPY does not support; load into a staging table": (
-            traits["has_row_security"]
-        ),
         "has rules, which COPY ignores; replace them with triggers": traits["has_rules"],
     }
     for reason, applies in reasons.items():

@@ -1,6 +1,6 @@
-"""Try what a job needs beside the rights on its table: numbers of sequences, a time zone that Postgres knows.
+"""Try what a job needs beside the rights on its table: what its rows are made with, and that they may be changed.
 
-What would fail each job is refused when a dataset is put, saying how to fix it.
+What would fail each job is refused when a dataset is put, saying what to run.
 """
 
 from collections.abc import Collection
@@ -8,32 +8,67 @@ from collections.abc import Collection
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
+from libs.common.enums import LoadMode
 from libs.common.errors import BadInput
 from libs.common.postgres.target_checks import LOADER_ROLE
 from libs.common.postgres.target_table import TargetTable
 from libs.common.sql_files import read_statement
 
 
-def check_sequences(
+def check_needed_rights(
     connection: Connection, table: TargetTable, given: Collection[str], role: str = LOADER_ROLE
 ) -> None:
-    """Raise `BadInput` unless `role` may take numbers from the sequences of columns that are not given.
+    """Raise `BadInput` unless `role` may use what a row of the table needs, where the columns `given` have values.
 
-    Identity columns need no right of their own.
+    That is: sequences of serial columns (identity columns need no right of their own), the columns' types with their
+    schemas, functions of defaults, checks, domains and indexes.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            read_statement(__package__, "lacking_sequences"),
+            read_statement(__package__, "lacking_rights"),
             {"table": table.oid, "given": list(given), "role": role},
         )
         lacking = cursor.fetchall()
     if lacking:
-        sequences = ", ".join(sequence for sequence, _ in lacking)
-        columns = ", ".join(column for _, column in lacking)
+        grants = "; ".join(f"GRANT {lacks} TO {role}" for lacks, _ in lacking)
+        needed_for = ", ".join(dict.fromkeys(used for _, used in lacking))
         raise BadInput(
             "table-not-permitted",
-            f"{role} may take no numbers for {columns} of {table.name}: GRANT USAGE ON SEQUENCE {sequences} TO {role}; "
-            "if the files bring these columns themselves, name them in 'columns'",
+            f"{role} may not use what {needed_for} of {table.name} needs: {grants}; "
+            "of defaults, or name the columns that files bring themselves in 'columns'",
+        )
+
+
+def check_writable(
+    connection: Connection, table: TargetTable, mode: LoadMode, role: str = LOADER_ROLE
+) -> None:
+    """Raise `BadInput` where Postgres would refuse to write rows, or to change them as this mode does.
+
+    Sources: `CheckCmdReplicaIdentity` (execReplication.c), `check_enable_rls` (rls.c).
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            read_statement(__package__, "refused_writes"),
+            {
+                "table": table.oid,
+                "role": role,
+                "updates": mode is LoadMode.UPSERT,
+                "deletes": mode is LoadMode.REPLACE,
+            },
+        )
+        has_row_security, unidentified = cursor.fetchone() or (False, [])
+    if has_row_security:
+        raise BadInput(
+            "table-not-permitted",
+            f"{table.name} has row-level security, which COPY does not support: as a superuser run ALTER ROLE {role} "
+            f"BYPASSRLS; or ALTER TABLE {table.quoted_name} DISABLE ROW LEVEL SECURITY; or load into a staging table",
+        )
+    if unidentified:
+        statements = "; ".join(f"ALTER TABLE {name} REPLICA IDENTITY FULL" for name in unidentified)
+        raise BadInput(
+            "table-not-permitted",
+            f"mode {mode.value!r} changes rows that a publication sends, and without a replica identity Postgres "
+            f"refuses that: {statements}; or add a primary key",
         )
 
 

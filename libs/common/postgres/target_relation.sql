@@ -1,6 +1,6 @@
 -- Describe one relation as a target of loads; the partitions of a partitioned table count as parts of it.
 WITH RECURSIVE target AS (
-    SELECT c.oid, c.relkind, c.relrowsecurity, n.oid AS namespace
+    SELECT c.oid, c.relkind, n.oid AS namespace
     FROM pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     WHERE n.nspname = %(schema)s AND c.relname = %(name)s
@@ -56,7 +56,6 @@ expressions AS (
 SELECT
     target.oid,
     target.relkind::text AS kind,
-    target.relrowsecurity AS has_row_security,
     EXISTS (
         SELECT FROM pg_catalog.pg_rewrite AS r
         WHERE r.ev_class = target.oid AND r.ev_type IN ('2', '3', '4')

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.ledger.datasets import require_live
 from services.api.dataset_changes import change_definition, lock_dataset, require_state
-from services.api.dataset_schemas import AnyDatasetDocument
+from services.api.dataset_schemas import ChangedDatasetDocument
 from services.api.dependencies import Wired
 from services.api.errors.problems import ProblemError
 from services.api.media_type import media_type
@@ -46,7 +46,7 @@ def patch_dataset(
     patch: Annotated[dict[str, Any], Body(media_type=MERGE_PATCH)],
     response: Response,
     if_match: IfMatchHeader = None,
-) -> AnyDatasetDocument:
+) -> ChangedDatasetDocument:
     """Merge a JSON merge patch (RFC 7396) into the definition: what it does not name stays, null gives the default.
 
     The result must be what PUT would take.
@@ -58,7 +58,7 @@ def patch_dataset(
         definition = _validated(merge(dataset.definition, patch))
         change = change_definition(session, name, dataset, definition)
     tag(response, change.document)
-    return change.document
+    return change.answer
 
 
 def merge(target: Any, patch: Any) -> Any:

@@ -10,7 +10,11 @@ from libs.common.datasets.definition import DATASET_NAME_PATTERN, DatasetDefinit
 from libs.common.ledger.datasets import find_dataset
 from libs.common.ledger.models import Dataset
 from services.api.dataset_changes import change_definition, lock_dataset, require_state
-from services.api.dataset_schemas import AnyDatasetDocument, describe_dataset
+from services.api.dataset_schemas import (
+    AnyDatasetDocument,
+    ChangedDatasetDocument,
+    describe_dataset,
+)
 from services.api.dependencies import Wired
 from services.api.pagination import Order, Page, PageQuery, paginate
 from services.api.preconditions import ETAG, PRECONDITION, IfMatchHeader, tag
@@ -48,7 +52,7 @@ _PUT_ANSWERS: Responses = {
             **ETAG,
             "Location": {"description": "Where it is.", "schema": {"type": "string"}},
         },
-        "model": AnyDatasetDocument,
+        "model": ChangedDatasetDocument,
     },
     **PRECONDITION,
     **problems(400, 413, 415, 422, 503),
@@ -68,7 +72,7 @@ def put_dataset(
     body: DatasetDefinition,
     response: Response,
     if_match: IfMatchHeader = None,
-) -> AnyDatasetDocument:
+) -> ChangedDatasetDocument:
     """Store a definition; jobs under way keep the one that they were made under, a paused dataset stays paused.
 
     An equal definition changes nothing. One that was deleted goes on: what was loaded is not loaded again.
@@ -81,7 +85,7 @@ def put_dataset(
         response.status_code = 201
         response.headers["Location"] = f"/v1/datasets/{name}"
     tag(response, change.document)
-    return change.document
+    return change.answer
 
 
 @router.get(

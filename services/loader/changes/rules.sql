@@ -110,6 +110,8 @@ SELECT
                     JOIN pg_catalog.pg_am AS m ON m.oid = o.opcmethod AND m.amname = 'btree'
                     WHERE
                         o.opcdefault
+                        -- Else its `=` may be in a schema that no load looks in.
+                        AND o.opcnamespace = 'pg_catalog'::regnamespace
                         AND o.opcintype = CASE a.atttypid
                             WHEN 'varchar'::regtype THEN 'text'::regtype
                             ELSE a.atttypid

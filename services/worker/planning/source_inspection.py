@@ -14,7 +14,7 @@ from libs.common.datasets.guards import require_columns
 from libs.common.datasets.slices import Slice
 from libs.common.errors import HeaderError, SourceError
 from libs.common.postgres.header_mapping import match_header
-from libs.common.postgres.job_requirements import check_sequences
+from libs.common.postgres.job_requirements import check_needed_rights
 from libs.common.postgres.target_checks import check_target
 from libs.common.postgres.target_table import TargetColumn, TargetTable
 from libs.common.sources.fingerprints import digest_parts
@@ -66,7 +66,7 @@ def inspect_file(
     table = _read_target(connection, definition)
     cut = scanned.cut()
     given = _match_header(cut.header, table, definition)
-    check_sequences(connection, table, [column.name for column in given])
+    check_needed_rights(connection, table, [column.name for column in given])
     at_once = _chunks_at_once(table, given, ordered_at_once)
     boundaries = cut.boundaries[::_LONGER_ALONE] if at_once == 1 else cut.boundaries
     columns = _describe_columns(cut.header, table, given)
@@ -81,7 +81,7 @@ def inspect_files(connection: Any, reader: FileReader, paths: Sequence[Path]) ->
     table = _read_target(connection, reader.definition)
     first, *others = [reader.read_header(path) for path in paths]
     given = _match_header(first, table, reader.definition)
-    check_sequences(connection, table, [column.name for column in given])
+    check_needed_rights(connection, table, [column.name for column in given])
     for path, other in zip(paths[1:], others, strict=True):
         if (other.cells, other.encoding) != (first.cells, first.encoding):
             raise SourceError(

@@ -10,7 +10,11 @@ from psycopg2.extensions import connection as Connection
 from libs.common.enums import LoadMode
 from libs.common.errors import BadInput
 from libs.common.postgres.catalog import read_table
-from libs.common.postgres.job_requirements import check_sequences, check_time_zone
+from libs.common.postgres.job_requirements import (
+    check_needed_rights,
+    check_time_zone,
+    check_writable,
+)
 from libs.common.postgres.target_checks import check_target, missing_privileges
 from libs.common.postgres.target_table import TargetTable
 from libs.devstack.testing.databases import ScratchDatabase
@@ -185,12 +189,6 @@ def test_a_key_needs_an_index_that_on_conflict_can_use(
         ),
         ("CREATE SEQUENCE shop.t", "shop.t", "table-not-permitted", "ordinary or partitioned"),
         (
-            "CREATE TABLE shop.t (a int); ALTER TABLE shop.t ENABLE ROW LEVEL SECURITY",
-            "shop.t",
-            "table-not-permitted",
-            "row-level security",
-        ),
-        (
             "CREATE TABLE shop.t (a int); CREATE RULE r AS ON INSERT TO shop.t DO ALSO NOTHING",
             "shop.t",
             "table-not-permitted",
@@ -259,8 +257,13 @@ SERIAL = "CREATE TABLE shop.t (id serial, other int DEFAULT nextval('shop.t_id_s
 @pytest.mark.parametrize(
     ("ddl", "given", "lacking"),
     [
-        pytest.param(SERIAL, [], "SEQUENCE shop.t_id_seq, shop.t_id_seq TO", id="serial"),
-        pytest.param(SERIAL, ["other"], "numbers for id of", id="one is given"),
+        pytest.param(
+            SERIAL,
+            [],
+            "what id, other of shop.t needs: GRANT USAGE ON SEQUENCE shop.t_id_seq TO",
+            id="serial",
+        ),
+        pytest.param(SERIAL, ["other"], "what id of", id="one is given"),
         pytest.param(SERIAL, ["id", "other"], None, id="given"),
         pytest.param(
             f"{SERIAL}; GRANT USAGE ON SEQUENCE shop.t_id_seq TO adsp_loader", [], None, id="usage"
@@ -282,13 +285,13 @@ SERIAL = "CREATE TABLE shop.t (id serial, other int DEFAULT nextval('shop.t_id_s
 def test_numbers_of_sequences_need_a_grant(
     connection: Connection, ddl: str, given: list[str], lacking: str | None
 ) -> None:
-    table = make(connection, ddl)
+    table = make(connection, f"{ddl}; GRANT USAGE ON SCHEMA shop TO adsp_loader")
 
     if lacking is None:
-        check_sequences(connection, table, given)
+        check_needed_rights(connection, table, given)
         return
     with pytest.raises(BadInput, match=lacking) as caught:
-        check_sequences(connection, table, given)
+        check_needed_rights(connection, table, given)
     assert caught.value.code == "table-not-permitted"
 
 
@@ -338,3 +341,80 @@ def test_only_domains_of_its_columns_make_a_table_call_functions(
     )
 
     assert table.calls_user_functions is calls
+
+
+_SECURED = "CREATE TABLE shop.t (a int); ALTER TABLE shop.t ENABLE ROW LEVEL SECURITY"
+_OWNED = f"{_SECURED}; GRANT CREATE ON SCHEMA shop TO adsp_loader; ALTER TABLE shop.t OWNER TO adsp_loader"
+
+
+@pytest.mark.parametrize(
+    ("ddl", "is_refused"),
+    [
+        (_SECURED, True),
+        (f"{_SECURED}; ALTER ROLE adsp_loader BYPASSRLS", False),
+        (_OWNED, False),
+        (f"{_OWNED}; ALTER TABLE shop.t FORCE ROW LEVEL SECURITY", True),
+    ],
+)
+def test_row_level_security_is_asked_of_the_role(
+    connection: Connection, ddl: str, *, is_refused: bool
+) -> None:
+    table = make(connection, ddl)
+
+    if not is_refused:
+        check_writable(connection, table, LoadMode.APPEND)
+        return
+    with pytest.raises(BadInput, match="ALTER ROLE adsp_loader BYPASSRLS"):
+        check_writable(connection, table, LoadMode.APPEND)
+
+
+_KEYED = "CREATE TABLE shop.t (a int PRIMARY KEY)"
+_ALL = "CREATE PUBLICATION p FOR ALL TABLES"
+_BOTH = {LoadMode.UPSERT, LoadMode.REPLACE}
+
+
+@pytest.mark.parametrize(
+    ("ddl", "refused"),
+    [
+        (f"CREATE TABLE shop.t (a int); {_ALL}", _BOTH),
+        (f"CREATE TABLE shop.t (a int); {_ALL} WITH (publish = 'insert, update')", {LoadMode.UPSERT}),
+        (f"CREATE TABLE shop.t (a int); {_ALL} WITH (publish = 'insert, delete')", {LoadMode.REPLACE}),
+        (f"CREATE TABLE shop.t (a int); {_ALL} WITH (publish = 'insert')", set()),
+        ("CREATE TABLE shop.t (a int); CREATE PUBLICATION p FOR TABLES IN SCHEMA shop", _BOTH),
+        (f"{_KEYED}; {_ALL}", set()),
+        (f"{_KEYED}; ALTER TABLE shop.t REPLICA IDENTITY NOTHING; {_ALL}", _BOTH),
+        (f"{_KEYED}; ALTER TABLE shop.t REPLICA IDENTITY USING INDEX t_pkey; {_ALL}", set()),
+        (f"CREATE TABLE shop.t (a int PRIMARY KEY DEFERRABLE); {_ALL}", _BOTH),
+        (f"CREATE UNLOGGED TABLE shop.t (a int); {_ALL}", set()),
+    ],
+)  # fmt: skip
+def test_a_published_table_needs_a_replica_identity_for_what_is_sent(
+    connection: Connection, ddl: str, refused: set[LoadMode]
+) -> None:
+    """Postgres itself says the same, with 55000."""
+    table = make(connection, ddl)
+
+    for mode in LoadMode:
+        if mode not in refused:
+            check_writable(connection, table, mode)
+            continue
+        with pytest.raises(BadInput, match=r"ALTER TABLE shop\.t REPLICA IDENTITY FULL"):
+            check_writable(connection, table, mode)
+    said = {
+        LoadMode.UPSERT: _refuses(connection, "UPDATE shop.t SET a = a"),
+        LoadMode.REPLACE: _refuses(connection, "DELETE FROM shop.t"),
+    }
+    assert {mode for mode, is_said in said.items() if is_said} == refused
+
+
+def _refuses(connection: Connection, statement: str) -> bool:
+    """Return whether Postgres wants an identity of rows for it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SAVEPOINT ask")
+        try:
+            cursor.execute(statement)
+        except psycopg2.errors.ObjectNotInPrerequisiteState:
+            return True
+        finally:
+            cursor.execute("ROLLBACK TO SAVEPOINT ask")
+    return False

@@ -95,7 +95,7 @@ def run_oracle(
     """Load a file into feed.slow record by record, in the loader's session settings."""
     with closing(psycopg2.connect(bench.database.dsn_for("loader"))) as connection:
         order = definition.date_order or DateOrder.MDY
-        fix_settings(connection, definition.time_zone, order, lock_seconds=60)
+        fix_settings(connection, definition.table, definition.time_zone, order, lock_seconds=60)
         verdict = judge_file(
             connection,
             "slow",
