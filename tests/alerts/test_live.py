@@ -109,7 +109,7 @@ def _load_items(system: System) -> None:
             "items", {"table": "public.items", "source": "items.csv", "schedule": schedule}
         )
         job = system.wait_over(client.submit(dataset="items"))
-    assert job["state"] == "completed_with_rejects"
+    assert job.state == "completed_with_rejects"
 
 
 def _expressions() -> list[str]:

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from libs.client.client import Client
+from libs.client.models import Job
 from libs.common.enums import Scope
 from libs.devstack.ports import free_ports
 from libs.devstack.testing.waiting import wait_for
 from tests.compose.engine import Engine, run
 from tests.compose.images import REPOSITORY
-from tools.client.api import Client, is_over
 from tools.local_env.keystore import COMPOSE, KeyStore
 from tools.local_env.passwords import ensure_passwords
 
@@ -67,11 +68,10 @@ class ComposeStack:
         """Return a new client of the api at its published port."""
         return Client(f"http://127.0.0.1:{self.api_port}", key=self.key)
 
-    def wait_over(self, job: dict[str, Any], seconds: float = 120) -> dict[str, Any]:
+    def wait_over(self, job: Job, seconds: float = 120) -> Job:
         """Wait for a job's end and return it."""
         with self.client as client:
-            wait_for(lambda: is_over(client.job(job["id"])), seconds, f"job {job['id']} is over")
-            return client.job(job["id"])
+            return client.wait(job, seconds=seconds)
 
     def containers(self, service: str) -> list[str]:
         """Return the ids of a service's running containers."""

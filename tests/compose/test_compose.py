@@ -2,11 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
+from libs.client.models import Job
 from libs.devstack.testing.waiting import wait_for
 from tests.compose.engine import Engine
 from tests.compose.images import FOLDERS
@@ -24,7 +24,7 @@ _LIST_PACKAGES = (
 
 
 @pytest.fixture(scope="session")
-def daily_job(stack: ComposeStack) -> dict[str, Any]:
+def daily_job(stack: ComposeStack) -> Job:
     """Load the sample file by the daily job, as a client outside of the stack."""
     with stack.client as client:
         client.put_dataset("items", {"table": "public.items", "source": "items.csv"})
@@ -32,14 +32,14 @@ def daily_job(stack: ComposeStack) -> dict[str, Any]:
 
 
 def test_the_daily_job_accounts_for_every_record_of_the_sample(
-    stack: ComposeStack, daily_job: dict[str, Any]
+    stack: ComposeStack, daily_job: Job
 ) -> None:
     with stack.client as client:
-        failed = list(client.failed_rows(daily_job["id"]))
+        failed = list(client.failed_rows(daily_job.id))
 
-    assert daily_job["state"] == "completed_with_rejects"
-    assert (daily_job["rows_read"], daily_job["rows_loaded"]) == (10_000, 9_961)
-    assert len(failed) == daily_job["rows_rejected"] == 39
+    assert daily_job.state == "completed_with_rejects"
+    assert (daily_job.rows_read, daily_job.rows_loaded) == (10_000, 9_961)
+    assert len(failed) == daily_job.rows_rejected == 39
 
 
 def test_prometheus_scrapes_every_target(stack: ComposeStack) -> None:
@@ -175,9 +175,9 @@ def test_sigterm_lets_the_running_chunk_end(stack: ComposeStack, tmp_path: Path)
     (loader,) = stack.containers("loader")
     with stack.client as client:
         client.put_dataset("drain", {"table": "public.items", "mode": "upsert", "key": ["sku"]})
-        job = client.upload("drain", source)
-        wait_for(lambda: client.job(job["id"])["rows_read"] > 0, 60, "the load is under way")
-        under_way = client.job(job["id"])["state"]
+        job = client.load("drain", source)
+        wait_for(lambda: client.job(job.id).rows_read > 0, 60, "the load is under way")
+        under_way = client.job(job.id).state
 
     stack.engine.docker("stop", "--time", "120", loader)
     ended = stack.wait_over(job)
@@ -186,19 +186,19 @@ def test_sigterm_lets_the_running_chunk_end(stack: ComposeStack, tmp_path: Path)
 
     assert under_way == "running"
     assert exit_code == 0
-    assert (ended["state"], ended["rows_loaded"]) == ("succeeded", _LONG_ENOUGH)
+    assert (ended.state, ended.rows_loaded) == ("succeeded", _LONG_ENOUGH)
 
 
 def test_the_stack_finds_its_data_after_a_restart_with_three_loaders(
-    stack: ComposeStack, daily_job: dict[str, Any]
+    stack: ComposeStack, daily_job: Job
 ) -> None:
     stack.down()
 
     stack.up("--scale", "loader=3")
 
     with stack.client as client:
-        found = client.job(daily_job["id"])
+        found = client.job(daily_job.id)
         again = stack.wait_over(client.trigger())
     assert found == daily_job
-    assert (again["state"], again["duplicate_of"]) == ("duplicate", daily_job["id"])
+    assert (again.state, again.duplicate_of) == ("duplicate", daily_job.id)
     assert len(stack.containers("loader")) == 3

@@ -4,10 +4,10 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from libs.client.models import Job
 from libs.devstack.addresses import StackAddresses
 from libs.devstack.monitoring import MonitoringPlan, monitored
 from libs.devstack.ports import free_ports
@@ -80,7 +80,7 @@ def prometheus(
 
 
 @pytest.fixture(scope="session")
-def jobs(system: System, prometheus: Prometheus) -> list[dict[str, Any]]:
+def jobs(system: System, prometheus: Prometheus) -> list[Job]:
     """Run the jobs while Prometheus looks on, and return them when it has seen their ends."""
     put_datasets(system)
     untouched = "sum by (dataset) (adsp_jobs_total) == 0"
@@ -95,7 +95,7 @@ def jobs(system: System, prometheus: Prometheus) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
-def watched(jobs: list[dict[str, Any]], prometheus: Prometheus) -> Prometheus:
+def watched(jobs: list[Job], prometheus: Prometheus) -> Prometheus:
     """Give the Prometheus that has seen the jobs."""
     return prometheus
 

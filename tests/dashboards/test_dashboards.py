@@ -3,10 +3,10 @@
 import re
 import time
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
+from libs.client.models import Job
 from libs.devstack.binaries import missing_monitoring
 from libs.devstack.testing.waiting import wait_for
 from services.api.web.dashboards import DAILY_LOADS
@@ -69,8 +69,8 @@ def test_what_is_rated_is_a_counter(watched: Prometheus) -> None:
     assert wrong == {}
 
 
-def test_the_jobs_are_a_good_a_rejecting_and_a_failing_one(jobs: list[dict[str, Any]]) -> None:
-    states = [job["state"] for job in jobs]
+def test_the_jobs_are_a_good_a_rejecting_and_a_failing_one(jobs: list[Job]) -> None:
+    states = [job.state for job in jobs]
 
     assert states == ["succeeded", "succeeded", "completed_with_rejects", "failed"]
 
@@ -80,7 +80,7 @@ def test_the_jobs_are_a_good_a_rejecting_and_a_failing_one(jobs: list[dict[str, 
     [
         ("Late datasets", "late", lambda _: 0),
         ("Unaccounted rows", "unaccounted", lambda _: 0),
-        ("Open failed rows", "open", lambda jobs: jobs[2]["rows_rejected"]),
+        ("Open failed rows", "open", lambda jobs: jobs[2].rows_rejected),
         ("Targets down", "down", lambda _: 0),
         ("Postgres up", "up", lambda _: 1),
         ("Redis up", "up", lambda _: 1),
@@ -88,10 +88,10 @@ def test_the_jobs_are_a_good_a_rejecting_and_a_failing_one(jobs: list[dict[str, 
 )
 def test_a_number_is_what_it_says(
     watched: Prometheus,
-    jobs: list[dict[str, Any]],
+    jobs: list[Job],
     panel: str,
     legend: str,
-    expected: Callable[[list[dict[str, Any]]], float],
+    expected: Callable[[list[Job]], float],
 ) -> None:
     asked = question(panel, legend).filled(**VARIABLES)
 
@@ -104,15 +104,15 @@ def test_a_number_is_what_it_says(
     ("heading", "field"), [("Rows loaded", "rows_loaded"), ("Rows rejected", "rows_rejected")]
 )
 def test_a_column_is_that_of_the_last_jobs(
-    watched: Prometheus, jobs: list[dict[str, Any]], heading: str, field: str
+    watched: Prometheus, jobs: list[Job], heading: str, field: str
 ) -> None:
-    last = {job["dataset"]: job for job in jobs}
+    last = {job.dataset: job for job in jobs}
     asked = question("Datasets", heading).filled(**VARIABLES)
 
     found = wait_for(lambda: watched.query(asked), PATIENCE_SECONDS, heading)
 
     assert {one.labels["dataset"]: one.values[0] for one in found} == {
-        name: last[name][field] for name in DATASETS
+        name: getattr(last[name], field) for name in DATASETS
     }
 
 

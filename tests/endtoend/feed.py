@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from libs.client.models import Job
 from tests.endtoend.system import System
 
 
@@ -23,7 +24,7 @@ class Feed:
         with self._system.client as client:
             client.put_dataset(self._name, {"table": self.table, **options})
 
-    def load(self, text: str, **request: Any) -> dict[str, Any]:
+    def load(self, text: str, **request: Any) -> Job:
         """Load a file and return its job as it ended."""
         count = len(list(self._system.incoming.iterdir()))
         path = self._system.incoming / f"{self._name}-{count}.csv"
@@ -38,11 +39,11 @@ class Feed:
         return self._system.query(f"SELECT * FROM {self.table} ORDER BY 1, 2")
 
 
-def end(job: dict[str, Any]) -> tuple[str, str | None]:
+def end(job: Job) -> tuple[str, str | None]:
     """Return a job's state and the code of its error."""
-    return job["state"], job["error"] and job["error"]["code"]
+    return job.state, job.error_code
 
 
-def codes(job: dict[str, Any]) -> list[str]:
+def codes(job: Job) -> list[str]:
     """Return the codes of a job's warnings."""
-    return [warning["code"] for warning in job["warnings"]]
+    return [warning.code for warning in job.warnings]

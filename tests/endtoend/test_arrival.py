@@ -16,20 +16,18 @@ def test_a_job_waits_for_a_file_that_comes_late(system: System) -> None:
             {"table": table, "source": "late.csv", "arrival": {"wait": "1h", "poll": "5s"}},
         )
         job = client.submit(dataset="late")
-        wait_for(lambda: client.job(job["id"])["state"] == "waiting", 20, "the job waits")
+        wait_for(lambda: client.job(job.id).state == "waiting", 20, "the job waits")
         is_reported = "SELECT published_at FROM adsp.events WHERE job_id = %s AND type = 'job.late'"
-        wait_for(
-            lambda: system.query(is_reported, job["id"])[0][0], 20, "it is reported to be late"
-        )
+        wait_for(lambda: system.query(is_reported, job.id)[0][0], 20, "it is reported to be late")
         # Written beside its place and renamed, as a sender should.
         write_items(system.incoming / "late.tmp", 100)
         (system.incoming / "late.tmp").rename(system.incoming / "late.csv")
 
         ended = system.wait_over(job)
 
-    assert (ended["state"], ended["rows_loaded"], ended["attempt"]) == ("succeeded", 100, 1)
+    assert (ended.state, ended.rows_loaded, ended.attempt) == ("succeeded", 100, 1)
     assert system.count(table) == 100
-    assert system.query(is_reported.replace("published_at", "count(*)"), job["id"]) == [(1,)]
+    assert system.query(is_reported.replace("published_at", "count(*)"), job.id) == [(1,)]
 
 
 def test_a_waiting_job_is_cancelled_at_once(system: System) -> None:
@@ -39,11 +37,11 @@ def test_a_waiting_job_is_cancelled_at_once(system: System) -> None:
             "never", {"table": table, "source": "never.csv", "arrival": {"wait": "1h"}}
         )
         job = client.submit(dataset="never")
-        wait_for(lambda: client.job(job["id"])["state"] == "waiting", 20, "the job waits")
+        wait_for(lambda: client.job(job.id).state == "waiting", 20, "the job waits")
 
-        cancelled = client.cancel(job["id"])
+        cancelled = client.cancel(job.id)
 
-    assert cancelled["state"] == "cancelled"
+    assert cancelled.state == "cancelled"
 
 
 def _write_halves(path: Path) -> tuple[bytes, bytes]:
@@ -63,11 +61,11 @@ def test_a_sender_that_pauses_has_its_whole_file_loaded_once(system: System) -> 
         client.put_dataset("paused", {"table": table, "source": path.name, "settle": 4})
         job = client.submit(dataset="paused")
         is_seen = "SELECT seen_identity FROM adsp.jobs WHERE id = %s"
-        wait_for(lambda: system.query(is_seen, job["id"])[0][0], 20, "the first half is seen")
+        wait_for(lambda: system.query(is_seen, job.id)[0][0], 20, "the first half is seen")
         with path.open("ab") as file:
             file.write(second)
 
         ended = system.wait_over(job)
 
-    assert (ended["state"], ended["rows_loaded"]) == ("succeeded", 1_000)
+    assert (ended.state, ended.rows_loaded) == ("succeeded", 1_000)
     assert system.count(table) == 1_000

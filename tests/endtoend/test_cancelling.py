@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import psycopg2
 import pytest
 
+from libs.client.models import Job
 from tests.endtoend.system import System
 from tools.client.sample_items import write_items
 
@@ -39,9 +39,9 @@ def _held_at(system: System, table: str, source: Path, line: int) -> Iterator[No
         connection.close()
 
 
-def _adds_up(job: dict[str, Any]) -> bool:
-    parts = job["rows_loaded"] + job["rows_rejected"] + job["rows_superseded"]
-    return bool(job["rows_read"] == parts)
+def _adds_up(job: Job) -> bool:
+    parts = job.rows_loaded + job.rows_rejected + job.rows_superseded
+    return bool(job.rows_read == parts)
 
 
 def test_an_atomic_job_that_is_cancelled_in_the_middle_leaves_no_rows(unswept: System) -> None:
@@ -53,11 +53,11 @@ def test_an_atomic_job_that_is_cancelled_in_the_middle_leaves_no_rows(unswept: S
         job = client.submit(dataset="stopped")
         unswept.wait_held()
 
-        asked = client.cancel(job["id"])
+        asked = client.cancel(job.id)
         ended = unswept.wait_over(job, SOON)
 
-    assert asked["cancel_requested_at"]
-    assert (ended["state"], ended["rows_loaded"], _adds_up(ended)) == ("cancelled", 0, True)
+    assert asked.cancel_requested_at
+    assert (ended.state, ended.rows_loaded, _adds_up(ended)) == ("cancelled", 0, True)
     assert unswept.count(table) == 0
 
 
@@ -72,16 +72,16 @@ def test_a_chunked_job_that_is_cancelled_keeps_the_chunks_that_are_done(unswept:
             job = client.submit(dataset="half")
             unswept.wait_held()
 
-            client.cancel(job["id"])
+            client.cancel(job.id)
             ended = unswept.wait_over(job, SOON)
 
-        assert (ended["state"], _adds_up(ended)) == ("cancelled", True)
-        assert 0 < ended["rows_loaded"] < 15_000
-        assert unswept.count(table) == ended["rows_loaded"]
+        assert (ended.state, _adds_up(ended)) == ("cancelled", True)
+        assert 0 < ended.rows_loaded < 15_000
+        assert unswept.count(table) == ended.rows_loaded
 
         resumed = unswept.wait_over(client.submit(dataset="half"))
 
-    assert (resumed["state"], resumed["rows_loaded"]) == ("succeeded", 30_000)
+    assert (resumed.state, resumed.rows_loaded) == ("succeeded", 30_000)
     assert unswept.count(table) == 30_000
 
 
@@ -94,14 +94,14 @@ def test_a_queued_job_is_cancelled_while_no_worker_is_there(unswept: System) -> 
         client.put_dataset("unheard", {"table": table, "source": "unheard.csv"})
         job = client.submit(dataset="unheard")
 
-        cancelled = client.cancel(job["id"])
+        cancelled = client.cancel(job.id)
 
     unswept.start("worker")
     with unswept.client as client:
         again = unswept.wait_over(client.submit(dataset="unheard"))
-        now = client.job(job["id"])
-    assert (cancelled["state"], now["state"]) == ("cancelled", "cancelled")
-    assert (again["state"], again["rows_loaded"]) == ("succeeded", 100)
+        now = client.job(job.id)
+    assert (cancelled.state, now.state) == ("cancelled", "cancelled")
+    assert (again.state, again.rows_loaded) == ("succeeded", 100)
     assert unswept.count(table) == 100
 
 
@@ -116,8 +116,8 @@ def test_a_job_that_waits_for_its_table_is_cancelled(unswept: System) -> None:
             job = client.submit(dataset="locked")
             unswept.wait_held()
 
-            client.cancel(job["id"])
+            client.cancel(job.id)
             ended = unswept.wait_over(job, SOON)
 
-    assert ended["state"] == "cancelled"
+    assert ended.state == "cancelled"
     assert unswept.count(table) == 0

@@ -16,6 +16,6 @@ def test_a_dataset_that_comes_back_loads_nothing_again(system: System) -> None:
 
         again = system.wait_over(client.submit(dataset="returning"))
 
-    assert (first["state"], first["rows_loaded"]) == ("succeeded", 100)
-    assert (again["state"], again["duplicate_of"]) == ("duplicate", first["id"])
+    assert (first.state, first.rows_loaded) == ("succeeded", 100)
+    assert (again.state, again.duplicate_of) == ("duplicate", first.id)
     assert system.count(table) == 100

@@ -1,9 +1,13 @@
 """Each case from the field comes to its right end through the REST API."""
 
+from datetime import date
 from typing import Any
 
 import pytest
 
+from libs.client.client import Client
+from libs.client.errors import RefusedRequest
+from libs.client.models import Job
 from libs.devstack.testing.waiting import wait_for
 from tests.endtoend.feed import codes
 from tests.endtoend.field_cases import DELIVERIES, PLAIN, RECORDS, Case, Step
@@ -11,7 +15,6 @@ from tests.endtoend.field_columns import COLUMNS
 from tests.endtoend.field_formats import FORMATS, SAID
 from tests.endtoend.field_snapshots import SNAPSHOTS
 from tests.endtoend.system import System
-from tools.client.api import Client, RefusedRequest
 
 
 def _filled(value: Any, table: str) -> Any:
@@ -36,7 +39,7 @@ def _has_looked(system: System, job_id: str) -> bool:
 
 def _do(
     system: System, client: Client, dataset: str, definition: dict[str, Any], step: Step
-) -> dict[str, Any]:
+) -> Job:
     """Send a step's file for its day and return the job when it is over."""
     table = dataset
     if step.options:
@@ -51,7 +54,7 @@ def _do(
         _write(system, name, step.data)
     job = client.submit(dataset=dataset, data_date=step.data_date)
     if step.late:
-        wait_for(lambda: _has_looked(system, job["id"]), 30, "the job has looked")
+        wait_for(lambda: _has_looked(system, job.id), 30, "the job has looked")
         _write(system, name, step.data)
     return system.wait_over(job)
 
@@ -75,15 +78,15 @@ def test_a_case_from_the_field_ends_as_it_must(system: System, case: Case) -> No
         jobs = [_do(system, client, short, definition, step) for step in case.steps]
 
         failed = [
-            {row["line_number"]: (row["error_code"], row["sqlstate"]) for row in rows}
-            for rows in (client.failed_rows(job["id"]) for job in jobs)
+            {row.line_number: (row.error_code, row.sqlstate) for row in rows}
+            for rows in (client.failed_rows(job.id) for job in jobs)
         ]
-    assert [job["state"] for job in jobs] == [step.state for step in case.steps], jobs
-    assert [(job["error"] or {}).get("code") for job in jobs] == [s.error for s in case.steps]
-    assert SAID.get(case.name, "") in (jobs[-1]["error"] or {"message": ""})["message"]
+    assert [job.state for job in jobs] == [step.state for step in case.steps], jobs
+    assert [job.error_code for job in jobs] == [s.error for s in case.steps]
+    assert SAID.get(case.name, "") in jobs[-1].error_message
     assert failed == [step.failed for step in case.steps]
     warned = [step.warnings for step in case.steps]
-    assert [codes(job) for job in jobs] == warned, [job["warnings"] for job in jobs]
+    assert [codes(job) for job in jobs] == warned, [job.warnings for job in jobs]
     order = 'ORDER BY 1, t::text COLLATE "C"'
     assert system.query(f"SELECT * FROM {table} AS t {order}") == case.rows
 
@@ -94,7 +97,7 @@ def test_what_is_said_about_a_refused_file_is_of_a_case() -> None:
 
 def test_every_trigger_means_the_day_of_the_schedules_zone(system: System) -> None:
     """The case `two-time-zones`: at any moment, the days of these two zones differ."""
-    dates: dict[str, set[str]] = {}
+    dates: dict[str, set[date]] = {}
     for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
         name = "field_" + zone.split("/")[1].lower()
         system.execute(f"{PLAIN.format(table=name)}; GRANT SELECT, INSERT ON {name} TO adsp_loader")
@@ -106,17 +109,17 @@ def test_every_trigger_means_the_day_of_the_schedules_zone(system: System) -> No
             )
             client.submit(dataset=name)
             client.trigger(dataset=name)
-            client.upload(name, system.incoming / f"{name}.csv")
+            client.load(name, system.incoming / f"{name}.csv")
             system.execute(
                 f"UPDATE adsp.datasets SET last_due_at = now() - interval '1 minute' WHERE name = '{name}'"
             )
 
-            def jobs(client: Client = client, name: str = name) -> list[dict[str, Any]]:
-                items: list[dict[str, Any]] = client.get("/v1/jobs", dataset=name).json()["items"]
-                return items if {job["trigger"] for job in items} >= {"schedule"} else []
+            def jobs(client: Client = client, name: str = name) -> list[Job]:
+                items = list(client.jobs(dataset=name))
+                return items if {job.trigger for job in items} >= {"schedule"} else []
 
             made = wait_for(jobs, 30, "the schedule has made a job")
-        dates[zone] = {job["data_date"] for job in made}
+        dates[zone] = {job.data_date for job in made}
 
     assert [len(each) for each in dates.values()] == [1, 1]
     assert max(dates["Pacific/Kiritimati"]) > max(dates["Pacific/Pago_Pago"])
@@ -146,9 +149,9 @@ def test_after_the_grant_the_same_file_loads_without_force(system: System) -> No
         system.execute("GRANT INSERT ON field_granted_log TO adsp_loader")
         loaded = system.wait_over(client.submit(dataset="field_granted"))
 
-    assert (refused["state"], refused["attempt"]) == ("failed", 1)
-    assert "field_granted_log" in refused["error"]["message"]
-    assert (loaded["state"], loaded["rows_loaded"]) == ("succeeded", 2)
+    assert (refused.state, refused.attempt) == ("failed", 1)
+    assert "field_granted_log" in refused.error_message
+    assert (loaded.state, loaded.rows_loaded) == ("succeeded", 2)
 
 
 def test_big_files_do_not_block_a_small_one(system: System) -> None:
@@ -179,7 +182,7 @@ def test_big_files_do_not_block_a_small_one(system: System) -> None:
 
             small = system.wait_over(client.submit(dataset="field_small"))
 
-            assert small["state"] == "succeeded"
+            assert small.state == "succeeded"
             assert system.count(loading) == 2
 
-    assert [system.wait_over(job)["rows_loaded"] for job in big] == [rows] * 3
+    assert [system.wait_over(job).rows_loaded for job in big] == [rows] * 3

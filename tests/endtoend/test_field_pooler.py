@@ -65,7 +65,9 @@ def test_only_loaders_need_sessions_of_their_own(system: System, ports: dict[str
             loaded = [feed.load(f"id,at\n1,{AT}\n") for feed in feeds.values()]
 
     assert {end(job) for job in refused} == {("failed", "session-shared")}
-    assert ["pool_mode = session" in job["error"]["message"] for job in refused] == [True, True]
+    assert [
+        job.error is not None and "pool_mode = session" in job.error.message for job in refused
+    ] == [True, True]
     assert {end(job) for job in loaded} == {("succeeded", None)}
     local = datetime.fromisoformat(AT).replace(tzinfo=UTC)
     for zone, feed in feeds.items():

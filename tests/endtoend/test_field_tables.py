@@ -7,9 +7,10 @@ from decimal import Decimal
 import psycopg2
 import pytest
 
+from libs.client.errors import RefusedRequest
+from libs.client.models import HeaderChanges, Job
 from tests.endtoend.feed import Feed, codes, end
 from tests.endtoend.system import QUICK, System
-from tools.client.api import RefusedRequest
 
 _LIMITED = ("api", "worker", "loader")
 _SLOW = (
@@ -57,7 +58,7 @@ def test_timeouts_of_the_role_end_no_load(system: System) -> None:
         finally:
             cursor.execute(f"{role} RESET ALL")
 
-    assert (end(job), job["rows_loaded"], job["attempt"]) == (("succeeded", None), 12, 1)
+    assert (end(job), job.rows_loaded, job.attempt) == (("succeeded", None), 12, 1)
     assert len(feed.rows()) == 12
 
 
@@ -71,18 +72,18 @@ def test_a_record_longer_than_the_cap_is_kept_whole_and_loads_once_the_cap_allow
 
     capped = feed.load(text)
     with system.client as client:
-        [failed] = client.failed_rows(capped["id"])
-        exported = client.get(f"/v1/jobs/{capped['id']}/failed-rows", format="source").text
-        again = system.wait_over(client.replay(capped["id"]))
+        [failed] = client.failed_rows(capped.id)
+        exported = client.get(f"/v1/jobs/{capped.id}/failed-rows", format="source").text
+        again = system.wait_over(client.replay(capped.id))
         with system.restarted(*_LIMITED, ADSP_MAX_RECORD_BYTES=str(1 << 22)):
-            replayed = system.wait_over(client.replay(again["id"]))
+            replayed = system.wait_over(client.replay(again.id))
 
-    assert (capped["state"], capped["rows_loaded"]) == ("completed_with_rejects", 2)
-    assert (failed["line_number"], failed["error_code"]) == (3, "line-too-long")
-    assert "ADSP_MAX_RECORD_BYTES of api, worker and loader" in failed["message"]
+    assert (capped.state, capped.rows_loaded) == ("completed_with_rejects", 2)
+    assert (failed.line_number, failed.error_code) == (3, "line-too-long")
+    assert "ADSP_MAX_RECORD_BYTES of api, worker and loader" in failed.message
     assert exported == f'id,wkt\n2,"{polygon}"\n'
-    assert (again["rows_loaded"], again["rows_rejected"]) == (0, 1)
-    assert (end(replayed), replayed["rows_loaded"]) == (("succeeded", None), 1)
+    assert (again.rows_loaded, again.rows_rejected) == (0, 1)
+    assert (end(replayed), replayed.rows_loaded) == (("succeeded", None), 1)
     assert feed.rows() == [(1, "POINT(1 2)"), (2, polygon), (3, "POINT(3 4)")]
 
 
@@ -99,13 +100,13 @@ def test_lone_returns_spoil_one_record_each_in_every_chunk(system: System, line_
 
     job = feed.load(line_end.join(lines))
     with system.client as client:
-        failed = list(client.failed_rows(job["id"]))
+        failed = list(client.failed_rows(job.id))
 
-    chunks = f"adsp.chunks WHERE job_id = '{job['id']}' AND rows_rejected > 0"
+    chunks = f"adsp.chunks WHERE job_id = '{job.id}' AND rows_rejected > 0"
     assert system.count(chunks) > int(QUICK["ADSP_CHUNK_BYTES"]) // (1 << 15)
-    assert {row["error_code"] for row in failed} == {"bare-carriage-return"}
-    assert [row["line_number"] for row in failed] == [number + 2 for number in spoiled]
-    assert {row["raw"].partition(",")[2] for row in failed} == {"Line one\rLine two"}
+    assert {row.error_code for row in failed} == {"bare-carriage-return"}
+    assert [row.line_number for row in failed] == [number + 2 for number in spoiled]
+    assert {row.raw.partition(",")[2] for row in failed} == {"Line one\rLine two"}
     left = [pair for pair in enumerate(notes) if pair[0] not in spoiled]
     assert feed.rows() == left
 
@@ -124,12 +125,10 @@ def test_a_file_of_the_day_that_comes_later_is_loaded_alone(system: System) -> N
 
     with system.client as client:
 
-        def load() -> tuple[dict, list]:  # type: ignore[type-arg]
+        def load() -> tuple[Job, list[tuple[str, int, str | None]]]:
             job = system.wait_over(client.submit(dataset="field_parts", data_date="2026-11-24"))
-            files = client.get(f"/v1/jobs/{job['id']}/files").json()["items"]
-            return job, [
-                (file["path"][-5], file["rows_loaded"], file["duplicate_of"]) for file in files
-            ]
+            files = client.files(job.id)
+            return job, [(file.path[-5], file.rows_loaded, file.duplicate_of) for file in files]
 
         send("b", "c")
         first, files_of_first = load()
@@ -143,8 +142,8 @@ def test_a_file_of_the_day_that_comes_later_is_loaded_alone(system: System) -> N
         ("duplicate", None),
     ]
     assert files_of_first == [("b", 1, None), ("c", 1, None)]
-    assert files_of_second == [("a", 1, None), ("b", 0, first["id"]), ("c", 0, first["id"])]
-    assert [of for _, _, of in files_of_third] == [second["id"], first["id"], first["id"]]
+    assert files_of_second == [("a", 1, None), ("b", 0, first.id), ("c", 0, first.id)]
+    assert [of for _, _, of in files_of_third] == [second.id, first.id, first.id]
     assert [codes(job) for job in (first, second, third)] == [[], ["date-loaded-before"], []]
     assert feed.rows() == [(97, "a"), (98, "b"), (99, "c")]
 
@@ -164,7 +163,7 @@ def test_a_table_has_any_name_that_postgres_takes(system: System, name: str) -> 
         client.put_dataset(dataset, {"table": f"public.field {name}", "mode": "replace"})
         job = system.wait_over(client.submit(dataset=dataset, source=path.name, force=True))
 
-    assert (end(job), job["rows_loaded"]) == (("completed_with_rejects", None), 1)
+    assert (end(job), job.rows_loaded) == (("completed_with_rejects", None), 1)
     assert system.query(f'SELECT * FROM "field {name}"') == [(1, "a")]
 
 
@@ -175,7 +174,7 @@ def test_all_misfits_of_a_header_are_reported_with_a_map_that_loads_the_file(
     columns = "customer_id int PRIMARY KEY, last_name text, first_name text"
     feed = Feed(system, "field_shouting", columns)
     refused = feed.load("CUSTOMER_ID, LAST_NAME,FIRST_NAME \n1,Doe,Ann\n")
-    said = refused["error"]["message"]
+    said = refused.error_message
     document, _ = json.JSONDecoder().raw_decode(said.partition('"columns": ')[2])
     feed.put(columns=document)
     loaded = feed.load("CUSTOMER_ID, LAST_NAME,FIRST_NAME \n1,Doe,Ann\n")
@@ -192,8 +191,8 @@ def test_the_difference_to_the_last_header_is_shown(system: System) -> None:
     first = feed.load("id,v\n1,a\n")
     second = feed.load("id,loyalty_tier,v\n2,gold,b\n")
 
-    assert first["header_changes"] is None
-    assert second["header_changes"] == {"since": first["id"], "added": ["loyalty_tier"], "lost": []}
+    assert first.header_changes is None
+    assert second.header_changes == HeaderChanges(since=first.id, added=["loyalty_tier"], lost=[])
     assert codes(second) == ["header-drift"]
 
 
@@ -208,16 +207,16 @@ def test_a_row_that_could_not_be_converted_is_replayed_once_it_is_corrected(syst
     )
     job = feed.load("id;price\n1;1,5\n2;1.5\n")
     with system.client as client:
-        [failed] = client.failed_rows(job["id"])
-        source = client.get(f"/v1/jobs/{job['id']}/failed-rows", format="source").text
+        [failed] = client.failed_rows(job.id)
+        source = client.get(f"/v1/jobs/{job.id}/failed-rows", format="source").text
         path = system.incoming / "corrected.csv"
         path.write_text(source.replace("1.5", "2,5"))
-        replay = system.wait_over(client.replay(job["id"], path))
+        replay = system.wait_over(client.replay(job.id, path))
 
-    assert (failed["stage"], failed["error_code"], failed["column"], failed["sqlstate"]) == (
+    assert (failed.stage, failed.error_code, failed.column, failed.sqlstate) == (
         "convert", "conversion-error", "price", None,
     )  # fmt: skip
-    assert "'1.5' is no number with 'decimal' ','" in failed["message"]
+    assert "'1.5' is no number with 'decimal' ','" in failed.message
     assert source == "id;price\n2;1.5\n"
     assert end(replay) == ("succeeded", None)
     assert feed.rows() == [(1, Decimal("1.5")), (2, Decimal("2.5"))]
@@ -230,13 +229,13 @@ def test_a_row_larger_than_a_page_is_so_again_when_it_is_replayed(system: System
     full = ",".join(["1234567890123456789"] * 1200)
     job = feed.load(f"{names}\n{full}\n1{',' * 1199}\n")
     with system.client as client:
-        replay = system.wait_over(client.replay(job["id"]))
-        first, again = ([*client.failed_rows(each["id"])] for each in (job, replay))
+        replay = system.wait_over(client.replay(job.id))
+        first, again = ([*client.failed_rows(each.id)] for each in (job, replay))
 
-    assert (end(job), job["rows_loaded"]) == (("completed_with_rejects", None), 1)
-    assert (replay["rows_loaded"], replay["rows_rejected"]) == (0, 1)
-    assert [row["sqlstate"] for row in [*first, *again]] == ["54000"] * 2
-    assert [row["message"] for row in first] == [row["message"] for row in again]
+    assert (end(job), job.rows_loaded) == (("completed_with_rejects", None), 1)
+    assert (replay.rows_loaded, replay.rows_rejected) == (0, 1)
+    assert [row.sqlstate for row in [*first, *again]] == ["54000"] * 2
+    assert [row.message for row in first] == [row.message for row in again]
 
 
 def test_nuls_of_failed_rows_survive_export_and_replay(system: System) -> None:
@@ -245,15 +244,15 @@ def test_nuls_of_failed_rows_survive_export_and_replay(system: System) -> None:
     content = "id,born,active\n1,0000-00-00,\x01\n2,1990-00-00,\0\n4,1990-01-02,\0\n5,,\x01\n"
     job = feed.load(content)
     with system.client as client:
-        source = client.get(f"/v1/jobs/{job['id']}/failed-rows", format="source").content
+        source = client.get(f"/v1/jobs/{job.id}/failed-rows", format="source").content
         path = system.incoming / "field_bits_corrected.csv"
         corrected = (
             source.replace(b"\0", b"0").replace(b"0000-00-00", b"").replace(b"1990-00", b"1990-01")
         )
         path.write_bytes(corrected.replace(b"-00,", b"-01,"))
-        replay = system.wait_over(client.replay(job["id"], path))
+        replay = system.wait_over(client.replay(job.id, path))
 
-    assert (end(job), job["rows_rejected"]) == (("completed_with_rejects", None), 3)
+    assert (end(job), job.rows_rejected) == (("completed_with_rejects", None), 3)
     assert source == content.removesuffix("5,,\x01\n").encode()
     assert end(replay) == ("succeeded", None)
     assert [(row[0], row[2]) for row in feed.rows()] == [

@@ -20,10 +20,10 @@ def test_a_broken_snapshot_does_not_empty_the_table(system: System) -> None:
     broken = feed.load(ALL_BAD)
 
     assert end(broken) == ("failed", "nothing-good")
-    assert (broken["rows_read"], broken["rows_rejected"], broken["rows_loaded"]) == (2, 2, 0)
+    assert (broken.rows_read, broken.rows_rejected, broken.rows_loaded) == (2, 2, 0)
     assert len(feed.rows()) == 100
     with system.client as client:
-        assert {row["error_code"] for row in client.failed_rows(broken["id"])} == {"type-error"}
+        assert {row.error_code for row in client.failed_rows(broken.id)} == {"type-error"}
 
 
 def test_a_file_of_a_header_alone_empties_the_table_unless_rows_are_asked_for(
@@ -54,7 +54,7 @@ def test_a_shrunk_snapshot_is_loaded_by_force_alone(system: System) -> None:
 
     assert (end(refused), kept) == (("failed", "shrunk"), 100)
     assert (end(forced), codes(forced)) == (("succeeded", None), ["shrunk"])
-    assert forced["warnings"][0]["counts"] == {"rows_loaded": 49, "rows_before": 100}
+    assert forced.warnings[0].counts == {"rows_loaded": 49, "rows_before": 100}
     assert (end(following), codes(following)) == (("succeeded", None), [])
 
 
@@ -81,7 +81,7 @@ def test_a_column_that_is_gone_is_reported(
     allowed = feed.load(DAY_2)
 
     assert end(refused) == ("failed", "header-changed")
-    assert "'phone'" in refused["error"]["message"]
+    assert "'phone'" in refused.error_message
     assert [row[2] for row in kept] == ["100", "200"]
     assert (end(allowed), codes(allowed)) == (("succeeded", None), ["header-changed"])
     assert feed.rows()[0] == (1, "a@example.org", left)

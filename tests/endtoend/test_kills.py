@@ -17,17 +17,17 @@ def test_a_killed_service_loses_and_repeats_nothing(system: System, service: str
     with system.client as client:
         client.put_dataset(f"killed_{service}", {"table": table, "source": f"{service}.csv"})
         job = client.submit(dataset=f"killed_{service}")
-        wait_for(lambda: client.job(job["id"])["rows_read"] > 0, 60, "the load is under way")
+        wait_for(lambda: client.job(job.id).rows_read > 0, 60, "the load is under way")
 
     system.kill(service)
     system.start(service)
     system.wait_ready()
     ended = system.wait_over(job, 120)
 
-    assert ended["state"] == "completed_with_rejects"
-    assert ended["rows_read"] == ROWS
-    assert ended["rows_loaded"] == system.count(table)
-    assert ended["rows_rejected"] == system.count(f"adsp.failed_rows WHERE job_id = '{job['id']}'")
+    assert ended.state == "completed_with_rejects"
+    assert ended.rows_read == ROWS
+    assert ended.rows_loaded == system.count(table)
+    assert ended.rows_rejected == system.count(f"adsp.failed_rows WHERE job_id = '{job.id}'")
 
 
 def test_a_job_that_was_queued_while_the_worker_was_away_is_loaded_later(system: System) -> None:
@@ -41,5 +41,5 @@ def test_a_job_that_was_queued_while_the_worker_was_away_is_loaded_later(system:
         job = client.submit(dataset="waiting")
 
     system.start("worker")
-    assert system.wait_over(job)["state"] == "succeeded"
+    assert system.wait_over(job).state == "succeeded"
     assert system.count(table) == 100

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
+from libs.client.models import Job
 from libs.devstack.testing.waiting import wait_for
 from tests.endtoend.system import System
-from tools.client.api import is_over
 from tools.client.sample_items import write_items
 
 BAD_LINES = {
@@ -37,16 +37,16 @@ def test_the_daily_job_is_triggered_without_a_body_and_accounts_for_every_record
 
         job = system.wait_over(client.trigger())
 
-        failed = {row["line_number"]: row for row in client.failed_rows(job["id"])}
-    assert job["state"] == "completed_with_rejects"
-    assert (job["rows_read"], job["rows_loaded"], job["rows_rejected"]) == (10, 7, 3)
-    assert {line: row["raw"] for line, row in failed.items()} == BAD_LINES
-    assert [failed[line]["error_code"] for line in BAD_LINES] == [
+        failed = {row.line_number: row for row in client.failed_rows(job.id)}
+    assert job.state == "completed_with_rejects"
+    assert (job.rows_read, job.rows_loaded, job.rows_rejected) == (10, 7, 3)
+    assert {line: row.raw for line, row in failed.items()} == BAD_LINES
+    assert [failed[line].error_code for line in BAD_LINES] == [
         "check",
         "type-error",
         "missing-cell",
     ]
-    assert [failed[line]["sqlstate"] for line in BAD_LINES] == ["23514", "22P02", None]
+    assert [failed[line].sqlstate for line in BAD_LINES] == ["23514", "22P02", None]
     assert system.count("public.items") == 7
 
 
@@ -60,9 +60,9 @@ def test_a_few_compressed_bytes_do_not_become_many_failed_rows(system: System) -
         job = system.wait_over(client.submit(dataset="bomb"))
 
     assert len(bomb) < 1_000
-    assert (job["state"], job["error"]["code"]) == ("failed", "too-many-rejects")
-    assert "max_rejected_rows=100" in job["error"]["message"]
-    assert job["rows_rejected"] < 200_000
+    assert (job.state, job.error_code) == ("failed", "too-many-rejects")
+    assert "max_rejected_rows=100" in job.error_message
+    assert job.rows_rejected < 200_000
 
 
 def test_failed_rows_are_exported_with_their_own_columns_and_the_reason(system: System) -> None:
@@ -72,7 +72,7 @@ def test_failed_rows_are_exported_with_their_own_columns_and_the_reason(system: 
         client.put_dataset("exported", {"table": table, "source": "exported.csv"})
         job = system.wait_over(client.submit(dataset="exported"))
 
-        answer = client.get(f"/v1/jobs/{job['id']}/failed-rows", format="csv")
+        answer = client.get(f"/v1/jobs/{job.id}/failed-rows", format="csv")
 
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert answer.headers["content-type"].startswith("text/csv")
@@ -91,7 +91,7 @@ def test_twenty_triggers_at_once_make_one_load(system: System) -> None:
             jobs = list(pool.map(lambda _: client.submit(dataset="twenty"), range(20)))
 
         ended = [system.wait_over(job) for job in jobs]
-    states = sorted(job["state"] for job in ended)
+    states = sorted(job.state for job in ended)
     assert states == ["duplicate"] * 19 + ["succeeded"]
     assert system.count(table) == 2_000
 
@@ -109,8 +109,8 @@ def test_the_same_trigger_with_one_idempotency_key_is_one_job(system: System) ->
                 )
             )
 
-    assert len({job["id"] for job in jobs}) == 1
-    assert system.wait_over(jobs[0])["state"] == "succeeded"
+    assert len({job.id for job in jobs}) == 1
+    assert system.wait_over(jobs[0]).state == "succeeded"
 
 
 def test_the_same_file_under_another_name_is_a_duplicate_unless_forced(system: System) -> None:
@@ -125,9 +125,9 @@ def test_the_same_file_under_another_name_is_a_duplicate_unless_forced(system: S
             client.submit(dataset="renamed", source="renamed-2.csv", force=True)
         )
 
-    assert first["state"] == "succeeded"
-    assert (second["state"], second["duplicate_of"]) == ("duplicate", first["id"])
-    assert (forced["state"], forced["rows_loaded"]) == ("succeeded", 100)
+    assert first.state == "succeeded"
+    assert (second.state, second.duplicate_of) == ("duplicate", first.id)
+    assert (forced.state, forced.rows_loaded) == ("succeeded", 100)
     assert system.count(table) == 100
 
 
@@ -140,16 +140,16 @@ def test_progress_moves_while_a_big_file_loads(system: System) -> None:
         job = client.submit(dataset="big")
 
         def over() -> bool:
-            now = client.job(job["id"])
-            seen.append(now["rows_read"])
-            return is_over(now)
+            now = client.job(job.id)
+            seen.append(now.rows_read)
+            return now.is_over
 
         wait_for(over, 120, "the big job is over")
-        ended = client.job(job["id"])
+        ended = client.job(job.id)
 
-    assert ended["rows_read"] == 900_000
-    assert ended["rows_loaded"] == system.count(table)
-    assert ended["bytes_done"] == ended["bytes_total"]
+    assert ended.rows_read == 900_000
+    assert ended.rows_loaded == system.count(table)
+    assert ended.bytes_done == ended.bytes_total
     assert len({rows for rows in seen if 0 < rows < 900_000}) >= 2
     assert seen == sorted(seen)
 
@@ -162,9 +162,9 @@ def test_a_compressed_upload_is_loaded(system: System) -> None:
     with system.client as client:
         client.put_dataset("uploaded", {"table": table})
 
-        job = system.wait_over(client.upload("uploaded", archive))
+        job = system.wait_over(client.load("uploaded", archive))
 
-    assert (job["state"], job["trigger"], job["rows_loaded"]) == ("succeeded", "upload", 500)
+    assert (job.state, job.trigger, job.rows_loaded) == ("succeeded", "upload", 500)
     assert system.count(table) == 500
 
 
@@ -180,10 +180,10 @@ def test_a_dataset_that_is_not_atomic_is_loaded_chunk_by_chunk(system: System) -
 
         job = system.wait_over(client.submit(dataset="chunked"))
 
-        failed = list(client.failed_rows(job["id"]))
-    assert (job["rows_loaded"], job["rows_rejected"]) == (3_000, 100)
-    assert {row["error_code"] for row in failed} == {"unique"}
-    assert [row["line_number"] for row in failed] == list(range(3_002, 3_102))
+        failed = list(client.failed_rows(job.id))
+    assert (job.rows_loaded, job.rows_rejected) == (3_000, 100)
+    assert {row.error_code for row in failed} == {"unique"}
+    assert [row.line_number for row in failed] == list(range(3_002, 3_102))
 
 
 def test_too_many_rejects_publish_nothing_and_keep_the_failed_rows(system: System) -> None:
@@ -196,10 +196,10 @@ def test_too_many_rejects_publish_nothing_and_keep_the_failed_rows(system: Syste
 
         job = system.wait_over(client.submit(dataset="strict"))
 
-        failed = list(client.failed_rows(job["id"]))
-    assert (job["state"], job["error"]["code"]) == ("failed", "too-many-rejects")
-    assert (job["rows_read"], job["rows_loaded"], job["rows_rejected"]) == (3, 0, 3)
-    assert [row["line_number"] for row in failed] == [3, 5, 7]
+        failed = list(client.failed_rows(job.id))
+    assert (job.state, job.error_code) == ("failed", "too-many-rejects")
+    assert (job.rows_read, job.rows_loaded, job.rows_rejected) == (3, 0, 3)
+    assert [row.line_number for row in failed] == [3, 5, 7]
     assert system.count(table) == 0
 
 
@@ -217,16 +217,13 @@ def test_a_due_time_makes_a_job(system: System) -> None:
             " WHERE name = 'scheduled'"
         )
 
-        def jobs() -> list[dict[str, object]]:
-            listed: list[dict[str, object]] = client.get("/v1/jobs", dataset="scheduled").json()[
-                "items"
-            ]
-            return listed
+        def jobs() -> list[Job]:
+            return list(client.jobs(dataset="scheduled"))
 
         (job,) = wait_for(jobs, 30, "the scheduler has made the job")
 
     ended = system.wait_over(job)
-    assert (ended["trigger"], ended["state"]) == ("schedule", "succeeded")
+    assert (ended.trigger, ended.state) == ("schedule", "succeeded")
 
 
 def test_the_request_id_is_returned_and_logged_by_every_service(system: System) -> None:
@@ -235,7 +232,7 @@ def test_the_request_id_is_returned_and_logged_by_every_service(system: System) 
     with system.client as client:
         client.put_dataset("traced", {"table": table, "source": "traced.csv"})
         answer = client.post("/v1/jobs", {"dataset": "traced"}, {"X-Request-ID": "trace-me-42"})
-        system.wait_over(answer.json())
+        system.wait_over(Job.model_validate(answer.json()))
 
     assert answer.headers["x-request-id"] == "trace-me-42"
     for service in ("api", "worker", "loader"):
@@ -252,6 +249,6 @@ def test_the_result_of_the_plan_is_found_under_the_jobs_id(system: System) -> No
         client.put_dataset("result", {"table": table, "source": "result.csv"})
         job = system.wait_over(client.submit(dataset="result"))
 
-        task = client.get(f"/v1/tasks/{job['id']}").json()
+        task = client.get(f"/v1/tasks/{job.id}").json()
 
     assert task["state"] == "SUCCESS"

@@ -62,18 +62,18 @@ def test_rows_of_any_format_are_corrected_and_loaded(system: System, name: str) 
     with system.client as client:
         client.put_dataset(dataset, {"table": table, "source": f"{dataset}.csv", "format": form})
         first = system.wait_over(client.submit(dataset=dataset))
-        again = system.wait_over(client.replay(first["id"]))
-        rows = client.get(f"/v1/jobs/{first['id']}/failed-rows", format="source").content
+        again = system.wait_over(client.replay(first.id))
+        rows = client.get(f"/v1/jobs/{first.id}/failed-rows", format="source").content
         corrected = system.folder / f"{dataset}.csv"
         corrected.write_bytes(rows.replace(b"x", b"7", 1))
-        fixed = system.wait_over(client.replay(first["id"], corrected))
-        report = client.get(f"/v1/jobs/{first['id']}/failed-rows", format="csv").text
+        fixed = system.wait_over(client.replay(first.id, corrected))
+        report = client.get(f"/v1/jobs/{first.id}/failed-rows", format="csv").text
 
     assert rows == exported
     assert end(first) == ("completed_with_rejects", None), first
-    assert first["rows_rejected"] == 1
-    assert again["rows_rejected"] == 1, again
-    assert (end(fixed), fixed["rows_loaded"]) == (("succeeded", None), 1), fixed
+    assert first.rows_rejected == 1
+    assert again.rows_rejected == 1, again
+    assert (end(fixed), fixed.rows_loaded) == (("succeeded", None), 1), fixed
     assert report.startswith("id,v,adsp_line_number")
     loaded = dict(system.query(f"SELECT id, v FROM {table}"))
     assert loaded.keys() >= {1, 7}

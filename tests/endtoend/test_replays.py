@@ -2,13 +2,13 @@
 
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import psycopg2
 import pytest
 
+from libs.client.client import Client
+from libs.client.models import Job
 from tests.endtoend.system import System
-from tools.client.api import Client
 
 HEADER = "sku,name,category,price,quantity,updated_at"
 GOOD = "{},lamp,tools,9.99,3,2026-01-01 00:00:00+00"
@@ -22,16 +22,16 @@ def _write(path: Path, good: int, bad: int, line: str = BAD) -> None:
     path.write_text("\n".join([HEADER, *lines]) + "\n")
 
 
-def _load(system: System, client: Client, name: str, **definition: object) -> dict[str, Any]:
+def _load(system: System, client: Client, name: str, **definition: object) -> Job:
     """Load the source called `name` into a dataset and a table of the same name."""
     table = f"public.{name}"
     client.put_dataset(name, {"table": table, "source": f"{name}.csv"} | definition)
     return system.wait_over(client.submit(dataset=name))
 
 
-def _correct(client: Client, job: dict[str, Any], path: Path) -> Path:
+def _correct(client: Client, job: Job, path: Path) -> Path:
     """Export a job's failed rows as they stood in the source and fix them as a person would."""
-    exported = client.get(f"/v1/jobs/{job['id']}/failed-rows", format="source").text
+    exported = client.get(f"/v1/jobs/{job.id}/failed-rows", format="source").text
     path.write_text(exported.replace("cheap", "1.99"))
     return path
 
@@ -43,12 +43,12 @@ def test_rows_that_were_refused_are_corrected_and_loaded_once(system: System) ->
     with system.client as client:
         first = _load(system, client, "fixed", max_rejected_ratio=0.5)
         corrected = _correct(client, first, system.folder / "corrected.csv")
-        replay, again = (system.wait_over(client.replay(first["id"], corrected)) for _ in range(2))
+        replay, again = (system.wait_over(client.replay(first.id, corrected)) for _ in range(2))
 
-    assert (first["state"], first["rows_rejected"]) == ("completed_with_rejects", 3)
-    assert (replay["state"], replay["trigger"]) == ("succeeded", "replay")
-    assert (replay["replay_of"], replay["rows_loaded"]) == (first["id"], 3)
-    assert (again["state"], again["duplicate_of"]) == ("duplicate", replay["id"])
+    assert (first.state, first.rows_rejected) == ("completed_with_rejects", 3)
+    assert (replay.state, replay.trigger) == ("succeeded", "replay")
+    assert (replay.replay_of, replay.rows_loaded) == (first.id, 3)
+    assert (again.state, again.duplicate_of) == ("duplicate", replay.id)
     assert system.count(table) == 10
 
 
@@ -60,15 +60,15 @@ def test_rows_are_replayed_as_they_are_when_the_table_takes_them_now(system: Sys
     with system.client as client:
         first = _load(system, client, "taken")
         (system.incoming / "taken.csv").unlink()
-        refused = system.wait_over(client.replay(first["id"]))
+        refused = system.wait_over(client.replay(first.id))
         system.execute(f"ALTER TABLE {table} DROP CONSTRAINT closed")
-        same = system.wait_over(client.replay(first["id"]))
-        of_replay = system.wait_over(client.replay(refused["id"]))
+        same = system.wait_over(client.replay(first.id))
+        of_replay = system.wait_over(client.replay(refused.id))
 
-    assert (first["rows_rejected"], refused["rows_rejected"]) == (4, 4)
-    assert (same["state"], same["duplicate_of"]) == ("duplicate", refused["id"])
-    assert (of_replay["state"], of_replay["rows_loaded"]) == ("succeeded", 4)
-    assert of_replay["replay_of"] == refused["id"]
+    assert (first.rows_rejected, refused.rows_rejected) == (4, 4)
+    assert (same.state, same.duplicate_of) == ("duplicate", refused.id)
+    assert (of_replay.state, of_replay.rows_loaded) == ("succeeded", 4)
+    assert of_replay.replay_of == refused.id
     assert system.count(table) == 4
 
 
@@ -80,20 +80,20 @@ def test_rows_of_a_utf_16_file_are_replayed_in_its_byte_order(system: System) ->
     path.write_bytes(("\ufeff" + path.read_text(encoding="utf-8")).encode("utf-16-be"))
     with system.client as client:
         first = _load(system, client, "wide", format={"encoding": "utf-16"})
-        as_they_are = system.wait_over(client.replay(first["id"]))
-        exported = client.get(f"/v1/jobs/{first['id']}/failed-rows", format="source").content
+        as_they_are = system.wait_over(client.replay(first.id))
+        exported = client.get(f"/v1/jobs/{first.id}/failed-rows", format="source").content
         corrected = system.folder / "wide.csv"
         corrected.write_bytes(
             exported.decode("utf-16-be").replace("cheap", "1.99").encode("utf-16-be")
         )
-        fixed = system.wait_over(client.replay(first["id"], corrected))
-        [shown, _] = client.get(f"/v1/jobs/{first['id']}/failed-rows").json()["items"]
+        fixed = system.wait_over(client.replay(first.id, corrected))
+        [shown, _] = client.failed_rows(first.id)
 
-    assert (first["rows_loaded"], first["rows_rejected"]) == (3, 2)
-    assert as_they_are["rows_rejected"] == 2
-    assert (fixed["state"], fixed["rows_loaded"]) == ("succeeded", 2)
-    assert shown["raw"] == BAD.format("BAD-0").replace("lamp", "ламπ漢😀")
-    assert shown["byte_offset"] == 2 * len("\ufeff" + HEADER + "\n")
+    assert (first.rows_loaded, first.rows_rejected) == (3, 2)
+    assert as_they_are.rows_rejected == 2
+    assert (fixed.state, fixed.rows_loaded) == ("succeeded", 2)
+    assert shown.raw == BAD.format("BAD-0").replace("lamp", "ламπ漢😀")
+    assert shown.byte_offset == 2 * len("\ufeff" + HEADER + "\n")
     assert system.count(table) == 5
 
 
@@ -107,9 +107,9 @@ def test_a_replay_leaves_the_other_rows_where_they_are(system: System, mode: str
         key = {"key": ["sku"]} if mode == "upsert" else {}
         first = _load(system, client, name, mode=mode, **key)
         corrected = _correct(client, first, system.folder / f"{name}.csv")
-        replay = system.wait_over(client.replay(first["id"], corrected))
+        replay = system.wait_over(client.replay(first.id, corrected))
 
-    assert (replay["state"], replay["rows_loaded"]) == ("succeeded", 2)
+    assert (replay.state, replay.rows_loaded) == ("succeeded", 2)
     assert system.count(table) == 7
 
 
@@ -126,12 +126,12 @@ def test_a_service_that_is_killed_in_mid_replay_loses_and_repeats_nothing(
         corrected = _correct(client, first, system.folder / f"{name}.csv")
         with by, by.cursor() as cursor:
             cursor.execute(f"LOCK TABLE {table} IN SHARE MODE")
-            replay = client.replay(first["id"], corrected)
+            replay = client.replay(first.id, corrected)
             system.wait_held(30)
             system.kill(service)
         system.start(service)
         system.wait_ready()
         ended = system.wait_over(replay, 120)
 
-    assert (ended["state"], ended["rows_loaded"]) == ("succeeded", 500)
+    assert (ended.state, ended.rows_loaded) == ("succeeded", 500)
     assert system.count(table) == 510

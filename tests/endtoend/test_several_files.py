@@ -27,30 +27,31 @@ def test_a_job_loads_all_files_and_the_next_one_what_is_new(system: System) -> N
             "parts", {"table": table, "source": "parts/*.csv", "match": "all", "settle": 1}
         )
         first = system.wait_over(client.submit(dataset="parts"))
-        found = client.get(f"/v1/jobs/{first['id']}/files").json()["items"]
-        failed = client.get(f"/v1/jobs/{first['id']}/failed-rows").json()["items"]
-        exported = client.get(f"/v1/jobs/{first['id']}/failed-rows", format="csv").text
+        found = list(client.files(first.id))
+        failed = list(client.failed_rows(first.id))
+        exported = client.get(f"/v1/jobs/{first.id}/failed-rows", format="csv").text
         write(system, "c.csv", ROW % 6)
         second = system.wait_over(client.submit(dataset="parts"))
-        of_second = client.get(f"/v1/jobs/{second['id']}/files").json()["items"]
+        of_second = list(client.files(second.id))
         third = system.wait_over(client.submit(dataset="parts"))
         corrected = system.folder / "corrected.csv"
         corrected.write_bytes(HEADER + ROW % 2 + ROW % 5)
-        replayed = system.wait_over(client.replay(first["id"], corrected))
-        of_replay = client.get(f"/v1/jobs/{replayed['id']}/files").json()["items"]
-        page = client.get(f"/jobs/{first['id']}").text
+        replayed = system.wait_over(client.replay(first.id, corrected))
+        of_replay = list(client.files(replayed.id))
+        page = client.get(f"/jobs/{first.id}").text
 
-    assert (first["state"], first["rows_loaded"], first["rows_rejected"]) == (
+    assert (first.state, first.rows_loaded, first.rows_rejected) == (
         "completed_with_rejects",
         3,
         2,
     )
-    assert [
-        (file["path"].rpartition("/")[2], file["rows_read"], file["rows_loaded"]) for file in found
-    ] == [("a.csv", 2, 1), ("b.csv", 3, 2)]
-    places = [(row["file"].rpartition("/")[2], row["line_number"]) for row in failed]
+    assert [(file.path.rpartition("/")[2], file.rows_read, file.rows_loaded) for file in found] == [
+        ("a.csv", 2, 1),
+        ("b.csv", 3, 2),
+    ]
+    places = [(row.file.rpartition("/")[2], row.line_number) for row in failed]
     assert places == [("a.csv", 3), ("b.csv", 4)]
-    assert [row["byte_offset"] for row in failed] == [
+    assert [row.byte_offset for row in failed] == [
         len(HEADER + ROW % 1),
         len(HEADER + ROW % 3 + ROW % 4),
     ]
@@ -59,10 +60,10 @@ def test_a_job_loads_all_files_and_the_next_one_what_is_new(system: System) -> N
         ("a.csv", "3"),
         ("b.csv", "4"),
     ]
-    assert (second["state"], second["rows_loaded"]) == ("succeeded", 1)
-    assert [file["duplicate_of"] for file in of_second] == [first["id"], first["id"], None]
-    assert (third["state"], third["duplicate_of"]) == ("duplicate", first["id"])
-    assert (replayed["state"], replayed["rows_loaded"]) == ("succeeded", 2)
-    assert [(file["number"], file["rows_loaded"]) for file in of_replay] == [(0, 2)]
+    assert (second.state, second.rows_loaded) == ("succeeded", 1)
+    assert [file.duplicate_of for file in of_second] == [first.id, first.id, None]
+    assert (third.state, third.duplicate_of) == ("duplicate", first.id)
+    assert (replayed.state, replayed.rows_loaded) == ("succeeded", 2)
+    assert [(file.number, file.rows_loaded) for file in of_replay] == [(0, 2)]
     assert system.count(table) == 6
     assert "b.csv" in page

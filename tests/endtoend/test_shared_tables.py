@@ -30,8 +30,8 @@ def test_neither_of_two_jobs_ends_in_a_deadlock(system: System, mode: str) -> No
         ended = [system.wait_over(job, 120) for job in made]
 
     attempts = "SELECT attempt FROM adsp.chunks WHERE job_id = ANY(%s::uuid[])"
-    assert system.query(attempts, [job["id"] for job in ended]) == [(1,), (1,)]
+    assert system.query(attempts, [job.id for job in ended]) == [(1,), (1,)]
     assert system.count(table) == ROWS
-    assert sorted(job["rows_loaded"] for job in ended) == (
+    assert sorted(job.rows_loaded for job in ended) == (
         [ROWS, ROWS] if mode == "upsert" else [0, ROWS]
     )

@@ -39,7 +39,7 @@ def test_a_corrected_day_that_is_appended_is_reported(system: System) -> None:
     corrected = feed.load(CORRECTED, data_date="2026-11-24")
 
     assert (codes(day), codes(corrected)) == ([], ["date-loaded-before"])
-    assert day["id"] in corrected["warnings"][0]["message"]
+    assert day.id in corrected.warnings[0].message
     assert len(rows(feed)) == 3
 
 
@@ -49,14 +49,14 @@ def test_records_of_other_days_are_failed_rows_and_stay_so_in_a_replay(system: S
 
     mixed = feed.load(THE_24TH + "2026-11-23,9,late\n", data_date="2026-11-24")
     with system.client as client:
-        failed = list(client.failed_rows(mixed["id"]))
-        replay = system.wait_over(client.replay(mixed["id"]))
+        failed = list(client.failed_rows(mixed.id))
+        replay = system.wait_over(client.replay(mixed.id))
 
-    assert (mixed["state"], mixed["rows_loaded"]) == ("completed_with_rejects", 2)
-    assert [(row["stage"], row["error_code"], row["column"], row["sqlstate"]) for row in failed] == [
+    assert (mixed.state, mixed.rows_loaded) == ("completed_with_rejects", 2)
+    assert [(row.stage, row.error_code, row.column, row.sqlstate) for row in failed] == [
         ("constraint", "check", "day", None)
     ]  # fmt: skip
-    assert (replay["rows_loaded"], replay["rows_rejected"]) == (0, 1)
+    assert (replay.rows_loaded, replay.rows_rejected) == (0, 1)
     assert [number for _, number, _ in rows(feed)] == [1, 2, 3, 4]
 
 

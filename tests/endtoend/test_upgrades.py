@@ -69,7 +69,7 @@ def test_a_migration_does_not_wait_for_loads_and_loads_do_not_end_for_it(
 
     ended = system.wait_over(job)
     assert was_held
-    assert ended["state"] == "completed_with_rejects"
-    assert ended["rows_read"] == ROWS
-    assert ended["rows_loaded"] == system.count(table)
-    assert ended["rows_rejected"] == system.count(f"adsp.failed_rows WHERE job_id = '{job['id']}'")
+    assert ended.state == "completed_with_rejects"
+    assert ended.rows_read == ROWS
+    assert ended.rows_loaded == system.count(table)
+    assert ended.rows_rejected == system.count(f"adsp.failed_rows WHERE job_id = '{job.id}'")

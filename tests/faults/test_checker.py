@@ -54,7 +54,7 @@ def _load_with_a_crash(machine: Machine) -> Accepted:
         with machine.system.client as client:
             client.put_dataset(name, definition)
             job = client.submit(dataset=name, source=content.path.name)
-        accepted = Accepted(job["id"], feed, content)
+        accepted = Accepted(job.id, feed, content)
         assert settle(machine, lambda: not unfinished(machine, [accepted]))
     finally:
         machine.wake()

@@ -3,14 +3,14 @@
 import signal
 from contextlib import ExitStack, closing
 
-import httpx
 import psycopg2
 import pytest
 
+from libs.client.client import Client
+from libs.client.errors import ApiUnreachable, RefusedRequest
 from libs.devstack.testing.waiting import wait_for
 from tests.faults.harness.cells import assert_loaded_once, at_most, make_cell
 from tests.faults.harness.machine import Machine, descendants, send_signal
-from tools.client.api import Client, RefusedRequest
 
 MOST_CONNECTIONS = 1_000
 
@@ -164,5 +164,5 @@ def _status(machine: Machine, path: str) -> int:
     try:
         with machine.system.client as client:
             return client.get(path).status_code
-    except httpx.TransportError:
+    except ApiUnreachable:
         return 0

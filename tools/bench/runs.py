@@ -78,12 +78,12 @@ def run_job(system: BenchSystem, case: Case, source: Source, dataset: str) -> Ru
         with peak_of(system.loader_pids()) as peak:
             start = time.perf_counter()
             job = client.submit(dataset=dataset, source=source.path.name)
-            end = ledger.wait_over(job["id"], JOB_SECONDS)
-        ended = client.job(job["id"])
-        counts = [ended[f"rows_{what}"] for what in ("read", "loaded", "rejected", "superseded")]
+            end = ledger.wait_over(job.id, JOB_SECONDS)
+        ended = client.job(job.id)
+        counts = [ended.rows_read, ended.rows_loaded, ended.rows_rejected, ended.rows_superseded]
         if counts != [source.rows, source.rows - bad, bad, 0]:
-            raise BenchError(f"{case.name}: {ended['state']} {counts}, error {ended['error']}")
-        if ledger.failed_rows(job["id"]) != bad:
+            raise BenchError(f"{case.name}: {ended.state} {counts}, error {ended.error}")
+        if ledger.failed_rows(job.id) != bad:
             raise BenchError(f"{case.name}: not every rejected row is a failed row")
         return Run(end - start, _checked(ledger, case, source, is_filled=is_filled), peak)
 

@@ -88,7 +88,7 @@ def _one_by_one(system: BenchSystem, paths: list[Path]) -> list[float]:
         for path in paths:
             start = time.perf_counter()
             job = client.submit(dataset=dataset, source=path.name)
-            taken.append(ledger.wait_over(job["id"], JOB_SECONDS) - start)
+            taken.append(ledger.wait_over(job.id, JOB_SECONDS) - start)
         if ledger.states(dataset) != {"succeeded": len(paths)}:
             raise BenchError(f"small jobs ended as {ledger.states(dataset)}")
         if ledger.count(table) != len(paths) * ROWS:

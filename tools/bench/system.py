@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psycopg2
 
+from libs.client.client import Client
 from libs.devstack.addresses import Credentials, Role, StackAddresses
 from libs.devstack.child_process import ChildProcess, Command
 from libs.devstack.os_user import Account, machine_folder, make_own_folder
@@ -23,7 +24,6 @@ from libs.devstack.servers import StackPlan, start_servers
 from migrations.runner import upgrade
 from tools.bench.ledger import Ledger
 from tools.bootstrap.locations import ROOT
-from tools.client.api import Client
 from tools.local_env.control import answers
 
 LOADERS = 2

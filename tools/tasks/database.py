@@ -36,7 +36,7 @@ def makemigrations(_context: Context, message: str) -> None:
 @task(help={"file": "The CSV file to load; the sample by default."})
 def init(_context: Context, file: str = "") -> None:
     """Load the initial data from a CSV file into `items`, through the API, as any other job."""
-    from tools.client.api import connect
+    from libs.client.client import Client
     from tools.client.demo import ITEMS, SAMPLE
     from tools.client.progress import follow
     from tools.local_env.connections import api_url
@@ -44,12 +44,12 @@ def init(_context: Context, file: str = "") -> None:
     path = Path(file or SAMPLE).resolve()
     if not path.is_file():
         raise Exit(f"there is no file {path}", code=1)
-    with plain_errors(), connect(api_url()) as client:
+    with plain_errors(), Client(api_url()) as client:
         if client.get("/v1/datasets/items").status_code == HTTPStatus.NOT_FOUND:
             client.put_dataset("items", ITEMS)
-        job = follow(client, client.upload("items", path))
-    if job["state"] not in {*LOADED_STATES, JobState.DUPLICATE}:
-        raise Exit(f"the job ended as {job['state']}", code=1)
+        job = follow(client, client.load("items", path))
+    if job.state not in {*LOADED_STATES, JobState.DUPLICATE}:
+        raise Exit(f"the job ended as {job.state}", code=1)
 
 
 @task

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from invoke.exceptions import Exit
 
+from libs.client.errors import ApiUnreachable, ClientError
 from libs.common.errors import AdspError
 
 
@@ -13,5 +14,7 @@ def plain_errors() -> Iterator[None]:
     """Turn our own errors into a message and exit status 1, without a traceback."""
     try:
         yield
-    except AdspError as exc:
+    except ApiUnreachable as exc:
+        raise Exit(f"{exc}; see ./dev status", code=1) from exc
+    except (AdspError, ClientError) as exc:
         raise Exit(str(exc), code=1) from exc

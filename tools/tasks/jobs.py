@@ -16,9 +16,9 @@ _GOOD_ENDS = frozenset({*LOADED_STATES, JobState.DUPLICATE})
 @task
 def demo(_context: Context) -> None:
     """Start the local stack, load the sample file through the API and show what happened."""
+    from libs.client.client import Client
     from tools.bootstrap.system_packages import ensure_rabbitmq
     from tools.client import demo as show
-    from tools.client.api import connect
     from tools.client.progress import show_result, watch
     from tools.local_env.display import console, start_local_stack
     from tools.local_env.layout import Layout
@@ -27,14 +27,14 @@ def demo(_context: Context) -> None:
     layout = Layout.of_checkout()
     with plain_errors():
         state = start_local_stack(layout)
-        with connect(state.api_url) as client:
+        with Client(state.api_url) as client:
             client.put_dataset("items", show.ITEMS)
             show.drop_todays_file(layout)
             job = watch(client, client.trigger(dataset="items", force=True), console)
             show_result(client, job, console)
     show.show_table(state, console)
     show.show_next_steps(state, console)
-    _expect(job["state"], LOADED_STATES, "the demo's job")
+    _expect(job.state, LOADED_STATES, "the demo's job")
 
 
 @task(
@@ -45,25 +45,25 @@ def demo(_context: Context) -> None:
 )
 def trigger(_context: Context, dataset: str = "items", force: bool = False) -> None:  # noqa: FBT001, FBT002
     """Start the daily job, wait for its end, and show progress and result."""
-    from tools.client.api import connect
+    from libs.client.client import Client
     from tools.client.progress import follow
     from tools.local_env.connections import api_url
 
-    with plain_errors(), connect(api_url()) as client:
+    with plain_errors(), Client(api_url()) as client:
         ended = follow(client, client.trigger(dataset=dataset, force=force))
-    _expect(ended["state"], _GOOD_ENDS, "the job")
+    _expect(ended.state, _GOOD_ENDS, "the job")
 
 
 @task(positional=["job"], help={"job": "The job's id."})
 def cancel(_context: Context, job: str) -> None:
     """Cancel a job, wait for its end, and show what it has loaded."""
-    from tools.client.api import connect
+    from libs.client.client import Client
     from tools.client.progress import follow
     from tools.local_env.connections import api_url
 
-    with plain_errors(), connect(api_url()) as client:
+    with plain_errors(), Client(api_url()) as client:
         ended = follow(client, client.cancel(job))
-    _expect(ended["state"], {JobState.CANCELLED}, "the job")
+    _expect(ended.state, {JobState.CANCELLED}, "the job")
 
 
 @task(
@@ -72,15 +72,15 @@ def cancel(_context: Context, job: str) -> None:
 )
 def replay(_context: Context, job: str, file: str = "") -> None:
     """Load the failed rows of a job again, wait for the end, and show the result."""
-    from tools.client.api import connect
+    from libs.client.client import Client
     from tools.client.progress import follow
     from tools.local_env.connections import api_url
 
     if file and not Path(file).is_file():
         raise Exit(f"there is no file {file}; name the corrected rows, or leave --file out", code=1)
-    with plain_errors(), connect(api_url()) as client:
+    with plain_errors(), Client(api_url()) as client:
         ended = follow(client, client.replay(job, Path(file) if file else None))
-    _expect(ended["state"], _GOOD_ENDS, "the replay")
+    _expect(ended.state, _GOOD_ENDS, "the replay")
 
 
 def _expect(state: str, wanted: Collection[str], what: str) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from psycopg2.extensions import connection as Connection
 
 from libs.common.enums import LoadMode
-from libs.common.postgres.target_table import LOADER_ROLE, TargetTable
+from libs.common.postgres.target_checks import LOADER_ROLE
+from libs.common.postgres.target_table import TargetTable
 from libs.common.sql_files import read_statement
 
 _EVENTS = {LoadMode.APPEND: 4, LoadMode.UPSERT: 4 | 16, LoadMode.REPLACE: 4 | 8 | 16}

@@ -13,6 +13,7 @@ from typing import Any
 import pika
 import psycopg2
 
+from libs.client.client import Client
 from libs.common.messaging.amqp import broker_parameters
 from libs.common.messaging.names import JOBS_QUEUE, PLAN
 from libs.devstack.addresses import VHOST
@@ -24,7 +25,6 @@ from tests.faults.harness.contents import TAIL, Row, write_content
 from tests.faults.harness.injection import purge
 from tests.faults.harness.machine import Machine, descendants, send_signal
 from tests.faults.harness.verdicts import judge
-from tools.client.api import Client
 
 _BACKLOG = 5_000
 LEASE_SECONDS = 3.0
@@ -41,11 +41,13 @@ class Cell:
     def submit(self, key: str | None = None, timeout: float = 30.0) -> Accepted:
         """Ask for the file to be loaded."""
         content = self.feed.contents[0]
-        with Client(f"http://127.0.0.1:{self.machine.system.port}", timeout) as client:
+        with Client(
+            f"http://127.0.0.1:{self.machine.system.port}", timeout=timeout, retry_seconds=0
+        ) as client:
             job = client.submit(
                 dataset=self.feed.name, source=content.path.name, idempotency_key=key
             )
-        return Accepted(job["id"], self.feed, content)
+        return Accepted(job.id, self.feed, content)
 
     def fill(self, rows: Sequence[Row]) -> None:
         """Put rows into the table that are there before; what the checker does not compare is as in files."""

@@ -12,9 +12,10 @@ from typing import Any
 
 import httpx
 
+from libs.client.client import Client
+from libs.client.errors import ApiUnreachable, RefusedRequest
 from tests.endtoend.system import System
 from tests.faults.harness.contents import Content, write_content
-from tools.client.api import Client, RefusedRequest
 
 PATIENCE = 60.0
 """Seconds that a client keeps trying."""
@@ -136,7 +137,9 @@ def _submit_feed(
 ) -> None:
     """Send the files one after the other, without waiting for what becomes of them."""
     for delivery in deliveries:
-        with Client(f"http://127.0.0.1:{system.port}", timeout=_ANSWER_SECONDS) as client:
+        with Client(
+            f"http://127.0.0.1:{system.port}", timeout=_ANSWER_SECONDS, retry_seconds=0
+        ) as client:
             job_id = _submit(client, feed, delivery, submissions)
             with submissions.lock:
                 submissions.accepted.append(Accepted(job_id, feed, delivery.content))
@@ -155,13 +158,13 @@ def _submit(client: Client, feed: Feed, delivery: Delivery, submissions: Submiss
                 force=delivery.force,
                 idempotency_key=key,
             )
-        except httpx.TransportError:
+        except ApiUnreachable:
             continue
         except RefusedRequest as exc:
             if exc.status != httpx.codes.SERVICE_UNAVAILABLE:
                 raise
             continue
-        return str(job["id"])
+        return str(job.id)
     raise AssertionError(f"no answer for {feed.name} within {PATIENCE} s")
 
 

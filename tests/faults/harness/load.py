@@ -18,7 +18,6 @@ from tests.faults.harness.contents import Content, write_content
 from tests.faults.harness.machine import Machine, running_machine
 from tests.faults.harness.slow_uploads import upload_slowly
 from tests.faults.harness.verdicts import Verdict, judge
-from tools.client.api import is_over
 from tools.client.sample_items import write_items
 
 CLIENTS = 4
@@ -132,14 +131,14 @@ def read_during_load(machine: Machine, rows: int) -> Reads:
         client.put_dataset(name, {"table": table, "source": f"{name}.csv", "atomic": False})
         job = client.submit(dataset=name)
         start = time.monotonic()
-        while not is_over(job):
-            for path in ("/v1/jobs?page_size=20", f"/v1/jobs/{job['id']}"):
+        while not job.is_over:
+            for path in ("/v1/jobs?page_size=20", f"/v1/jobs/{job.id}"):
                 asked = time.monotonic()
                 client.get(path).raise_for_status()
                 taken.append(time.monotonic() - asked)
-            job = client.job(job["id"])
-    if job["rows_loaded"] != rows:
-        raise AssertionError(f"{job['rows_loaded']} of {rows} rows were loaded: {job}")
+            job = client.job(job.id)
+    if job.rows_loaded != rows:
+        raise AssertionError(f"{job.rows_loaded} of {rows} rows were loaded: {job}")
     return Reads(rows, time.monotonic() - start, taken)
 
 
@@ -171,9 +170,7 @@ def _submit_all(machine: Machine, feed: Feed) -> list[Accepted]:
 def _submit(machine: Machine, feed: Feed, contents: list[Content]) -> list[Accepted]:
     with machine.system.client as client:
         return [
-            Accepted(
-                client.submit(dataset=feed.name, source=content.path.name)["id"], feed, content
-            )
+            Accepted(client.submit(dataset=feed.name, source=content.path.name).id, feed, content)
             for content in contents
         ]
 

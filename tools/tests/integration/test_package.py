@@ -79,7 +79,11 @@ def test_the_package_needs_what_the_lock_is_made_from(python: Path, checkout: Pa
     }
     always = {_parts(line) for line in required if ";" not in line}
 
-    assert always == {*map(_parts, _listed(ROOT / "lockfiles/requirements.txt"))}
+    listed = [
+        *_listed(ROOT / "lockfiles/requirements.txt"),
+        *_listed(ROOT / "lockfiles/cli-requirements.txt"),
+    ]
+    assert always == {*map(_parts, listed)}
     assert of_development == {*map(_parts, _listed(ROOT / "lockfiles/dev-requirements.txt"))}
 
 

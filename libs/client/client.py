@@ -1,0 +1,287 @@
+"""Give the REST API to Python programs: what the command `adsp`, the tools and the tests use.
+
+    with Client("https://adsp.example", key) as client:
+        job = client.wait(client.load("items", path), seconds=600)
+        for row in client.failed_rows(job.id): ...
+
+Lists are iterators that fetch page by page. Errors are drawn in `errors`.
+"""
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, BinaryIO, Self, TypeVar
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from libs.client.errors import JobTooSlow, UnexpectedAnswer
+from libs.client.models import Dataset, FailedRow, Job, JobFile, Page
+from libs.client.transport import Request, Transport
+
+KEY_VARIABLE = "ADSP_API_KEY"
+TIMEOUT = 30.0
+REPLAY_TIMEOUT = 600.0
+"""The api answers a replay when all failed rows are written."""
+RETRY_SECONDS = 30.0
+PAGE_SIZE = 500
+READ_BLOCK = 1 << 20
+FIRST_POLL, LONGEST_POLL = 0.1, 2.0
+"""Seconds between two looks at a job that runs: few at first, since most jobs are short."""
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class Client:
+    """A client of the REST API; close it or use it as a context manager."""
+
+    def __init__(
+        self,
+        url: str,
+        key: str | None = None,
+        *,
+        timeout: float = TIMEOUT,
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
+        """Prepare the client; without a key it sends that of `ADSP_API_KEY`, if there is one.
+
+        `timeout`: seconds that one answer may take; `retry_seconds`: how long safe requests are repeated.
+        """
+        held = key or os.environ.get(KEY_VARIABLE)
+        self._transport = Transport(url, held, timeout, retry_seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    # Making jobs. Each gets an idempotency key, so that a repetition makes no second one.
+
+    def load(
+        self,
+        dataset: str,
+        path: Path,
+        *,
+        data_date: date | str | None = None,
+        force: bool = False,
+        idempotency_key: str | None = None,
+        on_progress: Callable[[int], object] | None = None,
+    ) -> Job:
+        """Send a file, block by block, and return the job that loads it; `on_progress` hears the bytes sent so far."""
+        request = Request(
+            "POST",
+            f"/v1/datasets/{dataset}/uploads",
+            parameters={"filename": path.name, "data_date": data_date, "force": force},
+            headers={**_idempotent(idempotency_key), **_size(path)},
+            content=lambda: _blocks(path, on_progress),
+        )
+        return self._read(Job, request)
+
+    def submit(
+        self,
+        dataset: str,
+        *,
+        source: str | None = None,
+        data_date: date | str | None = None,
+        force: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Make a job of a source that the loaders can reach, by default of the dataset's own."""
+        body = {"dataset": dataset, "source": source, "data_date": data_date, "force": force}
+        return self._post_job("/v1/jobs", body, idempotency_key)
+
+    def trigger(self, dataset: str | None = None, *, force: bool = False) -> Job:
+        """Start the daily job, or that of another dataset."""
+        return self._post_job("/trigger-job", {"dataset": dataset, "force": force}, None)
+
+    def replay(
+        self,
+        job_id: str,
+        path: Path | None = None,
+        *,
+        force: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Load a job's failed rows again, as they are or from a corrected file, and return the new job."""
+        request = Request(
+            "POST",
+            f"/v1/jobs/{job_id}/replay",
+            parameters={"force": force} if force else {},
+            headers=_idempotent(idempotency_key) | (_size(path) if path else {}),
+            content=(lambda: _blocks(path)) if path else None,
+            timeout=REPLAY_TIMEOUT,
+        )
+        return self._read(Job, request)
+
+    # Jobs that are there.
+
+    def job(self, job_id: str) -> Job:
+        """Return a job as it is now."""
+        return self._read(Job, Request("GET", f"/v1/jobs/{job_id}"))
+
+    def jobs(self, **filters: Any) -> Iterator[Job]:
+        """Yield jobs, the newest first; `dataset`, `state`, `data_date`, `trigger`, `replay_of` choose some."""
+        return self._list(Job, "/v1/jobs", filters)
+
+    def files(self, job_id: str) -> Iterator[JobFile]:
+        """Yield the files of a job."""
+        return self._list(JobFile, f"/v1/jobs/{job_id}/files", {})
+
+    def cancel(self, job_id: str) -> Job:
+        """Ask for a job to be cancelled and return it."""
+        return self._read(Job, Request("POST", f"/v1/jobs/{job_id}/cancel"))
+
+    def wait(
+        self,
+        job: Job,
+        *,
+        seconds: float,
+        on_progress: Callable[[Job], object] | None = None,
+    ) -> Job:
+        """Return a job when it is over; raise `JobTooSlow` after `seconds`. `on_progress` hears each look at it."""
+        give_up, pause = time.monotonic() + seconds, FIRST_POLL
+        while not job.is_over:
+            if time.monotonic() > give_up:
+                raise JobTooSlow(f"job {job.id} is still {job.state} after {seconds:.0f} s")
+            time.sleep(pause)
+            pause = min(1.2 * pause, LONGEST_POLL)
+            job = self.job(job.id)
+            if on_progress:
+                on_progress(job)
+        return job
+
+    # Failed rows.
+
+    def failed_rows(
+        self, job_id: str, *, error_code: str | None = None, page_size: int = PAGE_SIZE
+    ) -> Iterator[FailedRow]:
+        """Yield the failed rows of a job in the order of the file."""
+        filters = {"error_code": error_code, "page_size": page_size}
+        return self._list(FailedRow, f"/v1/jobs/{job_id}/failed-rows", filters)
+
+    def export_failed_rows(
+        self, job_id: str, file: BinaryIO, *, form: str = "csv", error_code: str | None = None
+    ) -> int:
+        """Write all failed rows to a file and return how many were left out because only their start is kept.
+
+        `form`: ``csv`` has the reasons, ``source`` is a file like the one they came from, to correct and replay.
+        """
+        request = Request(
+            "GET",
+            f"/v1/jobs/{job_id}/failed-rows",
+            parameters={"format": form, "error_code": error_code},
+        )
+        with self._transport.stream(request) as response:
+            file.writelines(response.iter_bytes())
+        return int(response.headers.get("ADSP-Rows-Left-Out", 0))
+
+    # Datasets.
+
+    def dataset(self, name: str) -> Dataset:
+        """Return a dataset."""
+        return Dataset.of(self._json(Request("GET", f"/v1/datasets/{name}")))
+
+    def datasets(self) -> Iterator[Dataset]:
+        """Yield the datasets by name."""
+        for document in self._items("/v1/datasets", {}):
+            yield Dataset.of(document)
+
+    def put_dataset(self, name: str, definition: Mapping[str, Any]) -> Dataset:
+        """Make or change a dataset."""
+        return Dataset.of(self._json(Request("PUT", f"/v1/datasets/{name}", json=dict(definition))))
+
+    def pause_dataset(self, name: str) -> Dataset:
+        """Have the schedule make no jobs until the dataset is resumed."""
+        return Dataset.of(self._json(Request("POST", f"/v1/datasets/{name}/pause")))
+
+    def resume_dataset(self, name: str) -> Dataset:
+        """Have the schedule make jobs again."""
+        return Dataset.of(self._json(Request("POST", f"/v1/datasets/{name}/resume")))
+
+    def delete_dataset(self, name: str) -> None:
+        """Delete a dataset; its table and jobs stay."""
+        self._transport.send(Request("DELETE", f"/v1/datasets/{name}", is_repeatable=False))
+
+    # What has no method of its own.
+
+    def get(self, path: str, **parameters: Any) -> httpx.Response:
+        """Return the bare answer to a GET, a refusal too, of one attempt."""
+        return self._transport.once(Request("GET", path, parameters=parameters))
+
+    def post(self, path: str, body: object, headers: Mapping[str, str]) -> httpx.Response:
+        """Return the bare answer to a POST of JSON, a refusal too, of one attempt."""
+        return self._transport.once(Request("POST", path, json=body, headers=headers))
+
+    def _post_job(self, path: str, body: Mapping[str, Any], idempotency_key: str | None) -> Job:
+        said = {
+            name: str(value) if isinstance(value, date) else value
+            for name, value in body.items()
+            if value is not None
+        }
+        return self._read(
+            Job, Request("POST", path, json=said, headers=_idempotent(idempotency_key))
+        )
+
+    def _list(
+        self, kind: type[Answer], path: str, parameters: Mapping[str, Any]
+    ) -> Iterator[Answer]:
+        for document in self._items(path, parameters):
+            yield _validated(kind, document)
+
+    def _items(self, path: str, parameters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield the items of a list, page after page."""
+        asked = {"page_size": PAGE_SIZE, **parameters}
+        while True:
+            request = Request("GET", path, parameters=asked)
+            page = _validated(Page[dict[str, Any]], self._json(request))
+            yield from page.items
+            if page.next_page_token is None:
+                return
+            asked["page_token"] = page.next_page_token
+
+    def _read(self, kind: type[Answer], request: Request) -> Answer:
+        return _validated(kind, self._json(request))
+
+    def _json(self, request: Request) -> dict[str, Any]:
+        response = self._transport.send(request)
+        try:
+            body: dict[str, Any] = response.json()
+        except ValueError as exc:
+            raise UnexpectedAnswer(
+                f"{response.request.url} answered something that is no JSON"
+            ) from exc
+        return body
+
+
+def _validated(kind: type[Answer], document: object) -> Answer:
+    try:
+        return kind.model_validate(document)
+    except ValidationError as exc:
+        raise UnexpectedAnswer(f"the api's answer is no {kind.__name__}: {exc}") from exc
+
+
+def _idempotent(key: str | None) -> dict[str, str]:
+    return {"Idempotency-Key": key or str(uuid.uuid4())}
+
+
+def _size(path: Path) -> dict[str, str]:
+    """Declare the size of a file, so that one that is too large is refused before it is sent; a pipe has none."""
+    return {"Content-Length": str(path.stat().st_size)} if path.is_file() else {}
+
+
+def _blocks(path: Path, on_progress: Callable[[int], object] | None = None) -> Iterator[bytes]:
+    sent = 0
+    with path.open("rb") as file:
+        while block := file.read(READ_BLOCK):
+            yield block
+            sent += len(block)
+            if on_progress:
+                on_progress(sent)

@@ -1,0 +1,182 @@
+"""Define what the api answers with, as the client gives it; fields that a newer api adds are ignored.
+
+The names are those of the API reference (``/docs``), which describes each field.
+"""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, Generic, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Item = TypeVar("Item")
+
+
+class JobState(StrEnum):
+    """The states of a job. A newer api may have more: ask `Job.is_over` and `Job.is_loaded`."""
+
+    QUEUED = "queued"
+    WAITING = "waiting"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    COMPLETED_WITH_REJECTS = "completed_with_rejects"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    DUPLICATE = "duplicate"
+    OUTDATED = "outdated"
+
+
+class _Answer(BaseModel):
+    """Something that the api shows."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class JobError(_Answer):
+    """Why a job failed, and how to fix it."""
+
+    code: str
+    message: str
+
+
+class JobWarning(_Answer):
+    """What was odd about a job and allowed."""
+
+    code: str
+    message: str
+    counts: dict[str, int] = Field(default_factory=dict)
+
+
+class JobLoadPath(_Answer):
+    """How the records of some chunks reached their table, and why not faster."""
+
+    path: str
+    reason: str | None
+    chunks: int
+
+
+class HeaderChanges(_Answer):
+    """How the header of a job differs from that of the load before."""
+
+    since: str
+    added: list[str]
+    lost: list[str]
+
+
+class Job(_Answer):
+    """One load of one delivery. Counts are rows, `bytes_*` are bytes as stored."""
+
+    id: str
+    dataset: str
+    definition_version: int | None = None
+    data_date: date
+    source: str
+    state: str
+    trigger: str
+    force: bool
+    rows_read: int
+    rows_loaded: int
+    rows_rejected: int
+    rows_superseded: int
+    rows_inserted: int | None = None
+    rows_updated: int | None = None
+    rows_deleted: int | None = None
+    rows_unchanged: int | None = None
+    bytes_total: int | None
+    bytes_done: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    cancel_requested_at: datetime | None = None
+    waiting_since: datetime | None = None
+    attempt: int
+    error: JobError | None
+    warnings: list[JobWarning]
+    problem: str | None = None
+    load_paths: list[JobLoadPath] | None = None
+    header_changes: HeaderChanges | None = None
+    duplicate_of: str | None
+    outdated_by: str | None = None
+    owner: str | None = None
+    replay_of: str | None
+
+    @property
+    def error_code(self) -> str | None:
+        """Return the stable name of why it failed, or None."""
+        return self.error.code if self.error else None
+
+    @property
+    def error_message(self) -> str:
+        """Return why it failed and how to fix it, or nothing."""
+        return self.error.message if self.error else ""
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether it is in an end state."""
+        return self.finished_at is not None
+
+    @property
+    def is_loaded(self) -> bool:
+        """Return whether it ended well, with rejects or without."""
+        return self.state in {JobState.SUCCEEDED, JobState.COMPLETED_WITH_REJECTS}
+
+
+class JobFile(_Answer):
+    """One file of a job."""
+
+    number: int
+    path: str
+    size: int | None
+    fingerprint: str | None
+    duplicate_of: str | None
+    rows_read: int
+    rows_loaded: int
+    rows_rejected: int
+    rows_superseded: int
+
+
+class FailedRow(_Answer):
+    """A rejected record with its place, its text and the reason."""
+
+    id: int
+    file: str
+    line_number: int
+    byte_offset: int
+    raw: str
+    raw_base64: str | None = None
+    record_bytes: int | None = None
+    kept_bytes: int | None = None
+    stage: str
+    error_code: str
+    column: str | None
+    sqlstate: str | None
+    message: str
+
+
+class Dataset(_Answer):
+    """A dataset: its name, its definition (a body for PUT), and what stands beside it."""
+
+    name: str
+    version: int | None = None
+    paused_at: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
+    refused: str | None = None
+    """What is wrong with the stored definition; nothing is loaded by it until it is corrected."""
+    warnings: list[str] = []
+    """What a PUT was accepted with and may not have meant."""
+    definition: dict[str, Any]
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Self:
+        """Return the dataset that a document of the api shows, where the definition stands among the rest."""
+        beside = {name: value for name, value in document.items() if name in cls.model_fields}
+        rest = {name: value for name, value in document.items() if name not in beside}
+        return cls.model_validate({**beside, "definition": rest})
+
+
+class Page(_Answer, Generic[Item]):
+    """One page of a list."""
+
+    items: list[Item]
+    next_page_token: str | None
