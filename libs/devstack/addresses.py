@@ -98,6 +98,13 @@ class StackAddresses:
         """Return the URL of a numbered database of Valkey."""
         return f"redis://:{self.credentials.redis}@{LOOPBACK}:{self.redis_port}/{number}"
 
+    def environment(self, role: Role | None) -> dict[str, str]:
+        """Return the variables that lead a service to the servers; None: it does not enter the database."""
+        variables = {"ADSP_BROKER_URL": self.broker_url(), "ADSP_REDIS_URL": self.redis_url()}
+        if role is not None:
+            variables["ADSP_DATABASE_URL"] = self.database_url(role)
+        return variables
+
     def to_json(self) -> str:
         """Return everything, passwords too, as JSON text."""
         return json.dumps(asdict(self), indent=2)

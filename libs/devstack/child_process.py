@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -125,6 +126,14 @@ class ChildProcess:
     def _complaint(self, what: str) -> str:
         log = self.command.log
         return f"{self.command.name} {what}; the end of {log}:\n{log_tail(log)}"
+
+
+def import_path() -> dict[str, str]:
+    """Return this process' import path, as environment for Python's processes.
+
+    It holds now: a test process may run in a folder that is removed at its end.
+    """
+    return {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
 
 
 def log_tail(log: Path, size: int = _LOG_TAIL_BYTES) -> str:

@@ -16,9 +16,9 @@ from libs.devstack.binaries import versions
 from libs.devstack.child_process import log_tail
 from libs.devstack.daemon import spawn_daemon
 from libs.devstack.errors import StackError
-from libs.devstack.file_locks import EXCLUSIVE, SHARED, held, is_held, try_hold
+from libs.devstack.file_locks import EXCLUSIVE, SHARED, held, try_hold
 from libs.devstack.os_user import Account
-from libs.devstack.shared_daemon import DaemonFolder
+from libs.devstack.shared_daemon import SharedFolder
 from libs.devstack.waiting import wait_until
 
 IDLE_SECONDS = 15.0
@@ -31,10 +31,10 @@ def shared_stack(
     folder: Path | None = None, idle_seconds: float = IDLE_SECONDS
 ) -> Iterator[StackAddresses]:
     """Use the shared stack, which stays for `idle_seconds` after its last user."""
-    place = DaemonFolder(folder or default_folder())
+    place = SharedFolder(folder or default_folder())
     with held(place.clients_lock, SHARED):
         with held(place.start_lock, EXCLUSIVE):
-            if not (is_held(place.daemon_lock) and place.addresses.exists()):
+            if not (place.is_running and place.addresses.exists()):
                 _start_daemon(place, idle_seconds)
             addresses = StackAddresses.read(place.addresses)
         yield addresses
@@ -56,27 +56,27 @@ def _code_version() -> str:
 def _remove_abandoned() -> None:
     """Remove what killed daemons left, of whatever version: servers died with them, files stay."""
     pattern = Path(_FOLDER_FORMAT.format(uid=os.geteuid(), version="*"))
-    for folder in map(DaemonFolder, pattern.parent.glob(pattern.name)):
+    for folder in map(SharedFolder, pattern.parent.glob(pattern.name)):
         clients = try_hold(folder.clients_lock, EXCLUSIVE)
         if clients is None:
             continue
         try:
-            if not is_held(folder.daemon_lock):
+            if not folder.is_running:
                 folder.kill_orphans()
                 folder.remove()
         finally:
             os.close(clients)
 
 
-def _start_daemon(place: DaemonFolder, idle_seconds: float) -> None:
+def _start_daemon(place: SharedFolder, idle_seconds: float) -> None:
     """Start a daemon and wait for its servers; raise `StackError` if they never become ready."""
     _remove_abandoned()
     # A daemon that is about to give up still holds its lock; a new one needs it.
-    wait_until(lambda: not is_held(place.daemon_lock), _START_SECONDS)
+    wait_until(lambda: not place.is_running, _START_SECONDS)
     place.failure.unlink(missing_ok=True)
     place.addresses.unlink(missing_ok=True)
-    spawn_daemon(shared_daemon.__name__, [str(place.path), str(idle_seconds)], place.log)
-    wait_until(lambda: place.addresses.exists() or not is_held(place.daemon_lock), _START_SECONDS)
+    spawn_daemon(shared_daemon.__name__, place, str(idle_seconds))
+    wait_until(lambda: place.addresses.exists() or not place.is_running, _START_SECONDS)
     if place.failure.exists():
         raise StackError(f"the test servers did not start: {place.failure.read_text()}")
     if not place.addresses.exists():

@@ -13,13 +13,7 @@ from tests.compose.engine import Engine
 from tests.compose.rootfs import python_rootfs, servers_rootfs
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-FOLDERS = {
-    "api": Path("services/api"),
-    "worker": Path("services/worker"),
-    "scheduler": Path("services/scheduler"),
-    "loader": Path("services/loader"),
-    "migrations": Path("migrations"),
-}
+IMAGES = ("api", "worker", "scheduler", "loader", "migrations")
 BASE = "python:3.11-stand-in"
 _SERVERS = "adsp-test/servers"
 _STAND_INS = Path(__file__).parent / "standins"
@@ -37,7 +31,7 @@ NAMES = {
 def packages() -> dict[str, Path]:
     """Return the folder of each image's two PEXes: where Pants puts them for a test, or ./dev package."""
     for root in (REPOSITORY, REPOSITORY / ".adsp" / "dist"):
-        found = {name: root / str(path).replace("/", ".") for name, path in FOLDERS.items()}
+        found = {name: root / name for name in IMAGES}
         if all((folder / "deps.pex").exists() for folder in found.values()):
             return found
     return {}
@@ -52,9 +46,10 @@ def build_ours(engine: Engine, folder: Path) -> None:
         _build(
             engine,
             f"adsp/{name}:latest",
-            REPOSITORY / FOLDERS[name] / "Dockerfile",
+            REPOSITORY / "infra" / "Dockerfile",
             context,
-            *("--build-arg", f"ADSP_BASE_IMAGE={BASE}", "--build-arg", "ADSP_REVISION=under-test"),
+            *("--build-arg", f"SERVICE={name}", "--build-arg", f"ADSP_BASE_IMAGE={BASE}"),
+            *("--build-arg", "ADSP_REVISION=under-test"),
         )
         shutil.rmtree(context)
 

@@ -9,7 +9,7 @@ import pytest
 from libs.client.models import Job
 from libs.devstack.testing.waiting import wait_for
 from tests.compose.engine import Engine
-from tests.compose.images import FOLDERS
+from tests.compose.images import IMAGES
 from tests.compose.stack import ComposeStack
 from tools.client.sample_items import write_items
 
@@ -135,7 +135,7 @@ def test_each_image_holds_only_what_its_service_needs(engine: Engine) -> None:
                 )
             )
         )
-        for name in FOLDERS
+        for name in IMAGES
     }
 
     def holders(package: str) -> set[str]:

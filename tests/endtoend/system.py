@@ -1,10 +1,8 @@
 """Run the four services as real processes for the end-to-end tests, and look at what they leave."""
 
 import json
-import os
 import signal
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +14,8 @@ import psycopg2
 from libs.client.client import Client
 from libs.client.errors import ApiUnreachable
 from libs.client.models import Job
-from libs.devstack.child_process import ChildProcess, Command
-from libs.devstack.os_user import Account
+from libs.devstack.child_process import ChildProcess
+from libs.devstack.service_process import service_command
 from libs.devstack.testing.databases import ScratchDatabase
 from libs.devstack.testing.waiting import wait_for
 
@@ -26,7 +24,6 @@ SERVICES = ("api", "worker", "loader", "scheduler")
 QUICK = {
     "ADSP_AUTH": "off",
     "ADSP_REQUESTS_PER_MINUTE": "0",
-    "ADSP_LOG_FORMAT": "json",
     "ADSP_DISPATCH_SECONDS": "1",
     "ADSP_SWEEP_SECONDS": "1",
     "ADSP_LEASE_SECONDS": "3",
@@ -63,17 +60,8 @@ class System:
 
     def start(self, name: str, **variables: str) -> None:
         """Start a service; what follows a hyphen in its name tells two of a kind apart."""
-        service = name.partition("-")[0]
-        self.processes[name] = ChildProcess.start(
-            Command(
-                name=name,
-                arguments=[sys.executable, "-m", f"services.{service}.main"],
-                environment={**os.environ, **self._environment(service), **variables},
-                folder=REPOSITORY,
-                log=self.folder / f"{name}.log",
-                account=Account(os.geteuid(), os.getegid()),
-            )
-        )
+        environment = self._environment(name.partition("-")[0]) | variables
+        self.processes[name] = ChildProcess.start(service_command(name, environment, self.folder))
 
     def wait_ready(self) -> None:
         """Wait until the api is ready for traffic."""
@@ -171,7 +159,6 @@ class System:
         return {
             **QUICK,
             **self.environment_of("worker" if service == "scheduler" else service),
-            "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
             "ADSP_SOURCE_ROOTS": json.dumps([str(self.incoming)]),
             "ADSP_UPLOAD_DIR": str(self.folder / "uploads"),
             "ADSP_API_PORT": str(self.port),

@@ -7,23 +7,23 @@ clock. Everything lies in one folder that is removed in the end.
 import json
 import os
 import shutil
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psycopg2
 
 from libs.client.client import Client
 from libs.devstack.addresses import Credentials, Role, StackAddresses
-from libs.devstack.child_process import ChildProcess, Command
-from libs.devstack.os_user import Account, machine_folder, make_own_folder
+from libs.devstack.child_process import ChildProcess
+from libs.devstack.os_user import machine_folder, make_own_folder
 from libs.devstack.ports import LOOPBACK, free_port
 from libs.devstack.servers import StackPlan, start_servers
+from libs.devstack.service_process import service_command
 from migrations.runner import upgrade
 from tools.bench.ledger import Ledger
-from tools.bootstrap.locations import ROOT
 from tools.local_env.control import answers
 
 LOADERS = 2
@@ -72,13 +72,14 @@ class BenchSystem:
 
     def start_services(self) -> None:
         """Start the services and return when they answer."""
-        self._start("api", "api", "api", None)
-        self._start("worker", "worker", "worker", free_port())
-        for number in range(LOADERS):
-            self._start(f"loader-{number + 1}", "loader", "loader", free_port())
+        self._start("api", {"ADSP_API_PORT": str(self.api_port)})
+        ready = {"api": f"http://{LOOPBACK}:{self.api_port}/readyz"}
+        for name in ("worker", *(f"loader-{number + 1}" for number in range(LOADERS))):
+            port = free_port()
+            self._start(name, {"ADSP_METRICS_PORT": str(port)})
+            ready[name] = f"http://{LOOPBACK}:{port}/metrics"
         for child in self.services:
-            url = child.command.environment["ADSP_BENCH_READY_URL"]
-            child.wait_ready(lambda url=url: answers(url), _READY_SECONDS)  # type: ignore[misc]
+            child.wait_ready(partial(answers, ready[child.command.name]), _READY_SECONDS)
 
     def stop_services(self) -> None:
         """Stop the services, the last started first."""
@@ -87,39 +88,17 @@ class BenchSystem:
         for child in reversed(self.services):
             child.stop(_STOP_SECONDS)
 
-    def _start(self, name: str, service: str, role: Role, metrics_port: int | None) -> None:
+    def _start(self, name: str, variables: Mapping[str, str]) -> None:
+        role: Role = name.partition("-")[0]  # type: ignore[assignment]  # a service is called as its role
         environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(
-                [*filter(None, [os.environ.get("PYTHONPATH")]), str(ROOT)]
-            ),
-            "ADSP_DATABASE_URL": self.addresses.database_url(role),
-            "ADSP_BROKER_URL": self.addresses.broker_url(),
-            "ADSP_REDIS_URL": self.addresses.redis_url(),
+            **self.addresses.environment(role),
             "ADSP_SOURCE_ROOTS": json.dumps([str(self.incoming)]),
             "ADSP_UPLOAD_DIR": str(self.folder / "uploads"),
-            "ADSP_LOG_FORMAT": "json",
             "ADSP_AUTH": "off",
+            **variables,
         }
-        if metrics_port is None:
-            environment["ADSP_API_PORT"] = str(self.api_port)
-            ready = f"http://{LOOPBACK}:{self.api_port}/readyz"
-        else:
-            environment["ADSP_METRICS_PORT"] = str(metrics_port)
-            ready = f"http://{LOOPBACK}:{metrics_port}/metrics"
-        environment["ADSP_BENCH_READY_URL"] = ready
-        self.services.append(
-            ChildProcess.start(
-                Command(
-                    name=name,
-                    arguments=[sys.executable, "-P", "-m", f"services.{service}.main"],
-                    environment=environment,
-                    folder=ROOT,
-                    log=self.folder / "logs" / f"{name}.log",
-                    account=Account(os.geteuid(), os.getegid()),
-                )
-            )
-        )
+        command = service_command(name, environment, self.folder / "logs")
+        self.services.append(ChildProcess.start(command))
 
 
 @contextmanager

@@ -26,8 +26,7 @@ def other_versions(root: Path = ROOT, version: str = VERSION) -> Iterator[str]:
 
 def _places(root: Path) -> Iterator[tuple[Path, re.Pattern[str]]]:
     yield root / "CHANGELOG.md", _RELEASE
-    for file in sorted([*root.glob("services/*/Dockerfile"), root / "migrations" / "Dockerfile"]):
-        yield file, _IMAGE
+    yield root / "infra" / "Dockerfile", _IMAGE
 
 
 def main() -> int:

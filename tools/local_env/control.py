@@ -11,7 +11,7 @@ import httpx
 from libs.devstack.child_process import log_tail
 from libs.devstack.daemon import spawn_daemon
 from libs.devstack.errors import StackError
-from libs.devstack.file_locks import EXCLUSIVE, held, is_held
+from libs.devstack.file_locks import EXCLUSIVE, held
 from libs.devstack.local_http import ask
 from libs.devstack.os_user import Account
 from libs.devstack.waiting import wait_until
@@ -19,7 +19,6 @@ from tools.local_env import supervisor
 from tools.local_env.layout import Layout
 from tools.local_env.services import SERVICES
 from tools.local_env.state import LocalState, Phase
-from tools.local_env.supervisor import end_predecessors
 
 UP_SECONDS = 180.0
 DOWN_SECONDS = 120.0
@@ -30,14 +29,9 @@ _PROBE_SECONDS = 3.0
 Progress = Callable[[str], None]
 
 
-def is_running(layout: Layout) -> bool:
-    """Return whether the supervisor lives, however far it has come."""
-    return is_held(layout.lock)
-
-
 def running_state(layout: Layout) -> LocalState:
     """Return the state of the running stack; raise `StackError` when there is none."""
-    state = LocalState.read(layout) if is_running(layout) else None
+    state = LocalState.read(layout) if layout.is_running else None
     if state is None or state.addresses is None:
         raise StackError("the local stack is not running; start it with ./dev up")
     return state
@@ -51,20 +45,19 @@ def bring_up(layout: Layout, tell: Progress) -> LocalState:
     """
     layout.make_folders()
     with held(layout.start_lock, EXCLUSIVE):
-        if not is_running(layout):
+        if not layout.is_running:
             layout.state.unlink(missing_ok=True)
-            log = layout.log_of("supervisor")
-            spawn_daemon(supervisor.__name__, [str(layout.folder)], log)
+            spawn_daemon(supervisor.__name__, layout)
     return _wait_ready(layout, tell)
 
 
 def bring_down(layout: Layout) -> int:
     """Stop everything that was started; return how much of it a killed supervisor had left."""
-    if not layout.folder.exists():
+    if not layout.path.exists():
         return 0
     with held(layout.start_lock, EXCLUSIVE):
         _end_supervisor(layout)
-        leftovers = end_predecessors(layout)
+        leftovers = layout.kill_orphans()
         layout.state.unlink(missing_ok=True)
         layout.mark.unlink(missing_ok=True)
         return leftovers
@@ -72,20 +65,20 @@ def bring_down(layout: Layout) -> int:
 
 def _end_supervisor(layout: Layout) -> None:
     # One that has only just started says who it is in a moment.
-    wait_until(lambda: layout.state.exists() or not is_running(layout), _STATE_SECONDS)
+    wait_until(lambda: layout.state.exists() or not layout.is_running, _STATE_SECONDS)
     state = LocalState.read(layout)
-    if not is_running(layout) or state is None:
+    if not layout.is_running or state is None:
         return
     state.supervisor.send(signal.SIGTERM)
-    if not wait_until(lambda: not is_running(layout), DOWN_SECONDS):
+    if not wait_until(lambda: not layout.is_running, DOWN_SECONDS):
         state.supervisor.send(signal.SIGKILL)
 
 
 def purge(layout: Layout) -> None:
     """Remove the data, logs and uploads of a stack that is down."""
-    if layout.folder.exists():
+    if layout.path.exists():
         shutil.rmtree(layout.data(Account.current()), ignore_errors=True)
-        shutil.rmtree(layout.folder)
+        shutil.rmtree(layout.path)
 
 
 def _wait_ready(layout: Layout, tell: Progress) -> LocalState:
@@ -97,7 +90,7 @@ def _wait_ready(layout: Layout, tell: Progress) -> LocalState:
         if state is None:
             continue
         if state.phase is Phase.FAILED:
-            wait_until(lambda: not is_running(layout), DOWN_SECONDS)
+            wait_until(lambda: not layout.is_running, DOWN_SECONDS)
             raise StackError(f"the local stack did not start: {state.error}")
         _raise_if_given_up(state)
         if state.phase is Phase.UP and _all_answer(state):
@@ -109,11 +102,11 @@ def _states(layout: Layout) -> Iterator[LocalState | None]:
     """Read the state again and again until the deadline or the supervisor's end."""
     end = time.monotonic() + UP_SECONDS
     while time.monotonic() < end:
-        alive = is_running(layout)
+        alive = layout.is_running
         state = LocalState.read(layout)
         yield state
         if not alive:
-            log = log_tail(layout.log_of("supervisor"))
+            log = log_tail(layout.log)
             raise StackError(f"the local stack's supervisor ended; the end of its log:\n{log}")
         time.sleep(_POLL_SECONDS)
 

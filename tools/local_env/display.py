@@ -19,7 +19,7 @@ console = Console()
 
 def start_local_stack(layout: Layout) -> LocalState:
     """Start the local stack unless it is up, showing what is going on; `demo` calls this too."""
-    if control.is_running(layout):
+    if layout.is_running:
         console.print("The local stack runs already.")
     else:
         rabbitmq_server()  # or say how to have it
@@ -53,8 +53,8 @@ def print_addresses(state: LocalState) -> None:
 
 def print_status(layout: Layout) -> None:
     """Print a table of the stack's processes, or why there is none."""
-    state = LocalState.read(layout) if layout.folder.exists() else None
-    if state is None or not control.is_running(layout):
+    state = LocalState.read(layout) if layout.path.exists() else None
+    if state is None or not layout.is_running:
         console.print(_describe_absence(layout, state))
         return
     console.print(f"The local stack: [bold]{state.phase}[/] (supervisor {state.supervisor.pid})")
@@ -62,7 +62,7 @@ def print_status(layout: Layout) -> None:
 
 
 def _describe_absence(layout: Layout, state: LocalState | None) -> str:
-    if control.is_running(layout):
+    if layout.is_running:
         return "The local stack is about to start."
     if state is not None:
         return "The local stack is not running, and was not stopped: ./dev down cleans up after it."

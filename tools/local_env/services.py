@@ -1,15 +1,12 @@
-"""Say how each of our services is started on this machine: its module and its environment."""
+"""Say which services the local stack runs, at which ports, with which environment."""
 
 import json
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from libs.devstack.addresses import Role, StackAddresses
-from libs.devstack.child_process import Command
-from libs.devstack.os_user import Account
 from libs.devstack.ports import LOOPBACK
 from tools.bootstrap.locations import ROOT
 from tools.local_env.layout import Layout
@@ -23,11 +20,6 @@ class Service:
 
     name: str
     role: Role | None
-
-    @property
-    def module(self) -> str:
-        """Return the module that is the service's entry point."""
-        return f"services.{self.name}.main"
 
 
 # Listed in the order in which they start.
@@ -62,43 +54,22 @@ class ServicePorts:
         }
 
 
-def service_command(
-    service: Service, layout: Layout, addresses: StackAddresses, ports: ServicePorts
-) -> Command:
-    """Return how to start a service; services run as us, only servers as the other account."""
-    return Command(
-        name=service.name,
-        # -P: the import path is PYTHONPATH alone, not what the current folder happens to hold.
-        arguments=[sys.executable, "-P", "-m", service.module],
-        environment=_environment(service, layout, addresses, ports),
-        folder=ROOT,
-        log=layout.log_of(service.name),
-        account=Account(os.geteuid(), os.getegid()),
-    )
-
-
-def _environment(
+def environment_of(
     service: Service, layout: Layout, addresses: StackAddresses, ports: ServicePorts
 ) -> dict[str, str]:
-    """Return the caller's environment (ADSP_LOG_LEVEL and the like), our addresses on top."""
-    ours = {
-        "PYTHONPATH": os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), str(ROOT)]),
-        "PYTHONUNBUFFERED": "1",
-        "ADSP_BROKER_URL": addresses.broker_url(),
-        "ADSP_REDIS_URL": addresses.redis_url(),
+    """Return the variables of a service of the local stack."""
+    variables = addresses.environment(service.role) | {
         "ADSP_SOURCE_ROOTS": json.dumps([str(root) for root in source_roots(layout)]),
         "ADSP_UPLOAD_DIR": str(layout.uploads),
-        "ADSP_LOG_FORMAT": "json",
     }
-    if service.role is not None:
-        ours["ADSP_DATABASE_URL"] = addresses.database_url(service.role)
-    if service.name == "api":
-        ours |= {"ADSP_API_HOST": LOOPBACK, "ADSP_API_PORT": str(ports.api)}
+    if service.name != "api":
+        return variables | {"ADSP_METRICS_PORT": str(ports.metrics[service.name])}
+    return variables | {
+        "ADSP_API_HOST": LOOPBACK,
+        "ADSP_API_PORT": str(ports.api),
         # A demo on loopback needs no key, unless the caller asks for them.
-        ours["ADSP_AUTH"] = os.environ.get("ADSP_AUTH", "off")
-    else:
-        ours["ADSP_METRICS_PORT"] = str(ports.metrics[service.name])
-    return {**os.environ, **ours}
+        "ADSP_AUTH": os.environ.get("ADSP_AUTH", "off"),
+    }
 
 
 def source_roots(layout: Layout) -> list[Path]:

@@ -61,11 +61,7 @@ class LocalState:
             return variables
         if self.monitoring is not None:
             variables["ADSP_PROMETHEUS_URL"] = self.monitoring.prometheus_url
-        return variables | {
-            "ADSP_DATABASE_URL": self.addresses.database_url("owner"),
-            "ADSP_BROKER_URL": self.addresses.broker_url(),
-            "ADSP_REDIS_URL": self.addresses.redis_url(),
-        }
+        return variables | self.addresses.environment("owner")
 
     def write(self, layout: Layout) -> None:
         """Put this state in place of the one before."""

@@ -5,16 +5,11 @@ what outlives that (grandchildren) carries its mark and is ended by the next com
 """
 
 import logging
-import os
-import signal
 import sys
 import time
-import uuid
 from pathlib import Path
-from types import FrameType
 
 from libs.devstack.addresses import Credentials, StackAddresses
-from libs.devstack.atomic_files import publish
 from libs.devstack.binaries import missing_monitoring
 from libs.devstack.child_process import ChildProcess
 from libs.devstack.daemon import become_daemon
@@ -22,11 +17,12 @@ from libs.devstack.errors import StackError
 from libs.devstack.monitoring import RunningMonitoring, start_monitoring
 from libs.devstack.os_user import Account, make_own_folder
 from libs.devstack.ports import LOOPBACK, free_port, free_ports
-from libs.devstack.process_identity import MARK_VARIABLE, ProcessIdentity, end_marked_processes
+from libs.devstack.process_identity import ProcessIdentity
 from libs.devstack.servers import RunningServers, StackPlan, start_servers
+from libs.devstack.service_process import service_command
 from tools.local_env.layout import Layout
 from tools.local_env.monitoring import plan_monitoring
-from tools.local_env.services import SERVICES, ServicePorts, service_command
+from tools.local_env.services import SERVICES, ServicePorts, environment_of
 from tools.local_env.state import LocalState, Phase, ProcessRecord
 from tools.local_env.supervision import Supervised
 
@@ -85,7 +81,8 @@ class Supervisor:
         self._publish(Phase.SERVICES)
         urls = self._ports.metrics_urls() | {"api": self._ports.api_url}
         for service in SERVICES:
-            command = service_command(service, self._layout, servers.addresses, self._ports)
+            environment = environment_of(service, self._layout, servers.addresses, self._ports)
+            command = service_command(service.name, environment, self._layout.logs)
             child = ChildProcess.start(command)
             self._supervised.append(Supervised(command, urls[service.name], child))
         if not missing_monitoring():
@@ -167,32 +164,16 @@ def _address_of(child: ChildProcess, servers: RunningServers) -> str:
     return "" if port is None else f"{LOOPBACK}:{port}"
 
 
-def _end(_number: int, _frame: FrameType | None) -> None:
-    # A second signal must not cut the stopping short.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise SystemExit(0)
-
-
 def main(arguments: list[str]) -> int:
     """Become the supervisor of the local stack in the folder given."""
     layout = Layout(Path(arguments[0]))
-    become_daemon(layout.lock)
-    signal.signal(signal.SIGTERM, _end)
+    become_daemon(layout)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    end_predecessors(layout)
-    mark = uuid.uuid4().hex
-    publish(layout.mark, mark)
-    os.environ[MARK_VARIABLE] = mark
     try:
         Supervisor(layout).run()
     except StackError:
         return 1
     return 0
-
-
-def end_predecessors(layout: Layout) -> int:
-    """End what a killed supervisor may have left running; return how many processes that were."""
-    return end_marked_processes(layout.mark.read_text()) if layout.mark.exists() else 0
 
 
 if __name__ == "__main__":

@@ -66,14 +66,13 @@ def revoke(_context: Context, key: str) -> None:
 
 def _store() -> "KeyStore":
     """Return the keys of the database that is named, of the local stack, or of the compose stack."""
-    from tools.local_env import control
     from tools.local_env.compose import compose_command
     from tools.local_env.connections import database_url
     from tools.local_env.keystore import COMPOSE, LOCAL, KeyStore
     from tools.local_env.layout import Layout
 
     is_named = "ADSP_DATABASE_URL" in os.environ
-    if not is_named and not control.is_running(Layout.of_checkout()):
+    if not is_named and not Layout.of_checkout().is_running:
         compose = compose_command()
         if compose is not None:
             command = [*compose, "--project-directory", str(ROOT)]

@@ -44,7 +44,7 @@ def down(context: Context, purge: bool = False) -> None:  # noqa: FBT001, FBT002
 
     layout = Layout.of_checkout()
     with plain_errors(), console.status("stopping"):
-        was_running = control.is_running(layout)
+        was_running = layout.is_running
         leftovers = control.bring_down(layout)
         if purge:
             control.purge(layout)
@@ -82,13 +82,13 @@ def show_logs(
     lines: int = 20,
 ) -> None:
     """Show the logs of one service or of all."""
-    from tools.local_env import control, logs
+    from tools.local_env import logs
     from tools.local_env.compose import compose_command
     from tools.local_env.display import line_printer
     from tools.local_env.layout import Layout
 
     layout = Layout.of_checkout()
-    compose = None if control.is_running(layout) else compose_command()
+    compose = None if layout.is_running else compose_command()
     if compose is not None:
         options = ["logs", f"--tail={lines}", *(["--follow"] if follow else [])]
         _compose(context, compose, *options, *([service] if service else []))

@@ -160,11 +160,7 @@ def _make_machine(folder: Path, servers: RunningServers, variables: dict[str, st
 
     def environment_of(role: str) -> dict[str, str]:
         known: Role = role  # type: ignore[assignment]  # a service is called as its role
-        return {
-            "ADSP_DATABASE_URL": addresses.database_url(known),
-            "ADSP_BROKER_URL": addresses.broker_url(),
-            "ADSP_REDIS_URL": addresses.redis_url(),
-        }
+        return addresses.environment(known)
 
     faults = {
         "ADSP_FAULTS": "1",

@@ -6,16 +6,15 @@ import pytest
 
 from tools.checks.versions import other_versions
 
-IMAGES = ("services/api/Dockerfile", "migrations/Dockerfile")
+IMAGE = "infra/Dockerfile"
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     (tmp_path / "CHANGELOG.md").write_text("## [Unreleased]\n\n## [1.2.0] - 2026\n\n## [1.1.0]\n")
-    for name in IMAGES:
-        file = tmp_path / name
-        file.parent.mkdir(parents=True)
-        file.write_text("FROM x\nARG ADSP_VERSION=1.2.0\n")
+    file = tmp_path / IMAGE
+    file.parent.mkdir(parents=True)
+    file.write_text("FROM x\nARG ADSP_VERSION=1.2.0\n")
     return tmp_path
 
 
@@ -23,13 +22,18 @@ def test_the_same_version_everywhere_is_right(root: Path) -> None:
     assert list(other_versions(root, "1.2.0")) == []
 
 
-def test_each_place_with_another_version_or_none_is_named(root: Path) -> None:
-    (root / IMAGES[0]).write_text("FROM x\n")
-
+def test_each_place_with_another_version_is_named(root: Path) -> None:
     found = list(other_versions(root, "1.3.0"))
 
     assert [line.partition(",")[0] for line in found] == [
         "CHANGELOG.md: 1.2.0",
-        "migrations/Dockerfile: 1.2.0",
-        "services/api/Dockerfile: no version",
+        "infra/Dockerfile: 1.2.0",
     ]
+
+
+def test_a_place_without_a_version_is_named(root: Path) -> None:
+    (root / IMAGE).write_text("FROM x\n")
+
+    found = list(other_versions(root, "1.2.0"))
+
+    assert [line.partition(",")[0] for line in found] == ["infra/Dockerfile: no version"]

@@ -21,7 +21,7 @@ from libs.devstack.ports import is_listening
 from libs.devstack.probes import postgres_answers, rabbitmq_answers, redis_answers
 from libs.devstack.process_identity import MARK_VARIABLE, ProcessIdentity, marked_processes
 from libs.devstack.shared import shared_stack
-from libs.devstack.shared_daemon import DaemonFolder
+from libs.devstack.shared_daemon import SharedFolder
 from libs.devstack.testing.waiting import wait_for
 
 _START_SECONDS = 120.0
@@ -39,15 +39,15 @@ Client = subprocess.Popen[str]
 
 
 @pytest.fixture
-def folder() -> Iterator[DaemonFolder]:
+def folder() -> Iterator[SharedFolder]:
     """Give a place for a stack of this test's own, which must be gone in the end."""
-    place = DaemonFolder(Path("/var/tmp") / f"adsp-daemon-{uuid.uuid4().hex[:8]}")
+    place = SharedFolder(Path("/var/tmp") / f"adsp-daemon-{uuid.uuid4().hex[:8]}")
     yield place
     wait_for(lambda: not place.path.exists(), _END_SECONDS, "the stack is gone")
 
 
 @contextmanager
-def client_of(folder: DaemonFolder) -> Iterator[Client]:
+def client_of(folder: SharedFolder) -> Iterator[Client]:
     """Run a process that uses the stack until it is killed."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", _CLIENT, str(folder.path)]
@@ -64,7 +64,7 @@ def addresses_of(client: Client) -> StackAddresses:
     return StackAddresses.of(json.loads(client.stdout.readline()))
 
 
-def daemon_of(folder: DaemonFolder) -> ProcessIdentity:
+def daemon_of(folder: SharedFolder) -> ProcessIdentity:
     """Return the daemon: the parent of the servers."""
     servers = marked_processes(folder.mark.read_text())
     parents = {
@@ -76,7 +76,7 @@ def daemon_of(folder: DaemonFolder) -> ProcessIdentity:
     return outside[0]
 
 
-def test_two_at_once_share_one_stack_that_goes_when_both_are_killed(folder: DaemonFolder) -> None:
+def test_two_at_once_share_one_stack_that_goes_when_both_are_killed(folder: SharedFolder) -> None:
     with client_of(folder) as first, client_of(folder) as second:
         addresses = addresses_of(first)
         assert addresses_of(second) == addresses
@@ -109,7 +109,7 @@ def psycopg_connection(addresses: StackAddresses) -> Iterator["psycopg2.extensio
         connection.close()
 
 
-def test_a_killed_daemon_takes_its_servers_along_and_is_replaced(folder: DaemonFolder) -> None:
+def test_a_killed_daemon_takes_its_servers_along_and_is_replaced(folder: SharedFolder) -> None:
     with client_of(folder) as client:
         before = addresses_of(client)
         mark = folder.mark.read_text()
@@ -123,7 +123,7 @@ def test_a_killed_daemon_takes_its_servers_along_and_is_replaced(folder: DaemonF
 
 
 def test_a_missing_rabbitmq_is_named_with_its_cure(
-    folder: DaemonFolder, monkeypatch: pytest.MonkeyPatch
+    folder: SharedFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(RABBITMQ_VARIABLE, "/nowhere/rabbitmq-server")
 

@@ -1,11 +1,9 @@
 """The loader as a process: it takes a chunk from RabbitMQ, loads it and asks a worker to finish the job."""
 
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from celery import Celery
 
@@ -14,6 +12,8 @@ from libs.common.messaging.app import make_celery
 from libs.common.messaging.dispatcher import Dispatcher
 from libs.common.messaging.names import FINISHES_QUEUE
 from libs.common.settings import MessagingSettings
+from libs.devstack.child_process import ChildProcess
+from libs.devstack.service_process import service_command
 from libs.devstack.testing.waiting import wait_for
 from services.loader.tests.integration.conftest import LoadBench
 
@@ -21,16 +21,11 @@ PATIENCE = 60
 
 
 @contextmanager
-def loader_process(environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def loader_process(environment: dict[str, str], logs: Path) -> Iterator[None]:
     """Run the loader as the image does; it must end by itself on SIGTERM."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "services.loader.main"],
-        env={**os.environ, **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = ChildProcess.start(service_command("loader", environment, logs)).process
     try:
-        yield process
+        yield
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
     finally:
@@ -53,6 +48,7 @@ def take_message(celery: Celery, queue: str) -> dict[str, object] | None:
 def test_a_chunk_message_ends_in_rows_and_a_finish_message(
     bench: LoadBench,
     environment_for: Callable[[str], dict[str, str]],
+    tmp_path: Path,
 ) -> None:
     bench.execute("CREATE TABLE feed.t (id int PRIMARY KEY, v text)")
     job_id = bench.add_job(b"id,v\n1,a\nx,b\n", DatasetDefinition(table="feed.t"))
@@ -65,7 +61,7 @@ def test_a_chunk_message_ends_in_rows_and_a_finish_message(
 
     assert take_message(celery, FINISHES_QUEUE) is None
 
-    with loader_process(environment):
+    with loader_process(environment, tmp_path):
         dispatcher.send_chunk(job_id, 0, "request-1")
         wait_for(lambda: bench.chunk(job_id)["state"] == "done", PATIENCE, "the chunk is loaded")
         finish = wait_for(lambda: take_message(celery, FINISHES_QUEUE), PATIENCE, "finish is sent")

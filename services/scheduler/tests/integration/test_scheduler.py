@@ -1,10 +1,8 @@
 """The scheduler is a clock that ticks, whatever the broker does, and stops when asked."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -15,11 +13,12 @@ import pika
 import pytest
 from kombu import Connection
 
-import services.scheduler.main
 from libs.common.messaging.names import DISPATCH_DUE, SWEEP, TICKS_QUEUE
 from libs.common.messaging.queues import work_queues
 from libs.devstack.addresses import StackAddresses
+from libs.devstack.child_process import ChildProcess
 from libs.devstack.ports import free_ports
+from libs.devstack.service_process import service_command
 from libs.devstack.testing.vhosts import ScratchVhost, scratch_vhost
 from libs.devstack.testing.waiting import wait_for
 
@@ -41,7 +40,7 @@ def own_vhost(stack: StackAddresses) -> Iterator[ScratchVhost]:
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     """Give the file of the scheduler's log."""
-    return tmp_path / "log"
+    return tmp_path / "scheduler.log"
 
 
 @pytest.fixture
@@ -57,24 +56,15 @@ def start(own_vhost: ScratchVhost, redis_url: str, log: Path, metrics_port: int)
 
     def run(broker_url: str = own_vhost.url) -> subprocess.Popen[bytes]:
         environment = {
-            name: value for name, value in os.environ.items() if not name.startswith("ADSP_")
-        } | {
-            "PYTHONPATH": os.pathsep.join(sys.path),
             "ADSP_BROKER_URL": broker_url,
             "ADSP_REDIS_URL": redis_url,
             "ADSP_PUBLISH_TIMEOUT": "1",
             "ADSP_DISPATCH_SECONDS": "0.5",
             "ADSP_SWEEP_SECONDS": "0.3",
             "ADSP_METRICS_PORT": str(metrics_port),
-            "ADSP_LOG_FORMAT": "json",
         }
-        with log.open("a") as output:
-            command = [sys.executable, "-m", services.scheduler.main.__name__]
-            started.append(
-                subprocess.Popen(
-                    command, env=environment, cwd=log.parent, stdout=output, stderr=output
-                )
-            )
+        command = service_command("scheduler", environment, log.parent)
+        started.append(ChildProcess.start(command).process)
         return started[-1]
 
     yield run
@@ -176,4 +166,4 @@ def test_scheduler_leaves_no_file(start: Start, own_vhost: ScratchVhost, log: Pa
     process.terminate()
     process.wait(5)
 
-    assert [path.name for path in log.parent.iterdir()] == ["log"]
+    assert [path.name for path in log.parent.iterdir()] == [log.name]

@@ -16,7 +16,7 @@ from libs.devstack.local_http import ask
 from libs.devstack.os_user import Account
 from libs.devstack.process_identity import ProcessIdentity, marked_processes
 from libs.devstack.testing.waiting import wait_for
-from tools.local_env.control import bring_down, bring_up, is_running, purge, running_state
+from tools.local_env.control import bring_down, bring_up, purge, running_state
 from tools.local_env.health import check_all
 from tools.local_env.layout import Layout
 from tools.local_env.prometheus import faulty_rules
@@ -45,7 +45,7 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Layout]:
     """Give a place for a stack whose services are stand-ins, found before the real ones."""
     sources = tmp_path_factory.mktemp("sources")
     for service in SERVICES:
-        module = sources / Path(*service.module.split(".")).with_suffix(".py")
+        module = sources / "services" / service.name / "main.py"
         module.parent.mkdir(parents=True)
         module.write_text(_STAND_IN)
     place = Layout(Path("/var/tmp") / f"adsp-local-{uuid.uuid4().hex[:8]}")
@@ -133,7 +133,7 @@ def test_a_killed_supervisor_leaves_nothing_and_the_data_stay(
     mark = layout.mark.read_text()
     state.supervisor.send(signal.SIGKILL)
     wait_for(lambda: not marked_processes(mark), 30, "everything died with the supervisor")
-    assert not is_running(layout)
+    assert not layout.is_running
     with pytest.raises(StackError, match=r"\./dev up"):
         running_state(layout)
 
@@ -149,7 +149,7 @@ def test_a_stopped_stack_leaves_no_process(layout: Layout, state: LocalState) ->
     identities = [record.identity for record in state.processes]
 
     assert bring_down(layout) == 0
-    assert not is_running(layout)
+    assert not layout.is_running
     assert marked_processes(mark) == []
     assert not any(identity is not None and identity.is_alive() for identity in identities)
     assert bring_down(layout) == 0
@@ -162,7 +162,7 @@ def test_purging_removes_everything(layout: Layout, state: LocalState) -> None:
     assert data.exists()
 
     purge(layout)
-    assert not layout.folder.exists()
+    assert not layout.path.exists()
     assert not data.exists()
 
 
@@ -175,4 +175,4 @@ def test_a_start_that_fails_says_why_and_leaves_nothing(
 
     with pytest.raises(StackError, match="no-such-user"):
         bring_up(place, lambda _what: None)
-    assert not is_running(place)
+    assert not place.is_running
