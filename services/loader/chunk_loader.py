@@ -2,8 +2,8 @@
 
 Whatever kills a loader, the ledger's row decides: it turns to `done` in the transaction that loads, if that still has
 the lease. The fence keeps a second transaction from copying beside it, and no table of the ledger is locked before
-the last moments. A chunk that comes again finds itself done. Where their order matters chunks may be loaded side by
-side, but each is committed after those before it.
+the last moments. A chunk that comes again finds itself done. Where their order matters a chunk cannot be claimed
+before those in front of it are done.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,6 @@ from libs.common.enums import ChunkState, DateOrder
 from libs.common.errors import BadInput, LeaseLost, PublishFault, cut_message
 from libs.common.failpoints import FailPoint, failpoint
 from libs.common.logs import get_logger
-from services.loader.chunk_order import ChunkYielded, is_its_turn, wait_for_turn
 from services.loader.chunk_retry import Outcome, Setbacks
 from services.loader.leasing.chunks import (
     ChunkEnd,
@@ -127,10 +126,6 @@ class ChunkLoader:
             self._setbacks.requeue(key, Requeue())
             log.info("chunk_cancelled", **key.fields)
             return Outcome.CANCELLED
-        except ChunkYielded as exc:
-            self._setbacks.requeue(key, Requeue())
-            log.info("chunk_gave_way", reason=str(exc), **key.fields)
-            return Outcome.GAVE_WAY
         except LeaseLost as exc:
             log.warning("chunk_lease_lost", reason=str(exc), **key.fields)
             return Outcome.SKIPPED
@@ -148,7 +143,7 @@ class ChunkLoader:
         """Make the attempt, and record what it ends with when that is neither rows nor a reason to leave it alone."""
         try:
             self._attempt(loading, key, claimed, rejects, heartbeat)
-        except (LoadCancelled, ChunkYielded, LeaseLost):
+        except (LoadCancelled, LeaseLost):
             raise
         except Exception as exc:  # noqa: BLE001 - whatever it is, it goes on record
             return self._setbacks.record(key, claimed, exc, rejects)
@@ -170,13 +165,8 @@ class ChunkLoader:
             work = _open(loading, key, claimed, self._settings.lock_seconds)
             if work is None:
                 raise LoadCancelled  # the job ended between the claim and the lock
-            # What had to be begun again is not tried beside others again.
-            if work.waits_for_turn and claimed.attempt > 1 and not is_its_turn(loading, key):
-                raise ChunkYielded("it was begun before")
             end = Load(loading, work, rejects, heartbeat, self._settings).run()
             with loading.cursor() as cursor:
-                if work.waits_for_turn:
-                    wait_for_turn(cursor, key, heartbeat)
                 _write_ledger(cursor, key, end, rejects, heartbeat)
             failpoint(FailPoint.BEFORE_COMMIT)
             self._commit(loading, key)

@@ -45,7 +45,6 @@ class Outcome(StrEnum):
     FAILED = "failed"
     POSTPONED = "postponed"
     CANCELLED = "cancelled"
-    GAVE_WAY = "gave-way"
     SKIPPED = "skipped"
 
 

@@ -5,24 +5,20 @@ upsert:  staged ──► record by record
 append:  at once
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
-from libs.common.csv.skipped_records import SkippedRecords
-from libs.common.datasets.definition import DatasetDefinition
-from libs.common.datasets.slices import Slice
 from libs.common.enums import LoadMode, Write
 from libs.common.logs import get_logger
-from libs.common.postgres.target_table import TargetColumn, TargetTable
-from services.loader.cells.record_shape import RecordShape
+from libs.common.postgres.target_table import TargetTable
 from services.loader.changes.replacement import Replacement, find_rules
 from services.loader.changes.row_changes import RowChanges
 from services.loader.changes.rules import ComparisonRules, NotCompared
 from services.loader.load_errors import MostRowsDiffer, RowsRepeated, StagedRowsRefused
+from services.loader.load_target import LoadTarget
 from services.loader.pipeline import LoadPipeline, open_pipeline
-from services.loader.savepoint import Savepoint, SavepointCursor
-from services.loader.settings import LoaderSettings
+from services.loader.savepoint import Savepoint
 
 log = get_logger(__name__)
 
@@ -33,39 +29,6 @@ _ALL_WANTED = NotCompared("the dataset says 'write': 'all'")
 _COLUMNS_LOST = NotCompared("columns that the last load had take their defaults")
 _DIFFERENT = NotCompared("most of the first rows differ from those of the table")
 _REFUSED = NotCompared("Postgres refused rows that differ, and does not say which")
-
-
-@dataclass(frozen=True, slots=True)
-class LoadTarget:
-    """The table of a load, or the slice of it that is replaced, and what is known of the file."""
-
-    cursor: SavepointCursor
-    table: TargetTable
-    shape: RecordShape
-    skips: SkippedRecords
-    definition: DatasetDefinition
-    settings: LoaderSettings
-    part: Slice | None
-    has_lost_columns: bool
-    """Whether the last load gave columns that this file lacks, so that they take their defaults in all rows."""
-
-    @property
-    def columns(self) -> Sequence[TargetColumn]:
-        """Return the columns that the load fills."""
-        return self.shape.header.columns
-
-    def open(self, stand_in: TargetTable | None = None, *, by_blocks: bool = True) -> LoadPipeline:
-        """Prepare the paths into the table, or into one that stands in for it."""
-        return open_pipeline(
-            self.cursor,
-            stand_in or self.table,
-            self.shape,
-            self.definition,
-            self.settings,
-            self.part,
-            self.skips,
-            by_blocks=by_blocks,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +59,12 @@ def load_records(target: LoadTarget, steps: LoadSteps) -> Loaded:
     """Write every record by the first strategy that does."""
     if target.definition.mode is LoadMode.REPLACE:
         return _replace(target, steps)
-    pipeline = target.open()
+    pipeline = open_pipeline(target)
     try:
         steps.write(pipeline, None)
     except StagedRowsRefused as exc:
         steps.start_over(target.table, exc)
-        pipeline = target.open(by_blocks=False)
+        pipeline = open_pipeline(target, by_blocks=False)
         steps.write(pipeline, None)
     return Loaded(pipeline, pipeline.changes)
 
@@ -114,7 +77,7 @@ def _replace(target: LoadTarget, steps: LoadSteps) -> Loaded:
         if isinstance(loaded, Loaded):
             return loaded
         rules = loaded
-    pipeline = target.open()
+    pipeline = open_pipeline(target)
     steps.write(pipeline, None)
     return Loaded(replace(pipeline, path=pipeline.path.all_written(rules.reason)))
 
@@ -154,6 +117,6 @@ def _replace_once(
         rules,
         has_indexes=has_indexes,
     )
-    pipeline = target.open(replacement.stand_in)
+    pipeline = open_pipeline(replace(target, table=replacement.stand_in))
     steps.write(pipeline, replacement.probe)
     return Loaded(pipeline, replacement.write(target.settings.comparison_bytes, steps.check))

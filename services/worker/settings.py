@@ -20,9 +20,6 @@ class WorkerSettings(
     chunk_bytes: int = Field(
         64 << 20, ge=1, description="Bytes of a chunk when a dataset is not atomic."
     )
-    ordered_chunks_at_once: int = Field(
-        2, ge=1, description="Chunks of a job under way where the first record of a key wins."
-    )
     long_plan_bytes: int = Field(
         1 << 30,
         ge=1,

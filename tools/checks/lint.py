@@ -56,6 +56,7 @@ def all_checks() -> list[Check]:
         Check("format", [str(_BIN / "ruff"), "format", "--check", "--quiet", "."]),
         Check("dead code", [str(_BIN / "vulture")]),
         Check("words", [sys.executable, "-m", "tools.checks.words"]),
+        Check("sizes", [sys.executable, "-m", "tools.checks.sizes"]),
         Check("versions", [sys.executable, "-m", "tools.checks.versions"]),
         Check("reference", [sys.executable, "-m", "tools.reference.pages"]),
     ]

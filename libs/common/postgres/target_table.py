@@ -127,18 +127,6 @@ class TargetTable:
             if column.name not in names
         )
 
-    def allows_parallel_chunks(self, given: Sequence[TargetColumn]) -> bool:
-        """Return whether parts of a file may be written at the same time as long as they are committed in their order.
-
-        Then the unique index refuses what it would refuse of one part after the other. Triggers, sequences and what
-        reads the table itself may see the difference. Foreign keys and further unique indexes may refuse a record too
-        early: that its key is taken, by a part that is not written yet, would be its first fault.
-        """
-        has_second_fault = self.has_foreign_keys or self.has_several_unique_indexes
-        return not (
-            has_second_fault or self.is_row_order_sensitive or self.has_sequence_defaults(given)
-        )
-
     def find_column(self, name: str) -> TargetColumn | None:
         """Return the column called `name`."""
         return next((column for column in self.columns if column.name == name), None)

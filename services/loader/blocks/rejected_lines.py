@@ -6,7 +6,7 @@ import numpy as np
 
 from libs.common.csv.line_scanner import Positions
 from services.loader.blocks.constraint_messages import RejectedLines
-from services.loader.blocks.preparation import Prepared
+from services.loader.blocks.prepared_block import Prepared
 from services.loader.rejects.columns import RejectedRows, Texts, encode_messages, encode_reasons
 from services.loader.rejects.rejected_row import RejectedLine
 

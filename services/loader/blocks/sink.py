@@ -20,13 +20,16 @@ class Sink(Protocol):
     """The COPY statement, without its format."""
     waiting: int
     """Rows that have been copied and are not in the target yet."""
-    has_end: bool
-    """Whether the last `flush` has something to do also where no rows wait."""
     changes: RowChanges | None
     """What has been changed in the target, once all is flushed, where it is known."""
 
     def text(self, records: Sequence[Record]) -> bytes:
         """Return records as lines of the COPY in text format."""
+        ...
+
+    @property
+    def has_end(self) -> bool:
+        """Return whether the last `flush` has something to do also where no rows wait."""
         ...
 
     def note(self, rows: int) -> None:

@@ -49,15 +49,13 @@ class Staging:
     ) -> None:
         """Make the table, which ends with the transaction, and the statements."""
         self._cursor = cursor
-        self._rules = read_upsert_rules(
-            cursor, table, columns, key.columns, settings.comparison_rows
-        )
+        rules = read_upsert_rules(cursor, table, columns, key.columns, settings.comparison_rows)
         self._comparison_bytes = settings.comparison_bytes
         self.changes: RowChanges | None = None
-        self.has_end = self._rules is not None
-        self._staged = _name(cursor, is_shared=self.has_end)
-        if self._rules is not None:
-            self._comparison = Comparison(cursor, table, self._staged, columns, self._rules)
+        self._staged = _name(cursor, is_shared=rules is not None)
+        self._comparison = (
+            None if rules is None else Comparison(cursor, table, self._staged, columns, rules)
+        )
         self._upserter = upserter
         self.waiting = 0
         self._key = key
@@ -66,7 +64,7 @@ class Staging:
         cursor.execute(
             sql.SQL(
                 "CREATE TABLE {} AS SELECT {}, 0::bigint AS {} FROM {} WITH NO DATA"
-                if self.has_end
+                if self._comparison is not None
                 else "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {}, 0::bigint AS {} FROM {} WITH NO DATA"
             ).format(self._staged, names, self._line, table.identifier)
         )
@@ -89,6 +87,11 @@ class Staging:
             [b"%b\t%d\n" % (encode_record(record)[:-1], record.line_number) for record in records]
         )
 
+    @property
+    def has_end(self) -> bool:
+        """Return whether a table has to be dropped in the end."""
+        return self._comparison is not None
+
     def note(self, rows: int) -> None:
         """Count rows that have been copied."""
         self.waiting += rows
@@ -100,7 +103,7 @@ class Staging:
         """
         self._cursor.execute(f"SET LOCAL work_mem = '{_SORT_MEMORY}'")
         try:
-            if self.waiting and not (is_last and self._write_changes()):
+            if self.waiting and not (is_last and self._write_changes(self._comparison)):
                 self._write_all(note=not is_last or self._upserter.has_written)
         except psycopg2.Error as exc:
             if not is_row_error(exc.pgcode) and exc.pgcode not in _NO_ANSWER:
@@ -108,7 +111,7 @@ class Staging:
             raise StagedRowsRefused from exc
         self.waiting = 0
         self._cursor.execute("RESET work_mem")
-        if self.has_end and is_last:
+        if self._comparison is not None and is_last:
             self._comparison.drop()
         else:
             self._cursor.execute(sql.SQL("TRUNCATE {}").format(self._staged))
@@ -124,19 +127,22 @@ class Staging:
         self._cursor.execute(self._insert + rows + self._order + self._on_conflict)
         self._upserter.rows_superseded += self.waiting - keys
 
-    def _write_changes(self) -> bool:
+    def _write_changes(self, comparison: Comparison | None) -> bool:
         """Write the rows that differ, or return False where all have to be: some are of one key, or most differ."""
-        rules = self._rules
-        if rules is None or self._upserter.has_written or 2 * self.waiting < rules.rows_estimated:
+        if comparison is None or self._upserter.has_written:
+            return False
+        if 2 * self.waiting < comparison.rules.rows_estimated:
             return False
         failpoint(FailPoint.AFTER_STAGING)
-        if self._comparison.differ_mostly():
+        if comparison.differ_mostly():
             return False
         self._cursor.execute("SAVEPOINT adsp_changes")
         try:
-            found = self._comparison.run(self._comparison_bytes)
+            found = comparison.run(self._comparison_bytes)
             failpoint(FailPoint.AFTER_COMPARISON)
-            self._cursor.execute(self._insert + self._differing() + self._order + self._on_conflict)
+            self._cursor.execute(
+                self._insert + self._differing(comparison) + self._order + self._on_conflict
+            )
         except (RowsRepeated, CardinalityViolation):
             self._cursor.execute("ROLLBACK TO SAVEPOINT adsp_changes")
             return False
@@ -145,11 +151,11 @@ class Staging:
         self.changes = replace(found, deleted=0)
         return True
 
-    def _differing(self) -> sql.Composed:
+    def _differing(self, comparison: Comparison) -> sql.Composed:
         """Return the staged rows that are new or differ from the target's."""
         return sql.SQL(
             "(SELECT new.* FROM {} AS found JOIN {} AS new ON new.ctid = found.staged)"
-        ).format(self._comparison.differences, self._staged)
+        ).format(comparison.differences, self._staged)
 
     def _count_keys(self, *, note: bool) -> int:
         """Count the keys that this job has not written before."""

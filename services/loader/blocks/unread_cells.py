@@ -16,7 +16,8 @@ from psycopg2.extensions import cursor as Cursor
 from libs.common.postgres.copy.rows import Rows
 from libs.common.postgres.copy.statements import copy_in
 from services.loader.blocks.domain_nulls import DomainNulls
-from services.loader.blocks.preparation import BlockPlan, Prepared
+from services.loader.blocks.preparation import BlockPlan
+from services.loader.blocks.prepared_block import Prepared
 from services.loader.blocks.type_checks import Inputs
 from services.loader.rejects.rejected_row import may_be_row_error
 from services.loader.savepoint import Savepoint
@@ -72,7 +73,7 @@ class UnreadCells:
         rest = replace(
             prepared,
             certain=certain,
-            encoded=self._plan.encode_for_copy(certain),
+            encoded=certain.for_sink(),
             suspected=suspected,
             malformed=[*prepared.malformed, *refused],
         )

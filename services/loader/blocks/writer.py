@@ -20,8 +20,10 @@ from libs.common.postgres.copy.statements import copy_in
 from libs.common.postgres.copy.text import encode_records
 from services.loader.blocks.constraint_checks import OUTSIDE, Broken, Violations
 from services.loader.blocks.constraint_messages import ConstraintMessages
-from services.loader.blocks.preparation import BlockPlan, Prepared
+from services.loader.blocks.preparation import BlockPlan
+from services.loader.blocks.prepared_block import Prepared
 from services.loader.blocks.rejected_lines import place_refusals, place_worded
+from services.loader.blocks.row_order import RowOrder
 from services.loader.blocks.sink import Sink
 from services.loader.blocks.slice_filter import refuse_line
 from services.loader.blocks.type_checks import Inputs
@@ -50,15 +52,17 @@ class BlockWriter:
         self,
         cursor: Cursor,
         plan: BlockPlan,
+        order: RowOrder,
         sink: Sink,
         inputs: Inputs,
         violations: Violations,
         single_row: SingleRowWriter,
+        *,
         savepoint: Savepoint,
     ) -> None:
-        """Settle with what belongs to the load."""
+        """Write with what belongs to the load."""
         self._cursor = cursor
-        self._plan = plan
+        self._order = order
         self._savepoint = savepoint
         self._violations = violations
         self._single_row = single_row
@@ -66,8 +70,9 @@ class BlockWriter:
         self._messages = ConstraintMessages()
         self._sink = sink
         # Staged rows meet their constraints only in the end.
-        self._always_looks = plan.has_lines and not plan.covers_all_checks
+        self._always_looks = order is RowOrder.BY_LINE and not plan.covers_all_checks
         self._look_first = self._always_looks
+        self._copy_format = plan.copy_format
         self._unread = UnreadCells(cursor, plan, inputs, savepoint) if plan.unread else None
         self._types_first = False
 
@@ -103,7 +108,7 @@ class BlockWriter:
         broken, judged_later = found
         worded, unworded = self._word(prepared, broken)
         refused = [place_refusals(prepared, [*prepared.malformed, *misspelt]), *worded]
-        remaining = [*self._plan.records(prepared, [*undecided, *left]), *judged_later, *unworded]
+        remaining = [*prepared.records([*undecided, *left]), *judged_later, *unworded]
         return BlockResult(refused, sorted(remaining, key=lambda record: record.byte_offset))
 
     def flush(self, *, is_last: bool) -> None:
@@ -129,7 +134,7 @@ class BlockWriter:
     def _spelt(self, prepared: Prepared, others: Sequence[int]) -> list[Record]:
         """Return the records with cells to check but for some lines: those that are only spelt in another way."""
         lines = set(prepared.doubtful).difference(others)
-        return self._plan.records(prepared, sorted(lines))
+        return prepared.records(sorted(lines))
 
     def _write(
         self, prepared: Prepared, spelt: list[Record]
@@ -147,7 +152,7 @@ class BlockWriter:
             self._look_first = len(more) > 0 or self._always_looks
             if more:
                 certain = certain.without(np.concatenate([broken.rows for broken, _ in more]))
-                encoded = self._plan.encode_for_copy(certain)
+                encoded = certain.for_sink()
                 found += more
             # What has broken just now would only break again.
             has_broken = not (looks_first or more)
@@ -163,7 +168,7 @@ class BlockWriter:
         found: list[BrokenLines],
     ) -> tuple[list[BrokenLines], list[Record]] | None:
         """Leave the records in other spellings to single inserts, where their order does not matter."""
-        if not spelt or self._plan.keeps_order or not self._try_copy(encoded, count, []):
+        if not spelt or self._order is RowOrder.FATE or not self._try_copy(encoded, count, []):
             return None
         return found, spelt
 
@@ -173,9 +178,9 @@ class BlockWriter:
         Staged rows meet their constraints only in the end, when a later record may have taken their place; a COPY knows
         nothing of a slice.
         """
-        if self._plan.has_sequence_defaults:
+        if self._order is RowOrder.NUMBERS:
             return False
-        if not self._plan.has_lines and self._violations.part is None:
+        if self._order is not RowOrder.BY_LINE and self._violations.part is None:
             return True
         return self._ask_constraints(encode_records(spelt), form="text") == []
 
@@ -183,7 +188,7 @@ class BlockWriter:
         """Return which rows a constraint refuses, with their lines, None when that cannot be asked."""
         if not len(rows):
             return []
-        found = self._ask_constraints(self._plan.encode(rows), form=self._plan.copy_format)
+        found = self._ask_constraints(rows.for_target(), form=self._copy_format)
         if found is None:
             return None
         return [(broken, rows.lines[broken.rows]) for broken in found]
@@ -216,7 +221,7 @@ class BlockWriter:
                 worded = self._messages.format(which, broken.values[begin:])
                 refused.append(place_worded(prepared, lines[begin:], worded))
             else:
-                remaining += self._plan.records(prepared, lines[begin:].tolist())
+                remaining += prepared.records(lines[begin:].tolist())
         return refused, remaining
 
     def _learn(self, prepared: Prepared, broken: Broken, lines: Positions) -> int:
@@ -225,7 +230,7 @@ class BlockWriter:
         for place, line in enumerate(lines.tolist()):
             if self._messages.is_known(which) or not self._may_learn(which):
                 return place
-            (record,) = self._plan.records(prepared, [line])
+            (record,) = prepared.records([line])
             refusal = self._single_row.insert(record)
             if refusal is not None:
                 self._messages.learn_template(which, broken.values[place], refusal)
@@ -240,7 +245,7 @@ class BlockWriter:
         """Copy so many rows, and records; undo it and return False when one of them is refused."""
         try:
             with self._savepoint:
-                copy = f"{self._sink.copy} (FORMAT {self._plan.copy_format})"
+                copy = f"{self._sink.copy} (FORMAT {self._copy_format})"
                 written = copy_in(self._cursor, copy, encoded)
                 if records:
                     written += copy_in(self._cursor, self._sink.copy, self._sink.text(records))

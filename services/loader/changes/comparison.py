@@ -41,6 +41,7 @@ class Comparison:
         """Compare nothing yet."""
         self._cursor = cursor
         self.staged = staged
+        self.rules = rules
         self._old = table_rows(table, part)
         self._same_key = _join(" AND ", "old.{0} OPERATOR(pg_catalog.=) new.{0}", rules.key)
         self._unlike = _unlike(columns, rules)

@@ -77,7 +77,6 @@ class ChunkWork:
     byte_start: int
     byte_end: int | None
     first_line: int
-    waits_for_turn: bool
     definition: DatasetDefinition
     files: tuple[PlannedFile, ...]
     counts_files: bool
@@ -85,17 +84,6 @@ class ChunkWork:
     force: bool
     data_date: date
     has_lost_columns: bool
-
-
-class Turn(NamedTuple):
-    """How the chunks of a job before one stand.
-
-    `is_now`: they are done. Else `are_loaded`: loaders are at all of them; `is_held_up`: one waits for a lock.
-    """
-
-    is_now: bool
-    are_loaded: bool
-    is_held_up: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +188,6 @@ def open_chunk(connection: Connection, key: ChunkKey) -> ChunkWork | None:
         byte_start=row["byte_start"],
         byte_end=row["byte_end"],
         first_line=row["first_line"],
-        waits_for_turn=row["waits_for_turn"],
         definition=DatasetDefinition.model_validate(row["definition"]),
         files=files,
         counts_files=not own.path,
@@ -218,14 +205,6 @@ def _read_own_file(row: Mapping[str, Any]) -> PlannedFile:
 
 def _read_files(cursor: RealDictCursor, key: ChunkKey) -> tuple[PlannedFile, ...]:
     return tuple(PlannedFile(**row) for row in _look_at_all(cursor, "chunk_files", key))
-
-
-def find_turn(cursor: Cursor, key: ChunkKey) -> Turn:
-    """Look at the chunks before this one."""
-    row = _look(cursor, "turn", key)
-    if row is None:
-        raise RuntimeError("an aggregate without groups has no row")
-    return Turn(*row)
 
 
 def _look(cursor: Cursor, statement: str, key: ChunkKey) -> Any:

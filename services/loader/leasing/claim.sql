@@ -1,5 +1,6 @@
 -- Take the lease of a chunk that waits, unless another loader lives or a transaction still copies it, and count the attempt.
--- A large file that is one chunk needs one of this loader's places for such as well, which the session keeps.
+-- A large file that is one chunk needs one of this loader's places for such as well, which the session keeps. Where the
+-- order of chunks matters those before it must be done.
 WITH lease AS (
     INSERT INTO adsp.chunk_leases AS held
         (job_id, chunk_number, holder, backend_pid, backend_start, expires_at)
@@ -9,6 +10,10 @@ WITH lease AS (
     FROM adsp.chunks AS c JOIN adsp.jobs AS j ON j.id = c.job_id
     WHERE c.job_id = %(job_id)s AND c.number = %(number)s
         AND c.state IN ('queued', 'running') AND j.state = 'running'
+        AND (j.chunks_at_once IS NULL OR NOT EXISTS (
+            SELECT FROM adsp.chunks AS b
+            WHERE b.job_id = c.job_id AND b.number < c.number AND b.state <> 'done'
+        ))
         AND pg_catalog.pg_try_advisory_xact_lock(hashtextextended(%(fence)s, 0))
         AND CASE
             WHEN c.number = 0 AND c.byte_end IS NULL AND j.bytes_total >= %(long_load_bytes)s

@@ -2,7 +2,6 @@
 SELECT
     c.state = 'running' AND j.state = 'running' AND l.holder = %(holder)s AS is_ours,
     c.byte_start, c.byte_end, c.first_line, c.digest,
-    c.number > 0 AND j.chunks_at_once IS NOT NULL AS waits_for_turn,
     j.definition, j.source_path, j.bytes_total, j.source_mtime_ns,
     j.rows_before, j.force, j.data_date,
     j.warnings @> '[{"code": "header-changed"}]' AS has_lost_columns

@@ -17,7 +17,7 @@ from uuid import UUID
 from psycopg2.extensions import cursor as Cursor
 
 from libs.common.csv.places import from_place
-from libs.common.postgres.copy.rows import HEADER, TRAILER
+from libs.common.postgres.copy.row_forms import HEADER, TRAILER
 from services.loader.rejects.columns import COLUMNS, RejectedRows, tuple_head
 from services.loader.rejects.packed import BlockReader, PackedBytes, SpoolFull
 

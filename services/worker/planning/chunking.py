@@ -6,7 +6,7 @@ from functools import cache
 from itertools import zip_longest
 from uuid import UUID
 
-from sqlalchemy import TextClause, case, func, select, text, update
+from sqlalchemy import TextClause, func, select, text, update
 from sqlalchemy.orm import Session
 
 from libs.common.csv.chunk_boundaries import Boundary
@@ -44,9 +44,9 @@ def write_chunks(
 ) -> list[int]:
     """Add the chunks that begin at `boundaries`; the last one ends where the source ends.
 
-    Returns the numbers of those that are due: all, or the first ones where their order matters.
+    Returns the numbers of those that are due: all, or the first one where their order matters.
     """
-    due = range(len(boundaries))[: job.chunks_at_once]
+    due = range(len(boundaries) if job.chunks_at_once is None else 1)
     ends = zip_longest(boundaries, boundaries[1:])
     for number, ((here, after), digest) in enumerate(zip(ends, digests, strict=True)):
         session.add(
@@ -125,7 +125,7 @@ def _version_of(job: Job) -> str:
 
 
 def release_chunks(session: Session, job: Job) -> list[int]:
-    """Make the chunks due whose turn it is and return their numbers: all, or the next ones in order.
+    """Make the chunks due whose turn it is and return their numbers: all, or the next one in order.
 
     What is due is sent by `send_chunks` after the commit, or else by the sweeper.
     """
@@ -139,8 +139,7 @@ def release_chunks(session: Session, job: Job) -> list[int]:
         .order_by(Chunk.number)
     )
     if job.chunks_at_once is not None:
-        at_once = 1 if _was_interrupted(session, job.id) else job.chunks_at_once
-        waiting = waiting.limit(max(0, at_once - _count_under_way(session, job.id)))
+        waiting = waiting.limit(max(0, 1 - _count_under_way(session, job.id)))
     numbers = list(session.scalars(waiting))
     session.execute(
         update(Chunk)
@@ -179,13 +178,3 @@ def _note_sent() -> TextClause:
 def _count_under_way(session: Session, job_id: UUID) -> int:
     under_way = select(func.count()).where(Chunk.job_id == job_id, IS_UNDER_WAY)
     return session.scalars(under_way).one()
-
-
-def _was_interrupted(session: Session, job_id: UUID) -> bool:
-    """Return whether a chunk was begun in vain, by a fault or since it stood in another's way.
-
-    From then on chunks go one after the other: what has happened once would happen again.
-    """
-    begun = case((Chunk.state == ChunkState.QUEUED, 0), else_=1)
-    in_vain = select(Chunk.number).where(Chunk.job_id == job_id, Chunk.attempt > begun)
-    return session.scalar(in_vain.limit(1)) is not None

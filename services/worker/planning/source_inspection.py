@@ -47,19 +47,17 @@ class Inspected:
     """How a file can be loaded: into which columns, and in which chunks.
 
     `digests` are those of the chunks (`digest_parts`), with which a loader sees that it reads the same content.
-    `chunks_at_once` is None where chunks may end in any order.
+    `is_ordered`: each chunk is loaded after those before it (decision 50).
     """
 
     columns: Columns
     boundaries: list[Boundary]
     digests: list[str]
-    chunks_at_once: int | None
+    is_ordered: bool
 
 
-def inspect_file(
-    connection: Any, definition: DatasetDefinition, scanned: ScannedFile, ordered_at_once: int
-) -> Inspected:
-    """Check header and target, and cut the file into chunks, of which `ordered_at_once` may be under way in order.
+def inspect_file(connection: Any, definition: DatasetDefinition, scanned: ScannedFile) -> Inspected:
+    """Check header and target, and cut the file into chunks.
 
     `connection` is a psycopg2 connection. Raises `BadInput` when header or target do not fit.
     """
@@ -67,10 +65,10 @@ def inspect_file(
     cut = scanned.cut()
     given = _match_header(cut.header, table, definition)
     check_needed_rights(connection, table, [column.name for column in given])
-    at_once = _chunks_at_once(table, given, ordered_at_once)
-    boundaries = cut.boundaries[::_LONGER_ALONE] if at_once == 1 else cut.boundaries
+    is_ordered = table.has_order_dependent_constraints
+    boundaries = cut.boundaries[::_LONGER_ALONE] if is_ordered else cut.boundaries
     columns = _describe_columns(cut.header, table, given)
-    return Inspected(columns, boundaries, _digest_chunks(scanned, boundaries), at_once)
+    return Inspected(columns, boundaries, _digest_chunks(scanned, boundaries), is_ordered)
 
 
 def inspect_files(connection: Any, reader: FileReader, paths: Sequence[Path]) -> Columns:
@@ -115,15 +113,6 @@ def _match_header(
         raise HeaderError(exc.code, exc.message + shown) from exc
     require_columns(definition, header.cells)
     return matched.columns
-
-
-def _chunks_at_once(
-    table: TargetTable, columns: Sequence[TargetColumn], ordered_at_once: int
-) -> int | None:
-    """Return how many chunks may be under way, None for any number in any order."""
-    if not table.has_order_dependent_constraints:
-        return None
-    return ordered_at_once if table.allows_parallel_chunks(columns) else 1
 
 
 def _digest_chunks(scanned: ScannedFile, boundaries: list[Boundary]) -> list[str]:

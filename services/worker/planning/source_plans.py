@@ -109,8 +109,7 @@ def _plan_file(
         return None
     with worker.sessions.begin() as session:
         connection = session.connection().connection.driver_connection
-        at_once = worker.settings.ordered_chunks_at_once
-        inspected = inspect_file(connection, definition, scanned, at_once)
+        inspected = inspect_file(connection, definition, scanned)
         if inspected.columns.take_rows_twice:
             refuse_grown(session, job, path, size, worker.settings.source_watch_seconds)
         return _write_plan(worker, session, job.id, scanned, inspected, content)
@@ -183,7 +182,7 @@ def _write_plan(
     job.seen_identity = {**(job.seen_identity or {}), **seen}
     _note_columns(session, job, inspected.columns)
     _bound_rejects(worker, job)
-    job.chunks_at_once = inspected.chunks_at_once
+    job.chunks_at_once = 1 if inspected.is_ordered else None
     earlier = find_unfinished(session, job, {content})
     if earlier is None:
         numbers = write_chunks(session, job, inspected.boundaries, inspected.digests)
@@ -195,6 +194,6 @@ def _write_plan(
         job_id=str(job_id),
         bytes_total=job.bytes_total,
         chunks=len(inspected.boundaries),
-        at_once=job.chunks_at_once,
+        is_ordered=inspected.is_ordered,
     )
     return numbers

@@ -108,36 +108,12 @@ class Encoder:
         Lines that are `skipped` become no rows. `same` are the fields that all rows get beside those of their cells,
         and `line_in_file` is the block's first line where rows have that, too.
         """
-        if self._delimiter is None:
+        source = self._read_lines(lines, skipped)
+        if source is None:
             return None
-        data = self._as_utf8(lines.data)
-        if data is None:
-            return None
-        count, text = len(lines), with_slack(data)
-        starts = lines.starts if data is lines.data else _starts(data, lines)
-        ending = self._cut_endings(text, starts, lines.ending, skipped)
-        if ending is None:
-            return None
-        begins, verdicts = np.empty(count + 1, np.int64), np.empty(count, np.int64)
-        found = EncodedTuples(
-            self._tuples.resize(count * (self._most + len(same)) + 2 * len(text) + 2 * SLACK),
-            begins,
-            verdicts,
-            self._type_check_cells.resize(4 * (self._noted * count + self.width)).reshape(-1, 4),
-            self._deferred_floats.resize(5 * count * self._floats).reshape(-1, 5),
-        )
+        found = self._make_room(len(lines), len(source.text), len(same))
         end, doubtful, deferred_floats = encode_lines(
-            SourceLines(
-                text,
-                starts,
-                ending,
-                self._delimiter,
-                self._quote,
-                self._nulls,
-                self._null_ends,
-                self._longest_null,
-                self._dialect.quoted_null,
-            ),
+            source,
             self._columns,
             None if self._is_plain else self._shape(same, line_in_file),
             self.form.compiled,
@@ -147,22 +123,62 @@ class Encoder:
         )
         if doubtful < 0:
             return None
-        floats = self._read_floats(text, found, deferred_floats) if deferred_floats else []
+        floats = self._read_floats(source.text, found, deferred_floats) if deferred_floats else []
         noted = found.type_check_cells[:doubtful]
-        noted = noted[verdicts[noted[:, 0]] == NEEDS_TYPE_CHECK]
-        cells = [*self._texts(text, noted), *floats]
+        noted = noted[found.verdicts[noted[:, 0]] == NEEDS_TYPE_CHECK]
+        cells = [*self._texts(source.text, noted), *floats]
         if skipped:
-            verdicts[list(skipped)] = _SKIPPED
+            found.verdicts[list(skipped)] = _SKIPPED
             cells = [cell for cell in cells if cell[0] not in skipped]
-        begins += len(self.form.header)
-        rows = Rows(self.form.wrap(found.tuples[:end]), begins[:-1], begins[1:], np.arange(count))
+        return self._sort(found, end, cells)
+
+    def _read_lines(self, lines: Lines, skipped: Collection[int]) -> SourceLines | None:
+        """Return lines as compiled code takes them, in UTF-8, or None where that is not certain."""
+        data = None if self._delimiter is None else self._as_utf8(lines.data)
+        if data is None:
+            return None
+        text, starts = (
+            with_slack(data),
+            lines.starts if data is lines.data else _starts(data, lines),
+        )
+        ending = self._cut_endings(text, starts, lines.ending, skipped)
+        if ending is None:
+            return None
+        return SourceLines(
+            text,
+            starts,
+            ending,
+            self._delimiter,
+            self._quote,
+            self._nulls,
+            self._null_ends,
+            self._longest_null,
+            self._dialect.quoted_null,
+        )
+
+    def _make_room(self, count: int, text_bytes: int, same_bytes: int) -> EncodedTuples:
+        """Return room for so many rows of a text, each with so many bytes that are the same in all."""
+        tuple_bytes = count * (self._most + same_bytes) + 2 * text_bytes + 2 * SLACK
+        return EncodedTuples(
+            self._tuples.resize(tuple_bytes),
+            np.empty(count + 1, np.int64),
+            np.empty(count, np.int64),
+            self._type_check_cells.resize(4 * (self._noted * count + self.width)).reshape(-1, 4),
+            self._deferred_floats.resize(5 * count * self._floats).reshape(-1, 5),
+        )
+
+    def _sort(self, found: EncodedTuples, end: int, cells: list[TypeCheckCell]) -> Encoded:
+        """Return what was written up to `end`, by what became of the lines."""
+        verdicts, begins = found.verdicts, found.begins + len(self.form.header)
+        copied, lines = self.form.wrap(found.tuples[:end]), np.arange(len(verdicts))
+        columns = self._layout.count_columns()
+        rows = Rows(copied, begins[:-1], begins[1:], lines, columns, self.has_lines, self.form)
         wrong_width = np.flatnonzero(verdicts > ACCEPTED)
-        doubtful_lines = np.flatnonzero(verdicts == NEEDS_TYPE_CHECK)
         return Encoded(
             rows.keep(verdicts == ACCEPTED),
             rows.keep(verdicts == MAY_VIOLATE),
             cells,
-            doubtful_lines.tolist(),
+            np.flatnonzero(verdicts == NEEDS_TYPE_CHECK).tolist(),
             wrong_width.tolist(),
             verdicts[wrong_width].tolist(),
         )
@@ -205,19 +221,6 @@ class Encoder:
             TEXT,
             has_lines=False,
         )
-
-    def for_sink(self, rows: Rows) -> bytes:
-        """Return rows as the sink's COPY takes them, with their line numbers if they have them."""
-        return self._copy(rows, 0)
-
-    def for_target(self, rows: Rows) -> bytes:
-        """Return rows as a table of the target's columns takes them."""
-        return self._copy(rows, self.form.line_number_bytes if self.has_lines else 0)
-
-    def _copy(self, rows: Rows, cut: int) -> bytes:
-        """Return rows as a whole COPY, without their last `cut` bytes each."""
-        fields = self._layout.count_columns() + (self.has_lines and not cut)
-        return self.form.select(rows, fields, cut)
 
     def _as_utf8(self, data: bytes) -> bytes | None:
         """Return the text in UTF-8, or None when some of it is not in the file's encoding."""

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from libs.common.postgres.copy.rows import HEADER, TRAILER, Rows
+from libs.common.csv.line_scanner import Positions
 from libs.common.postgres.copy.select_tuples import select_tuples
 from libs.common.postgres.copy.text_rows import LINE_DIGITS, MaybeTextForm, TextForm, select_texts
 
+HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+TRAILER = b"\xff\xff"
 _COUNT_BYTES = 2
 
 
@@ -28,16 +30,18 @@ class RowForm:
         """Return rows as a whole COPY."""
         return b"".join((self.header, rows.data, self.trailer))
 
-    def select(self, rows: Rows, fields: int, cut: int) -> bytes:
-        """Return rows of so many fields as a whole COPY, without their last `cut` bytes each."""
-        size = int((rows.ends - rows.begins).sum()) - cut * len(rows)
-        if len(self.header) + size + len(self.trailer) == len(rows.copied):
-            return rows.copied
-        out, copied = np.empty(size, np.uint8), np.frombuffer(rows.copied, np.uint8)
+    def select(
+        self, copied: bytes, begins: Positions, ends: Positions, fields: int, cut: int
+    ) -> bytes:
+        """Return rows ``copied[begins[i]:ends[i]]`` as a COPY of so many fields, without their last `cut` bytes."""
+        size = int((ends - begins).sum()) - cut * len(begins)
+        if len(self.header) + size + len(self.trailer) == len(copied):
+            return copied
+        out, rows = np.empty(size, np.uint8), np.frombuffer(copied, np.uint8)
         if self.compiled is None:
-            select_tuples(copied, rows.begins, rows.ends, cut, fields, out)
+            select_tuples(rows, begins, ends, cut, fields, out)
         else:
-            select_texts(copied, rows.begins, rows.ends, cut, out)
+            select_texts(rows, begins, ends, cut, out)
         return self.wrap(out)
 
     def fields_of(self, copied: bytes) -> bytes:

@@ -1,26 +1,28 @@
-"""Rows of a COPY, and what stands before and behind those of a binary one."""
+"""Rows of a COPY."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from libs.common.csv.line_scanner import (
-    Positions,
-)
-
-HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-TRAILER = b"\xff\xff"
+from libs.common.csv.line_scanner import Positions
+from libs.common.postgres.copy.row_forms import RowForm
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows of a COPY: row `i` is ``copied[begins[i]:ends[i]]`` and stands on line `lines[i]` of the block (from 0)."""
+    """Rows of a COPY: row `i` is ``copied[begins[i]:ends[i]]`` and stands on line `lines[i]` of the block (from 0).
+
+    Each has `columns` fields, and behind them its line number if it `has_lines`.
+    """
 
     copied: bytes
     begins: Positions
     ends: Positions
     lines: Positions
+    columns: int
+    has_lines: bool
+    form: RowForm
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -30,14 +32,28 @@ class Rows:
         """Return the chosen rows."""
         if chosen.all():
             return self
-        return Rows(self.copied, self.begins[chosen], self.ends[chosen], self.lines[chosen])
+        begins, ends, lines = self.begins[chosen], self.ends[chosen], self.lines[chosen]
+        return replace(self, begins=begins, ends=ends, lines=lines)
 
     def take(self, places: Positions) -> "Rows":
         """Return the rows at some places (from 0)."""
-        return Rows(self.copied, self.begins[places], self.ends[places], self.lines[places])
+        begins, ends, lines = self.begins[places], self.ends[places], self.lines[places]
+        return replace(self, begins=begins, ends=ends, lines=lines)
 
     def without(self, left_out: Positions) -> "Rows":
         """Return the rows without some of them (from 0)."""
         chosen = np.ones(len(self), np.bool_)
         chosen[left_out] = False
         return self.keep(chosen)
+
+    def for_sink(self) -> bytes:
+        """Return the rows as the sink's COPY takes them, with their line numbers if they have them."""
+        return self._copy(0, self.columns + self.has_lines)
+
+    def for_target(self) -> bytes:
+        """Return the rows as a table of the target's columns takes them."""
+        return self._copy(self.form.line_number_bytes if self.has_lines else 0, self.columns)
+
+    def _copy(self, cut: int, fields: int) -> bytes:
+        """Return the rows as a whole COPY of so many fields each, without their last `cut` bytes each."""
+        return self.form.select(self.copied, self.begins, self.ends, fields, cut)

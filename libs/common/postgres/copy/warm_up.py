@@ -18,4 +18,4 @@ def warm_up() -> None:
         encoder = Encoder(dialect, [ColumnCodec(Kind.TEXT)], nothing, layout, has_lines=True)
         encoded = encoder.encode(lines, 1) if lines is not None else None
         if encoded is not None:
-            encoder.for_target(encoded.certain)
+            encoded.certain.for_target()

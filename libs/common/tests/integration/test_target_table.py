@@ -139,25 +139,6 @@ def test_tables_whose_records_depend_on_each_other_are_recognised(
     assert table.is_row_order_sensitive is one_by_one
 
 
-def test_what_is_numbered_in_its_order_is_not_loaded_side_by_side(connection: Connection) -> None:
-    table = make(connection, "CREATE TABLE shop.t (a int PRIMARY KEY, n bigserial)")
-    a, n = table.columns
-
-    assert table.allows_parallel_chunks([a, n])
-    assert not table.allows_parallel_chunks([a])
-
-
-def test_what_triggers_see_is_not_loaded_side_by_side(connection: Connection) -> None:
-    table = make(
-        connection,
-        "CREATE FUNCTION shop.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
-        "CREATE TABLE shop.t (a int PRIMARY KEY);"
-        "CREATE TRIGGER g BEFORE INSERT ON shop.t FOR EACH ROW EXECUTE FUNCTION shop.f()",
-    )
-
-    assert not table.allows_parallel_chunks(table.columns)
-
-
 @pytest.mark.parametrize(
     ("index", "is_usable"),
     [

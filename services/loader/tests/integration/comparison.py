@@ -4,9 +4,7 @@ import bz2
 import gzip
 import lzma
 import zipfile
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from io import BytesIO
@@ -17,12 +15,9 @@ from uuid import UUID
 import psycopg2
 from backports import zstd
 
-from libs.common.csv.header import read_header
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import DateOrder, LoadMode
 from libs.common.postgres.catalog import read_table
-from libs.common.postgres.header_mapping import match_header
-from services.loader.chunk_loader import Outcome
 from services.loader.rejects.rejected_row import may_be_row_error
 from services.loader.session import fix_settings
 from services.loader.tests.integration.cases import Case
@@ -186,15 +181,14 @@ def _compare(
 ) -> None:
     """Make the tables, cut the file, and compare.
 
-    Chunks that do not depend on each other come in any order, as loaders in parallel finish them. Of the others two
-    are loaded at a time where that is done.
+    Chunks that do not depend on each other come in any order, as loaders in parallel finish them.
     """
     make_tables(bench, case)
     chunks: list[tuple[int, int | None, int]] = [(0, None, 1)]
     if chunk_bytes:
         chunks = bench.plan(case.data, fast, chunk_bytes, CAP)
     in_order = keeps_order(bench)
-    job_id = bench.add_job(case.data, fast, chunks, at_once=2 if in_order else None)
+    job_id = bench.add_job(case.data, fast, chunks, is_ordered=in_order)
     numbers = list(range(len(chunks)))
     if not in_order:
         Random(len(case.data)).shuffle(numbers)
@@ -206,40 +200,6 @@ def keeps_order(bench: LoadBench) -> bool:
     return read_table(bench.owner, "feed.fast").has_order_dependent_constraints
 
 
-def goes_side_by_side(bench: LoadBench, case: Case, definition: DatasetDefinition) -> bool:
-    """Return whether chunks that must end in their order may be loaded at the same time."""
-    table = read_table(bench.owner, "feed.fast")
-    if not table.has_order_dependent_constraints:
-        return False
-    header = read_header(BytesIO(plain(case.data)), definition.format, max_record_bytes=CAP)
-    matched = match_header(header.cells, table, definition.header_rules)
-    return table.allows_parallel_chunks(matched.columns)
-
-
-def load_side_by_side(bench: LoadBench, job_id: UUID, numbers: list[int], **settings: int) -> None:
-    """Load chunks in their order, two at a time until one comes back, the rest one after the other.
-
-    One gives way to another, or is to be tried again: two that write each other's keys end in a deadlock.
-    """
-    left = deque(numbers)
-    given_back: list[int] = []
-
-    def load() -> None:
-        with closing(bench.loader(**settings)) as loader:
-            while left and not given_back:
-                number = left.popleft()
-                outcome = loader.load_chunk(job_id, number)
-                if outcome in {Outcome.GAVE_WAY, Outcome.POSTPONED}:
-                    given_back.append(number)
-
-    with ThreadPoolExecutor(2) as pool:
-        for thread in [pool.submit(load), pool.submit(load)]:
-            thread.result()
-    with closing(bench.loader(**settings)) as loader:
-        for number in sorted([*given_back, *left]):
-            loader.load_chunk(job_id, number)
-
-
 def assert_same(
     bench: LoadBench,
     case: Case,
@@ -249,12 +209,9 @@ def assert_same(
     slow: DatasetDefinition,
 ) -> None:
     """Load a job's chunks, judge its file, and compare rows, failed rows and counts."""
-    if len(numbers) > 1 and goes_side_by_side(bench, case, slow):
-        load_side_by_side(bench, job_id, numbers, max_record_bytes=CAP, **settings)
-    else:
-        with closing(bench.loader(max_record_bytes=CAP, **settings)) as loader:
-            for number in numbers:
-                loader.load_chunk(job_id, number)
+    with closing(bench.loader(max_record_bytes=CAP, **settings)) as loader:
+        for number in numbers:
+            loader.load_chunk(job_id, number)
     chunks = [bench.chunk(job_id, number) for number in numbers]
     verdict = run_oracle(bench, case, slow, job_id)
     is_refused = has_nothing_good(slow, verdict)

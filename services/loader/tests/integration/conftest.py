@@ -63,11 +63,12 @@ class LoadBench:
         data: bytes,
         definition: DatasetDefinition,
         chunks: list[tuple[int, int | None, int]] | None = None,
-        at_once: int | None = None,
+        *,
+        is_ordered: bool = False,
     ) -> UUID:
         """Put a running job on record, its chunks as (byte_start, byte_end, first_line).
 
-        With `at_once` they are committed in their order.
+        With `is_ordered` they are loaded in their order.
         """
         job_id = uuid7()
         path = self.folder / f"{job_id}.csv"
@@ -86,7 +87,7 @@ class LoadBench:
             str(path),
             seen.mtime_ns,
             seen.size,
-            at_once,
+            1 if is_ordered else None,
         )
         starts = [start for start, _, _ in chunks or [(0, None, 1)]]
         # A plan leaves a compressed file whole; some tests cut it all the same.

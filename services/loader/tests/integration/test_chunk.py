@@ -19,7 +19,7 @@ from libs.common.csv.header import read_header
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.errors import MESSAGE_LIMIT, PublishFault
 from libs.devstack.testing.waiting import wait_for
-from services.loader import load
+from services.loader import load, record_load
 from services.loader.chunk_loader import ChunkLoader, Outcome
 from services.loader.leasing.connection_cache import LoadingConnections
 from services.loader.rejects.columns import RejectedRows, by_columns
@@ -163,7 +163,7 @@ def test_each_refused_row_is_put_into_columns_once(
         heights.append(len(rows))
         return by_columns(rows)
 
-    monkeypatch.setattr(load, "by_columns", counted)
+    monkeypatch.setattr(record_load, "by_columns", counted)
     data = b"id,v\n" + b"".join(b"%d,new\n" % n for n in range(1, 8001))
     job_id = bench.load(data, pairs(**changes))
 

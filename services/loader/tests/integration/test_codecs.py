@@ -173,7 +173,7 @@ def column(name: str, type_name: str) -> TargetColumn:
     )
 
 
-def encode(type_name: str, texts: list[str]) -> tuple[Encoder, Rows]:
+def encode(type_name: str, texts: list[str]) -> Rows:
     """Return the rows of those texts that are certain, each with its place."""
     columns = [column("n", "bigint"), column("v", type_name)]
     shapes = [shape for c in columns if (shape := find_codec(c, "UTC"))]
@@ -184,7 +184,7 @@ def encode(type_name: str, texts: list[str]) -> tuple[Encoder, Rows]:
     assert lines is not None
     encoded = encoder.encode(lines, 1)
     assert encoded is not None
-    return encoder, encoded.certain
+    return encoded.certain
 
 
 @pytest.mark.parametrize("type_name", SPELLINGS)
@@ -195,14 +195,14 @@ def test_a_value_sent_is_the_value_that_postgres_reads(
 ) -> None:
     alphabet = SPELLINGS[type_name].filter(lambda text: not set(text) & set("\r\n"))
     texts = data.draw(st.lists(alphabet, min_size=1, max_size=60))
-    encoder, rows = encode(type_name, texts)
+    rows = encode(type_name, texts)
 
     bench.execute(
         "DROP TABLE IF EXISTS feed.sent; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, MDY';"
         f" CREATE TABLE feed.sent (n bigint, v {type_name})"
     )
     with bench.owner.cursor() as cursor:
-        copied = BytesIO(encoder.for_sink(rows))
+        copied = BytesIO(rows.for_sink())
         cursor.copy_expert("COPY feed.sent FROM STDIN (FORMAT binary)", copied)
     sent = bench.execute("SELECT v::text FROM feed.sent ORDER BY n")
 
@@ -241,7 +241,7 @@ def test_nulls_are_sent_among_values_and_alone(bench: LoadBench) -> None:
         encoded = encoder.encode(lines, 1)
         assert encoded is not None
         with bench.owner.cursor() as cursor:
-            rows = BytesIO(encoder.for_sink(encoded.certain))
+            rows = BytesIO(encoded.certain.for_sink())
             cursor.copy_expert("COPY feed.sent FROM STDIN (FORMAT binary)", rows)
 
     all_filled = " AND ".join(f"c{place} IS NOT NULL" for place in range(len(names)))

@@ -104,34 +104,6 @@ def test_every_table_of_the_ledger_can_be_altered_while_a_load_copies(
     assert len(bench.failed_rows(job_id)) == chunk["rows_rejected"]
 
 
-def test_every_table_of_the_ledger_can_be_altered_while_a_chunk_waits_for_its_turn(
-    bench: LoadBench, pool: ThreadPoolExecutor
-) -> None:
-    bench.execute(TABLE)
-    first, second = GOOD, BAD + b"40,v,1\n"
-    end = len(HEADER) + len(first)
-    chunks = [(len(HEADER), end, 2), (end, None, 22)]
-    job_id = bench.add_job(HEADER + first + second, dataset("chunks"), chunks, at_once=2)
-    with held_parent(bench):
-        before = begin(bench, pool, job_id)
-        after = pool.submit(bench.loader().load_chunk, job_id, 1)
-        wait_for(
-            lambda: bench.execute(
-                "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%%adsp_look'"
-                " AND backend_xid IS NOT NULL AND datname = current_database()"
-            ),
-            PATIENCE,
-            "the second chunk waits for its turn",
-        )
-        for table in LEDGER:
-            alter(bench, table)
-        waited = not after.done()
-
-    assert before.result(PATIENCE) is Outcome.LOADED
-    assert after.result(PATIENCE) in {Outcome.LOADED, Outcome.GAVE_WAY}
-    assert waited
-
-
 @pytest.mark.parametrize("table", LEDGER[:-1])
 def test_a_load_waits_at_its_end_for_ddl_that_takes_longer_than_its_lease(
     bench: LoadBench, pool: ThreadPoolExecutor, table: str

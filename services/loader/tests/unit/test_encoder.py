@@ -14,9 +14,10 @@ from libs.common.csv.records import RecordSplitter
 from libs.common.postgres.copy.check_prefilter import RowPredicates
 from libs.common.postgres.copy.column_types import ColumnCodec, Comparison, Kind, Limit
 from libs.common.postgres.copy.encoder import Encoder
-from libs.common.postgres.copy.rows import HEADER, TRAILER
+from libs.common.postgres.copy.row_forms import HEADER, TRAILER
 from libs.devstack.testing.reference_splitter import reference_split
-from services.loader.blocks.preparation import BlockPlan, Prepared
+from services.loader.blocks.preparation import BlockPlan
+from services.loader.blocks.prepared_block import Prepared
 
 WIDTH, CAP, FIRST_LINE = 3, 30, 7
 PIECES = ["a", "é", " ", ",", ",", ",", '"', '""', '"a"', '"b,c"', '","', "\\.", "\n", "\n", "\r\n"]
@@ -39,8 +40,6 @@ def plan(
         Encoder(dialect, list(shapes), suspicion, has_lines=has_lines),
         RecordSplitter(dialect, width=WIDTH, max_record_bytes=CAP),
         CAP,
-        keeps_order=False,
-        has_sequence_defaults=False,
     )
 
 
@@ -241,11 +240,11 @@ def test_rows_end_with_their_line_number_where_their_order_is_to_be_kept() -> No
         [b"a", b"b", b"c", struct.pack(">q", FIRST_LINE)],
         [None, None, b"x", struct.pack(">q", FIRST_LINE + 2)],
     ]
-    assert list(tuples(numbered.encode(prepared.certain))) == [
+    assert list(tuples(prepared.certain.for_target())) == [
         [b"a", b"b", b"c"],
         [None, None, b"x"],
     ]
-    assert list(tuples(numbered.encode_for_copy(prepared.certain.without(np.array([0]))))) == [
+    assert list(tuples(prepared.certain.without(np.array([0])).for_sink())) == [
         [None, None, b"x", struct.pack(">q", FIRST_LINE + 2)]
     ]
 
@@ -260,14 +259,10 @@ def test_some_rows_can_be_picked(texts: list[list[str]]) -> None:
         encoder,
         RecordSplitter(FileFormat(), width=WIDTH),
         1000,
-        keeps_order=False,
-        has_sequence_defaults=False,
     )
 
     prepared = wide.prepare(block(data))
 
     assert prepared is not None
     odd = prepared.certain.without(np.arange(0, len(rows), 2))
-    assert list(tuples(encoder.for_sink(odd))) == [
-        [cell.encode() for cell in row] for row in rows[1::2]
-    ]
+    assert list(tuples(odd.for_sink())) == [[cell.encode() for cell in row] for row in rows[1::2]]

@@ -85,54 +85,29 @@ def _sent(bench: Bench, job: Job) -> list[int]:
     return [chunk.number for chunk in bench.chunks(job) if chunk.published_at]
 
 
-def test_of_chunks_in_order_so_many_are_under_way(bench: Bench) -> None:
-    """Finish sends the next one for each that is done."""
+def test_of_chunks_in_order_one_is_under_way(bench: Bench) -> None:
+    """Finish sends the next one when it is done."""
     job = _planned(bench, atomic=False)
-    assert _sent(bench, job) == [0, 1]
-    _set_chunks(bench, job, Chunk.number == 0, state=ChunkState.DONE, attempt=1)
-    _set_chunks(bench, job, Chunk.number == 1, state=ChunkState.RUNNING, attempt=1)
-
-    assert finish(bench.worker, job.id) == "running"
-    assert finish(bench.worker, job.id) == "running"
-
-    assert _sent(bench, job) == [0, 1, 2]
-
-
-@pytest.mark.parametrize(
-    "second",
-    [
-        pytest.param({"state": ChunkState.RUNNING, "attempt": 2}, id="begun twice"),
-        pytest.param({"state": ChunkState.QUEUED, "attempt": 1}, id="given back"),
-    ],
-)
-def test_after_a_chunk_begun_in_vain_they_go_one_after_the_other(
-    bench: Bench, second: dict[str, object]
-) -> None:
-    """What it stood in the way of, or what it failed for, would come again."""
-    job = _planned(bench, atomic=False)
-    _set_chunks(bench, job, Chunk.number == 0, state=ChunkState.DONE, attempt=1)
-    _set_chunks(bench, job, Chunk.number == 1, **second)
-
-    assert finish(bench.worker, job.id) == "running"
-    assert _sent(bench, job) == [0, 1]
-    _set_chunks(bench, job, Chunk.number == 1, state=ChunkState.DONE, attempt=2)
-    assert finish(bench.worker, job.id) == "running"
-
-    assert _sent(bench, job) == [0, 1, 2]
-
-
-def test_a_chunk_that_gave_way_is_sent_when_those_before_it_are_done(bench: Bench) -> None:
-    job = _planned(bench, atomic=False)
+    assert _sent(bench, job) == [0]
     _set_chunks(bench, job, Chunk.number == 0, state=ChunkState.RUNNING, attempt=1)
-    gave_way = {"attempt": 1, "next_attempt_at": None, "published_at": None}
-    _set_chunks(bench, job, Chunk.number == 1, **gave_way)
-
     assert finish(bench.worker, job.id) == "running"
     assert _sent(bench, job) == [0]
     _set_chunks(bench, job, Chunk.number == 0, state=ChunkState.DONE)
+
+    assert finish(bench.worker, job.id) == "running"
     assert finish(bench.worker, job.id) == "running"
 
     assert _sent(bench, job) == [0, 1]
+
+
+def test_a_chunk_that_was_given_back_is_sent_again_before_the_next(bench: Bench) -> None:
+    job = _planned(bench, atomic=False)
+    given_back = {"attempt": 1, "next_attempt_at": None, "published_at": None}
+    _set_chunks(bench, job, Chunk.number == 0, **given_back)
+
+    assert finish(bench.worker, job.id) == "running"
+
+    assert _sent(bench, job) == [0]
 
 
 def test_a_failed_chunk_ends_the_job_and_withdraws_the_rest(bench: Bench) -> None:
