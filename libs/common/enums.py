@@ -126,7 +126,7 @@ class LoadPath(StrEnum):
     """How most records of a load were written."""
 
     BLOCKS = "blocks"
-    """As blocks of binary tuples."""
+    """As blocks: of binary tuples, or of text."""
     RECORDS = "records"
     """As records, many in one COPY or upsert, fewer where it breaks."""
     SINGLY = "singly"

@@ -114,7 +114,25 @@ SELECT
                 (a.atthasdef AND a.attgenerated = '') OR t.typdefault IS NOT NULL AS has_default,
                 a.attgenerated <> '' AS is_computed,
                 a.attidentity AS identity,
-                t.typtype = 'd' AS is_domain
+                t.typtype = 'd' AS is_domain,
+                -- What the binary form of its values is that of, where that is another type.
+                (
+                    WITH RECURSIVE base AS (
+                        SELECT a.atttypid AS oid, a.atttypmod AS typmod
+                        UNION ALL
+                        SELECT d.typbasetype, d.typtypmod
+                        FROM base JOIN pg_catalog.pg_type AS d ON d.oid = base.oid
+                        WHERE d.typtype = 'd'
+                    )
+                    SELECT
+                        CASE
+                            WHEN b.typtype = 'e' THEN 'text'
+                            WHEN b.oid <> t.oid THEN pg_catalog.format_type(b.oid, base.typmod)
+                            ELSE ''
+                        END
+                    FROM base JOIN pg_catalog.pg_type AS b ON b.oid = base.oid
+                    WHERE b.typtype <> 'd'
+                ) AS sent_as
             FROM pg_catalog.pg_attribute AS a
             JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
             WHERE a.attrelid = target.oid AND a.attnum > 0 AND NOT a.attisdropped

@@ -29,6 +29,8 @@ class TargetColumn:
     is_computed: bool
     identity: str
     is_domain: bool
+    sent_as: str = ""
+    """The type that its binary form is of: of a domain the one below, of an enum text; '' where that is its own."""
 
     @property
     def is_generated(self) -> bool:

@@ -70,7 +70,8 @@ def codec_of(column: TargetColumn, definition: DatasetDefinition) -> ColumnCodec
 
 def with_conversion(codec: ColumnCodec, conversion: Conversion) -> ColumnCodec | None:
     """Return how converted cells are read: what is certain must be what the conversions make of it."""
-    if conversion.map or conversion.excel_text or codec.kind in {Kind.TEXT, Kind.JSONB}:
+    is_text = codec.is_unread or codec.kind is Kind.TEXT
+    if conversion.map or conversion.excel_text or is_text:
         return None
     if conversion.date_format is not None:
         form = fixed_form(conversion.date_format)

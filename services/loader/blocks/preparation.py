@@ -6,8 +6,6 @@ Nothing here needs a connection, so it is done in a thread of its own while the 
 from collections import Counter
 from collections.abc import Collection, Mapping
 
-import numpy as np
-
 from libs.common.csv import parse_errors
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import Block
@@ -86,11 +84,11 @@ class BlockPlan:
 
     def unread_texts(self, prepared: Prepared, rows: Rows) -> bytes:
         """Return the cells of rows in `unread` columns as a text COPY; there must be such columns."""
-        found = self._unread.encode(prepared.lines, 0) if self._unread else None
-        if found is None:
+        others = set(range(len(prepared.lines))).difference(rows.lines.tolist())
+        found = self._unread.encode(prepared.lines, 0, others) if self._unread else None
+        if found is None or len(found.certain) != len(rows):
             raise ValueError("a block that has rows can be written as texts")
-        places = np.searchsorted(found.certain.lines, rows.lines)
-        return found.certain.take(places).for_sink()
+        return found.certain.for_sink()
 
     def _encode(self, lines: Lines, block: Block, skipped: Collection[int]) -> Encoded | None:
         """Return the rows of lines, None where not even what is added to each of them is certain."""

@@ -6,7 +6,7 @@ all others.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -97,18 +97,27 @@ class Limit:
 
 
 def find_codec(column: TargetColumn, time_zone: str) -> ColumnCodec | None:
-    """Return the shape of a column, or None when Postgres is to read each of its cells."""
-    if column.is_domain or column.is_generated:
+    """Return how the cells of a column are read, or None when only Postgres can.
+
+    What domains and enums refuse beside, Postgres finds when it is sent.
+    """
+    if column.is_generated:
         return None
-    if found := re.fullmatch(r"numeric\((\d+),(\d+)\)", column.type):
+    codec = _find_codec(column.sent_as or column.type, time_zone)
+    return replace(codec, is_unread=True) if codec and column.sent_as else codec
+
+
+def _find_codec(type_name: str, time_zone: str) -> ColumnCodec | None:
+    """Return how the cells of a type are read."""
+    if found := re.fullmatch(r"numeric\((\d+),(\d+)\)", type_name):
         precision, scale = int(found[1]), int(found[2])
         fits = scale <= min(precision, MOST_DECIMALS)
         return ColumnCodec(Kind.NUMERIC, min(precision, MOST_DIGITS), scale) if fits else None
-    if found := re.fullmatch(r"character(?: varying)?\((\d+)\)", column.type):
+    if found := re.fullmatch(r"character(?: varying)?\((\d+)\)", type_name):
         return ColumnCodec(Kind.TEXT, int(found[1]))  # Postgres pads those of char(n) itself
-    if column.type == "timestamp with time zone":
+    if type_name == "timestamp with time zone":
         return ColumnCodec(Kind.TIMESTAMP, 1, int(time_zone != "UTC"))
-    return _SHAPES.get(column.type)
+    return _SHAPES.get(type_name)
 
 
 AS_TEXT = ColumnCodec(Kind.TEXT, is_unread=True, is_binary=False)

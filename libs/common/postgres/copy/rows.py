@@ -35,11 +35,6 @@ class Rows:
         begins, ends, lines = self.begins[chosen], self.ends[chosen], self.lines[chosen]
         return replace(self, begins=begins, ends=ends, lines=lines)
 
-    def take(self, places: Positions) -> "Rows":
-        """Return the rows at some places (from 0)."""
-        begins, ends, lines = self.begins[places], self.ends[places], self.lines[places]
-        return replace(self, begins=begins, ends=ends, lines=lines)
-
     def without(self, left_out: Positions) -> "Rows":
         """Return the rows without some of them (from 0)."""
         chosen = np.ones(len(self), np.bool_)

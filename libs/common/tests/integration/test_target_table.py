@@ -10,6 +10,7 @@ from psycopg2.extensions import connection as Connection
 from libs.common.enums import LoadMode
 from libs.common.errors import BadInput
 from libs.common.postgres.catalog import read_table
+from libs.common.postgres.copy.column_types import Kind, find_codec
 from libs.common.postgres.job_requirements import (
     check_needed_rights,
     check_time_zone,
@@ -54,6 +55,30 @@ def test_items_is_read_as_it_was_made(connection: Connection) -> None:
     assert table.constraint_columns["pk_items"] == "sku"
     assert table.has_order_dependent_constraints
     assert not table.is_row_order_sensitive
+
+
+def test_domains_and_enums_are_sent_as_what_they_are_made_of(connection: Connection) -> None:
+    table = make(
+        connection,
+        "CREATE TYPE shop.mood AS ENUM ('sad'); CREATE DOMAIN shop.cost AS numeric(4,2);"
+        "CREATE DOMAIN shop.price AS shop.cost CHECK (VALUE > 0); CREATE DOMAIN shop.state AS shop.mood;"
+        "CREATE DOMAIN shop.host AS inet;"
+        "CREATE TABLE shop.t (a int, b shop.cost, c shop.price, d shop.mood, e shop.state, f shop.host, g varchar(3))",
+    )
+
+    assert [column.sent_as for column in table.columns] == [
+        *("", "numeric(4,2)", "numeric(4,2)", "text", "text", "inet", ""),
+    ]
+    codecs = [find_codec(column, "UTC") for column in table.columns]
+    assert [codec and (codec.kind, codec.size, codec.is_unread) for codec in codecs] == [
+        (Kind.INTEGER, 4, False),
+        (Kind.NUMERIC, 4, True),
+        (Kind.NUMERIC, 4, True),
+        (Kind.TEXT, 0, True),
+        (Kind.TEXT, 0, True),
+        None,
+        (Kind.TEXT, 3, False),
+    ]
 
 
 def test_columns_that_need_no_value_are_recognized(connection: Connection) -> None:

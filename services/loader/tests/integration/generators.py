@@ -73,6 +73,16 @@ _BROKEN_LINES = (
     *(" ", "\ufeff", "'", '"""', "1," + '"' + "y\n" * 600 + '"'),
 )
 _BAD_BYTES = (b"\xff", b"1,\xc3", b"1,\xed\xa0\x80,2", b"\xf4\x90\x80\x80", b"\x81\x8d")
+_COUNTED = {
+    "text": "w{0}",
+    "varchar": "w{0}",
+    "inet": "10.0.{1}.{2}",
+    "cidr": "10.0.{1}.{2}/32",
+    "int[]": "{{{0},1}}",
+    "interval": "{0} days",
+    "feed.{t}_cost": "{1}.{2}",
+}
+"""How identifiers of a type are counted: by the number, and by its parts above and below 250."""
 _LONE_SURROGATE = b"\x3d\xd8"
 
 
@@ -280,6 +290,9 @@ def _make_rows(rng: Random, columns: list[Column], *, is_daily: bool) -> list[Ro
         if rng.random() < share:
             place = rng.randrange(len(columns))
             row[place] = rng.choice((None, *columns[place].spelling.odd))
+            if rng.random() < 0.3:
+                place = rng.randrange(len(columns))
+                row[place] = rng.choice((None, *columns[place].spelling.odd))
         elif rng.random() < 0.05:
             row[rng.randrange(len(columns))] = None
         rows.append(row)
@@ -292,7 +305,9 @@ def _key(column: Column, number: int, rng: Random) -> str:
         return column.write(rng)
     if column.spelling.type == "uuid":
         return f"{number:08x}-0000-4000-8000-00000000abcd"
-    return f"w{number}" if column.spelling.type in {"text", "varchar"} else str(number)
+    if column.spelling.type in _COUNTED:
+        return _COUNTED[column.spelling.type].format(number, number // 250, number % 250)
+    return str(number)
 
 
 def _make_lines(rng: Random, writing: Writing, rows: list[Row]) -> list[bytes]:

@@ -237,6 +237,16 @@ SPELLINGS = (
     Spelling("feed.{t}_mood", _choice("sad", "ok"), ENUMS, "{c} <> 'sad'", "'ok'"),
     Spelling("feed.{t}_small", _integer(-9, 9), INTEGERS),
     Spelling("feed.{t}_word", _short_word, WORDS),
+    Spelling("feed.{t}_mood[]", _choice("{sad}", "{ok,glad}", "{}"), ("{bad}", "{ok", "sad", "", *ARRAYS)),
+    Spelling("text[]", _choice("{a,b}", '{"a b"}', "{}"), (*ARRAYS, '{"a\\"b"}', "{a\\\\b}", "{\\}", "a\tb")),
+    Spelling("feed.{t}_tiny", _integer(-3, 3), INTEGERS),
+    Spelling("feed.{t}_cost", _decimal(2, 2), DECIMALS, "{c} < 50"),
+    Spelling("feed.{t}_code", _choice("ab", "cd", "abc "), ("abcd", "ABC", "", "é", *WORDS)),
+    Spelling("feed.{t}_since", lambda rng: str(_moment(rng)), MOMENTS),
+    Spelling("feed.{t}_pair", _choice("(1,a)", "(2,)", "(,b)"), ("(1)", "(x,a)", "(9,a)", "(1,abcdefg)", "1,a", "")),
+    Spelling("int4multirange", _choice("{[1,3)}", "{}"), ("{[3,1)}", "[1,2)", "{", "{[1,x)}", "")),
+    Spelling("bit varying(4)", _choice("101", "1"), ("10101", "1x", "", "xF")),
+    Spelling("xid8", _integer(0, 99), INTEGERS, is_sortable=False),
     Spelling("tsvector", _choice("a b", "c"), ("'open", "a:1", "a:0", "''", ""), is_sortable=False),
     Spelling("jsonpath", _choice("$.a", "$"), ("$.[", "x y", "strict", ""), is_sortable=False),
     Spelling("regtype", _choice("int4", "text"), ("nope", "a.b.c.d", "int4 [ (", ""), is_sortable=False),
@@ -249,10 +259,60 @@ TYPES = (
     "CREATE TYPE feed.{t}_mood AS ENUM ('sad', 'ok', 'glad');"
     " CREATE DOMAIN feed.{t}_small AS int CHECK (VALUE < 8) CHECK (VALUE > -8);"
     " CREATE DOMAIN feed.{t}_word AS varchar(5) NOT NULL;"
+    " CREATE DOMAIN feed.{t}_tiny AS feed.{t}_small CHECK (VALUE IS NOT NULL AND VALUE <> 3);"
+    " CREATE DOMAIN feed.{t}_cost AS numeric(4,2) CHECK (VALUE >= 0);"
+    " CREATE DOMAIN feed.{t}_code AS char(3) CHECK (VALUE = lower(VALUE));"
+    " CREATE DOMAIN feed.{t}_since AS timestamptz(0) CHECK (VALUE > '2000-01-01Z');"
+    " CREATE TYPE feed.{t}_pair AS (n feed.{t}_small, word varchar(5));"
 )
 """What some of the types need before a table can have them."""
 
 BY_TYPE = {spelling.type: spelling for spelling in SPELLINGS}
+OTHERS = tuple(
+    BY_TYPE[name]
+    for name in (
+        *(
+            "feed.{t}_mood",
+            "inet",
+            "cidr",
+            "macaddr",
+            "int[]",
+            "text[]",
+            "feed.{t}_mood[]",
+            "interval",
+            "money",
+        ),
+        *(
+            "feed.{t}_small",
+            "feed.{t}_word",
+            "feed.{t}_tiny",
+            "feed.{t}_cost",
+            "feed.{t}_code",
+            "feed.{t}_since",
+        ),
+        *(
+            "bit(3)",
+            "bit varying(4)",
+            "int4range",
+            "int4multirange",
+            "feed.{t}_pair",
+            "tsvector",
+            "json",
+            "jsonb",
+        ),
+        *(
+            "varchar(2)[]",
+            "numeric(3,-2)",
+            "timetz",
+            "name",
+            "xid8",
+            "point",
+            "timestamp(0)",
+            "regtype",
+        ),
+    )
+)
+"""Types that only Postgres reads."""
 # The types of a daily file, most of them loaded by columns; the last two need not be.
 COMMON = tuple(
     BY_TYPE[name]

@@ -10,6 +10,7 @@ from random import Random
 from services.loader.tests.integration.spellings import (
     BY_TYPE,
     COMMON,
+    OTHERS,
     SPELLINGS,
     TYPES,
     Spelling,
@@ -74,7 +75,7 @@ class Shape:
 
 def make_shape(rng: Random, *, common: bool) -> Shape:
     """Make a table, of common types if it is to be loaded by columns."""
-    kinds = rng.choice((COMMON, COMMON[:-2])) if common else SPELLINGS
+    kinds = rng.choice((COMMON, COMMON[:-2], COMMON + OTHERS, OTHERS)) if common else SPELLINGS
     shape = Shape([_column(rng, place, kinds) for place in range(rng.randint(1, 5))])
     _add_key(rng, shape)
     extras = PLAIN_EXTRAS if common else PLAIN_EXTRAS + EXTRAS
@@ -124,7 +125,19 @@ def _add_key(rng: Random, shape: Shape) -> None:
     """Give the table a key, or none."""
     integer, text = BY_TYPE["integer"], rng.choice((BY_TYPE["text"], BY_TYPE["varchar"]))
     kind = rng.choice(
-        ("none", "none", "none", "id", "id", "pair", "text", "uuid", "nulls", "equal nulls")
+        (
+            "none",
+            "none",
+            "none",
+            "id",
+            "id",
+            "pair",
+            "text",
+            "uuid",
+            "nulls",
+            "equal nulls",
+            "other",
+        )
     )
     if kind == "none":
         shape.columns.insert(0, Column("id", integer))
@@ -141,7 +154,9 @@ def _add_key(rng: Random, shape: Shape) -> None:
         shape.columns.insert(0, Column("id", BY_TYPE["bigint"], f"UNIQUE {distinct}"))
         shape.key = ("id",)
     else:
-        spelling = {"id": integer, "text": text, "uuid": BY_TYPE["uuid"]}[kind]
+        other = BY_TYPE[rng.choice(("inet", "cidr", "int[]", "interval", "feed.{t}_cost", "money"))]
+        known = {"id": integer, "text": text, "uuid": BY_TYPE["uuid"], "other": other}
+        spelling = known[kind]
         shape.columns.insert(0, Column("id", spelling, "PRIMARY KEY"))
         shape.key = ("id",)
 

@@ -61,7 +61,14 @@ def test_what_is_declared_about_cells_goes_by_blocks_where_it_can(
         pytest.param(PLAIN, UPSERT, "blocks", None, id="upsert"),
         pytest.param(f"{PLAIN}; {TRIGGER}", {}, "singly", "a trigger", id="trigger"),
         pytest.param(VOLATILE, {}, "singly", "not immutable", id="volatile check"),
-        pytest.param("CREATE TABLE feed.t (id int, v point)", {}, "records", "v point", id="type"),
+        pytest.param("CREATE TABLE feed.t (id int, v point)", {}, "blocks", None, id="type"),
+        pytest.param(
+            "CREATE TABLE feed.t (id int, v point)",
+            {"convert": {"v": {"trim": True}}},
+            "records",
+            "converted by itself of v point",
+            id="converted type",
+        ),
         pytest.param(
             f"{PLAIN}; CREATE UNIQUE INDEX ON feed.t (v)",
             UPSERT,
@@ -106,3 +113,80 @@ def test_blocks_that_went_record_by_record_are_counted(bench: LoadBench) -> None
     assert "blocks went record by record" in mixed["load_path_reason"]
     assert all_odd["load_path"] == "records"
     assert all_odd["load_path_reason"].startswith("1 of 1 blocks")
+
+
+DOMAINS = (
+    "CREATE TYPE feed.mood AS ENUM ('sad', 'ok'); CREATE DOMAIN feed.few AS int CHECK (VALUE < 9);"
+    "CREATE DOMAIN feed.must AS numeric(4,1) NOT NULL;"
+    "CREATE TABLE feed.t (id int, m feed.mood, f feed.few, d feed.must)"
+)
+
+
+def test_domains_and_enums_go_as_what_they_are_made_of(bench: LoadBench) -> None:
+    bench.execute(DOMAINS)
+    lines = ["1,ok,8,1.25", "2,glad,1,1", "3,sad,9,1", "4,ok,x,1", "5,,,7", "6,ok,1,", "7,no,x,"]
+    lines += [f"{n},ok,1,1" for n in range(8, 20)]
+    job_id = bench.load("\n".join(["id,m,f,d", *lines]).encode(), DatasetDefinition(table="feed.t"))
+    chunk, failed = bench.chunk(job_id), bench.failed_rows(job_id)
+
+    assert (chunk["load_path"], chunk["load_path_reason"]) == ("blocks", None)
+    assert [(line - 1, sqlstate, column) for line, _, _, _, column, sqlstate, _ in failed] == [
+        (2, "22P02", "m"),
+        (3, "23514", None),
+        (4, "22P02", "f"),
+        (6, "23502", None),
+        (7, "22P02", "m"),
+    ]
+    assert bench.execute("SELECT id, m::text, f, d::text FROM feed.t WHERE id < 8 ORDER BY id") == [
+        (1, "ok", 8, "1.3"),
+        (5, None, None, "7.0"),
+    ]
+
+
+CODECLESS = (
+    "CREATE TYPE feed.mood AS ENUM ('sad', 'ok'); CREATE DOMAIN feed.must AS numeric(4,1) NOT NULL CHECK (VALUE > 0);"
+    "CREATE TABLE feed.t (id int {key}, n bigint CHECK (n < 900), m feed.mood, a inet, parts int[], d feed.must,"
+    " lasted interval)"
+)
+WRONG = {
+    10: ("10,1,glad,10.0.0.1,{},1,1 day", "type-error", "m"),
+    20: ("20,1,ok,10.0.0.1/99,{},1,1 day", "type-error", "a"),
+    30: ('30,1,ok,10.0.0.1,"{1,x}",1,1 day', "type-error", "parts"),
+    40: ("40,1,ok,10.0.0.1,{},-1,1 day", "check", None),
+    50: ("50,1,ok,10.0.0.1,{},,1 day", "not-null", None),
+    60: ("60,1,ok,10.0.0.1,{},1,1 blink", "type-error", "lasted"),
+    70: ("70,x,glad,10.0.0.1,{},1,1 day", "type-error", "n"),
+    80: ("80,901,ok,10.0.0.1,{},1,1 day", "check", "n"),
+    90: ("90,901,glad,10.0.0.1,{},1,1 day", "type-error", "m"),
+    95: ("95,1,ok,10.0.0.1,{},10000,1 blink", "type-error", "lasted"),
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "mode"),
+    [
+        ("", {}),
+        ("PRIMARY KEY", {}),
+        ("PRIMARY KEY", UPSERT),
+        ("PRIMARY KEY", {"mode": "replace"}),
+    ],
+)
+def test_types_without_a_codec_are_judged_by_blocks(
+    bench: LoadBench, key: str, mode: dict[str, Any]
+) -> None:
+    bench.execute(CODECLESS.replace("{key}", key))
+    lines = [f'{n},1,ok,10.0.0.{n},"{{{n},2}}",1.5,{n} days' for n in range(100)]
+    lines = [WRONG[n][0] if n in WRONG else line for n, line in enumerate(lines)]
+    data = "\n".join(["id,n,m,a,parts,d,lasted", *lines]).encode()
+    definition = DatasetDefinition.model_validate({"table": "feed.t", **mode})
+    job_id = bench.load(data, definition, block_bytes=2_500)
+    chunk, failed = bench.chunk(job_id), bench.failed_rows(job_id)
+
+    assert chunk["error_message"] is None
+    assert (chunk["load_path"], chunk["load_path_reason"]) == ("blocks", None)
+    assert [(line - 2, code, column) for line, _, _, code, column, _, _ in failed] == [
+        (n, code, column) for n, (_, code, column) in WRONG.items()
+    ]
+    assert bench.execute(
+        "SELECT count(*), sum(parts[1]), host(max(a)), max(lasted)::text FROM feed.t"
+    ) == [(90, sum(n for n in range(100) if n not in WRONG), "10.0.0.99", "99 days")]
