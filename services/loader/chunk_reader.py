@@ -71,7 +71,7 @@ class ChunkSource:
         return self._read_header(self._work.files[0])
 
     def blocks(
-        self, header: Header, count_ends: Callable[[bytes], int | None] | None
+        self, header: Header, count_ends: Callable[[bytes, bytes], int | None] | None
     ) -> Iterator[tuple[Block, int]]:
         """Yield the chunk's blocks, each with `bytes_done` behind it; those of a file begin behind its header.
 
@@ -88,7 +88,7 @@ class ChunkSource:
         self,
         file: PlannedFile,
         header: Header,
-        count_ends: Callable[[bytes], int | None] | None,
+        count_ends: Callable[[bytes, bytes], int | None] | None,
     ) -> Iterator[tuple[Block, int]]:
         work, before = self._work, self.bytes_done
         start, line = work.byte_start, work.first_line

@@ -117,6 +117,21 @@ COLUMNS = [
         [(line, *row) for line, row in zip((6, 7), BOOKED, strict=True)],
     ),
     Case(
+        "texts of spreadsheets, quoted and not",
+        "CREATE TABLE {table} (sku text, v text)",
+        {"convert": {"sku": {"excel_text": True}}},
+        [
+            Step(
+                'sku,v\n"=""00123""",a\n="00456",b\n',
+                "completed_with_rejects",
+                "2026-11-23",
+                failed={3: ("malformed-quote", None)},
+            ),
+            Step('sku,v\n="00456",b\n00789,"c"\n', options={"format": {"quote": None}}),
+        ],
+        [("00123", "a"), ("00456", "b"), ("00789", '"c"')],
+    ),
+    Case(
         "where each row comes from",
         "CREATE TABLE {table} (id int, file text, line int, day date, sender text)",
         {"add": {"file": "$file", "line": "$line", "day": "$data_date", "sender": "till 7"}},

@@ -51,7 +51,7 @@ def find_boundaries(
         None,
         max_record_bytes,
         block_bytes,
-        None if is_wide else lambda data: count_ends(data, dialect),
+        None if is_wide else lambda data, newline: count_ends(data, dialect, newline),
         cr_ends_records,
     )
     for block in framer.blocks():
@@ -71,7 +71,9 @@ def _first_start(block: Block, offset: int) -> Boundary | None:
     if wanted <= 0:
         return Boundary(block.byte_offset, block.line_number)
     if block.frames is None:
-        start = block.data.find(b"\n", wanted - 1) + 1
+        size = len(block.newline)
+        found = block.data.find(block.newline, max(0, wanted - size))
+        start = found + size if found >= 0 else 0
     else:
         start = next((frame.start for frame in block.frames if frame.start >= wanted), 0)
     if not 0 < start < len(block.data):

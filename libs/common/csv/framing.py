@@ -35,7 +35,6 @@ MAX_RECORD_BYTES = 1 << 20
 _CR = 13
 _END_MARK = b"\x1a"
 """A Ctrl-Z: where DOS ends texts. As the last record of a file it is none."""
-_BEFORE_END_MARK = (b"\n", b"")
 
 
 class ByteStream(Protocol):
@@ -57,7 +56,9 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Whole records that are adjacent; `frames` is None when each LF or CRLF line is one of them.
+    """Whole records that are adjacent; `frames` is None when each line up to `newline` is one of them.
+
+    That is LF, also of CRLF, CRLF alone, or CR.
 
     Such lines may hold quotes only where the framer was given `count_ends`.
 
@@ -72,6 +73,7 @@ class Block:
     byte_end: int
     next_line: int
     line_ends: LineEnds = AUTO
+    newline: bytes = b"\n"
 
     def count_breaks(self, start: int, end: int) -> int:
         """Count the line ends in a part of `data`."""
@@ -88,7 +90,8 @@ class Block:
 class Framer:
     """Cut a stream into blocks of frames.
 
-    `count_ends` may tell quickly how many line ends some bytes have if each line, quotes and all, is one sound record.
+    `count_ends` may tell quickly how many line ends some bytes have if each line, quotes and all, is one sound record
+    that ends with the byte given.
     Of a record longer than the cap `kept_record_bytes` are kept, or the cap if that is more.
     `cr_ends_records` says that a lone CR ends records and lines too: see `Header`.
     """
@@ -100,7 +103,7 @@ class Framer:
     end_offset: int | None = None
     max_record_bytes: int = MAX_RECORD_BYTES
     block_bytes: int = BLOCK_BYTES
-    count_ends: Callable[[bytes], int | None] | None = None
+    count_ends: Callable[[bytes, bytes], int | None] | None = None
     cr_ends_records: bool = False
     kept_record_bytes: int = 0
     _marks: tuple[bytes, ...] = field(init=False)
@@ -167,20 +170,42 @@ class Framer:
 
     def _cut(self, buffer: bytes, offset: int, line: int, *, at_end: bool) -> Block:
         """Make a block of the whole records at the start of `buffer`."""
-        data = buffer if at_end else buffer[: buffer.rfind(b"\n") + 1]
-        is_last = at_end and self.end_offset is None and buffer.endswith(_END_MARK)
-        if is_last and buffer[-2:-1] in _BEFORE_END_MARK and self._has_end_mark:
-            data = buffer[:-1]
-        ends = self.count_ends(data) if self.count_ends is not None else None
+        newline = self._line_ends.newline
+        data = self._whole_lines(buffer, newline, at_end=at_end)
+        ends = self.count_ends(data, newline) if self.count_ends is not None else None
         frames: list[Frame] | None = None
         if ends is None and self._need_frames(buffer, at_end=at_end):
             frames = self._frames(buffer, at_end=at_end)
-            if is_last and self._has_end_mark and buffer[frames[-1].start :] == _END_MARK:
+            if frames and self._is_end_mark(buffer[frames[-1].start :], at_end=at_end):
                 frames.pop()
             data = buffer[: frames[-1].after if frames else 0]
+        elif ends is None:
+            newline = b"\n" if newline == b"\r" else newline
+            data = self._whole_lines(buffer, newline, at_end=at_end)
         start, end = self._place(offset), self._place(offset + len(data))
         next_line = line + (ends or self._count_breaks(data))
-        return Block(start, line, data, frames, end, next_line, self._line_ends)
+        return Block(start, line, data, frames, end, next_line, self._line_ends, newline)
+
+    def _whole_lines(self, buffer: bytes, newline: bytes, *, at_end: bool) -> bytes:
+        """Return the lines of a buffer that have ended, if lines end so; the last one of all may have no end.
+
+        An LF behind a CR is taken along, by which such lines are known to end otherwise.
+        """
+        if at_end:
+            is_line = len(buffer) == 1 or buffer.endswith(newline, 0, -1)
+            return (
+                buffer[:-1] if is_line and self._is_end_mark(buffer[-1:], at_end=True) else buffer
+            )
+        if newline != b"\r":
+            end = buffer.rfind(newline)
+            return buffer[: end + len(newline)] if end >= 0 else b""
+        end = buffer.rfind(newline, 0, -1) + 1
+        return buffer[: end + buffer.startswith(b"\n", end)] if end else b""
+
+    def _is_end_mark(self, last: bytes, *, at_end: bool) -> bool:
+        """Return whether the last record of what is read is the Ctrl-Z at the end of a file."""
+        is_last = at_end and self.end_offset is None
+        return is_last and self._has_end_mark and last == _END_MARK
 
     def _count_breaks(self, data: bytes) -> int:
         return self._line_ends.count(data)

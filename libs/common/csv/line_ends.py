@@ -15,13 +15,15 @@ LineEnd: TypeAlias = Literal["auto", "lf", "crlf", "cr"]
 class LineEnds:
     """How lines end: `pattern` finds an end, `sure` is one that no later byte can make longer.
 
-    `signs` are the bytes that no plain cell holds. `count` counts ends. `are_feeds` says of bytes whether each LF in
-    them ends a line and no other byte does; the CR at their very end may be the start of a CRLF.
+    `signs` are the bytes that no plain cell holds. `newline` is what most lines end with, or its last byte. `count`
+    counts ends. `are_feeds` says of bytes whether each LF in them ends a line and no other byte does; the CR at their
+    very end may be the start of a CRLF.
     """
 
     pattern: re.Pattern[bytes]
     sure: bytes
     signs: bytes
+    newline: bytes
     count: Callable[[bytes], int]
     are_feeds: Callable[[bytes], bool]
 
@@ -44,22 +46,34 @@ def _count_feeds(data: bytes) -> int:
 
 
 AUTO = LineEnds(
-    re.compile(rb"\r?\n"), rb"(\n|\r\n)", rb"\r\n", _count_feeds, are_feeds=_has_no_lone_return
+    re.compile(rb"\r?\n"),
+    rb"(\n|\r\n)",
+    rb"\r\n",
+    b"\n",
+    _count_feeds,
+    are_feeds=_has_no_lone_return,
 )
 AUTO_WITH_RETURNS = LineEnds(
     re.compile(rb"\r\n|\n|\r"),
     rb"(\n|\r\n|\r(?=.))",
     rb"\r\n",
+    b"\r",
     lambda data: data.count(b"\n") + (_count_lone_returns(data) if b"\r" in data else 0),
     are_feeds=_has_no_lone_return,
 )
 LF = LineEnds(
-    re.compile(rb"\n"), rb"(\n)", rb"\r\n", _count_feeds, are_feeds=lambda data: b"\r" not in data
+    re.compile(rb"\n"),
+    rb"(\n)",
+    rb"\r\n",
+    b"\n",
+    _count_feeds,
+    are_feeds=lambda data: b"\r" not in data,
 )
 CRLF = LineEnds(
     re.compile(rb"\r\n"),
     rb"(\r\n)",
     rb"\r",
+    b"\r\n",
     lambda data: data.count(b"\r\n"),
     are_feeds=lambda data: data.count(b"\n") == data.count(b"\r\n") == data.count(b"\r"),
 )
@@ -67,6 +81,7 @@ CR = LineEnds(
     re.compile(rb"\r\n?"),
     rb"(\r\n|\r(?=.))",
     rb"\r",
+    b"\r",
     lambda data: data.count(b"\r"),
     are_feeds=lambda data: not data,
 )

@@ -3,13 +3,13 @@
     bytes ──lines──► where each record begins ──► the planner's chunks, the loader's tuples
                └── anything uncommon ──► frames, record by record
 
-Certain means: no NUL, no blank line, line ends all LF or all CRLF, and each quote either opens a cell, closes one, or
-is doubled inside of one that ends on its line. Compiled: the bytes are read eight at a time.
+Certain means: no NUL, no blank line, line ends all LF, all CRLF or all CR, and each quote either opens a cell, closes
+one, or is doubled inside of one that ends on its line. Compiled: the bytes are read eight at a time.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -26,6 +26,10 @@ from libs.common.compiled.words import (
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.skipped_records import Skip, SkippedRecords
 
+_NO_BYTE = 256
+_WITH_FEEDS = frozenset({"crlf", "cr"})
+"""With these an LF that is no part of a CRLF is data, in quotes or not."""
+
 Positions: TypeAlias = Numbers
 """Offsets in a block, ascending."""
 
@@ -34,19 +38,30 @@ _UNCERTAIN = -1
 _FIRST_PLAIN = 14
 """NUL and the line ends are below."""
 _ENDINGS = {"lf": (1,), "crlf": (2,), "cr": ()}
-"""How long the line ends are that are common to a `line_end`; of several lines without an end, the last counts as 1."""
+"""Where lines end at LF, how long the ends are that are common to a `line_end`; a last line without one counts as 1."""
+
+
+class Signs(NamedTuple):
+    """The bytes that a dialect gives a meaning to; a sign of line ends that is data in its files is `plain`."""
+
+    delimiter: Number
+    quote: Number
+    newline: Number
+    plain: Number
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
     """The lines of a block: line `i` (from 0) is `data[starts[i]:starts[i + 1] - ending]`.
 
-    `ending` is the length of a line end, 1 or 2 bytes; a last line without one counts as if it had it.
+    `ending` is the length of a line end, 1 or 2 bytes; a last line without one counts as if it had it. `newline` is
+    the end itself, of lines that end at LF or CRLF perhaps its last byte.
     """
 
     data: bytes
     starts: Positions
     ending: int
+    newline: bytes = b"\n"
 
     def __len__(self) -> int:
         """Return the number of lines."""
@@ -55,7 +70,7 @@ class Lines:
     @property
     def ends(self) -> int:
         """Return the number of line ends: the last line may have none."""
-        return len(self) - (not self.data.endswith(b"\n"))
+        return len(self) - int(self.starts[-1] > len(self.data))
 
     def texts(self, places: Sequence[int] | Positions) -> tuple[list[int], list[bytes]]:
         """Return for some lines where they begin, and their bytes without the end."""
@@ -72,17 +87,23 @@ class Lines:
         return int(np.diff(self.starts).max()) - self.ending
 
 
-def find_lines(data: bytes, dialect: FileFormat) -> Lines | None:
-    """Return the lines of whole records, or None when not each line is certainly one."""
+def find_lines(data: bytes, dialect: FileFormat, newline: bytes = b"\n") -> Lines | None:
+    """Return the lines of whole records, or None when not each line is certainly one.
+
+    They end at `newline`: LF, also of CRLF, CRLF alone, or CR.
+    """
     delimiter = dialect.byte_delimiter
     if not data or delimiter is None or _holds_uncommon(data, dialect):
         return None
     text, size = with_slack(data), len(data)
-    starts = np.empty(count_bytes(text, _LF) + 2, np.int64)
-    count, ending = mark_lines(text, size, delimiter, quote_byte(dialect), starts)
-    if ending not in _ENDINGS.get(dialect.line_end, (1, 2)):
+    starts = np.empty(count_bytes(text, newline[-1]) + 2, np.int64)
+    data_byte = _LF if dialect.line_end in _WITH_FEEDS else _NO_BYTE
+    signs = Signs(delimiter, quote_byte(dialect), newline[-1], data_byte)
+    count, ending = mark_lines(text, size, signs, starts)
+    endings = (1,) if newline == b"\r" else _ENDINGS.get(dialect.line_end, (1, 2))
+    if count <= 0 or ending not in endings:
         return None
-    return Lines(data, starts[: count + 1], ending) if count > 0 else None
+    return Lines(data, starts[: count + 1], ending, newline)
 
 
 def quote_byte(dialect: FileFormat) -> int:
@@ -126,9 +147,9 @@ def with_slack(data: bytes) -> Bytes:
     return text
 
 
-def count_ends(data: bytes, dialect: FileFormat) -> int | None:
+def count_ends(data: bytes, dialect: FileFormat, newline: bytes) -> int | None:
     """Return the number of line ends, or None when not each line is certainly one record."""
-    lines = find_lines(data, dialect)
+    lines = find_lines(data, dialect, newline)
     return None if lines is None else lines.ends
 
 
@@ -138,43 +159,46 @@ def warm_up() -> None:
 
 
 @inlined
-def _find_special(text: Bytes, place: Number, size: Number, quote: Number) -> Number:
-    """Return where the next quote, line end or NUL is, or `size`; the quote may be a control character too."""
-    quotes = repeated(quote)
+def _is_special(byte: Number, signs: Signs) -> Number:
+    """Return whether a byte is a quote, a sign of line ends or a NUL; the quote may be a control character too."""
+    if byte == signs.plain:
+        return False
+    return byte in (signs.quote, _LF, _CR, 0)
+
+
+@inlined
+def _find_special(text: Bytes, place: Number, size: Number, signs: Signs) -> Number:
+    """Return where the next quote, line end or NUL is, or `size`."""
+    quotes = repeated(signs.quote)
     place = find_below_or_equal_to(text, place, size, repeated(_FIRST_PLAIN), quotes)
-    while (
-        place < size
-        and _LF != text[place] != _CR
-        and text[place] != quote
-        and 0 < text[place] < _FIRST_PLAIN
-    ):
+    while place < size and not _is_special(text[place], signs):
         place = find_below_or_equal_to(text, place + 1, size, repeated(_FIRST_PLAIN), quotes)
     return place
 
 
 @inlined
-def _skip_quoted(text: Bytes, opening: Number, size: Number, quote: Number) -> Number:
+def _skip_quoted(text: Bytes, opening: Number, size: Number, signs: Signs) -> Number:
     """Return what follows a quoted cell that begins here, or -1 where it does not end on its line."""
-    place = _find_special(text, opening + 1, size, quote)
-    while place < size and text[place] == quote:
-        if place + 1 >= size or text[place + 1] != quote:
+    place = _find_special(text, opening + 1, size, signs)
+    while place < size and text[place] == signs.quote:
+        if place + 1 >= size or text[place + 1] != signs.quote:
             return place + 1
-        place = _find_special(text, place + 2, size, quote)
+        place = _find_special(text, place + 2, size, signs)
     return _UNCERTAIN
 
 
 @inlined
-def _find_end(text: Bytes, begin: Number, size: Number, delimiter: Number, quote: Number) -> Number:
+def _find_end(text: Bytes, begin: Number, size: Number, signs: Signs) -> Number:
     """Return where the line that begins here ends, or -1 when it is not certainly a record."""
-    place = _find_special(text, begin, size, quote)
-    while place < size and text[place] == quote:
-        if place > begin and text[place - 1] != delimiter:
+    place = _find_special(text, begin, size, signs)
+    while place < size and text[place] == signs.quote:
+        if place > begin and text[place - 1] != signs.delimiter:
             return _UNCERTAIN
-        after = _skip_quoted(text, place, size, quote)
+        after = _skip_quoted(text, place, size, signs)
         if after < 0:
             return _UNCERTAIN
-        place = _find_special(text, after, size, quote)
-        if place != after and text[after] != delimiter:
+        place = _find_special(text, after, size, signs)
+        if place != after and text[after] != signs.delimiter:
             return _UNCERTAIN
     return _UNCERTAIN if place < size and text[place] == 0 else place
 
@@ -185,10 +209,17 @@ def count_bytes(text: Bytes, byte: Number) -> Number:
     return count_equal(text, len(text) - SLACK, repeated(byte))
 
 
+@inlined
+def _measure_end(text: Bytes, end: Number, size: Number, newline: Number) -> Number:
+    """Return the length of the line end that begins at `end`, or -1 where it is none that is certain."""
+    is_pair = end + 1 < size and text[end] == _CR and text[end + 1] == _LF
+    if text[end] == newline:
+        return _UNCERTAIN if is_pair else 1
+    return 2 if is_pair else _UNCERTAIN
+
+
 @compiled
-def mark_lines(
-    text: Bytes, size: Number, delimiter: Number, quote: Number, starts: Numbers
-) -> tuple[Number, Number]:
+def mark_lines(text: Bytes, size: Number, signs: Signs, starts: Numbers) -> tuple[Number, Number]:
     """Write where each line of ``text[:size]`` begins, and where one after the last would.
 
     Returns how many lines there are, -1 when not each is certainly a record, and the length of a line end.
@@ -197,7 +228,7 @@ def mark_lines(
     ending = 0
     while place < size:
         starts[count] = place
-        end = _find_end(text, place, size, delimiter, quote)
+        end = _find_end(text, place, size, signs)
         if end <= place:
             return _UNCERTAIN, 0  # no record, or a blank line
         count += 1
@@ -205,10 +236,8 @@ def mark_lines(
             ending = max(ending, 1)
             place = size + ending
             break
-        found = 1 if text[end] == _LF else 2
-        if found == 2 and (end + 1 >= size or text[end + 1] != _LF):
-            return _UNCERTAIN, 0
-        if ending not in (0, found):
+        found = _measure_end(text, end, size, signs.newline)
+        if found < 0 or ending not in (0, found):
             return _UNCERTAIN, 0
         ending = found
         place = end + found

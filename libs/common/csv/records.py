@@ -111,7 +111,7 @@ class RecordSplitter:
     def split_first(self, block: Block) -> First | None:
         """Return a block's first record with what it tells of those after it."""
         data, first_line = block.data, block.line_number
-        for frame in block.frames if block.frames is not None else _line_frames(data):
+        for frame in block.frames if block.frames is not None else _line_frames(block):
             start, end, after, _ = frame
             if start < end and not self._is_skipped(data[start:end]):
                 ends_with_cr = data[end:after] == b"\r"
@@ -147,10 +147,10 @@ class RecordSplitter:
         """Split the common block: no quote, no lone carriage return, nothing to decode."""
         delimiter, nulls, width, cap = self._delimiter, self._nulls, self._width, self._cap
         trailing = self._trailing
-        has_returns = b"\r" in block.data
+        has_returns, size = block.newline == b"\n" and b"\r" in block.data, len(block.newline)
         records: list[Record] = []
         line, offset = block.line_number - 1, block.byte_offset
-        for text in block.data.split(b"\n"):
+        for text in block.data.split(block.newline):
             line += 1
             raw = text.removesuffix(b"\r") if has_returns else text
             if raw:
@@ -160,9 +160,9 @@ class RecordSplitter:
                 if len(raw) <= cap and (width is None or len(cells) == width):
                     records.append(Record(line, offset, raw, cells))
                 else:
-                    after = min(len(text) + 1, block.byte_offset + len(block.data) - offset)
+                    after = min(len(text) + size, block.byte_offset + len(block.data) - offset)
                     records.append(self._record(Frame(0, len(raw), after, None), raw, line, offset))
-            offset += len(text) + 1
+            offset += len(text) + size
         return records
 
     def _split_frames(self, block: Block, *, is_sound: bool) -> list[Record]:
@@ -170,7 +170,7 @@ class RecordSplitter:
         data, line, width, cap = block.data, block.line_number, self._width, self._cap
         skips, split_cells, nulls = self.skips, self._cells.split, self._stored_nulls
         records: list[Record] = []
-        for frame in block.frames if block.frames is not None else _line_frames(data):
+        for frame in block.frames if block.frames is not None else _line_frames(block):
             start, end, after, fault = frame
             raw = data[start:end]
             if start < end and not (skips and self._is_skipped(raw)):
@@ -268,15 +268,16 @@ def _encode_known(texts: Iterable[str], encoding: str) -> frozenset[bytes]:
     return frozenset(found)
 
 
-def _line_frames(data: bytes) -> Iterator[Frame]:
-    """Frame each line of `data`, which has neither quotes nor lone carriage returns."""
-    start = 0
+def _line_frames(block: Block) -> Iterator[Frame]:
+    """Frame each line of a block whose lines are its records."""
+    data, start, may_have_returns = block.data, 0, block.newline == b"\n"
+    size = len(block.newline)
     while start < len(data):
-        found = data.find(b"\n", start)
+        found = data.find(block.newline, start)
         line_end = found if found >= 0 else len(data)
-        end = line_end - data.endswith(b"\r", start, line_end)
-        yield Frame(start, end, min(line_end + 1, len(data)), None)
-        start = line_end + 1
+        end = line_end - (may_have_returns and data.endswith(b"\r", start, line_end))
+        yield Frame(start, end, min(line_end + size, len(data)), None)
+        start = line_end + size
 
 
 def split(framer: Framer, *, width: int | None = None) -> Iterator[list[Record]]:

@@ -27,7 +27,6 @@ def why_not_blocks(shape: RecordShape, definition: DatasetDefinition) -> str | N
         "the file is in UTF-16": dialect.encoding.startswith("utf-16"),
         "each line is a JSON object": dialect.type == "jsonl",
         "the delimiter has several characters": dialect.byte_delimiter is None,
-        "records end with a CR alone": dialect.line_end == "cr",
     }
     reason = next((reason for reason, applies in reasons.items() if applies), None)
     if reason is not None:

@@ -48,16 +48,16 @@ class BlockPlan:
         self._cap = max_record_bytes
         self._added = added
         self._converters = converters or {}
-        self._seen: tuple[bytes, Lines | None] = (b"", None)
+        self._seen: tuple[bytes, bytes, Lines | None] = (b"", b"", None)
 
-    def count_ends(self, data: bytes) -> int | None:
+    def count_ends(self, data: bytes, newline: bytes) -> int | None:
         """Return the number of line ends if each line is certainly one record."""
-        lines = self._find_lines(data)
+        lines = self._find_lines(data, newline)
         return None if lines is None else lines.ends
 
     def prepare(self, block: Block) -> Prepared | None:
         """Return the block as rows, or None when it is not of the common shape."""
-        lines = self._find_lines(block.data) if block.frames is None else None
+        lines = self._find_lines(block.data, block.newline) if block.frames is None else None
         if lines is None:
             return None
         skipped = find_skipped(lines, self._splitter.skips)
@@ -128,14 +128,14 @@ class BlockPlan:
             ],
         )
 
-    def _find_lines(self, data: bytes) -> Lines | None:
+    def _find_lines(self, data: bytes, newline: bytes) -> Lines | None:
         """Return the lines if each is certainly one record; the last answer is remembered."""
-        if self._seen[0] is not data:
-            lines = find_lines(data, self._dialect)
+        if self._seen[0] is not data or self._seen[1] != newline:
+            lines = find_lines(data, self._dialect, newline)
             if lines is not None and lines.longest > self._cap:
                 lines = None
-            self._seen = (data, lines)
-        return self._seen[1]
+            self._seen = (data, newline, lines)
+        return self._seen[2]
 
     def _wrong_width(self, found: Encoded) -> list[RejectedLine]:
         """Return why lines have not the shape of a record."""

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from libs.common.csv.framing import Block
+from libs.common.csv.framing import Block, Frame
 from libs.common.csv.line_scanner import Lines
 from libs.common.csv.records import Record
 from libs.common.csv.skipped_records import Skip
@@ -45,6 +45,7 @@ class Prepared:
         begins, texts = self.lines.texts(lines)
         for line, begin, text in zip(lines, begins, texts, strict=True):
             offset, number = block.byte_offset + begin, block.line_number + line
-            one = Block(offset, number, text, None, offset + len(text), number + 1)
+            frames = [Frame(0, len(text), len(text), None)]
+            one = Block(offset, number, text, frames, offset + len(text), number + 1)
             found += self.splitter.split(one)
         return found

@@ -46,7 +46,7 @@ from libs.common.postgres.copy.shaping import Shaping
 from libs.common.postgres.copy.source_cells import SourceLines
 from libs.common.postgres.copy.written_forms import as_form_arrays
 
-_LF = 10
+_CR = 13
 _NO_PLACE = -1
 _SKIPPED = -3
 """What became of a line that is no record, beside what `lines` knows."""
@@ -265,6 +265,13 @@ class Encoder:
 
 def _starts(data: bytes, lines: Lines) -> Positions:
     """Return where the lines of a block begin in its text in another encoding."""
-    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == _LF) + 1
+    text = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero(text == lines.newline[-1]) + 1
+    if lines.ending == 2:  # an LF alone is data
+        ends = ends[text[ends - 2] == _CR]
     starts = np.concatenate(([0], ends))
-    return starts if data.endswith(b"\n") else np.append(starts, len(data) + lines.ending)
+    return (
+        starts
+        if lines.starts[-1] <= len(lines.data)
+        else np.append(starts, len(data) + lines.ending)
+    )

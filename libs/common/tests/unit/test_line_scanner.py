@@ -1,6 +1,8 @@
 """Lines that are found at once are the records that the framer finds one by one, or none are found."""
 
+import re
 from io import BytesIO
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import Framer
+from libs.common.csv.line_ends import line_ends_of
 from libs.common.csv.line_scanner import find_lines, find_skipped
 from libs.common.csv.records import split
 from libs.common.csv.skipped_records import SkippedRecords
@@ -35,9 +38,10 @@ PIECES = [
 FILES = st.lists(st.sampled_from(PIECES), max_size=40).map(lambda pieces: "".join(pieces).encode())
 
 
-def assert_records(data: bytes, dialect: FileFormat) -> None:
-    """Fail unless each line that is found is a sound record of the splitter."""
-    lines = find_lines(data, dialect)
+def assert_records(data: bytes, dialect: FileFormat, *, has_returns: bool = False) -> None:
+    """Fail unless each line that is found is a sound record of the splitter, where lines may end at CR or not."""
+    newline = line_ends_of(dialect.line_end, cr_ends_records=has_returns).newline
+    lines = find_lines(data, dialect, newline)
     if lines is None:
         return
 
@@ -46,18 +50,19 @@ def assert_records(data: bytes, dialect: FileFormat) -> None:
     assert [
         data[begin : begin + len(text)] for begin, text in zip(begins, texts, strict=True)
     ] == texts
-    assert lines.ends == data.count(b"\n")
+    assert lines.ends == len(re.findall(b"\r?\n" if newline == b"\n" else newline, data))
     assert lines.longest == max(map(len, texts))
-    framer = Framer(BytesIO(data), dialect.model_copy(update={"comment": None}))
+    form = dialect.model_copy(update={"comment": None})
+    framer = Framer(BytesIO(data), form, cr_ends_records=has_returns)
     records = [record for block in split(framer) for record in block]
     assert [(record.byte_offset, record.raw, record.fault) for record in records] == [
         (begin, text, None) for begin, text in zip(begins, texts, strict=True)
     ]
 
 
-@given(FILES)
-def test_each_line_found_is_one_sound_record(data: bytes) -> None:
-    assert_records(data, DIALECT)
+@given(data=FILES, has_returns=st.booleans())
+def test_each_line_found_is_one_sound_record(data: bytes, *, has_returns: bool) -> None:
+    assert_records(data, DIALECT, has_returns=has_returns)
 
 
 ASCII = [chr(code) for code in range(1, 128) if chr(code) not in "\r\n"]
@@ -78,19 +83,63 @@ OPTIONS = [
 
 
 @settings(max_examples=600)
-@given(st.sampled_from(OPTIONS), FILES)
-def test_lines_of_any_options_are_those_of_the_splitter(dialect: FileFormat, data: bytes) -> None:
-    assert_records(data, dialect)
+@given(dialect=st.sampled_from(OPTIONS), data=FILES, has_returns=st.booleans())
+def test_lines_of_any_options_are_those_of_the_splitter(
+    dialect: FileFormat, data: bytes, *, has_returns: bool
+) -> None:
+    assert_records(
+        data.replace(b"\n", b"\r") if has_returns else data, dialect, has_returns=has_returns
+    )
+
+
+@settings(max_examples=1000)
+@given(
+    dialect=st.sampled_from(OPTIONS[:7]),
+    data=FILES,
+    has_returns=st.booleans(),
+    size=st.integers(1, 12),
+    cap=st.integers(1, 40),
+)
+def test_blocks_whose_lines_are_counted_hold_the_same_records(
+    dialect: FileFormat, data: bytes, *, has_returns: bool, size: int, cap: int
+) -> None:
+    """However the stream is cut, also in the middle of a CRLF, and with a Ctrl-Z at its end."""
+    if has_returns:
+        data = data.replace(b"\n", b"\r").replace(b"\0", b"\n") + b"\r\x1a"
+
+    def read(**more: Any) -> list[Any]:
+        framer = Framer(
+            BytesIO(data),
+            dialect,
+            block_bytes=size,
+            cr_ends_records=has_returns,
+            max_record_bytes=cap,
+            **more,
+        )
+        return [record for block in split(framer) for record in block]
+
+    def count(text: bytes, newline: bytes) -> int | None:
+        lines = find_lines(text, dialect, newline)
+        return lines.ends if lines is not None and lines.longest <= cap else None
+
+    assert read(count_ends=count) == read()
 
 
 @pytest.mark.parametrize("dialect", OPTIONS[:6])
 def test_lines_without_what_is_uncommon_are_found_at_once(dialect: FileFormat) -> None:
     data = b"a,b\n1,2\n".replace(b",", dialect.delimiter.encode())
-    ending = {"crlf": b"\r\n"}.get(dialect.line_end, b"\n")
+    ending = {"crlf": b"\r\n", "cr": b"\r"}.get(dialect.line_end, b"\n")
 
-    lines = find_lines(data.replace(b"\n", ending), dialect)
+    lines = find_lines(
+        data.replace(b"\n", ending), dialect, ending if dialect.line_end != "auto" else b"\n"
+    )
 
-    assert (lines is not None and len(lines) == 2) == (dialect.line_end != "cr")
+    assert lines is not None
+    assert lines.texts([0, 1])[1] == data.split(b"\n")[:2]
+    assert (
+        find_lines(data.replace(b"\n", ending), dialect, b"\r" if ending != b"\r" else b"\n")
+        is None
+    )
 
 
 SKIPS = [

@@ -100,6 +100,61 @@ def test_the_path_and_its_reason_are_on_record(
     assert f"load_path={path}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("mode", [{}, UPSERT, {"mode": "replace"}], ids=str)
+@pytest.mark.parametrize(
+    "form",
+    [
+        {},
+        {"line_end": "cr"},
+        {"line_end": "cr", "quote": None, "comment": "#", "blank_records": "skip"},
+        {"line_end": "cr", "trailing_delimiter": True, "header": {"repeated": True}},
+        {"encoding": "cp1252", "header": {"find": "id,v"}, "footer": {"pattern": r"^T,(\d+)", "rows": 1}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_files_whose_lines_end_at_a_return_go_by_blocks(
+    bench: LoadBench, mode: dict[str, Any], form: dict[str, Any]
+) -> None:
+    bench.execute(PLAIN)
+    tail = "," if "trailing_delimiter" in form else ""
+    lines = [f"id,v{tail}", *(f"{n},ä {n}{tail}" for n in range(3000))]
+    if "comment" in form:
+        lines[5:5] = ["# none", ","]
+    if "header" in form:
+        lines[0:0] = ["a title"] if "find" in form["header"] else []
+        lines[9:9] = [lines[0]] if "repeated" in form["header"] else []
+    lines += ["T,3000"] if "footer" in form else []
+    definition = DatasetDefinition.model_validate({"table": "feed.t", **mode, "format": form})
+    data = "\r".join(lines).encode(definition.format.encoding)
+    chunk = bench.chunk(bench.load(data, definition, block_bytes=10_000))
+
+    assert (chunk["error_message"], chunk["rows_read"], chunk["rows_loaded"]) == (None, 3000, 3000)
+    assert (chunk["load_path"], chunk["load_path_reason"]) == ("blocks", None)
+    assert bench.execute("SELECT count(*), min(v), max(length(v)) FROM feed.t") == [
+        (3000, "ä 0", 6)
+    ]
+
+
+@pytest.mark.parametrize("mode", [{}, UPSERT], ids=str)
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+@pytest.mark.parametrize(("line_end", "ending"), [("crlf", "\r\n"), ("cr", "\r")])
+def test_feeds_in_cells_of_files_whose_lines_end_otherwise_go_by_blocks(
+    bench: LoadBench, mode: dict[str, Any], encoding: str, line_end: str, ending: str
+) -> None:
+    bench.execute(PLAIN)
+    cells = ["ä", "ä\nb", '"ä\n,""b"', "\n", '"\n\n"']
+    lines = ["id,v", *(f"{n},{cells[n % 5]}" for n in range(3000)), ""]
+    form = {"line_end": line_end, "encoding": encoding}
+    definition = DatasetDefinition.model_validate({"table": "feed.t", **mode, "format": form})
+    data = ending.join(lines).encode(encoding)
+    chunk = bench.chunk(bench.load(data, definition, block_bytes=10_000))
+
+    assert (chunk["error_message"], chunk["rows_loaded"]) == (None, 3000)
+    assert (chunk["load_path"], chunk["load_path_reason"]) == ("blocks", None)
+    loaded = bench.execute("SELECT v FROM feed.t WHERE id < 5 ORDER BY id")
+    assert loaded == [("ä",), ("ä\nb",), ('ä\n,"b',), ("\n",), ("\n\n",)]
+
+
 def test_blocks_that_went_record_by_record_are_counted(bench: LoadBench) -> None:
     """Here the cells of most of their lines are for Postgres to read."""
     bench.execute("CREATE TABLE feed.t (id int, v date)")

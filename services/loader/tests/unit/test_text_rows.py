@@ -14,7 +14,8 @@ from libs.common.postgres.copy.encoder import Encoder
 from libs.common.postgres.copy.row_forms import TEXT
 from libs.common.postgres.copy.row_layout import RowLayout
 from libs.common.postgres.copy.written_forms import fixed_form
-from services.loader.blocks.preparation import BlockPlan, Prepared
+from services.loader.blocks.preparation import BlockPlan
+from services.loader.blocks.prepared_block import Prepared
 
 WIDTH, CAP, FIRST_LINE = 3, 60, 7
 PIECES = (
@@ -41,8 +42,6 @@ def open_plan(
         Encoder(dialect, codecs, nothing, layout, TEXT, has_lines=has_lines),
         RecordSplitter(dialect, width=WIDTH, max_record_bytes=CAP),
         CAP,
-        keeps_order=False,
-        has_sequence_defaults=False,
     )
 
 
@@ -79,7 +78,7 @@ def test_text_rows_hold_what_the_splitter_reads(
     sound = [(record.line_number, record.cells) for record in records if not record.fault]
 
     cells = [[None if c is None else c.decode() for c in row] for _, row in sound]
-    assert read_back(plan.encode(prepared.certain)) == cells
+    assert read_back(prepared.certain.for_target()) == cells
     numbers: list[Cells] = [[str(line).zfill(19)] if has_lines else [] for line, _ in sound]
     assert read_back(prepared.encoded) == [a + b for a, b in zip(cells, numbers, strict=True)]
 
@@ -148,11 +147,11 @@ def test_cells_that_are_left_out_have_no_field_and_lines_that_are_added_do() -> 
     encoded = encoder.encode(prepared.lines, 5, same=TEXT.fields_of(b"x\\\\y\n"), line_in_file=12)
 
     assert encoded is not None
-    assert read_back(encoder.for_sink(encoded.certain)) == [
+    assert read_back(encoded.certain.for_sink()) == [
         ["b", "c", "x\\y", "12".zfill(19), "5".zfill(19)],
         ["e", None, "x\\y", "13".zfill(19), "6".zfill(19)],
     ]
-    assert read_back(encoder.for_target(encoded.certain)) == [
+    assert read_back(encoded.certain.for_target()) == [
         ["b", "c", "x\\y", "12".zfill(19)],
         ["e", None, "x\\y", "13".zfill(19)],
     ]
