@@ -19,13 +19,15 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from libs.client.errors import JobTooSlow, UnexpectedAnswer
-from libs.client.models import Dataset, FailedRow, Job, JobFile, Page
+from libs.client.models import Backfill, BackfillDay, Dataset, FailedRow, Job, JobFile, Page
 from libs.client.transport import Request, Transport
 
 KEY_VARIABLE = "ADSP_API_KEY"
 TIMEOUT = 30.0
 REPLAY_TIMEOUT = 600.0
 """The api answers a replay when all failed rows are written."""
+BACKFILL_TIMEOUT = 300.0
+"""It answers when the last day has its job."""
 RETRY_SECONDS = 30.0
 PAGE_SIZE = 500
 READ_BLOCK = 1 << 20
@@ -194,9 +196,17 @@ class Client:
         for document in self._items("/v1/datasets", {}):
             yield Dataset.of(document)
 
-    def put_dataset(self, name: str, definition: Mapping[str, Any]) -> Dataset:
-        """Make or change a dataset."""
-        return Dataset.of(self._json(Request("PUT", f"/v1/datasets/{name}", json=dict(definition))))
+    def put_dataset(
+        self, name: str, definition: Mapping[str, Any], *, dry_run: bool = False
+    ) -> Dataset:
+        """Make or change a dataset; with `dry_run`, return what it would be, or raise why it would be refused."""
+        request = Request(
+            "PUT",
+            f"/v1/datasets/{name}",
+            parameters={"dry_run": True} if dry_run else {},
+            json=dict(definition),
+        )
+        return Dataset.of(self._json(request))
 
     def pause_dataset(self, name: str) -> Dataset:
         """Have the schedule make no jobs until the dataset is resumed."""
@@ -210,7 +220,30 @@ class Client:
         """Delete a dataset; its table and jobs stay."""
         self._transport.send(Request("DELETE", f"/v1/datasets/{name}", is_repeatable=False))
 
+    def backfill(
+        self,
+        name: str,
+        first: date | str,
+        last: date | str,
+        *,
+        force: bool = False,
+        idempotency_key: str | None = None,
+    ) -> list[BackfillDay]:
+        """Make a job for each due day of a range, ends included; each day tells what became of it."""
+        request = Request(
+            "POST",
+            f"/v1/datasets/{name}/backfill",
+            json={"from": str(first), "to": str(last), "force": force},
+            headers=_idempotent(idempotency_key),
+            timeout=BACKFILL_TIMEOUT,
+        )
+        return self._read(Backfill, request).items
+
     # What has no method of its own.
+
+    def read(self, path: str, **parameters: Any) -> dict[str, Any]:
+        """Return what a GET of JSON shows."""
+        return self._json(Request("GET", path, parameters=parameters))
 
     def get(self, path: str, **parameters: Any) -> httpx.Response:
         """Return the bare answer to a GET, a refusal too, of one attempt."""

@@ -175,6 +175,27 @@ class Dataset(_Answer):
         return cls.model_validate({**beside, "definition": rest})
 
 
+class BackfillProblem(_Answer):
+    """Why a day of a backfill has no job."""
+
+    code: str
+    detail: str
+
+
+class BackfillDay(_Answer):
+    """What became of one day of a backfill: a job, or the reason why there is none."""
+
+    data_date: date
+    job: Job | None
+    problem: BackfillProblem | None
+
+
+class Backfill(_Answer):
+    """The days of a backfill, oldest first."""
+
+    items: list[BackfillDay]
+
+
 class Page(_Answer, Generic[Item]):
     """One page of a list."""
 

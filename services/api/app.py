@@ -18,6 +18,7 @@ from services.api.middleware.authentication import Authentication
 from services.api.middleware.request_log import RequestLog
 from services.api.responses import REFUSALS, add_problem_schema
 from services.api.routes import (
+    backfill,
     cancel,
     dataset_patch,
     dataset_retirement,
@@ -33,7 +34,7 @@ from services.api.routes import (
 )
 from services.api.settings import ApiSettings
 from services.api.uploads.abandoned_uploads import keep_removing
-from services.api.web import reference
+from services.api.web import dataset_schema, reference
 from services.api.web import routes as web
 
 log = get_logger(__name__)
@@ -48,6 +49,7 @@ _NOUNS = (
     dataset_patch,
     dataset_retirement,
     definition_versions,
+    backfill,
     uploads,
     task_results,
 )
@@ -113,6 +115,7 @@ def create_app(settings: ApiSettings) -> Api:
     for noun in _NOUNS:
         app.include_router(noun.router, responses=REFUSALS)
     app.include_router(reference.router)
+    app.include_router(dataset_schema.router)
     app.include_router(web.router)
     _expect_requests(app, dependencies.metrics)
     return app

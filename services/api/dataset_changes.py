@@ -41,12 +41,24 @@ class Change:
 
     document: DatasetDocument
     is_new: bool
+    is_stored: bool
     warnings: list[str]
 
     @property
     def answer(self) -> ChangedDatasetDocument:
         """Return the body of the answer."""
         return ChangedDatasetDocument(**self.document.model_dump(), warnings=self.warnings)
+
+    def log_stored(self) -> None:
+        """Log the change once it is committed; an equal definition is none."""
+        if self.is_stored:
+            document = self.document
+            log.info(
+                "dataset_stored",
+                dataset=document.name,
+                version=document.version,
+                is_new=self.is_new,
+            )
 
 
 def lock_dataset(session: Session, name: str) -> Dataset | None:
@@ -73,14 +85,13 @@ def change_definition(
     warnings = find_lacking_rights(connection, table, definition.mode)
     is_live = before is not None and before.deleted_at is None
     if before is not None and is_live and parse_stored(before.definition) == definition:
-        return Change(_described(before), is_new=False, warnings=warnings)
+        return Change(_described(before), is_new=False, is_stored=False, warnings=warnings)
     statement = text(read_statement(__package__, "put_dataset"))
     values = {"name": name, "definition": definition.model_dump_json()}
     was_made = session.execute(statement, values).scalar_one()
     stored = session.get_one(Dataset, name, populate_existing=True)
     is_new = was_made or (before is not None and not is_live)
-    log.info("dataset_stored", dataset=name, version=stored.version, is_new=is_new)
-    return Change(_described(stored), is_new=is_new, warnings=warnings)
+    return Change(_described(stored), is_new=is_new, is_stored=True, warnings=warnings)
 
 
 def require_loadable(connection: Connection, definition: DatasetDefinition) -> TargetTable:

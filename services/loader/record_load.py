@@ -28,7 +28,9 @@ from services.loader.rows.bisection import BisectingWriter
 from services.loader.savepoint import Savepoint
 from services.loader.thresholds import Thresholds
 
-BlocksOf: TypeAlias = Callable[[Callable[[bytes], int | None] | None], Iterator[tuple[Block, int]]]
+BlocksOf: TypeAlias = Callable[
+    [Callable[[bytes, bytes], int | None] | None], Iterator[tuple[Block, int]]
+]
 """Yields the blocks of a chunk, each with the bytes read so far; it is given what counts the line ends of one."""
 
 _PROBED_AFTER = 2

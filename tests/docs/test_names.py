@@ -9,7 +9,7 @@ from libs.common.datasets.definition import DatasetDefinition
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 REFERENCE = REPOSITORY / "docs" / "reference"
-MADE = {"settings.md", "metrics.md", "events.md", "error-codes.md", "cli.md"}
+MADE = {"adsp.md", "settings.md", "metrics.md", "events.md", "error-codes.md", "cli.md"}
 DOCUMENTS = sorted(
     file
     for file in [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")]

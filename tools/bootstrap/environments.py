@@ -17,8 +17,18 @@ from tools.bootstrap.commands import certificates, install_packages, run_step
 from tools.bootstrap.errors import BootstrapError
 from tools.bootstrap.folders import fingerprint, make_once
 from tools.bootstrap.interpreters import Interpreter, find_interpreters
-from tools.bootstrap.locations import LOCKFILES
+from tools.bootstrap.locations import LOCKFILES, ROOT
 
+_COMMAND = """\
+#!{python}
+import sys
+
+sys.path.insert(0, {root!r})
+
+from services.cli.main import main
+
+main()
+"""
 PROJECT_PYTHON = "3.11"
 PANTS_PYTHON = "3.9"  # the wheels of Pants 2.17 on PyPI exist for CPython 3.7 to 3.9 only
 
@@ -39,9 +49,18 @@ def development_environment() -> Path:
 
     def build(folder: Path) -> None:
         _install(folder, "python-default.lock", python, "the environment")
+        _add_command(folder)
 
-    inputs = fingerprint(lock, str(python.path))
-    return make_once("venv", inputs, "bin/invoke", build)
+    inputs = fingerprint(lock, str(python.path), _COMMAND)
+    return make_once("venv", inputs, "bin/adsp", build)
+
+
+def _add_command(folder: Path) -> None:
+    """Add `adsp`, which runs the checkout's own code."""
+    command = folder / "bin" / "adsp"
+    interpreter = folder / "bin" / "python"
+    command.write_text(_COMMAND.format(python=interpreter, root=str(ROOT)), encoding="utf-8")
+    command.chmod(0o755)
 
 
 def pants_environment() -> Path:

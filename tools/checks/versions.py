@@ -1,6 +1,6 @@
 """Refuse a version that is not the same everywhere: `python -m tools.checks.versions`.
 
-The code's is right (`libs/common/version.py`); the changelog's newest release and the images' default follow it.
+The code's is right (`libs/common/version.py`); the changelog's newest release, the command's and the images' follow it.
 """
 
 import re
@@ -12,6 +12,8 @@ from libs.common.version import VERSION
 from tools.bootstrap.locations import ROOT
 
 _RELEASE = re.compile(r"^## \[(\d[^\]]*)\]", re.MULTILINE)
+_COMMAND = re.compile(r'^VERSION = "(.+)"$', re.MULTILINE)
+_WHEEL = re.compile(r'^ +version="(.+)",$', re.MULTILINE)
 _IMAGE = re.compile(r"^ARG ADSP_VERSION=(\S+)$", re.MULTILINE)
 
 
@@ -26,6 +28,8 @@ def other_versions(root: Path = ROOT, version: str = VERSION) -> Iterator[str]:
 
 def _places(root: Path) -> Iterator[tuple[Path, re.Pattern[str]]]:
     yield root / "CHANGELOG.md", _RELEASE
+    yield root / "services/cli/version.py", _COMMAND
+    yield root / "services/cli/BUILD", _WHEEL
     yield root / "infra" / "Dockerfile", _IMAGE
 
 

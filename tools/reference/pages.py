@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tools.bootstrap.locations import ROOT
-from tools.reference import cli, error_codes, events, metrics, settings
+from tools.reference import adsp, cli, dataset_schema, error_codes, events, metrics, settings
 
 FOLDER = ROOT / "docs" / "reference"
 PAGES: Mapping[str, Callable[[], str]] = {
+    "adsp.md": adsp.page,
     "cli.md": cli.page,
+    "dataset.schema.json": dataset_schema.page,
     "error-codes.md": error_codes.page,
     "events.md": events.page,
     "metrics.md": metrics.page,
@@ -35,7 +37,8 @@ def stale(folder: Path = FOLDER) -> list[str]:
 
 
 def _rendered(name: str) -> str:
-    return _NOTE + PAGES[name]()
+    made = PAGES[name]()
+    return made if name.endswith(".json") else _NOTE + made
 
 
 def _kept(file: Path) -> str | None:

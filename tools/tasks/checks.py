@@ -52,7 +52,7 @@ def lock(_context: Context) -> None:
 
 @task
 def package(_context: Context) -> None:
-    """Build what is deployed: PEXes below .adsp/dist and, where a Docker engine answers, images."""
+    """Build what is deployed below .adsp/dist: PEXes, the wheel of `adsp`; where a Docker engine answers, images."""
     from tools.local_env.images import image_variables
 
     command, variables = _pants_command()

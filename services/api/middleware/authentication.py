@@ -29,11 +29,13 @@ from services.api.errors.problems import ProblemError, problem_response
 from services.api.middleware.origins import foreign_origin
 from services.api.security.api_keys import KnownKeys, authenticate
 from services.api.security.caller import ANYONE, KEY_HEADER, Caller
+from services.api.web.dataset_schema import PATH as SCHEMA_PATH
 from services.api.web.reference import ASSETS
 
 OPEN_PATHS = frozenset(
     {
         *("/health", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs"),
+        SCHEMA_PATH,
         *(f"/docs/{name}" for name in ASSETS),
     }
 )

@@ -76,6 +76,7 @@ def patch_dataset(
         require_state(dataset, if_match)
         definition = _validated(DatasetDefinition, _patched(request, dataset.definition, patch))
         change = change_definition(session, name, dataset, definition)
+    change.log_stored()
     tag(response, change.document)
     return change.answer
 

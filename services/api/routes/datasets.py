@@ -41,6 +41,13 @@ DatasetName = Annotated[
     ),
 ]
 
+DryRun = Annotated[
+    bool,
+    Query(
+        description="Show what the dataset would be, or why it would be refused, and store nothing."
+    ),
+]
+
 _PUT_ANSWERS: Responses = {
     200: {
         "description": "The dataset is defined so: it was changed, or was so before.",
@@ -72,15 +79,21 @@ def put_dataset(
     body: DatasetDefinition,
     response: Response,
     if_match: IfMatchHeader = None,
+    *,
+    dry_run: DryRun = False,
 ) -> ChangedDatasetDocument:
     """Store a definition; jobs under way keep the one that they were made under, a paused dataset stays paused.
 
     An equal definition changes nothing. One that was deleted goes on: what was loaded is not loaded again.
     """
-    with dependencies.sessions.begin() as session:
+    with dependencies.sessions() as session:
         dataset = lock_dataset(session, name)
         require_state(dataset, if_match)
         change = change_definition(session, name, dataset, body)
+        if dry_run:
+            return change.answer
+        session.commit()
+    change.log_stored()
     if change.is_new:
         response.status_code = 201
         response.headers["Location"] = f"/v1/datasets/{name}"

@@ -10,7 +10,8 @@ import pytest
 from libs.common.enums import END_STATES, ErrorCode, WarningCode
 from libs.common.messaging.stage_metrics import STAGES
 from libs.common.settings import MessagingSettings
-from tools.reference import cli, error_codes, events, metrics, pages, settings
+from services.cli.exit_codes import ExitCode
+from tools.reference import adsp, cli, error_codes, events, metrics, pages, settings
 from tools.reference.markdown import table
 from tools.reference.source_code import calls, member_docs, words_of
 
@@ -123,3 +124,16 @@ def test_calls_know_what_a_variable_was_set_to_before_them() -> None:
     ]
 
     assert words_of(json_only.arguments[-1]).startswith("the body is not JSON")
+
+
+def test_every_command_of_adsp_is_listed_with_its_options_and_every_exit_code() -> None:
+    shown = adsp.page()
+
+    for command in ("load", "rejects", "datasets apply", "doctor"):
+        assert f"## adsp {command}\n" in shown
+    assert "--by-reason" in shown
+    assert all(f"| `{each.value}` | " in shown for each in ExitCode)
+
+
+def test_the_schema_is_kept_as_json_without_a_note() -> None:
+    assert json.loads((pages.FOLDER / "dataset.schema.json").read_text())["title"]

@@ -1,0 +1,143 @@
+"""The command that shows the failed rows of a job, and has them corrected: rejects."""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Annotated
+
+import typer
+
+from libs.client.client import Client
+from libs.client.models import FailedRow
+from services.cli.connection import connect
+from services.cli.editing import edit_and_replay
+from services.cli.exit_codes import ExitCode
+from services.cli.options import JobId, Json
+from services.cli.output import Column, say, show_json, show_table
+
+_EXAMPLES = 3
+
+ByReason = Annotated[
+    bool, typer.Option("--by-reason", help="Count them by reason and column, with examples.")
+]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print all as CSV, with their reasons.")]
+Edit = Annotated[
+    bool,
+    typer.Option("--edit", help="Open the records in $EDITOR, then load what was corrected."),
+]
+Code = Annotated[
+    str | None, typer.Option("--reason", help="Those of this error code alone, as check.")
+]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many rows to list at most.")]
+
+_ROWS = (
+    Column("line", 7, rank=0, is_number=True),
+    Column("reason", 16, rank=1),
+    Column("column", 10, rank=3),
+    Column("message", 30, rank=2),
+    Column("record", 30, rank=4),
+)
+_REASONS = (
+    Column("rows", 7, rank=0, is_number=True),
+    Column("reason", 16, rank=1),
+    Column("column", 10, rank=2),
+    Column("message of the first", 30, rank=3),
+    Column("lines", 20, rank=4),
+)
+
+
+@dataclass
+class Group:
+    """The failed rows of one reason and column: how many, and the first few."""
+
+    error_code: str
+    column: str | None
+    rows: int = 0
+    examples: list[FailedRow] = field(default_factory=list)
+
+    def add(self, row: FailedRow) -> None:
+        """Count a row of the group."""
+        self.rows += 1
+        if len(self.examples) < _EXAMPLES:
+            self.examples.append(row)
+
+
+def rejects(
+    job_id: JobId,
+    *,
+    by_reason: ByReason = False,
+    csv: AsCsv = False,
+    edit: Edit = False,
+    reason: Code = None,
+    limit: Limit = 50,
+    json: Json = False,
+) -> ExitCode:
+    """Show the failed rows of a job: where they stand, and why Postgres or the format refuses them."""
+    if by_reason + csv + edit > 1:
+        raise typer.BadParameter("choose one of --by-reason, --csv and --edit")
+    with connect() as client:
+        if edit:
+            return edit_and_replay(client, job_id, error_code=reason, as_json=json)
+        if csv:
+            client.export_failed_rows(job_id, sys.stdout.buffer, error_code=reason)
+        elif by_reason:
+            _show_reasons(client.failed_rows(job_id, error_code=reason), as_json=json)
+        else:
+            _show_rows(client, job_id, reason, limit, as_json=json)
+    return ExitCode.OK
+
+
+def _show_rows(
+    client: Client, job_id: str, reason: str | None, limit: int, *, as_json: bool
+) -> None:
+    asked = client.failed_rows(job_id, error_code=reason, page_size=min(limit + 1, 500))
+    rows = list(islice(asked, limit + 1))
+    if as_json:
+        show_json(rows[:limit])
+        return
+    show_table(_ROWS, (_cells(row) for row in rows[:limit]))
+    if len(rows) > limit:
+        say(f"… there are more than {limit}: --limit, --by-reason or --csv")
+
+
+def _cells(row: FailedRow) -> tuple[str, ...]:
+    message, raw = _in_one_line(row.message), _in_one_line(row.raw)
+    return f"{row.line_number:,}", row.error_code, row.column or "", message, raw
+
+
+def _show_reasons(rows: Iterable[FailedRow], *, as_json: bool) -> None:
+    groups = sorted(grouped(rows), key=lambda group: -group.rows)
+    if as_json:
+        show_json([_group_document(group) for group in groups])
+        return
+    show_table(_REASONS, (_group_cells(group) for group in groups))
+
+
+def grouped(rows: Iterable[FailedRow]) -> list[Group]:
+    """Count failed rows by reason and column; only counts and a few examples are held."""
+    groups: dict[tuple[str, str | None], Group] = {}
+    for row in rows:
+        key = (row.error_code, row.column)
+        groups.setdefault(key, Group(*key)).add(row)
+    return list(groups.values())
+
+
+def _group_cells(group: Group) -> tuple[str, ...]:
+    lines = ", ".join(f"{row.line_number:,}" for row in group.examples)
+    more = " …" if group.rows > len(group.examples) else ""
+    first = _in_one_line(group.examples[0].message)
+    return f"{group.rows:,}", group.error_code, group.column or "", first, lines + more
+
+
+def _group_document(group: Group) -> dict[str, object]:
+    return {
+        "error_code": group.error_code,
+        "column": group.column,
+        "rows": group.rows,
+        "examples": [row.model_dump(mode="json") for row in group.examples],
+    }
+
+
+def _in_one_line(text: str) -> str:
+    return text.replace("\r", "\\r").replace("\n", "\\n")
