@@ -5,6 +5,7 @@ from libs.common.messaging.app import make_celery
 from libs.common.messaging.heartbeat import beat_into
 from libs.common.messaging.names import LOAD_QUEUE
 from libs.common.messaging.worker_process import run_worker
+from libs.common.postgres.copy import picked_fields
 from libs.common.postgres.copy import warm_up as tuples
 from services.loader.rejects import columns
 from services.loader.settings import LoaderSettings
@@ -33,6 +34,7 @@ def main() -> None:
 def warm_up() -> None:
     """Compile what a load needs, or find it where it is kept; a child forked from this process has it then."""
     tuples.warm_up()
+    picked_fields.warm_up()
     columns.warm_up()
 
 

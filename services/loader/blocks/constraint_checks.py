@@ -7,7 +7,6 @@ unique key when the target or an earlier row that passes has its key. What is fo
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,26 +17,15 @@ from libs.common.datasets.slices import Slice
 from libs.common.postgres.copy.statements import column_list, copy_in, unused_name
 from libs.common.postgres.target_table import TargetColumn, TargetTable
 from libs.common.sql_files import read_statement
+from services.loader.blocks.broken import OUTSIDE, UNIQUE, Broken, as_texts
 from services.loader.blocks.constraint_messages import describe
+from services.loader.blocks.key_lookup import KeyLookup
 from services.loader.blocks.unique_key import UniqueKeyCheck
 
 _BLOCK, _ROW = sql.Identifier("pg_temp", "adsp_block"), sql.Identifier("adsp_row")
 _WHICH, _FIRST = sql.Identifier("adsp_constraint"), sql.Identifier("adsp_first")
 _SORT_MEMORY = "64MB"
 """The search for repeated keys sorts a block, which takes a fifth of its time where that goes to a file."""
-_UNIQUE = -1
-"""The number of the unique key among the constraints; an INSERT tries it last."""
-OUTSIDE = -2
-"""The number of the slice that is loaded; it comes before all constraints of the table."""
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A constraint, the rows (from 0) that it refuses, in order, and their values as its error's detail writes them."""
-
-    constraint: int
-    rows: npt.NDArray[np.int64]
-    values: list[str]
 
 
 class Violations:
@@ -75,6 +63,8 @@ class Violations:
             if is_unique_asked and self.are_complete
             else None
         )
+        self.keys = KeyLookup(cursor, table, columns, self._unique) if self._unique else None
+        """What refuses rows that no other constraint does, where that can be asked."""
         self._copy = (
             sql.SQL("COPY {} ({}) FROM STDIN")
             .format(_BLOCK, column_list(columns))
@@ -98,7 +88,7 @@ class Violations:
         taken, keys, refused, which, *values = self._cursor.fetchone() or ()
         found = []
         if taken:
-            found.append(_in_order(_UNIQUE, taken, keys))
+            found.append(Broken.in_order(UNIQUE, taken, as_texts(keys)))
         if refused:
             described = [describe(row) for row in zip(*values, strict=True)]
             found += _by_constraint(np.asarray(which), np.asarray(refused), described)
@@ -135,7 +125,7 @@ class Violations:
             "SELECT array_agg({0}) FILTER (WHERE {1} = {2}), array_agg({3}) FILTER (WHERE {1} = {2}),"
             " array_agg({0}) FILTER (WHERE {1} <> {2}), array_agg({1}) FILTER (WHERE {1} <> {2}), {4}"
             " FROM ({5}) AS {6} WHERE {1} IS NOT NULL"
-        ).format(self._order, _FIRST, sql.Literal(_UNIQUE), key, self._values(_FIRST), rows, _ROW)
+        ).format(self._order, _FIRST, sql.Literal(UNIQUE), key, self._values(_FIRST), rows, _ROW)
 
     def _with_unique(self, unique: UniqueKeyCheck, rows: sql.Composed) -> sql.Composed:
         """Return the rows with the number of what refuses each: their own constraint, or the key.
@@ -155,7 +145,7 @@ class Violations:
             names=names,
             which=_WHICH,
             is_there=is_there,
-            unique=sql.Literal(_UNIQUE),
+            unique=sql.Literal(UNIQUE),
             first=_FIRST,
             rows=rows,
             row=_ROW,
@@ -187,7 +177,7 @@ class Violations:
                 if column.name in given
                 else sql.SQL("NULL::text"),
                 which,
-                sql.Literal(_UNIQUE),
+                sql.Literal(UNIQUE),
             )
             for column in self._table.columns
         )
@@ -207,16 +197,8 @@ def _by_constraint(
     """Yield the refused rows of each constraint."""
     for constraint in np.unique(which).tolist():
         places = np.flatnonzero(which == constraint)
-        yield _in_order(constraint, rows[places], [values[place] for place in places.tolist()])
-
-
-def _in_order(constraint: int, rows: npt.ArrayLike, values: list[str]) -> Broken:
-    """Put refused rows into their order; a question without a sort may answer in any."""
-    placed = np.asarray(rows, np.int64)
-    if np.all(placed[1:] > placed[:-1]):
-        return Broken(constraint, placed, values)
-    order = np.argsort(placed)
-    return Broken(constraint, placed[order], [values[place] for place in order.tolist()])
+        of_these = as_texts([values[place] for place in places.tolist()])
+        yield Broken.in_order(constraint, rows[places], of_these)
 
 
 def _stays_null(column: TargetColumn) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from services.loader.rejects.rejected_row import RejectedRecord
+from services.loader.rejects.texts import Messages, Texts
 
 _MOST_BYTES = 64
 """Of a value in an error's detail (ExecBuildSlotValueDescription in src/backend/executor/execMain.c)."""
@@ -34,20 +35,20 @@ class ConstraintMessages:
         """Return whether the words were looked for in vain."""
         return constraint in self._known and self._known[constraint] is None
 
-    def format(self, constraint: int, values: Sequence[str]) -> "RejectedLines":
+    def format(self, constraint: int, values: Texts) -> "RejectedLines":
         """Return what is said of rows with these values."""
         known = self._known[constraint]
         if known is None:
             raise KeyError(constraint)
         before, first, after = known
-        return RejectedLines(first, [f"{before}{value}{after}" for value in values])
+        return RejectedLines(first, Messages.around(before, values, after))
 
 
 class RejectedLines(NamedTuple):
     """Refusals of one constraint: the `first` one, whose reason is that of all, and the message of each."""
 
     first: RejectedRecord
-    messages: list[str]
+    messages: Messages
 
 
 def describe(values: Sequence[str | None]) -> str:

@@ -7,14 +7,15 @@ import numpy as np
 from libs.common.csv.line_scanner import Positions
 from services.loader.blocks.constraint_messages import RejectedLines
 from services.loader.blocks.prepared_block import Prepared
-from services.loader.rejects.columns import RejectedRows, Texts, encode_messages, encode_reasons
+from services.loader.rejects.columns import RejectedRows, encode_reasons
 from services.loader.rejects.rejected_row import RejectedLine
+from services.loader.rejects.texts import Messages, Texts
 
 
 def place_refusals(prepared: Prepared, refusals: Sequence[RejectedLine]) -> RejectedRows:
     """Return refusals as failed rows: with the place and the bytes of their lines."""
     reasons = encode_reasons([refusal[1:4] for refusal in refusals])
-    messages = encode_messages([refusal.message for refusal in refusals])
+    messages = Messages.of([refusal.message for refusal in refusals])
     lines = np.array([refusal.line for refusal in refusals], np.int64)
     return _failed_rows(prepared, lines, reasons, messages)
 
@@ -23,12 +24,13 @@ def place_worded(prepared: Prepared, lines: Positions, worded: RejectedLines) ->
     """Return the refusals of one constraint as failed rows."""
     first = worded.first
     reason = encode_reasons([(first.error_code, first.column_name, first.sqlstate)])
-    messages = encode_messages(worded.messages)
-    return _failed_rows(prepared, lines, reason.take(np.zeros(len(lines), np.int64)), messages)
+    return _failed_rows(
+        prepared, lines, reason.take(np.zeros(len(lines), np.int64)), worded.messages
+    )
 
 
 def _failed_rows(
-    prepared: Prepared, lines: Positions, reasons: Texts, messages: Texts
+    prepared: Prepared, lines: Positions, reasons: Texts, messages: Messages
 ) -> RejectedRows:
     """Put lines of a block and the reasons together."""
     block, starts = prepared.block, prepared.lines.starts
@@ -36,7 +38,7 @@ def _failed_rows(
     return RejectedRows(
         lines + block.line_number,
         begins + block.byte_offset,
-        Texts(np.frombuffer(prepared.lines.data, np.uint8), begins, ends),
+        Texts.of_bytes(prepared.lines.data, begins, ends),
         np.full(len(lines), -1, np.int64),
         reasons,
         messages,

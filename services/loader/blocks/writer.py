@@ -4,7 +4,7 @@ It either settles a whole block, except for records that it returns to be judged
 says that it cannot: then the block goes record by record through `bisecting`, which can do anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -15,10 +15,12 @@ from psycopg2.extensions import cursor as Cursor
 from libs.common.csv.line_scanner import Positions
 from libs.common.csv.records import Record
 from libs.common.postgres.copy.encoded_block import TypeCheckCell
+from libs.common.postgres.copy.row_forms import BINARY
 from libs.common.postgres.copy.rows import Rows
 from libs.common.postgres.copy.statements import copy_in
 from libs.common.postgres.copy.text import encode_records
-from services.loader.blocks.constraint_checks import OUTSIDE, Broken, Violations
+from services.loader.blocks.broken import OUTSIDE, Broken
+from services.loader.blocks.constraint_checks import Violations
 from services.loader.blocks.constraint_messages import ConstraintMessages
 from services.loader.blocks.preparation import BlockPlan
 from services.loader.blocks.prepared_block import Prepared
@@ -73,6 +75,8 @@ class BlockWriter:
         self._always_looks = order is RowOrder.BY_LINE and not plan.covers_all_checks
         self._look_first = self._always_looks
         self._copy_format = plan.copy_format
+        is_asked_alone = plan.covers_all_checks and plan.copy_format == BINARY.name
+        self._keys = violations.keys if is_asked_alone else None
         self._unread = UnreadCells(cursor, plan, inputs, savepoint) if plan.unread else None
         self._types_first = False
 
@@ -146,7 +150,7 @@ class BlockWriter:
             return None  # a guess was wrong: its row would have to go between the others
         looks_first, encoded = self._look_first, prepared.encoded
         if looks_first or not self._try_copy(encoded, len(certain), spelt):
-            more = self._find(certain)
+            more = self._find_certain(certain)
             if more is None:
                 return None
             self._look_first = len(more) > 0 or self._always_looks
@@ -182,22 +186,34 @@ class BlockWriter:
             return False
         if self._order is not RowOrder.BY_LINE and self._violations.part is None:
             return True
-        return self._ask_constraints(encode_records(spelt), form="text") == []
+        texts = encode_records(spelt)
+        return self._ask(lambda: self._violations.find(texts, form="text")) == []
+
+    def _find_certain(self, rows: Rows) -> list[BrokenLines] | None:
+        """Return which of the certain rows a constraint refuses, as `_find` does.
+
+        Where no constraint of their own can be among them only their keys are asked.
+        """
+        keys = self._keys
+        return self._find(rows) if keys is None else self._find_by(rows, lambda: keys.find(rows))
 
     def _find(self, rows: Rows) -> list[BrokenLines] | None:
         """Return which rows a constraint refuses, with their lines, None when that cannot be asked."""
-        if not len(rows):
-            return []
-        found = self._ask_constraints(rows.for_target(), form=self._copy_format)
+        encoded = rows.for_target() if len(rows) else b""
+        return self._find_by(rows, lambda: self._violations.find(encoded, form=self._copy_format))
+
+    def _find_by(self, rows: Rows, find: Callable[[], list[Broken]]) -> list[BrokenLines] | None:
+        """Return what is found of rows, if there are any, with their lines."""
+        found = self._ask(find) if len(rows) else []
         if found is None:
             return None
         return [(broken, rows.lines[broken.rows]) for broken in found]
 
-    def _ask_constraints(self, rows: bytes, *, form: str) -> list[Broken] | None:
-        """Return which rows a constraint refuses, None when that cannot be asked."""
+    def _ask(self, find: Callable[[], list[Broken]]) -> list[Broken] | None:
+        """Return what constraints refuse, None when that cannot be asked."""
         try:
             with self._savepoint:
-                return self._violations.find(rows, form=form)
+                return find()
         except psycopg2.Error as exc:
             # An expression that cannot be asked of a copy of the row (class 42) is no reason to fail.
             if not may_be_row_error(exc.pgcode):
@@ -218,7 +234,7 @@ class BlockWriter:
                 continue
             begin = self._learn(prepared, broken, lines)
             if self._messages.is_known(which):
-                worded = self._messages.format(which, broken.values[begin:])
+                worded = self._messages.format(which, broken.values.since(begin))
                 refused.append(place_worded(prepared, lines[begin:], worded))
             else:
                 remaining += prepared.records(lines[begin:].tolist())
@@ -233,7 +249,7 @@ class BlockWriter:
             (record,) = prepared.records([line])
             refusal = self._single_row.insert(record)
             if refusal is not None:
-                self._messages.learn_template(which, broken.values[place], refusal)
+                self._messages.learn_template(which, broken.values.text(place), refusal)
                 return place
         return len(lines)
 

@@ -8,15 +8,14 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple, Self
 
 import numpy as np
 
 from libs.common.compiled.jit import compiled, inlined
 from libs.common.compiled.words import SLACK, Bytes, Number, Numbers, put32, put64
 from libs.common.enums import STAGE_OF, ErrorCode
-from libs.common.errors import MESSAGE_LIMIT, cut_message
 from services.loader.rejects.rejected_row import RejectedRecord
+from services.loader.rejects.texts import Messages, Texts
 
 COLUMNS = (
     "job_id, chunk_number, line_number, byte_offset, raw, record_bytes, stage, error_code, column_name, sqlstate,"
@@ -27,33 +26,9 @@ _NUMBER = 4 + 8
 _UNKNOWN = -1
 
 
-class Texts(NamedTuple):
-    """Many texts in one array: text `i` is ``data[begins[i]:ends[i]]``."""
-
-    data: Bytes
-    begins: Numbers
-    ends: Numbers
-
-    @classmethod
-    def of(cls, texts: Sequence[bytes]) -> Self:
-        """Put texts one after the other."""
-        ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
-        begins = np.concatenate((np.zeros(1, np.int64), ends[:-1])) if texts else ends
-        return cls(np.frombuffer(b"".join(texts), np.uint8), begins, ends)
-
-    def take(self, rows: Numbers) -> Self:
-        """Return the texts with these numbers, in this order; one may be taken often."""
-        return self._replace(begins=self.begins[rows], ends=self.ends[rows])
-
-    @property
-    def bytes(self) -> int:
-        """Return how long all of them are together."""
-        return int((self.ends - self.begins).sum())
-
-
 @dataclass(frozen=True, slots=True)
 class RejectedRows:
-    """Failed rows of one file: the place of each, its bytes, its reason as fields of a COPY, its message in UTF-8.
+    """Failed rows of one file: the place of each, its bytes, its reason as fields of a COPY, its message.
 
     `record_bytes` is -1 where `raws` has the whole record.
     """
@@ -63,7 +38,7 @@ class RejectedRows:
     raws: Texts
     record_bytes: Numbers
     reasons: Texts
-    messages: Texts
+    messages: Messages
 
     def __len__(self) -> int:
         """Return the number of failed rows."""
@@ -94,7 +69,7 @@ def by_columns(rows: Sequence[RejectedRecord]) -> RejectedRows:
         Texts.of([row.raw for row in rows]),
         np.array(lengths, np.int64),
         encode_reasons((row.error_code, row.column_name, row.sqlstate) for row in rows),
-        encode_messages([row.message for row in rows]),
+        Messages.of([row.message for row in rows]),
     )
 
 
@@ -108,16 +83,6 @@ def encode_reasons(reasons: Iterable[tuple[ErrorCode, str | None, str | None]]) 
     known: dict[tuple[ErrorCode, str | None, str | None], int] = {}
     which = [known.setdefault(reason, len(known)) for reason in reasons]
     return Texts.of([_reason(*reason) for reason in known]).take(np.array(which, np.int64))
-
-
-def encode_messages(messages: Sequence[str]) -> Texts:
-    """Return messages in UTF-8, cut: Postgres repeats a value of any size. A NUL cannot be stored."""
-    if max(map(len, messages), default=0) > MESSAGE_LIMIT:
-        messages = [cut_message(message) for message in messages]
-    encoded = [message.encode() for message in messages]
-    if any(b"\0" in message for message in encoded):
-        encoded = [message.replace(b"\0", b"") for message in encoded]
-    return Texts.of(encoded)
 
 
 @cache
@@ -141,11 +106,26 @@ def _put_bytes(data: Bytes, begin: Number, end: Number, out: Bytes, at: Number) 
 
 
 @inlined
+def _put_part(texts: Texts, row: Number, out: Bytes, at: Number) -> Number:
+    """Copy a text that is a part of a field, or fields; return its end."""
+    return _put_bytes(texts.data, texts.begins[row], texts.ends[row], out, at)
+
+
+@inlined
+def _put_message(messages: Messages, row: Number, out: Bytes, at: Number) -> Number:
+    """Write a message as a field; return its end."""
+    end = _put_part(messages.befores, row, out, at + 4)
+    end = _put_part(messages.values, row, out, end)
+    end = _put_part(messages.afters, row, out, end)
+    put32(out, at, end - at - 4)
+    return end
+
+
+@inlined
 def _put_text(texts: Texts, row: Number, out: Bytes, at: Number) -> Number:
     """Write a text as a field; return its end."""
-    begin, end = texts.begins[row], texts.ends[row]
-    put32(out, at, end - begin)
-    return _put_bytes(texts.data, begin, end, out, at + 4)
+    put32(out, at, texts.ends[row] - texts.begins[row])
+    return _put_part(texts, row, out, at + 4)
 
 
 @inlined
@@ -158,7 +138,7 @@ def _put_number(out: Bytes, at: Number, value: Number) -> Number:
 
 @compiled
 def _put_rows(
-    head: Bytes, numbers: Numbers, raws: Texts, reasons: Texts, messages: Texts, out: Bytes
+    head: Bytes, numbers: Numbers, raws: Texts, reasons: Texts, messages: Messages, out: Bytes
 ) -> Number:
     """Write a tuple for each row, whose numbers are line, offset and length; return where they end."""
     at = 0
@@ -172,8 +152,8 @@ def _put_rows(
             at += 4
         else:
             at = _put_number(out, at, numbers[row, 2])
-        at = _put_bytes(reasons.data, reasons.begins[row], reasons.ends[row], out, at)
-        at = _put_text(messages, row, out, at)
+        at = _put_part(reasons, row, out, at)
+        at = _put_message(messages, row, out, at)
     return at
 
 

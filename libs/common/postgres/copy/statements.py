@@ -1,4 +1,4 @@
-"""Write the parts of statements that name columns, and run a COPY."""
+"""Write the parts of statements that name columns, and run a COPY in or out."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -14,6 +14,19 @@ def copy_in(cursor: Cursor, statement: str, rows: bytes) -> int:
     """Run a ``COPY … FROM STDIN`` with these rows; return how many were written."""
     cursor.copy_expert(statement, BytesIO(rows), size=max(len(rows), 1))
     return cursor.rowcount
+
+
+class _Received(list[bytes]):
+    """What a COPY sends, piece by piece, as psycopg2 writes it."""
+
+    write = list[bytes].append
+
+
+def copy_out(cursor: Cursor, statement: str) -> tuple[bytes, int]:
+    """Run a ``COPY … TO STDOUT``; return what it has sent and how many rows that is."""
+    received = _Received()
+    cursor.copy_expert(statement, received)
+    return b"".join(received), cursor.rowcount
 
 
 def column_list(columns: Sequence[TargetColumn]) -> sql.Composed:

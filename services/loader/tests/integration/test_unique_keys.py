@@ -1,15 +1,19 @@
 """Rows whose key is there already are found by a join, and are those that Postgres refuses one by one."""
 
-from collections.abc import Sequence
 from random import Random
+from typing import Any
 
 import pytest
 
 from libs.common.csv.records import Record
 from libs.common.datasets.definition import DatasetDefinition
 from libs.devstack.testing.waiting import wait_for
+from services.loader.blocks.broken import Broken
+from services.loader.blocks.constraint_checks import Violations
 from services.loader.blocks.constraint_messages import ConstraintMessages, RejectedLines
+from services.loader.blocks.key_lookup import KeyLookup
 from services.loader.rejects.rejected_row import RejectedRecord
+from services.loader.rejects.texts import Texts
 from services.loader.rows.single_insert import SingleRowWriter
 from services.loader.tests.integration.cases import Case
 from services.loader.tests.integration.comparison import compare_case
@@ -78,10 +82,8 @@ def test_a_file_that_is_sent_again_is_refused_without_a_question_for_each_row(
         judged.append(record)
         return insert(self, record)
 
-    def count_words(
-        self: ConstraintMessages, constraint: int, values: Sequence[str]
-    ) -> RejectedLines:
-        worded.append(len(values))
+    def count_words(self: ConstraintMessages, constraint: int, values: Texts) -> RejectedLines:
+        worded.append(len(values.begins))
         return word(self, constraint, values)
 
     monkeypatch.setattr(SingleRowWriter, "insert", count)
@@ -99,6 +101,39 @@ def test_a_file_that_is_sent_again_is_refused_without_a_question_for_each_row(
     assert sum(worded) == 20_000
     assert len(worded) <= 5  # one for each block
     assert bench.execute("SELECT count(*), min(v), max(v) FROM feed.t") == [(20_000, "a", "a")]
+
+
+@pytest.mark.parametrize(("check", "asked"), [("id >= 0", "keys"), ("id % 1 = 0", "rows")])
+def test_only_keys_are_asked_where_no_other_constraint_can_refuse_a_row(
+    bench: LoadBench, monkeypatch: pytest.MonkeyPatch, check: str, asked: str
+) -> None:
+    """A check that is not understood here may refuse any row, so that all of its columns are asked."""
+    questions: list[str] = []
+    for kind, name in ((KeyLookup, "keys"), (Violations, "rows")):
+        find = kind.find
+
+        def ask(
+            self: Any, *given: Any, find: Any = find, name: str = name, **named: Any
+        ) -> list[Broken]:
+            questions.append(name)
+            return list(find(self, *given, **named))
+
+        monkeypatch.setattr(kind, "find", ask)
+    bench.execute(f"CREATE TABLE feed.t (v text, id int PRIMARY KEY CHECK ({check}))")
+    definition = DatasetDefinition(table="feed.t")
+    bench.load(b"id,v\n" + b"".join(b"%d,a\n" % n for n in range(100)), definition)
+
+    again = bench.load(b"v,id\n" + b"".join(b"b,%d\n" % n for n in range(200)), definition)
+
+    assert set(questions) == {asked}
+    assert [(line, raw, message) for line, _, raw, *_, message in bench.failed_rows(again)] == [
+        (
+            n + 2,
+            b"b,%d" % n,
+            f'duplicate key value violates unique constraint "t_pkey": Key (id)=({n}) already exists.',
+        )
+        for n in range(100)
+    ]
 
 
 def test_a_table_is_not_read_whole_for_each_block_that_its_key_refuses(bench: LoadBench) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from libs.common.enums import ErrorCode
+from services.loader.blocks.broken import as_texts
 from services.loader.blocks.constraint_messages import ConstraintMessages, describe
 from services.loader.rejects.rejected_row import RejectedRecord
 
@@ -20,8 +21,8 @@ def test_the_words_around_the_values_are_said_of_another_row() -> None:
     )
 
     assert messages.is_known(0)
-    said = messages.format(0, [describe(("2", "x")), describe(("3", None))])
-    assert said.messages == [
+    said = messages.format(0, as_texts([describe(("2", "x")), describe(("3", None))]))
+    assert said.messages.all_texts() == [
         'violates "(1, null)": Failing row contains (2, x).',
         'violates "(1, null)": Failing row contains (3, null).',
     ]

@@ -1,0 +1,2 @@
+-- Forget the keys of the block before.
+TRUNCATE {keys}
