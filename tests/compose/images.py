@@ -48,8 +48,8 @@ def build_ours(engine: Engine, folder: Path) -> None:
             f"adsp/{name}:latest",
             REPOSITORY / "infra" / "Dockerfile",
             context,
-            *("--build-arg", f"SERVICE={name}", "--build-arg", f"ADSP_BASE_IMAGE={BASE}"),
-            *("--build-arg", "ADSP_REVISION=under-test"),
+            *("--target", name, "--build-arg", f"SERVICE={name}"),
+            *("--build-arg", f"ADSP_BASE_IMAGE={BASE}", "--build-arg", "ADSP_REVISION=under-test"),
         )
         shutil.rmtree(context)
 

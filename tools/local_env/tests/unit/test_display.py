@@ -1,0 +1,20 @@
+"""What a stack needs is said before anything is started."""
+
+from pathlib import Path
+
+import pytest
+
+from libs.devstack.binaries import RABBITMQ_VARIABLE
+from libs.devstack.errors import ServerMissingError
+from tools.local_env.display import start_local_stack
+from tools.local_env.layout import Layout
+
+
+def test_without_rabbitmq_nothing_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(RABBITMQ_VARIABLE, "/nowhere/rabbitmq-server")
+
+    with pytest.raises(ServerMissingError, match="apt-get install"):
+        start_local_stack(Layout(tmp_path / "local"))
+    assert list(tmp_path.iterdir()) == []
