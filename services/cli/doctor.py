@@ -28,7 +28,7 @@ _FINDINGS = (
 
 @dataclass(frozen=True)
 class Finding:
-    """Whether one thing is in order, and what was found, with the cure where it is not."""
+    """Whether one thing is in order, and what was found, with how to fix it where it is not."""
 
     what: str
     is_well: bool

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from libs.common.csv.block import Block
 from libs.common.csv.footer import Footer, without_footer
-from libs.common.csv.framing import Block, Framer
+from libs.common.csv.framing import Framer
 from libs.common.csv.header import Header, read_header
 from libs.common.csv.places import MOST_PLACES, from_place, to_place
 from libs.common.csv.skipped_records import Skip

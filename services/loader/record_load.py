@@ -9,7 +9,7 @@ source ──► blocks ──► tuples ──► block path ──► Postgres
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TypeAlias
 
-from libs.common.csv.framing import Block
+from libs.common.csv.block import Block
 from libs.common.csv.places import from_place
 from libs.common.csv.records import Record
 from libs.common.failpoints import FailPoint, failpoint

@@ -3,14 +3,9 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from libs.common.csv.block import Block, ByteStream
 from libs.common.csv.dialect import FileFormat
-from libs.common.csv.framing import (
-    BLOCK_BYTES,
-    MAX_RECORD_BYTES,
-    Block,
-    ByteStream,
-    Framer,
-)
+from libs.common.csv.framing import BLOCK_BYTES, MAX_RECORD_BYTES, Framer
 from libs.common.csv.line_scanner import count_ends
 from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
 from libs.common.csv.utf16 import OffsetMap, with_byte_order

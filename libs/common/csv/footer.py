@@ -10,8 +10,8 @@ Ctrl-Z at the very end.
 import re
 from dataclasses import dataclass
 
+from libs.common.csv.block import ByteStream
 from libs.common.csv.dialect import FileFormat, FooterFormat
-from libs.common.csv.framing import ByteStream
 from libs.common.csv.header import Header
 from libs.common.csv.line_ends import LineEnds, line_ends_of
 from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS

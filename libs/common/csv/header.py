@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from libs.common.csv.block import ByteStream
 from libs.common.csv.dialect import FileFormat
-from libs.common.csv.framing import MAX_RECORD_BYTES, ByteStream, Framer
+from libs.common.csv.framing import MAX_RECORD_BYTES, Framer
 from libs.common.csv.json_lines import JsonLineError, keys_of
 from libs.common.csv.line_ends import line_ends_of
 from libs.common.csv.preamble import Preamble, Rejoined

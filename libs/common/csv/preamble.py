@@ -5,7 +5,7 @@ Such lines end where lines end, whatever quotes say; UTF-16 is searched as UTF-8
 
 import re
 
-from libs.common.csv.framing import ByteStream
+from libs.common.csv.block import ByteStream
 from libs.common.csv.line_ends import LineEnds
 from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
 from libs.common.csv.utf16 import as_utf8, restore

@@ -14,14 +14,10 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from libs.common.csv import parse_errors
+from libs.common.csv.block import Block, Frame
 from libs.common.csv.cells import Cells, CellSplitter, with_nulls
 from libs.common.csv.dialect import FileFormat
-from libs.common.csv.framing import (
-    MAX_RECORD_BYTES,
-    Block,
-    Frame,
-    Framer,
-)
+from libs.common.csv.framing import MAX_RECORD_BYTES, Framer
 from libs.common.csv.json_lines import JsonLineError, JsonSplitter
 from libs.common.csv.line_ends import line_ends_of
 from libs.common.csv.parse_errors import ParseError

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 
 from libs.common.csv import parse_errors
+from libs.common.csv.block import Block
 from libs.common.csv.dialect import FileFormat
-from libs.common.csv.framing import Block
 from libs.common.csv.line_scanner import Lines, find_lines, find_skipped
 from libs.common.csv.places import from_place
 from libs.common.enums import ErrorCode

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from libs.common.csv.framing import Block, Frame
+from libs.common.csv.block import Block, Frame
 from libs.common.csv.line_scanner import Lines
 from libs.common.csv.records import Record
 from libs.common.csv.skipped_records import Skip

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from libs.common.csv import parse_errors
+from libs.common.csv.block import Block
 from libs.common.csv.cells import Cells
-from libs.common.csv.framing import Block
 from libs.common.csv.records import Record, RecordSplitter
 from libs.common.csv.skipped_records import Skip, SkippedRecords
 from libs.common.postgres.header_mapping import MatchedHeader

@@ -5,8 +5,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.common.csv.block import Block
 from libs.common.csv.dialect import FileFormat
-from libs.common.csv.framing import Block
 from libs.common.csv.records import RecordSplitter
 from libs.common.postgres.copy.check_prefilter import RowPredicates
 from libs.common.postgres.copy.column_types import AS_TEXT, LEFT_OUT, ColumnCodec, Kind
