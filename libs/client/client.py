@@ -74,14 +74,23 @@ class Client:
         *,
         data_date: date | str | None = None,
         force: bool = False,
+        dry_run: bool = False,
         idempotency_key: str | None = None,
         on_progress: Callable[[int], object] | None = None,
     ) -> Job:
-        """Send a file, block by block, and return the job that loads it; `on_progress` hears the bytes sent so far."""
+        """Send a file, block by block, and return the job that loads it; `on_progress` hears the bytes sent so far.
+
+        `dry_run`: it is judged as a load is, and nothing of it stays in the table.
+        """
         request = Request(
             "POST",
             f"/v1/datasets/{dataset}/uploads",
-            parameters={"filename": path.name, "data_date": data_date, "force": force},
+            parameters={
+                "filename": path.name,
+                "data_date": data_date,
+                "force": force,
+                "dry_run": dry_run or None,
+            },
             headers={**_idempotent(idempotency_key), **_size(path)},
             content=lambda: _blocks(path, on_progress),
         )
@@ -94,10 +103,15 @@ class Client:
         source: str | None = None,
         data_date: date | str | None = None,
         force: bool = False,
+        dry_run: bool = False,
         idempotency_key: str | None = None,
     ) -> Job:
-        """Make a job of a source that the loaders can reach, by default of the dataset's own."""
+        """Make a job of a source that the loaders can reach, by default of the dataset's own.
+
+        `dry_run`: it is judged as a load is, and nothing of it stays in the table.
+        """
         body = {"dataset": dataset, "source": source, "data_date": data_date, "force": force}
+        body |= {"dry_run": True} if dry_run else {}
         return self._post_job("/v1/jobs", body, idempotency_key)
 
     def trigger(self, dataset: str | None = None, *, force: bool = False) -> Job:

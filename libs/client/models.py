@@ -24,6 +24,7 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
     DUPLICATE = "duplicate"
     OUTDATED = "outdated"
+    CHECKED = "checked"
 
 
 class _Answer(BaseModel):
@@ -74,6 +75,7 @@ class Job(_Answer):
     state: str
     trigger: str
     force: bool
+    dry_run: bool = False
     rows_read: int
     rows_loaded: int
     rows_rejected: int

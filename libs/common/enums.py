@@ -15,6 +15,7 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
     DUPLICATE = "duplicate"
     OUTDATED = "outdated"
+    CHECKED = "checked"
 
 
 LIVE_STATES = frozenset({JobState.QUEUED, JobState.WAITING, JobState.RUNNING})

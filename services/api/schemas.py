@@ -21,6 +21,10 @@ FORCE = (
     "Load content that was loaded before once more, behind a newer delivery too, and step over `max_shrink` and a"
     " header that has lost columns."
 )
+DRY_RUN = (
+    "Judge every record as a load would, then undo it: counts, failed rows and warnings as if, nothing in the table. "
+    "The job ends `checked`, or `failed` where the load would; it is never a reason not to load the same content."
+)
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -60,6 +64,7 @@ class JobCreation(TriggerRequest):
     """What to load into which dataset."""
 
     dataset: str = Field(pattern=DATASET_NAME_PATTERN, description="A dataset that exists.")
+    dry_run: StrictBool = Field(default=False, description=DRY_RUN)
 
 
 class JobErrorDocument(BaseModel):
@@ -109,6 +114,7 @@ class JobDocument(BaseModel):
     state: JobState
     trigger: Trigger
     force: bool
+    dry_run: bool = Field(description="Nothing of it stays in the table; counts are as if.")
     rows_read: int = Field(
         description="In an end state: rows_loaded + rows_rejected + rows_superseded."
     )

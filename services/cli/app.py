@@ -33,6 +33,7 @@ def _options(
 
 
 app.command()(loads.load)
+app.command()(loads.check)
 app.command("jobs")(jobs.list_jobs)
 app.command("job")(jobs.show_one)
 app.command()(rejects.rejects)

@@ -61,8 +61,11 @@ def _facts(job: Job) -> Iterator[tuple[str, str | Text]]:
         yield "tried again", Text(job.problem, style="yellow")
     for warning in job.warnings:
         yield "warning", Text(f"{warning.code}: {warning.message}", style="yellow")
+    if job.dry_run:
+        yield "dry run", "nothing of it is in the table; counts are as if"
     if job.rows_rejected:
-        yield "failed rows", f"adsp rejects {job.id} --by-reason, then --edit"
+        hint = "" if job.dry_run else ", then --edit"
+        yield "failed rows", f"adsp rejects {job.id} --by-reason{hint}"
 
 
 def _times(job: Job) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from libs.client.client import Client
-from libs.client.models import Job
+from libs.client.models import Job, JobState
 from services.cli.connection import connect
 from services.cli.exit_codes import ExitCode, code_of_ends
 from services.cli.job_view import show_job
@@ -25,6 +25,9 @@ from services.cli.options import (
 from services.cli.output import say, show_json
 from services.cli.progress import upload_bar, watch
 
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Judge every record, and leave nothing in the table.")
+]
 Files = Annotated[
     list[Path],
     typer.Argument(metavar="FILE...", exists=True, dir_okay=False, readable=True),
@@ -56,6 +59,7 @@ def load(
     watch: Watch = False,
     wait: Seconds = DAY_SECONDS,
     force: Force = False,
+    dry_run: DryRun = False,
     json: Json = False,
 ) -> ExitCode:
     """Send files to a dataset; each is a job. Without --watch, the jobs go on by themselves."""
@@ -68,12 +72,25 @@ def load(
                     file,
                     data_date=date.date() if date else None,
                     force=force,
+                    dry_run=dry_run,
                     on_progress=sent,
                 )
             jobs.append(made)
             if not json:
                 say(f"{file}: job {made.id}")
         return finish(client, jobs, wait if watch else None, as_json=json)
+
+
+def check(
+    files: Files,
+    dataset: DatasetOption,
+    date: Date = None,
+    *,
+    wait: Seconds = DAY_SECONDS,
+    json: Json = False,
+) -> ExitCode:
+    """Have files judged as a load would, and leave nothing in the table: `load --dry-run --watch`."""
+    return load(files, dataset, date, watch=True, wait=wait, dry_run=True, json=json)
 
 
 def replay(
@@ -135,7 +152,14 @@ def finish(client: Client, jobs: list[Job], wait: float | None, *, as_json: bool
         return ExitCode.OK
     ended = [_ended(client, job, wait, as_json=as_json) for job in jobs]
     show_jobs(ended, as_json=as_json)
-    return code_of_ends(job.state for job in ended)
+    return code_of_ends(_end_of(job) for job in ended)
+
+
+def _end_of(job: Job) -> str:
+    """Return how a job has ended, of a dry run how the load would have."""
+    if job.state != JobState.CHECKED:
+        return job.state
+    return JobState.COMPLETED_WITH_REJECTS if job.rows_rejected else JobState.SUCCEEDED
 
 
 def _ended(client: Client, job: Job, wait: float, *, as_json: bool) -> Job:

@@ -23,6 +23,7 @@ COLOURS = {
     "completed_with_rejects": "yellow",
     "failed": "red",
     "cancelled": "red",
+    "checked": "green",
     "duplicate": "dim",
     "outdated": "dim",
 }

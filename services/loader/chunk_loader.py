@@ -32,7 +32,7 @@ from services.loader.leasing.chunks import (
 )
 from services.loader.leasing.connection_cache import CachedConnection, LoadingConnections
 from services.loader.leasing.lease import Claim, Heartbeat, LoadCancelled, claim, wait_for_place
-from services.loader.load import Load
+from services.loader.load import UNDO_LOAD, Load
 from services.loader.metrics import POSTPONED, PutOff
 from services.loader.pooling import refuse_shared_backends
 from services.loader.rejects.spool import RejectSpool
@@ -167,6 +167,8 @@ class ChunkLoader:
                 raise LoadCancelled  # the job ended between the claim and the lock
             end = Load(loading, work, rejects, heartbeat, self._settings).run()
             with loading.cursor() as cursor:
+                if work.dry_run:
+                    cursor.execute(UNDO_LOAD)
                 _write_ledger(cursor, key, end, rejects, heartbeat)
             failpoint(FailPoint.BEFORE_COMMIT)
             self._commit(loading, key)

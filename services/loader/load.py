@@ -34,6 +34,9 @@ from services.loader.strategies import Loaded, LoadSteps, load_records
 from services.loader.target import open_target
 from services.loader.thresholds import Thresholds
 
+UNDO_LOAD = "ROLLBACK TO SAVEPOINT adsp_load"
+"""Undo all that a load has written into the target, and keep its transaction."""
+
 
 class Load:
     """One attempt at one chunk."""
@@ -107,14 +110,14 @@ class Load:
         cursor, table, part = target.cursor, target.table, target.part
 
         def undo() -> None:
-            cursor.execute("ROLLBACK TO SAVEPOINT adsp_load")
+            cursor.execute(UNDO_LOAD)
             records.forget()
 
         cursor.execute("SAVEPOINT adsp_load")
         try:
             loaded_by = load_records(target, LoadSteps(records.write, undo, self._heartbeat.check))
         except SequenceGeneratorLimitExceeded as exc:
-            cursor.execute("ROLLBACK TO SAVEPOINT adsp_load")
+            cursor.execute(UNDO_LOAD)
             raise sequence_exhausted(cursor, table, exc) from exc
         if part is not None and self._definition.mode is LoadMode.REPLACE:
             require_kept(cursor, table, part, records.rows_accepted)

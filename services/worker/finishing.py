@@ -93,9 +93,14 @@ def _end_if_over(session: Session, job: Job) -> bool:
         return True
     if states != {ChunkState.DONE}:
         return False
-    state = JobState.COMPLETED_WITH_REJECTS if counts.rejected else JobState.SUCCEEDED
-    record_end(session, job, state, counts=counts)
+    record_end(session, job, _good_end(job, counts), counts=counts)
     return True
+
+
+def _good_end(job: Job, counts: Counts) -> JobState:
+    if job.dry_run:
+        return JobState.CHECKED
+    return JobState.COMPLETED_WITH_REJECTS if counts.rejected else JobState.SUCCEEDED
 
 
 def _look_at_chunks(session: Session, job_id: UUID) -> tuple[set[ChunkState], Counts]:

@@ -153,6 +153,22 @@ def test_scripts_get_json_and_a_code_for_each_end(
     assert (unknown.returncode, "job-unknown" in unknown.stderr) == (1, True)
 
 
+def test_a_check_exits_as_the_load_would_and_leaves_nothing(
+    system: System, run: Run, dataset: str, file: Path
+) -> None:
+    checked = run("check", str(file), "--dataset", dataset)
+    dry = json.loads(run("load", str(file), "-d", dataset, "--dry-run", "--watch", "--json").stdout)
+    left = system.count(f"public.{dataset}")
+    loaded = run("load", str(file), "--dataset", dataset, "--watch")
+
+    assert (checked.returncode, loaded.returncode) == (3, 3)
+    assert "nothing of it is in the table" in checked.stdout
+    assert [(job["state"], job["rows_loaded"], job["dry_run"]) for job in dry] == [
+        ("checked", 1, True)
+    ]
+    assert (left, system.count(f"public.{dataset}")) == (0, 1)
+
+
 def test_a_replay_a_cancel_and_a_backfill(
     system: System, run: Run, dataset: str, file: Path, tmp_path: Path
 ) -> None:

@@ -29,7 +29,7 @@ def other_versions(root: Path = ROOT, version: str = VERSION) -> Iterator[str]:
 def _places(root: Path) -> Iterator[tuple[Path, re.Pattern[str]]]:
     yield root / "CHANGELOG.md", _RELEASE
     yield root / "services/cli/version.py", _COMMAND
-    yield root / "services/cli/BUILD", _WHEEL
+    yield root / "BUILD", _WHEEL
     yield root / "infra" / "Dockerfile", _IMAGE
 
 

@@ -149,6 +149,7 @@ def record_end(
     job.outdated_by = outdated_by
     job.finished_at = datetime.now(UTC)
     job.next_attempt_at = None
+    job.failed_rows_settled = job.failed_rows_settled or job.dry_run  # no replay can load them
     if _puts_files_away(job):
         job.files_due_at = job.finished_at
     session.add(Event(job_id=job.id, type=f"job.{state.value}", payload=event_payload(job)))

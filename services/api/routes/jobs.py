@@ -132,6 +132,7 @@ def _submit(
         source=body.source,
         data_date=body.data_date,
         force=body.force,
+        dry_run=isinstance(body, JobCreation) and body.dry_run,
         request_id=structlog.contextvars.get_contextvars().get("request_id"),
         owner=caller.owner,
     )

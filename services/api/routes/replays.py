@@ -161,6 +161,11 @@ def _find_replayed(dependencies: Dependencies, caller: Caller, job_id: UUID) -> 
                 "job-not-ended",
                 f"job {job_id} is {job.state.value}; replay it when it has ended",
             )
+        if job.dry_run:
+            raise Conflict(
+                "job-was-dry-run",
+                f"job {job_id} was a dry run: none of its rows is loaded; correct its source and load that",
+            )
         codes = _count_codes(session, job_id)
         if not codes:
             raise _nothing_to_replay(job)

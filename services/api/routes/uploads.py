@@ -17,7 +17,7 @@ from services.api.limits.body_limit import TAKES_FILE
 from services.api.limits.quotas import require_room
 from services.api.responses import JOB_ACCEPTED, accepted, problems
 from services.api.routes.datasets import DatasetName
-from services.api.schemas import FORCE, IsoDate, JobDocument
+from services.api.schemas import DRY_RUN, FORCE, IsoDate, JobDocument
 from services.api.security.caller import Submitter
 from services.api.uploads.receive import (
     empty_body,
@@ -38,6 +38,7 @@ class UploadQuery(StrictModel):
         None, description="The day the data is of; default: today in the dataset's time zone."
     )
     force: bool = Field(default=False, description=FORCE)
+    dry_run: bool = Field(default=False, description=DRY_RUN)
     filename: str | None = Field(
         None, max_length=1024, description="What to call the file; unsafe characters become '_'."
     )
@@ -86,6 +87,7 @@ async def upload_file(
         source=str(stored.path),
         data_date=asked.data_date,
         force=asked.force,
+        dry_run=asked.dry_run,
         request_id=structlog.contextvars.get_contextvars().get("request_id"),
         owner=caller.owner,
     )
@@ -93,7 +95,7 @@ async def upload_file(
         idempotency_key,
         f"POST /v1/datasets/{name}/uploads",
         stored.digest,
-        f"{asked.data_date} {asked.force} {stored.path.name}",
+        f"{asked.data_date} {asked.force} {stored.path.name}{' dry' if asked.dry_run else ''}",
     )
     submission = await run_in_threadpool(
         submit_stored, dependencies, stored, job_request, keyed_request

@@ -69,6 +69,7 @@ class ChunkWork:
     """What is to be done, under the definition of its job: a byte range of its file, or all of several files.
 
     `counts_files`: each file has counts of its own, also where only one of several is left to load.
+    `dry_run`: it is judged, then undone.
     `has_lost_columns`: the header lacks columns of the last load, which is allowed.
     """
 
@@ -82,6 +83,7 @@ class ChunkWork:
     counts_files: bool
     rows_before: int | None
     force: bool
+    dry_run: bool
     data_date: date
     has_lost_columns: bool
 
@@ -193,6 +195,7 @@ def open_chunk(connection: Connection, key: ChunkKey) -> ChunkWork | None:
         counts_files=not own.path,
         rows_before=row["rows_before"],
         force=row["force"],
+        dry_run=row["dry_run"],
         data_date=row["data_date"],
         has_lost_columns=row["has_lost_columns"],
     )

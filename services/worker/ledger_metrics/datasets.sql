@@ -38,7 +38,7 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT j.finished_at AS at
     FROM adsp.jobs AS j
-    WHERE j.dataset = d.name AND j.finished_at IS NOT NULL
+    WHERE j.dataset = d.name AND j.finished_at IS NOT NULL AND NOT j.dry_run
     ORDER BY j.finished_at DESC
     LIMIT 1
 ) AS completion ON TRUE

@@ -50,9 +50,9 @@ def _totals(names: Sequence[str], rows: Sequence[Row]) -> Iterator[Metric]:
     jobs = {(row["dataset"], row["trigger"], row["state"]): row["jobs"] for row in rows}
     yield _counter(
         "adsp_jobs_total",
-        "Jobs that have ended, by what started them and how they ended.",
+        "Jobs that have ended, but for dry runs, by what started them and how they ended.",
         ("dataset", "trigger", "state"),
-        product(names, Trigger, sorted(END_STATES)),
+        product(names, Trigger, sorted(END_STATES - {JobState.CHECKED})),
         jobs,
     )
     yield _counter(

@@ -70,7 +70,7 @@ def find_unfinished(session: Session, job: Job, contents: Collection[str]) -> Jo
     One that has loaded none is no reason not to begin anew, perhaps with a corrected format; nor is any for a job
     that sets the table's state.
     """
-    if job.force or job.parsed_definition().mode is not LoadMode.APPEND:
+    if job.force or job.dry_run or job.parsed_definition().mode is not LoadMode.APPEND:
         return None
     return session.scalar(
         select(Job)

@@ -5,6 +5,7 @@
                       of the last change is a duplicate
     slices            one job at a time, as above among the deliveries that change the same slice
     replays           content once; in the order of the delivery whose rows they load again
+    dry runs          always, one at a time as the others: what is loaded is no reason not to look at a file
 
 See docs/decisions/0006 and 0036.
 """
@@ -21,6 +22,7 @@ from sqlalchemy.orm import Session
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import LOADED_STATES, JobState, LoadMode, OutOfOrder
 from libs.common.ledger.advisory_locks import advisory_xact_lock
+from libs.common.ledger.dry_runs import fingerprint_of_dry_run
 from libs.common.ledger.job_end import record_end
 from libs.common.ledger.jobs import lock_job
 from libs.common.ledger.models import Job
@@ -86,14 +88,16 @@ def claim_content(
         is_ordered = delivery.parsed_definition().mode is not LoadMode.APPEND
         _take_turns_for(session, job, content, files, is_ordered=is_ordered)
         obstacle = _find_turn(session, job) if is_ordered else None
-        if obstacle is None and not job.force and is_ordered:
+        takes_all = job.force or job.dry_run
+        if obstacle is None and not takes_all and is_ordered:
             obstacle = _find_newer(session, job, delivery)
         if obstacle is None and files:
-            loaded = find_loaded(session, job, files)
+            loaded = {} if job.dry_run else find_loaded(session, job, files)
             write_files(session, job, files, loaded)
             obstacle = _find_obstacle_of_files(job, loaded, len(files))
             content = fingerprint_of(file for file in files if file.path not in loaded)
-        if obstacle is None and not job.force:
+            content = fingerprint_of_dry_run(content, job.id) if job.dry_run else content
+        if obstacle is None and not takes_all:
             obstacle = _find_duplicate(session, job, definition, content)
         other = find_job_at_table(session, job) if obstacle is None else None
         if other is not None:

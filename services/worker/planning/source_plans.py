@@ -17,6 +17,7 @@ from libs.common.csv.header import with_names
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import SENT_WHOLE, JobState, SourceMatch
 from libs.common.errors import SourceError
+from libs.common.ledger.dry_runs import fingerprint_of_dry_run
 from libs.common.ledger.jobs import lock_job
 from libs.common.ledger.models import Job
 from libs.common.ledger.replays import fingerprint_of_replay
@@ -102,9 +103,9 @@ def _plan_file(
     worker: WorkerContext, definition: DatasetDefinition, job: Job, scanned: ScannedFile
 ) -> list[int] | None:
     """Do so for a source that is one file."""
-    found, path, size = scanned.fingerprint, scanned.path, scanned.identity.size
-    content = found if job.replay_of is None else fingerprint_of_replay(found, job.replay_of)
-    looked_at = describe_content(path, scanned.identity, found)
+    path, size = scanned.path, scanned.identity.size
+    content = _content_of(job, scanned.fingerprint)
+    looked_at = describe_content(path, scanned.identity, scanned.fingerprint)
     if not claim_content(worker, job.id, content, looked_at=looked_at):
         return None
     with worker.sessions.begin() as session:
@@ -113,6 +114,13 @@ def _plan_file(
         if inspected.columns.take_rows_twice:
             refuse_grown(session, job, path, size, worker.settings.source_watch_seconds)
         return _write_plan(worker, session, job.id, scanned, inspected, content)
+
+
+def _content_of(job: Job, found: str) -> str:
+    """Return what tells the content of a job's one file from others: of replays and dry runs more than its bytes."""
+    if job.dry_run:
+        return fingerprint_of_dry_run(found, job.id)
+    return found if job.replay_of is None else fingerprint_of_replay(found, job.replay_of)
 
 
 def _plan_files(

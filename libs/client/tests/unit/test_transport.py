@@ -244,7 +244,9 @@ def test_a_job_is_waited_for_until_its_end_or_the_deadline(script: Script, clien
 
 
 @pytest.mark.parametrize(("status", "body"), [(200, b"<html>"), (200, {}), (502, b"<html>")])
-def test_another_server_at_the_address_is_no_api(script: Script, status: int, body: Any) -> None:
+def test_another_server_at_the_address_is_not_taken_for_the_api(
+    script: Script, status: int, body: Any
+) -> None:
     script.add(status, body)
 
     with Client(script.url, retry_seconds=0) as client, pytest.raises(UnexpectedAnswer):

@@ -67,6 +67,11 @@ class Job(RowChanges, Base):
         CheckConstraint(
             "state <> 'succeeded' OR rows_rejected = 0", name="succeeded_without_rejects"
         ),
+        CheckConstraint(
+            "CASE WHEN dry_run THEN state NOT IN ('succeeded', 'completed_with_rejects', 'duplicate', 'outdated')"
+            " ELSE state <> 'checked' END",
+            name="dry_run_loads_nothing",
+        ),
         ForeignKeyConstraint(
             ["dataset", "definition_version"],
             [f"{SCHEMA}.dataset_versions.dataset", f"{SCHEMA}.dataset_versions.version"],
@@ -204,6 +209,9 @@ class Job(RowChanges, Base):
     trigger: Mapped[Trigger] = mapped_column(words(Trigger, "trigger"))
     due_at: Mapped[datetime | None]
     force: Mapped[bool] = mapped_column(server_default=text("false"))
+    dry_run: Mapped[bool] = mapped_column(
+        server_default=text("false"), comment="It is judged as a load and leaves no row."
+    )
     state: Mapped[JobState] = mapped_column(
         words(JobState, "state"), server_default=JobState.QUEUED.value
     )

@@ -16,7 +16,7 @@ JOB_FIELDS = {
     "load_paths",
     "id", "dataset", "data_date", "source", "state", "trigger", "rows_read", "rows_loaded",
     "rows_rejected", "rows_superseded", "bytes_total", "bytes_done", "created_at", "started_at",
-    "finished_at", "attempt", "error", "duplicate_of", "replay_of", "force",
+    "finished_at", "attempt", "error", "duplicate_of", "replay_of", "force", "dry_run",
     "cancel_requested_at", "owner", "outdated_by", "waiting_since", "warnings",
     "definition_version", "problem", "header_changes",
     "rows_inserted", "rows_updated", "rows_deleted", "rows_unchanged",
@@ -373,3 +373,20 @@ def test_a_job_says_how_its_records_were_loaded_and_why(
         {"path": "singly", "reason": "a trigger may look at the rows before", "chunks": 1},
     ]
     assert listed is None
+
+
+def test_a_dry_run_is_said_to_be_one(client: httpx.Client, items: Path) -> None:
+    client.put("/v1/datasets/items", json={**ITEMS, "atomic": False}).raise_for_status()
+
+    job = client.post(
+        "/v1/jobs", json={"dataset": "items", "data_date": "2026-01-02", "dry_run": True}
+    ).json()
+
+    assert job["dry_run"] is True
+    assert client.get(f"/v1/jobs/{job['id']}").json()["dry_run"] is True
+
+
+def test_the_daily_trigger_takes_no_dry_run(client: httpx.Client, items: Path) -> None:
+    answer = client.post("/trigger-job", json={"dry_run": True})
+
+    assert problem_of(answer)[:2] == (422, "invalid-request")
