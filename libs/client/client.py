@@ -13,13 +13,14 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, BinaryIO, Self, TypeVar
+from typing import Any, BinaryIO, Self
 
 import httpx
-from pydantic import BaseModel, ValidationError
 
-from libs.client.errors import JobTooSlow, UnexpectedAnswer
-from libs.client.models import Backfill, BackfillDay, Dataset, FailedRow, Job, JobFile, Page
+from libs.client.answers import PAGE_SIZE, Answers
+from libs.client.errors import JobTooSlow
+from libs.client.file_body import blocks_of, size_of
+from libs.client.models import Backfill, BackfillDay, Dataset, FailedRow, Job, JobFile
 from libs.client.transport import Request, Transport
 
 KEY_VARIABLE = "ADSP_API_KEY"
@@ -29,12 +30,8 @@ REPLAY_TIMEOUT = 600.0
 BACKFILL_TIMEOUT = 300.0
 """It answers when the last day has its job."""
 RETRY_SECONDS = 30.0
-PAGE_SIZE = 500
-READ_BLOCK = 1 << 20
 FIRST_POLL, LONGEST_POLL = 0.1, 2.0
 """Seconds between two looks at a job that runs: few at first, since most jobs are short."""
-
-Answer = TypeVar("Answer", bound=BaseModel)
 
 
 class Client:
@@ -54,6 +51,7 @@ class Client:
         """
         held = key or os.environ.get(KEY_VARIABLE)
         self._transport = Transport(url, held, timeout, retry_seconds)
+        self._answers = Answers(self._transport)
 
     def __enter__(self) -> Self:
         return self
@@ -91,10 +89,10 @@ class Client:
                 "force": force,
                 "dry_run": dry_run or None,
             },
-            headers={**_idempotent(idempotency_key), **_size(path)},
-            content=lambda: _blocks(path, on_progress),
+            headers={**_idempotent(idempotency_key), **size_of(path)},
+            content=lambda: blocks_of(path, on_progress),
         )
-        return self._read(Job, request)
+        return self._answers.read(Job, request)
 
     def submit(
         self,
@@ -131,29 +129,29 @@ class Client:
             "POST",
             f"/v1/jobs/{job_id}/replay",
             parameters={"force": force} if force else {},
-            headers=_idempotent(idempotency_key) | (_size(path) if path else {}),
-            content=(lambda: _blocks(path)) if path else None,
+            headers=_idempotent(idempotency_key) | (size_of(path) if path else {}),
+            content=(lambda: blocks_of(path)) if path else None,
             timeout=REPLAY_TIMEOUT,
         )
-        return self._read(Job, request)
+        return self._answers.read(Job, request)
 
     # Jobs that are there.
 
     def job(self, job_id: str) -> Job:
         """Return a job as it is now."""
-        return self._read(Job, Request("GET", f"/v1/jobs/{job_id}"))
+        return self._answers.read(Job, Request("GET", f"/v1/jobs/{job_id}"))
 
     def jobs(self, **filters: Any) -> Iterator[Job]:
         """Yield jobs, the newest first; `dataset`, `state`, `data_date`, `trigger`, `replay_of` choose some."""
-        return self._list(Job, "/v1/jobs", filters)
+        return self._answers.list(Job, "/v1/jobs", filters)
 
     def files(self, job_id: str) -> Iterator[JobFile]:
         """Yield the files of a job."""
-        return self._list(JobFile, f"/v1/jobs/{job_id}/files", {})
+        return self._answers.list(JobFile, f"/v1/jobs/{job_id}/files", {})
 
     def cancel(self, job_id: str) -> Job:
         """Ask for a job to be cancelled and return it."""
-        return self._read(Job, Request("POST", f"/v1/jobs/{job_id}/cancel"))
+        return self._answers.read(Job, Request("POST", f"/v1/jobs/{job_id}/cancel"))
 
     def wait(
         self,
@@ -181,7 +179,7 @@ class Client:
     ) -> Iterator[FailedRow]:
         """Yield the failed rows of a job in the order of the file."""
         filters = {"error_code": error_code, "page_size": page_size}
-        return self._list(FailedRow, f"/v1/jobs/{job_id}/failed-rows", filters)
+        return self._answers.list(FailedRow, f"/v1/jobs/{job_id}/failed-rows", filters)
 
     def export_failed_rows(
         self, job_id: str, file: BinaryIO, *, form: str = "csv", error_code: str | None = None
@@ -203,11 +201,11 @@ class Client:
 
     def dataset(self, name: str) -> Dataset:
         """Return a dataset."""
-        return Dataset.of(self._json(Request("GET", f"/v1/datasets/{name}")))
+        return Dataset.of(self._answers.json(Request("GET", f"/v1/datasets/{name}")))
 
     def datasets(self) -> Iterator[Dataset]:
         """Yield the datasets by name."""
-        for document in self._items("/v1/datasets", {}):
+        for document in self._answers.items("/v1/datasets", {}):
             yield Dataset.of(document)
 
     def put_dataset(
@@ -220,15 +218,15 @@ class Client:
             parameters={"dry_run": True} if dry_run else {},
             json=dict(definition),
         )
-        return Dataset.of(self._json(request))
+        return Dataset.of(self._answers.json(request))
 
     def pause_dataset(self, name: str) -> Dataset:
         """Have the schedule make no jobs until the dataset is resumed."""
-        return Dataset.of(self._json(Request("POST", f"/v1/datasets/{name}/pause")))
+        return Dataset.of(self._answers.json(Request("POST", f"/v1/datasets/{name}/pause")))
 
     def resume_dataset(self, name: str) -> Dataset:
         """Have the schedule make jobs again."""
-        return Dataset.of(self._json(Request("POST", f"/v1/datasets/{name}/resume")))
+        return Dataset.of(self._answers.json(Request("POST", f"/v1/datasets/{name}/resume")))
 
     def delete_dataset(self, name: str) -> None:
         """Delete a dataset; its table and jobs stay."""
@@ -251,13 +249,13 @@ class Client:
             headers=_idempotent(idempotency_key),
             timeout=BACKFILL_TIMEOUT,
         )
-        return self._read(Backfill, request).items
+        return self._answers.read(Backfill, request).items
 
     # What has no method of its own.
 
     def read(self, path: str, **parameters: Any) -> dict[str, Any]:
         """Return what a GET of JSON shows."""
-        return self._json(Request("GET", path, parameters=parameters))
+        return self._answers.json(Request("GET", path, parameters=parameters))
 
     def get(self, path: str, **parameters: Any) -> httpx.Response:
         """Return the bare answer to a GET, a refusal too, of one attempt."""
@@ -273,62 +271,10 @@ class Client:
             for name, value in body.items()
             if value is not None
         }
-        return self._read(
+        return self._answers.read(
             Job, Request("POST", path, json=said, headers=_idempotent(idempotency_key))
         )
-
-    def _list(
-        self, kind: type[Answer], path: str, parameters: Mapping[str, Any]
-    ) -> Iterator[Answer]:
-        for document in self._items(path, parameters):
-            yield _validated(kind, document)
-
-    def _items(self, path: str, parameters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Yield the items of a list, page after page."""
-        asked = {"page_size": PAGE_SIZE, **parameters}
-        while True:
-            request = Request("GET", path, parameters=asked)
-            page = _validated(Page[dict[str, Any]], self._json(request))
-            yield from page.items
-            if page.next_page_token is None:
-                return
-            asked["page_token"] = page.next_page_token
-
-    def _read(self, kind: type[Answer], request: Request) -> Answer:
-        return _validated(kind, self._json(request))
-
-    def _json(self, request: Request) -> dict[str, Any]:
-        response = self._transport.send(request)
-        try:
-            body: dict[str, Any] = response.json()
-        except ValueError as exc:
-            raise UnexpectedAnswer(
-                f"{response.request.url} answered something that is no JSON"
-            ) from exc
-        return body
-
-
-def _validated(kind: type[Answer], document: object) -> Answer:
-    try:
-        return kind.model_validate(document)
-    except ValidationError as exc:
-        raise UnexpectedAnswer(f"the api's answer is no {kind.__name__}: {exc}") from exc
 
 
 def _idempotent(key: str | None) -> dict[str, str]:
     return {"Idempotency-Key": key or str(uuid.uuid4())}
-
-
-def _size(path: Path) -> dict[str, str]:
-    """Declare the size of a file, so that one that is too large is refused before it is sent; a pipe has none."""
-    return {"Content-Length": str(path.stat().st_size)} if path.is_file() else {}
-
-
-def _blocks(path: Path, on_progress: Callable[[int], object] | None = None) -> Iterator[bytes]:
-    sent = 0
-    with path.open("rb") as file:
-        while block := file.read(READ_BLOCK):
-            yield block
-            sent += len(block)
-            if on_progress:
-                on_progress(sent)
