@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from libs.common.csv.block import Block, ByteStream, Frame
 from libs.common.csv.cell_patterns import body_pattern, line_pattern
 from libs.common.csv.dialect import FileFormat
-from libs.common.csv.line_ends import LineEnds, line_ends_of
+from libs.common.csv.line_ends import LineEnds, line_ends_of, whole_lines
 from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
 from libs.common.csv.utf16 import Utf8Reader
 from libs.common.enums import ErrorCode
@@ -134,32 +134,20 @@ class Framer:
             newline = b"\n" if newline == b"\r" else newline
             data = self._whole_lines(buffer, newline, at_end=at_end)
         start, end = self._place(offset), self._place(offset + len(data))
-        next_line = line + (ends or self._count_breaks(data))
+        next_line = line + (ends or self._line_ends.count(data))
         return Block(start, line, data, frames, end, next_line, self._line_ends, newline)
 
     def _whole_lines(self, buffer: bytes, newline: bytes, *, at_end: bool) -> bytes:
-        """Return the lines of a buffer that have ended, if lines end so; the last one of all may have no end.
-
-        An LF behind a CR is taken along, by which such lines are known to end otherwise.
-        """
-        if at_end:
-            is_line = len(buffer) == 1 or buffer.endswith(newline, 0, -1)
-            return (
-                buffer[:-1] if is_line and self._is_end_mark(buffer[-1:], at_end=True) else buffer
-            )
-        if newline != b"\r":
-            end = buffer.rfind(newline)
-            return buffer[: end + len(newline)] if end >= 0 else b""
-        end = buffer.rfind(newline, 0, -1) + 1
-        return buffer[: end + buffer.startswith(b"\n", end)] if end else b""
+        """Return the lines of a buffer that have ended, if lines end so; the last one of all may have no end."""
+        if not at_end:
+            return whole_lines(buffer, newline)
+        is_line = len(buffer) == 1 or buffer.endswith(newline, 0, -1)
+        return buffer[:-1] if is_line and self._is_end_mark(buffer[-1:], at_end=True) else buffer
 
     def _is_end_mark(self, last: bytes, *, at_end: bool) -> bool:
         """Return whether the last record of what is read is the Ctrl-Z at the end of a file."""
         is_last = at_end and self.end_offset is None
         return is_last and self._has_end_mark and last == _END_MARK
-
-    def _count_breaks(self, data: bytes) -> int:
-        return self._line_ends.count(data)
 
     def _need_frames(self, buffer: bytes, *, at_end: bool) -> bool:
         """Return whether a record may end elsewhere than at an LF: there are quotes or lone returns."""
@@ -255,7 +243,7 @@ class Framer:
         end = skipped + (found.start() if found else 0)
         data += tail[: min(end - skipped, kept - len(data))]
         after = skipped + (found.end() if found else 0)
-        lines = self._count_breaks(head) + (found is not None) + around
+        lines = self._line_ends.count(head) + (found is not None) + around
         frame = Frame(0, end, after, ErrorCode.LINE_TOO_LONG)
         place = self._place(offset + after)
         block = Block(begin, line, bytes(data), [frame], place, line + lines, self._line_ends)

@@ -91,3 +91,15 @@ _NAMED = {"lf": LF, "crlf": CRLF, "cr": CR}
 def line_ends_of(line_end: LineEnd, *, cr_ends_records: bool) -> LineEnds:
     """Return how the lines of a file end; `cr_ends_records` is what `auto` has found at its header."""
     return _NAMED.get(line_end, AUTO_WITH_RETURNS if cr_ends_records else AUTO)
+
+
+def whole_lines(buffer: bytes, newline: bytes) -> bytes:
+    """Return the lines of a buffer that have ended, if lines end so and more bytes may follow.
+
+    An LF behind a CR is taken along, by which such lines are known to end otherwise.
+    """
+    if newline != b"\r":
+        end = buffer.rfind(newline)
+        return buffer[: end + len(newline)] if end >= 0 else b""
+    end = buffer.rfind(newline, 0, -1) + 1
+    return buffer[: end + buffer.startswith(b"\n", end)] if end else b""
