@@ -6,6 +6,7 @@ from libs.common.datasets.column_options import DATA_DATE
 from libs.common.postgres.copy.column_types import Comparison, Limit
 from libs.common.postgres.target_checks import check_key
 from services.loader.blocks.block_plans import plan_blocks, why_not_blocks
+from services.loader.blocks.cell_types import CellTypes
 from services.loader.blocks.constraint_checks import Violations
 from services.loader.blocks.preparation import BlockPlan
 from services.loader.blocks.row_order import RowOrder
@@ -72,13 +73,13 @@ def _wire(
     )
     writer = BlockWriter(
         cursor,
-        plan,
         order,
         sink,
-        Inputs(cursor, columns),
+        CellTypes(cursor, plan.unread, Inputs(cursor, columns), savepoint),
         violations,
         single_row,
-        savepoint=savepoint,
+        savepoint,
+        covers_all_checks=plan.covers_all_checks,
     )
     return BlockPath(plan, writer, sink)
 

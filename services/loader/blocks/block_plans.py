@@ -56,10 +56,11 @@ def plan_blocks(
     codecs = codecs_of(header, definition)
     form = form_of(codecs)
     fields = AddedFields(added, shape.added, definition.time_zone, form) if added else None
+    predicates = parse_constraints(columns, checks, slice_limits)
     encoder = Encoder(
         dialect,
         codecs,
-        _by_cells(parse_constraints(columns, checks, slice_limits), header, codecs),
+        _by_cells(predicates, header, codecs),
         None if header.is_plain else _layout(header, fields),
         form,
         has_lines=order is RowOrder.BY_LINE,

@@ -14,7 +14,6 @@ from libs.common.csv.places import from_place
 from libs.common.enums import ErrorCode
 from libs.common.postgres.copy.encoded_block import Encoded, TypeCheckCell
 from libs.common.postgres.copy.encoder import Encoder
-from libs.common.postgres.copy.rows import Rows
 from services.loader.blocks.added_fields import AddedFields
 from services.loader.blocks.prepared_block import Prepared
 from services.loader.cells.conversion import CellConverter, Unreadable
@@ -40,10 +39,7 @@ class BlockPlan:
         """Encode with `encoder`, and convert what is not certain there by the `converters` of the columns."""
         self.covers_all_checks = encoder.covers_all_checks
         self._dialect = dialect
-        self._encoder, self._unread = encoder, encoder.of_unread()
-        self.copy_format = encoder.form.name
-        self.unread = self._unread.columns if self._unread else []
-        """The columns of which only Postgres reads the cells, in the order of `unread_texts`."""
+        self._encoder, self.unread = encoder, encoder.of_unread()
         self._splitter = splitter
         self._cap = max_record_bytes
         self._added = added
@@ -81,14 +77,6 @@ class BlockPlan:
             Counter(skipped.values()),
             self._splitter,
         )
-
-    def unread_texts(self, prepared: Prepared, rows: Rows) -> bytes:
-        """Return the cells of rows in `unread` columns as a text COPY; there must be such columns."""
-        others = set(range(len(prepared.lines))).difference(rows.lines.tolist())
-        found = self._unread.encode(prepared.lines, 0, others) if self._unread else None
-        if found is None or len(found.certain) != len(rows):
-            raise ValueError("a block that has rows can be written as texts")
-        return found.certain.for_sink()
 
     def _encode(self, lines: Lines, block: Block, skipped: Collection[int]) -> Encoded | None:
         """Return the rows of lines, None where not even what is added to each of them is certain."""

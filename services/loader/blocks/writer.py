@@ -20,16 +20,14 @@ from libs.common.postgres.copy.rows import Rows
 from libs.common.postgres.copy.statements import copy_in
 from libs.common.postgres.copy.text import encode_records
 from services.loader.blocks.broken import OUTSIDE, Broken
+from services.loader.blocks.cell_types import CellTypes
 from services.loader.blocks.constraint_checks import Violations
 from services.loader.blocks.constraint_messages import ConstraintMessages
-from services.loader.blocks.preparation import BlockPlan
 from services.loader.blocks.prepared_block import Prepared
 from services.loader.blocks.rejected_lines import place_refusals, place_worded
 from services.loader.blocks.row_order import RowOrder
 from services.loader.blocks.sink import Sink
 from services.loader.blocks.slice_filter import refuse_line
-from services.loader.blocks.type_checks import Inputs
-from services.loader.blocks.unread_cells import UnreadCells
 from services.loader.rejects.columns import RejectedRows
 from services.loader.rejects.rejected_row import RejectedLine, may_be_row_error
 from services.loader.rows.single_insert import SingleRowWriter
@@ -53,32 +51,29 @@ class BlockWriter:
     def __init__(
         self,
         cursor: Cursor,
-        plan: BlockPlan,
         order: RowOrder,
         sink: Sink,
-        inputs: Inputs,
+        types: CellTypes,
         violations: Violations,
         single_row: SingleRowWriter,
-        *,
         savepoint: Savepoint,
+        *,
+        covers_all_checks: bool,
     ) -> None:
-        """Write with what belongs to the load."""
+        """Write with what belongs to the load; `covers_all_checks`: rows that a check may refuse are suspected."""
         self._cursor = cursor
         self._order = order
         self._savepoint = savepoint
         self._violations = violations
         self._single_row = single_row
-        self._inputs = inputs
+        self._types = types
         self._messages = ConstraintMessages()
         self._sink = sink
         # Staged rows meet their constraints only in the end.
-        self._always_looks = order is RowOrder.BY_LINE and not plan.covers_all_checks
+        self._always_looks = order is RowOrder.BY_LINE and not covers_all_checks
         self._look_first = self._always_looks
-        self._copy_format = plan.copy_format
-        is_asked_alone = plan.covers_all_checks and plan.copy_format == BINARY.name
-        self._keys = violations.keys if is_asked_alone else None
-        self._unread = UnreadCells(cursor, plan, inputs, savepoint) if plan.unread else None
         self._types_first = False
+        self._keys = violations.keys if covers_all_checks else None
 
     def write(self, prepared: Prepared) -> BlockResult | None:
         """Settle the block, or return None when nothing was written and it has to go another way.
@@ -88,9 +83,9 @@ class BlockWriter:
         is_tried, result = not self._types_first, None
         if is_tried:
             result = self._settle(prepared, [])
-        if result is not None or self._unread is None:
+        if result is not None or not self._types.has_unread:
             return result
-        rest = self._unread.set_apart(prepared)
+        rest = self._types.set_apart(prepared)
         if rest is None:
             return None
         self._types_first = len(rest[0].malformed) > len(prepared.malformed) or len(rest[1]) > 0
@@ -129,7 +124,7 @@ class BlockWriter:
             return [], []
         try:
             with self._savepoint:
-                return self._inputs.refusals(type_check_cells)
+                return self._types.refusals(type_check_cells)
         except psycopg2.Error as exc:
             if not may_be_row_error(exc.pgcode):
                 raise
@@ -149,7 +144,7 @@ class BlockWriter:
         if found is None or sum(len(lines) for _, lines in found) < len(suspected):
             return None  # a guess was wrong: its row would have to go between the others
         looks_first, encoded = self._look_first, prepared.encoded
-        if looks_first or not self._try_copy(encoded, len(certain), spelt):
+        if looks_first or not self._try_copy(certain, encoded, spelt):
             more = self._find_certain(certain)
             if more is None:
                 return None
@@ -160,19 +155,19 @@ class BlockWriter:
                 found += more
             # What has broken just now would only break again.
             has_broken = not (looks_first or more)
-            if has_broken or not self._try_copy(encoded, len(certain), spelt):
-                return self._leave_spelt(encoded, len(certain), spelt, found)
+            if has_broken or not self._try_copy(certain, encoded, spelt):
+                return self._leave_spelt(certain, encoded, spelt, found)
         return found, []
 
     def _leave_spelt(
         self,
+        certain: Rows,
         encoded: bytes,
-        count: int,
         spelt: list[Record],
         found: list[BrokenLines],
     ) -> tuple[list[BrokenLines], list[Record]] | None:
         """Leave the records in other spellings to single inserts, where their order does not matter."""
-        if not spelt or self._order is RowOrder.FATE or not self._try_copy(encoded, count, []):
+        if not spelt or self._order is RowOrder.FATE or not self._try_copy(certain, encoded, []):
             return None
         return found, spelt
 
@@ -195,12 +190,14 @@ class BlockWriter:
         Where no constraint of their own can be among them only their keys are asked.
         """
         keys = self._keys
-        return self._find(rows) if keys is None else self._find_by(rows, lambda: keys.find(rows))
+        if keys is None or rows.form is not BINARY:
+            return self._find(rows)
+        return self._find_by(rows, lambda: keys.find(rows))
 
     def _find(self, rows: Rows) -> list[BrokenLines] | None:
         """Return which rows a constraint refuses, with their lines, None when that cannot be asked."""
         encoded = rows.for_target() if len(rows) else b""
-        return self._find_by(rows, lambda: self._violations.find(encoded, form=self._copy_format))
+        return self._find_by(rows, lambda: self._violations.find(encoded, form=rows.form.name))
 
     def _find_by(self, rows: Rows, find: Callable[[], list[Broken]]) -> list[BrokenLines] | None:
         """Return what is found of rows, if there are any, with their lines."""
@@ -257,15 +254,15 @@ class BlockWriter:
         """Return whether the words of a constraint can be known and were not looked for in vain."""
         return self._violations.are_complete and not self._messages.is_unknowable(constraint)
 
-    def _try_copy(self, encoded: bytes, count: int, records: Sequence[Record]) -> bool:
-        """Copy so many rows, and records; undo it and return False when one of them is refused."""
+    def _try_copy(self, rows: Rows, encoded: bytes, records: Sequence[Record]) -> bool:
+        """Copy rows, which are `encoded`, and records; undo it and return False when one of them is refused."""
         try:
             with self._savepoint:
-                copy = f"{self._sink.copy} (FORMAT {self._copy_format})"
+                copy = f"{self._sink.copy} (FORMAT {rows.form.name})"
                 written = copy_in(self._cursor, copy, encoded)
                 if records:
                     written += copy_in(self._cursor, self._sink.copy, self._sink.text(records))
-                if written != count + len(records):
+                if written != len(rows) + len(records):
                     raise _RowsWithheld
         except _RowsWithheld:
             return False

@@ -169,10 +169,11 @@ class Encoder:
 
     def _sort(self, found: EncodedTuples, end: int, cells: list[TypeCheckCell]) -> Encoded:
         """Return what was written up to `end`, by what became of the lines."""
-        verdicts, begins = found.verdicts, found.begins + len(self.form.header)
-        copied, lines = self.form.wrap(found.tuples[:end]), np.arange(len(verdicts))
-        columns = self._layout.count_columns()
-        rows = Rows(copied, begins[:-1], begins[1:], lines, columns, self.has_lines, self.form)
+        verdicts, begins = found.verdicts, found.begins
+        copied = self.form.wrap(found.tuples[:end])
+        begins += len(self.form.header)
+        lines, columns = np.arange(len(verdicts)), self._layout.count_columns()
+        rows = Rows(copied, begins[:-1], begins[1:], lines, columns, self.form, self.has_lines)
         wrong_width = np.flatnonzero(verdicts > ACCEPTED)
         return Encoded(
             rows.keep(verdicts == ACCEPTED),
@@ -270,8 +271,5 @@ def _starts(data: bytes, lines: Lines) -> Positions:
     if lines.ending == 2:  # an LF alone is data
         ends = ends[text[ends - 2] == _CR]
     starts = np.concatenate(([0], ends))
-    return (
-        starts
-        if lines.starts[-1] <= len(lines.data)
-        else np.append(starts, len(data) + lines.ending)
-    )
+    is_ended = lines.starts[-1] <= len(lines.data)
+    return starts if is_ended else np.append(starts, len(data) + lines.ending)

@@ -92,5 +92,5 @@ def _read_numbered_texts(data: Bytes, at: Number, found: Numbers) -> Number:
 def warm_up() -> None:
     """Compile what is needed here, or find it where it is kept; a process forked from this one has it then."""
     nothing = np.empty(0, np.int64)
-    pick_fields(Rows(HEADER, nothing, nothing, nothing, 1, has_lines=False, form=BINARY), [0])
+    pick_fields(Rows(HEADER, nothing, nothing, nothing, 1, form=BINARY, has_lines=False), [0])
     read_numbered_texts(HEADER + TRAILER, 0)

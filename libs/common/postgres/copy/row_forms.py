@@ -4,9 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from libs.common.csv.line_scanner import Positions
-from libs.common.postgres.copy.select_tuples import select_tuples
-from libs.common.postgres.copy.text_rows import LINE_DIGITS, MaybeTextForm, TextForm, select_texts
+from libs.common.postgres.copy.text_rows import LINE_DIGITS, MaybeTextForm, TextForm
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
@@ -29,20 +27,6 @@ class RowForm:
     def wrap(self, rows: "np.ndarray[tuple[int], np.dtype[np.uint8]]") -> bytes:
         """Return rows as a whole COPY."""
         return b"".join((self.header, rows.data, self.trailer))
-
-    def select(
-        self, copied: bytes, begins: Positions, ends: Positions, fields: int, cut: int
-    ) -> bytes:
-        """Return rows ``copied[begins[i]:ends[i]]`` as a COPY of so many fields, without their last `cut` bytes."""
-        size = int((ends - begins).sum()) - cut * len(begins)
-        if len(self.header) + size + len(self.trailer) == len(copied):
-            return copied
-        out, rows = np.empty(size, np.uint8), np.frombuffer(copied, np.uint8)
-        if self.compiled is None:
-            select_tuples(rows, begins, ends, cut, fields, out)
-        else:
-            select_texts(rows, begins, ends, cut, out)
-        return self.wrap(out)
 
     def fields_of(self, copied: bytes) -> bytes:
         """Return the fields of a COPY of one row, as they can stand before more of them."""

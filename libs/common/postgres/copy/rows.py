@@ -1,4 +1,4 @@
-"""Rows of a COPY."""
+"""Rows of a COPY, of which some may be left out."""
 
 from dataclasses import dataclass, replace
 
@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 from libs.common.csv.line_scanner import Positions
 from libs.common.postgres.copy.row_forms import RowForm
+from libs.common.postgres.copy.select_tuples import select_tuples
+from libs.common.postgres.copy.text_rows import select_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +23,8 @@ class Rows:
     ends: Positions
     lines: Positions
     columns: int
-    has_lines: bool
     form: RowForm
+    has_lines: bool
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -50,5 +52,13 @@ class Rows:
         return self._copy(self.form.line_number_bytes if self.has_lines else 0, self.columns)
 
     def _copy(self, cut: int, fields: int) -> bytes:
-        """Return the rows as a whole COPY of so many fields each, without their last `cut` bytes each."""
-        return self.form.select(self.copied, self.begins, self.ends, fields, cut)
+        """Return the rows as a whole COPY, without their last `cut` bytes each, as rows of `fields`."""
+        size = int((self.ends - self.begins).sum()) - cut * len(self)
+        if len(self.form.header) + size + len(self.form.trailer) == len(self.copied):
+            return self.copied
+        out, copied = np.empty(size, np.uint8), np.frombuffer(self.copied, np.uint8)
+        if self.form.compiled is None:
+            select_tuples(copied, self.begins, self.ends, cut, fields, out)
+        else:
+            select_texts(copied, self.begins, self.ends, cut, out)
+        return self.form.wrap(out)

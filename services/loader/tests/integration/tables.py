@@ -154,7 +154,7 @@ def _add_key(rng: Random, shape: Shape) -> None:
         shape.columns.insert(0, Column("id", BY_TYPE["bigint"], f"UNIQUE {distinct}"))
         shape.key = ("id",)
     else:
-        other = BY_TYPE[rng.choice(("inet", "cidr", "int[]", "interval", "feed.{t}_cost", "money"))]
+        other = BY_TYPE[rng.choice(("inet", "cidr", "int[]", "interval", "feed.{t}_cost"))]
         known = {"id": integer, "text": text, "uuid": BY_TYPE["uuid"], "other": other}
         spelling = known[kind]
         shape.columns.insert(0, Column("id", spelling, "PRIMARY KEY"))

@@ -29,7 +29,7 @@ def _rows(tuples: Sequence[bytes]) -> Rows:
     ends = np.cumsum([len(HEADER), *map(len, tuples)], dtype=np.int64)
     copied = b"".join((HEADER, *tuples, TRAILER))
     lines = np.arange(len(tuples))
-    return Rows(copied, ends[:-1], ends[1:], lines, WIDTH, has_lines=False, form=BINARY)
+    return Rows(copied, ends[:-1], ends[1:], lines, WIDTH, form=BINARY, has_lines=False)
 
 
 @given(ROWS, st.lists(st.integers(0, WIDTH - 1), unique=True))

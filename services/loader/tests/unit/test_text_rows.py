@@ -126,8 +126,11 @@ def test_cells_that_nobody_has_read_can_be_had_alone() -> None:
     prepared = prepare(plan, b'a,1,"b"\nc,2\nd,3,\n"e\t",x,f\n')
 
     assert prepared is not None
-    assert plan.unread == [0, 2]
-    assert read_back(plan.unread_texts(prepared, prepared.certain)) == [["a", "b"], ["d", None]]
+    assert plan.unread is not None
+    encoded = plan.unread.encode(prepared.lines, 0, skipped=(1, 3))
+    assert encoded is not None
+    assert plan.unread.columns == [0, 2]
+    assert read_back(encoded.certain.for_sink()) == [["a", "b"], ["d", None]]
 
 
 def test_cells_that_are_left_out_have_no_field_and_lines_that_are_added_do() -> None:

@@ -13,13 +13,14 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
+from libs.common.postgres.copy.encoded_block import TypeCheckCell
+from libs.common.postgres.copy.encoder import Encoder
 from libs.common.postgres.copy.rows import Rows
 from libs.common.postgres.copy.statements import copy_in
 from services.loader.blocks.domain_nulls import DomainNulls
-from services.loader.blocks.preparation import BlockPlan
 from services.loader.blocks.prepared_block import Prepared
 from services.loader.blocks.type_checks import Inputs
-from services.loader.rejects.rejected_row import may_be_row_error
+from services.loader.rejects.rejected_row import RejectedLine, may_be_row_error
 from services.loader.savepoint import Savepoint
 
 _TEXTS = sql.Identifier("pg_temp", "adsp_texts")
@@ -28,24 +29,34 @@ _RefusedCell: TypeAlias = tuple[int, int, str | None]
 """A cell's line, the place of its column in the header, and its text; None for a NULL."""
 
 
-class UnreadCells:
-    """The columns of a load of which only Postgres reads the cells."""
+class CellTypes:
+    """What the types of a load's columns say of cells that are not certain, and of those that nobody has read."""
 
     def __init__(
         self,
         cursor: Cursor,
-        plan: BlockPlan,
+        encoder: Encoder | None,
         inputs: Inputs,
         savepoint: Savepoint,
     ) -> None:
-        """Make nothing yet."""
+        """Make nothing yet; `encoder` writes the cells that nobody has read as texts, None where there are none."""
         self._cursor = cursor
-        self._plan = plan
-        self._columns = {place: inputs.columns[place] for place in plan.unread}
+        self._encoder = encoder
+        places = encoder.columns if encoder is not None else []
+        self._columns = {place: inputs.columns[place] for place in places}
         self._inputs = inputs
         self._savepoint = savepoint
         self._nulls = DomainNulls(cursor, savepoint)
         self._find: sql.Composed | None = None
+
+    @property
+    def has_unread(self) -> bool:
+        """Return whether there are columns of which only Postgres reads the cells."""
+        return self._encoder is not None
+
+    def refusals(self, cells: Sequence[TypeCheckCell]) -> tuple[list[RejectedLine], list[int]]:
+        """Return what is refused of cells, and undecided lines (`Inputs.refusals`)."""
+        return self._inputs.refusals(cells)
 
     def set_apart(self, prepared: Prepared) -> tuple[Prepared, list[int]] | None:
         """Return the block with refused rows among those that are malformed, and the lines of undecided ones.
@@ -86,8 +97,16 @@ class UnreadCells:
         domains = [place for place, column in self._columns.items() if column.is_domain]
         null_refused = [place for place in domains if self._nulls.are_refused(self._columns[place])]
         with self._savepoint:
-            found = self._find_refused(self._plan.unread_texts(prepared, rows), null_refused)
+            found = self._find_refused(self._write_texts(prepared, rows), null_refused)
         return [(int(rows.lines[row]), place, text) for row, place, text in found]
+
+    def _write_texts(self, prepared: Prepared, rows: Rows) -> bytes:
+        """Return the cells of rows as a text COPY."""
+        others = set(range(len(prepared.lines))).difference(rows.lines.tolist())
+        found = self._encoder.encode(prepared.lines, 0, others) if self._encoder else None
+        if found is None or len(found.certain) != len(rows):
+            raise ValueError("a block that has rows can be written as texts")
+        return found.certain.for_sink()
 
     def _find_refused(self, texts: bytes, null_refused: Sequence[int]) -> list[_RefusedCell]:
         find = self._find
