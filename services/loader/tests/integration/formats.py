@@ -105,7 +105,10 @@ class Writing:
             above.append(f"{self.options['comment']} made by {self.delimiter} night")
         text = "".join(line + self.ending for line in above)
         below = "".join(f"unit{n}{self.ending}" for n in range(header.get("skip_after", 0)))
-        line = b"" if header.get("lines") == 0 else self.line(rng, [*names])
+        lines = (self.line(rng, [*names]) for _ in range(1000))
+        # An escape may stand within the name that is looked for.
+        wanted = self.encode(header.get("find") or "")
+        line = b"" if header.get("lines") == 0 else next(each for each in lines if wanted in each)
         mark = "\ufeff" if self.has_mark else ""
         return self.encode(mark + text) + line + self.encode(below)
 
