@@ -4,7 +4,8 @@
                └── anything uncommon ──► frames, record by record
 
 Certain means: no NUL, no blank line, line ends all LF, all CRLF or all CR, and each quote either opens a cell, closes
-one, or is doubled inside of one that ends on its line. Compiled: the bytes are read eight at a time.
+one, or is doubled inside of one that ends on its line; a backslash that is an escape makes a whole cell NULL. Compiled:
+the bytes are read eight at a time.
 """
 
 from collections.abc import Sequence
@@ -35,6 +36,9 @@ Positions: TypeAlias = Numbers
 
 _CR, _LF = 13, 10
 _UNCERTAIN = -1
+_BACKSLASH = b"\\"
+ESCAPED_NULL = b"\\N"
+"""A cell that is NULL where the dialect has escapes."""
 _FIRST_PLAIN = 14
 """NUL and the line ends are below."""
 _ENDINGS = {"lf": (1,), "crlf": (2,), "cr": ()}
@@ -103,7 +107,8 @@ def find_lines(data: bytes, dialect: FileFormat, newline: bytes = b"\n") -> Line
     endings = (1,) if newline == b"\r" else _ENDINGS.get(dialect.line_end, (1, 2))
     if count <= 0 or ending not in endings:
         return None
-    return Lines(data, starts[: count + 1], ending, newline)
+    lines = Lines(data, starts[: count + 1], ending, newline)
+    return lines if _has_only_nulls(lines, dialect) else None
 
 
 def quote_byte(dialect: FileFormat) -> int:
@@ -115,7 +120,23 @@ def _holds_uncommon(data: bytes, dialect: FileFormat) -> bool:
     """Return whether there is what compiled functions do not know."""
     if dialect.quote is None and b"\0" in data:
         return True
-    return dialect.escape is not None and dialect.escape.encode() in data
+    return dialect.escape is not None and data.count(_BACKSLASH) != data.count(ESCAPED_NULL)
+
+
+def _has_only_nulls(lines: Lines, dialect: FileFormat) -> bool:
+    """Return whether each escape in lines, which compiled functions do not know, makes a cell without quotes NULL."""
+    if dialect.escape is None or _BACKSLASH not in lines.data:
+        return True
+    text, delimiter = with_slack(lines.data), ord(dialect.delimiter)
+    at = np.flatnonzero(text == _BACKSLASH[0])
+    after = at + len(ESCAPED_NULL)
+    ends = np.isin(text[after], (delimiter, _CR, _LF)) | (after == len(lines.data))
+    begins = (text[at - 1] == delimiter) | np.isin(at, lines.starts)
+    quotes = np.cumsum(text == quote_byte(dialect))
+    line_starts = lines.starts[np.searchsorted(lines.starts, at, side="right") - 1]
+    # A line is one record: behind an even number of its quotes a place is outside of them.
+    before = quotes[at] - quotes[line_starts] + (text[line_starts] == quote_byte(dialect))
+    return bool((ends & begins & (before % 2 == 0)).all())
 
 
 def find_skipped(lines: Lines, skips: SkippedRecords) -> dict[int, Skip]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from libs.common.compiled.words import SLACK, Bytes
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.line_scanner import (
+    ESCAPED_NULL,
     Lines,
     Positions,
     quote_byte,
@@ -74,6 +75,7 @@ class Encoder:
         self._dialect = dialect
         self._quote, self._delimiter = quote_byte(dialect), dialect.byte_delimiter
         nulls = [text.encode() for text in dialect.null_texts]
+        nulls += [ESCAPED_NULL] if dialect.escape is not None else []
         self._nulls = np.frombuffer(b"".join(nulls), np.uint8).copy()
         self._longest_null = max(map(len, nulls), default=-1)
         self._null_ends = np.cumsum([len(null) for null in nulls], dtype=np.int64)

@@ -34,6 +34,8 @@ PIECES = [
     "\t",
     "\x0b",
     "\\",
+    "\\N",
+    ",\\N,",
 ]
 FILES = st.lists(st.sampled_from(PIECES), max_size=40).map(lambda pieces: "".join(pieces).encode())
 

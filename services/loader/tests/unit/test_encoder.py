@@ -20,7 +20,11 @@ from services.loader.blocks.preparation import BlockPlan
 from services.loader.blocks.prepared_block import Prepared
 
 WIDTH, CAP, FIRST_LINE = 3, 30, 7
-PIECES = ["a", "é", " ", ",", ",", ",", '"', '""', '"a"', '"b,c"', '","', "\\.", "\n", "\n", "\r\n"]
+PIECES = [
+    *("a", "é", " ", ",", ",", ",", '"', '""', '"a"', '"b,c"', '","', "\\.", "\n", "\n", "\r\n"),
+    *("\\N", ",\\N,", '"\\N"', '",\\N,"'),
+]
+ESCAPES = st.sampled_from([None, "\\"])
 FILES = st.lists(st.sampled_from(PIECES), max_size=40).map(lambda pieces: "".join(pieces).encode())
 TEXTS = [ColumnCodec(Kind.TEXT)] * WIDTH
 NOTHING = RowPredicates([False] * WIDTH, [], is_complete=True)
@@ -86,7 +90,7 @@ NULLS = st.one_of(
 )
 
 
-@given(FILES, st.builds(FileFormat, null=NULLS, quoted_null=st.booleans()))
+@given(FILES, st.builds(FileFormat, null=NULLS, quoted_null=st.booleans(), escape=ESCAPES))
 def test_what_is_encoded_is_what_the_splitter_reads(data: bytes, dialect: FileFormat) -> None:
     prepared = read(data, dialect)
     if prepared is None:
@@ -131,6 +135,20 @@ def test_another_encoding_is_read_too() -> None:
     assert prepared is not None
     assert cells_by_line(prepared) == [["é", "b", "ü"], None, [None, None, "€"]]
     assert read(b"\x81,b,c\n", FileFormat(encoding="cp1252")) is None
+
+
+def test_cells_that_an_escape_makes_null_are_read_too() -> None:
+    dialect = FileFormat(escape="\\", null="x")
+    prepared = read(b'\\N,"a,b",\\N\na,\\N,x\n1,2\n"c",,\\N', dialect)
+
+    assert prepared is not None
+    assert cells_by_line(prepared) == [
+        [None, "a,b", None],
+        ["a", None, None],
+        None,
+        ["c", "", None],
+    ]
+    assert read(b'a,b,"x,\\N,y"\n', dialect) is None
 
 
 def test_another_delimiter_and_quote_are_read_too() -> None:
