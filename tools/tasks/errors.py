@@ -5,13 +5,14 @@ from contextlib import contextmanager
 
 from invoke.exceptions import Exit
 
-from libs.client.errors import ApiUnreachable, ClientError
 from libs.common.errors import AdspError
 
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Turn our own errors into a message and exit status 1, without a traceback."""
+    from libs.client.errors import ApiUnreachable, ClientError
+
     try:
         yield
     except ApiUnreachable as exc:

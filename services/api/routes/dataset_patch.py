@@ -3,6 +3,8 @@
 In a merge patch null gives an option its default, also one of which null is a value; a JSON patch can say null.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Body, Request, Response
@@ -71,10 +73,11 @@ def patch_dataset(
     "value": null}]`. The result must be what PUT would take.
     """
     _require_type(request)
+    apply = _read_patch(request, patch)
     with dependencies.sessions.begin() as session:
         dataset = require_live(name, lock_dataset(session, name))
         require_state(dataset, if_match)
-        definition = _validated(DatasetDefinition, _patched(request, dataset.definition, patch))
+        definition = _validated(DatasetDefinition, apply(dataset.definition))
         change = change_definition(session, name, dataset, definition)
     change.log_stored()
     tag(response, change.document)
@@ -94,12 +97,18 @@ def merge(target: Any, patch: Any) -> Any:
     return merged
 
 
-def _patched(request: Request, definition: Any, patch: Any) -> Any:
-    """Return the definition with a patch applied, of the kind that the request names."""
+def _read_patch(request: Request, patch: Any) -> Callable[[Any], Any]:
+    """Return what applies a patch of the kind that the request names to a definition."""
     if media_type(request) != JSON_PATCH:
-        return merge(definition, _validated(_MergePatch, patch).root)
+        changes = _validated(_MergePatch, patch).root
+        return lambda definition: merge(definition, changes)
+    return partial(_operate, _validated(JsonPatch, {"operations": patch}))
+
+
+def _operate(patch: JsonPatch, definition: Any) -> Any:
+    """Return a definition on which the operations of a JSON patch were done."""
     try:
-        return _validated(JsonPatch, {"operations": patch}).apply(definition)
+        return patch.apply(definition)
     except JsonPatchError as exc:
         raise BadInput(
             "patch-not-possible",

@@ -145,6 +145,16 @@ def test_a_patch_is_checked_as_the_put_of_its_outcome_would_be(
     assert client.get(URL).json() == full
 
 
+@pytest.mark.parametrize(("patch", "kind"), [("2", MERGE_PATCH), ({"op": "add"}, JSON_PATCH)])
+def test_what_is_no_patch_is_refused_whatever_the_dataset_is_by_now(
+    client: httpx.Client, full: dict[str, Any], patch: object, kind: str
+) -> None:
+    headers = {"Content-Type": kind, "If-Match": '"of-before"'}
+    answer = client.patch(URL, json=patch, headers=headers)
+
+    assert problem_of(answer)[:2] == (422, "invalid-request")
+
+
 @pytest.mark.parametrize(
     ("patch", "code"),
     [
