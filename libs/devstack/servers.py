@@ -1,6 +1,7 @@
 """Start the three servers of a stack together, and stop them together.
 
-The order hides the slow ones behind each other: RabbitMQ boots while PostgreSQL makes its cluster.
+The order hides the slow ones behind each other: RabbitMQ boots while PostgreSQL makes its cluster. Tests share one
+stack: the fixture `stack` (`libs.devstack.testing.fixtures`) has `shared_daemon` start it.
 """
 
 from dataclasses import dataclass, fields

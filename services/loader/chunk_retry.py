@@ -5,7 +5,8 @@
     a fault that may pass ─────► queued, later ──► failed after `max_attempts`
     any other fault ───────────────────────────► failed
 
-Every record is made on a connection of its own: that of the load may be gone.
+Every record is made on a connection of its own: that of the load may be gone. The worker's sweep sends a queued chunk
+again, and frees those of loaders that died.
 """
 
 from collections.abc import Callable

@@ -1,5 +1,8 @@
 """Say what an answer of Postgres means: a failed row, or a fault of the job.
 
+Records that Postgres does not see fail elsewhere: `libs.common.csv.parse_errors` (no record), `services.loader.cells`
+(a conversion).
+
 A row's own errors are of class 22 and 23 or a trigger's RAISE; limits that only a row's size or depth can break
 (54000, 54001) belong to it too. The input functions of some types use other classes (42601 of tsvector, 42704 of
 regtype): such an error is the row's own if Postgres names a cell as its place, which only the single insert can tell.

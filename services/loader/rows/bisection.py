@@ -1,5 +1,7 @@
 """Write blocks of records; when a block breaks, narrow it down to the records that Postgres refuses.
 
+The row path begins here, and blocks of the block path that cannot be settled as a whole end here.
+
 Every record ends either in a block that Postgres took whole or inserted by itself, in file order. A broken COPY
 says which line it stopped at; that is only a hint where to look, the single insert decides. Each step takes records
 off the front or makes the next attempt strictly smaller, and attempts stay small while blocks keep
