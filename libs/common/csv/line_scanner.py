@@ -108,7 +108,7 @@ def find_lines(data: bytes, dialect: FileFormat, newline: bytes = b"\n") -> Line
     if count <= 0 or ending not in endings:
         return None
     lines = Lines(data, starts[: count + 1], ending, newline)
-    return lines if _has_only_nulls(lines, dialect) else None
+    return lines if _has_only_nulls(lines, text, dialect) else None
 
 
 def quote_byte(dialect: FileFormat) -> int:
@@ -123,19 +123,19 @@ def _holds_uncommon(data: bytes, dialect: FileFormat) -> bool:
     return dialect.escape is not None and data.count(_BACKSLASH) != data.count(ESCAPED_NULL)
 
 
-def _has_only_nulls(lines: Lines, dialect: FileFormat) -> bool:
-    """Return whether each escape in lines, which compiled functions do not know, makes a cell without quotes NULL."""
+def _has_only_nulls(lines: Lines, text: Bytes, dialect: FileFormat) -> bool:
+    """Return whether each escape in lines makes a cell without quotes NULL; compiled functions know no other."""
     if dialect.escape is None or _BACKSLASH not in lines.data:
         return True
-    text, delimiter = with_slack(lines.data), ord(dialect.delimiter)
+    delimiter, is_quote = ord(dialect.delimiter), text == quote_byte(dialect)
     at = np.flatnonzero(text == _BACKSLASH[0])
     after = at + len(ESCAPED_NULL)
     ends = np.isin(text[after], (delimiter, _CR, _LF)) | (after == len(lines.data))
     begins = (text[at - 1] == delimiter) | np.isin(at, lines.starts)
-    quotes = np.cumsum(text == quote_byte(dialect))
+    quotes = np.cumsum(is_quote)
     line_starts = lines.starts[np.searchsorted(lines.starts, at, side="right") - 1]
     # A line is one record: behind an even number of its quotes a place is outside of them.
-    before = quotes[at] - quotes[line_starts] + (text[line_starts] == quote_byte(dialect))
+    before = quotes[at] - quotes[line_starts] + is_quote[line_starts]
     return bool((ends & begins & (before % 2 == 0)).all())
 
 

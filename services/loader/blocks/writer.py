@@ -196,8 +196,8 @@ class BlockWriter:
 
     def _find(self, rows: Rows) -> list[BrokenLines] | None:
         """Return which rows a constraint refuses, with their lines, None when that cannot be asked."""
-        encoded = rows.for_target() if len(rows) else b""
-        return self._find_by(rows, lambda: self._violations.find(encoded, form=rows.form.name))
+        find = self._violations.find
+        return self._find_by(rows, lambda: find(rows.for_target(), form=rows.form.name))
 
     def _find_by(self, rows: Rows, find: Callable[[], list[Broken]]) -> list[BrokenLines] | None:
         """Return what is found of rows, if there are any, with their lines."""

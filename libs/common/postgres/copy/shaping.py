@@ -157,16 +157,22 @@ def count_fields(columns: Columns, shaping: MaybeShaping) -> Number:
 
 
 @inlined
-def put_added(shaping: MaybeShaping, line: Number, out: Bytes, at: Number) -> Number:
-    """Write the added fields of a line; return their end."""
-    if shaping is None:
-        return at
+def put_same(shaping: Shaping, out: Bytes, at: Number) -> Number:
+    """Write the added fields that are the same in all rows; return their end."""
     count = len(shaping.same) - SLACK
     place = 0
     while place < count:
         copy64(shaping.same, place, out, at + place)
         place += 8
-    at += count
+    return at + count
+
+
+@inlined
+def put_added(shaping: MaybeShaping, line: Number, out: Bytes, at: Number) -> Number:
+    """Write the added fields of a line; return their end."""
+    if shaping is None:
+        return at
+    at = put_same(shaping, out, at)
     for size in shaping.line_sizes:
         at = put_number(out, at, size, shaping.first_line + line)
     return at

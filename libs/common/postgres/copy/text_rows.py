@@ -8,7 +8,6 @@ from typing import NamedTuple, TypeAlias
 
 from libs.common.compiled.jit import compiled, inlined
 from libs.common.compiled.words import (
-    SLACK,
     Bytes,
     Number,
     Numbers,
@@ -20,7 +19,13 @@ from libs.common.postgres.copy.column_limits import Columns, passes
 from libs.common.postgres.copy.column_types import KIND, REQUIRED, SIZE
 from libs.common.postgres.copy.fields import DOUBT, is_too_long, put_bytes_field
 from libs.common.postgres.copy.kind_numbers import BYTES, JSONB, UUID
-from libs.common.postgres.copy.shaping import IS_PLAIN, MaybeShaping, put_plain_form, read_cell
+from libs.common.postgres.copy.shaping import (
+    IS_PLAIN,
+    MaybeShaping,
+    put_plain_form,
+    put_same,
+    read_cell,
+)
 from libs.common.postgres.copy.source_cells import Cell, SourceLines, is_null
 
 LINE_DIGITS = 19
@@ -166,12 +171,7 @@ def put_added_texts(shaping: MaybeShaping, line: Number, out: Bytes, at: Number)
     """Write the added fields of a line; return their end."""
     if shaping is None:
         return at
-    count = len(shaping.same) - SLACK
-    place = 0
-    while place < count:
-        copy64(shaping.same, place, out, at + place)
-        place += 8
-    at += count
+    at = put_same(shaping, out, at)
     for _ in shaping.line_sizes:
         at = put_line_number(out, at, shaping.first_line + line)
     return at
