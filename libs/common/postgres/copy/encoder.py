@@ -6,6 +6,7 @@ lines ──tuples──► rows: certain, or suspected of breaking a constraint
 """
 
 from collections.abc import Collection
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +48,6 @@ from libs.common.postgres.copy.shaping import Shaping
 from libs.common.postgres.copy.source_cells import SourceLines
 from libs.common.postgres.copy.written_forms import as_form_arrays
 
-_CR = 13
 _NO_PLACE = -1
 _SKIPPED = -3
 """What became of a line that is no record, beside what `lines` knows."""
@@ -136,13 +136,12 @@ class Encoder:
 
     def _read_lines(self, lines: Lines, skipped: Collection[int]) -> SourceLines | None:
         """Return lines as compiled code takes them, in UTF-8, or None where that is not certain."""
+        lines = lines.quoted or lines
         data = None if self._delimiter is None else self._as_utf8(lines.data)
         if data is None:
             return None
-        text, starts = (
-            with_slack(data),
-            lines.starts if data is lines.data else _starts(data, lines),
-        )
+        starts = lines.starts if data is lines.data else self._starts(lines)
+        text = with_slack(data)
         ending = self._cut_endings(text, starts, lines.ending, skipped)
         if ending is None:
             return None
@@ -235,6 +234,14 @@ class Encoder:
             return None
         return data if self._dialect.encoding == "utf-8" else text.encode()
 
+    def _starts(self, lines: Lines) -> Positions:
+        """Return where the lines of a block in the file's encoding, of a byte a character, begin in UTF-8."""
+        sizes = _utf8_sizes(self._dialect.encoding)[np.frombuffer(lines.data, np.uint8)]
+        ends = np.minimum(lines.starts, len(lines.data))
+        starts = np.append(0, np.cumsum(np.add.reduceat(sizes, ends[:-1], dtype=np.int64)))
+        starts[-1] += lines.starts[-1] - ends[-1]
+        return starts
+
     def _texts(self, text: Bytes, places: npt.NDArray[np.int64]) -> list[TypeCheckCell]:
         """Return cells with their texts, as they are without quotes."""
         return [
@@ -266,12 +273,8 @@ class Encoder:
         return type_check_cells
 
 
-def _starts(data: bytes, lines: Lines) -> Positions:
-    """Return where the lines of a block begin in its text in another encoding."""
-    text = np.frombuffer(data, np.uint8)
-    ends = np.flatnonzero(text == lines.newline[-1]) + 1
-    if lines.ending == 2:  # an LF alone is data
-        ends = ends[text[ends - 2] == _CR]
-    starts = np.concatenate(([0], ends))
-    is_ended = lines.starts[-1] <= len(lines.data)
-    return starts if is_ended else np.append(starts, len(data) + lines.ending)
+@cache
+def _utf8_sizes(encoding: str) -> Bytes:
+    """Return how many bytes of UTF-8 each byte of an encoding becomes, 0 where it is no character."""
+    characters = [bytes([byte]).decode(encoding, "ignore") for byte in range(256)]
+    return np.array([len(character.encode()) for character in characters], np.uint8)

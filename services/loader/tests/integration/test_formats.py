@@ -24,6 +24,11 @@ BY_BLOCKS: dict[str, tuple[dict[str, Any], bytes]] = {
     "no quotes": ({"quote": None}, HEADED + b'300,5" pipe,\n301,"a,\n302,"a",7\n'),
     "control-A": ({"delimiter": "\x01", "quote": None}, _with(b"\x01") + b'300\x01"\x01\n'),
     "escapes that do not occur": ({"escape": "\\"}, HEADED + b'300,"a""b",\n'),
+    "escapes in their lines": (
+        {"escape": "\\"},
+        HEADED
+        + b'300,"a\\"b",\n301,a\\,b,\n302,\\N,\\N\n303,"\\N",\n304,a\\nb,\\1\n305,\\x,\\7\n306,"",\n307,\\\\N,',
+    ),
     "comments": ({"comment": "#"}, b"#a,b\n" + HEADED + b"#,,,,\n300,#,\n#x\n301,a,1,2\n"),
     "repeated header": ({"header": {"repeated": True}}, HEADED + b"id,v,n\n300,id,\nid,v,n"),
     "ghosts": ({"blank_records": "skip"}, HEADED + b',,\n,"",\n300,,\n,,1\n,,,,\n'),

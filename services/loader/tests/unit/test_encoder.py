@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.common.csv.block import Block
@@ -23,9 +23,23 @@ WIDTH, CAP, FIRST_LINE = 3, 30, 7
 PIECES = [
     *("a", "é", " ", ",", ",", ",", '"', '""', '"a"', '"b,c"', '","', "\\.", "\n", "\n", "\r\n"),
     *("\\N", ",\\N,", '"\\N"', '",\\N,"'),
+    *(
+        "\\",
+        '\\"',
+        "\\,",
+        "\\n",
+        "\\\\",
+        "\\\\N",
+        ",\\\\N,",
+        '"\\\\N"',
+        "\\é",
+        "\\0",
+        "\\Z",
+        '"a\\,\\"""',
+    ),
 ]
 ESCAPES = st.sampled_from([None, "\\"])
-FILES = st.lists(st.sampled_from(PIECES), max_size=40).map(lambda pieces: "".join(pieces).encode())
+FILES = st.lists(st.sampled_from(PIECES), max_size=40).map("".join)
 TEXTS = [ColumnCodec(Kind.TEXT)] * WIDTH
 NOTHING = RowPredicates([False] * WIDTH, [], is_complete=True)
 
@@ -90,8 +104,21 @@ NULLS = st.one_of(
 )
 
 
-@given(FILES, st.builds(FileFormat, null=NULLS, quoted_null=st.booleans(), escape=ESCAPES))
-def test_what_is_encoded_is_what_the_splitter_reads(data: bytes, dialect: FileFormat) -> None:
+@settings(max_examples=600)
+@given(
+    FILES,
+    st.builds(
+        FileFormat,
+        null=NULLS,
+        quoted_null=st.booleans(),
+        escape=ESCAPES,
+        encoding=st.sampled_from(["utf-8", "cp1252"]),
+        trailing_delimiter=st.booleans(),
+        line_end=st.sampled_from(["auto", "lf"]),
+    ),
+)
+def test_what_is_encoded_is_what_the_splitter_reads(text: str, dialect: FileFormat) -> None:
+    data = text.encode(dialect.encoding)
     prepared = read(data, dialect)
     if prepared is None:
         return
@@ -148,7 +175,28 @@ def test_cells_that_an_escape_makes_null_are_read_too() -> None:
         None,
         ["c", "", None],
     ]
-    assert read(b'a,b,"x,\\N,y"\n', dialect) is None
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_cells_with_escapes_are_read_too(encoding: str) -> None:
+    dialect = FileFormat(escape="\\", encoding=encoding)
+    text = '"é,\\N,y","\\"a\\"",\\\\N\n\\,ü\\t,a\\nb,\\\\\\"\n1,2\n"","\\N",""""'
+    prepared = read(text.encode(encoding), dialect)
+
+    assert prepared is not None
+    assert cells_by_line(prepared) == [
+        ["é,N,y", '"a"', "\\N"],
+        [",ü\t", "a\nb", '\\"'],
+        None,
+        ["", None, '"'],
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["a\\0,b,c", "a,b\\\nc,d\n", '"a\\"', "a,b,c\\", 'a\\""b,c,d', '"a"\\b,c,d']
+)
+def test_escapes_that_may_mean_more_than_their_cell_are_not_read(text: str) -> None:
+    assert read(text.encode(), FileFormat(escape="\\")) is None
 
 
 def test_another_delimiter_and_quote_are_read_too() -> None:
