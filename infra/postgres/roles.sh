@@ -9,6 +9,8 @@ CREATE ROLE adsp_api LOGIN PASSWORD :'api';
 CREATE ROLE adsp_worker LOGIN PASSWORD :'worker';
 CREATE ROLE adsp_loader LOGIN PASSWORD :'loader';
 CREATE ROLE adsp_monitor LOGIN PASSWORD :'monitor';
+-- People's own roles get it, to read adsp.load_history and adsp.rejected_rows.
+CREATE ROLE adsp_reader NOLOGIN;
 -- The worker finds and ends the session of a loader that has lost its lease.
 GRANT pg_signal_backend, pg_read_all_stats TO adsp_worker;
 GRANT pg_monitor TO adsp_monitor;

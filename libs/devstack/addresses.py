@@ -10,8 +10,8 @@ from typing import Any, Literal, Self
 from libs.devstack.atomic_files import publish
 from libs.devstack.ports import LOOPBACK
 
-Role = Literal["owner", "api", "worker", "loader", "monitor"]
-ROLES: tuple[Role, ...] = ("owner", "api", "worker", "loader", "monitor")
+Role = Literal["owner", "api", "worker", "loader", "monitor", "reader"]
+ROLES: tuple[Role, ...] = ("owner", "api", "worker", "loader", "monitor", "reader")
 DATABASE = "adsp"
 VHOST = "adsp"
 _BROKER_USER = "adsp"
@@ -31,6 +31,7 @@ class Credentials:
     worker: str = field(default_factory=_password, repr=False)
     loader: str = field(default_factory=_password, repr=False)
     monitor: str = field(default_factory=_password, repr=False)
+    reader: str = field(default_factory=_password, repr=False)
     broker: str = field(default_factory=_password, repr=False)
     redis: str = field(default_factory=_password, repr=False)
     cookie: str = field(default_factory=_password, repr=False)

@@ -30,6 +30,7 @@ from services.api.dataset_schemas import (
     DatasetDocument,
     describe_dataset,
 )
+from services.api.notification_targets import require_known_targets
 from services.api.preconditions import require_match
 
 log = get_logger(__name__)
@@ -82,6 +83,7 @@ def change_definition(
     """
     connection = _driver(session)
     table = require_loadable(connection, definition)
+    require_known_targets(session, definition)
     warnings = find_lacking_rights(connection, table, definition.mode)
     is_live = before is not None and before.deleted_at is None
     if before is not None and is_live and parse_stored(before.definition) == definition:

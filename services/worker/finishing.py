@@ -22,6 +22,7 @@ from libs.common.messaging.stage_metrics import STAGES, StageOfJob
 from libs.common.sql_files import read_statement
 from services.worker.dependencies import WorkerContext
 from services.worker.loaded_files import put_files_away
+from services.worker.notifying.outbox import ask_to_notify
 from services.worker.planning.chunking import release_chunks, send_chunks
 from services.worker.planning.table_turns import find_next_at_table
 
@@ -69,6 +70,7 @@ def after_end(worker: WorkerContext, job_id: UUID) -> None:
     """
     try:
         publish_pending(worker.sessions, worker.events, limit=100)
+        ask_to_notify(worker)
         for waiting_id, request_id in _wake_duplicates(worker, job_id):
             worker.dispatcher.send_plan(waiting_id, request_id)
             with worker.sessions.begin() as session:

@@ -19,9 +19,25 @@ class Action(StrEnum):
     CHUNK_FAILED = "chunk_failed"
 
 
+class Outcome(StrEnum):
+    """What can become of an attempt to notify."""
+
+    SENT = "sent"
+    REFUSED = "refused"
+    GIVEN_UP = "given_up"
+
+
 ACTIONS = Measurement(
     Counter("adsp_sweeper_actions_total", "What the sweeper did, by kind.", ["action"]),
     [(action.value,) for action in Action],
+)
+NOTIFICATIONS = Measurement(
+    Counter(
+        "adsp_notifications_total",
+        "Attempts to tell a target of a job: sent, refused and tried again, given up.",
+        ["outcome"],
+    ),
+    [(outcome.value,) for outcome in Outcome],
 )
 GROWN_SOURCES = Measurement(
     Counter("adsp_grown_sources_total", "Sources that became longer after their load."),

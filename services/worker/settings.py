@@ -6,6 +6,7 @@ from libs.common.messaging.heartbeat import LivenessSettings
 from libs.common.metrics import MetricsSettings
 from libs.common.settings import DatabaseSettings, MessagingSettings
 from libs.common.sources.settings import SourceSettings
+from services.worker.notifying.targets import Targets
 
 
 class WorkerSettings(
@@ -68,6 +69,15 @@ class WorkerSettings(
     )
     retention_batch: int = Field(
         10_000, ge=1, description="Most events, and most keys, that one look removes."
+    )
+    notify_targets: Targets = Field(
+        default_factory=dict,
+        repr=False,
+        description='Whom datasets may notify, as JSON: name → {"url": an Apprise URL} or {"webhook": …,'
+        ' "secret": …}; best as a file in `ADSP_SECRETS_DIR`.',
+    )
+    public_url: str | None = Field(
+        None, description="Where people reach the console; notifications link to it."
     )
     sweep_batch: int = Field(
         200, ge=1, description="Most rows of each kind that one sweep handles."

@@ -27,6 +27,8 @@ from services.worker.dependencies import WorkerContext
 from services.worker.dispatching import send_plan
 from services.worker.loaded_files import put_due_files_away
 from services.worker.metrics import ACTIONS, Action
+from services.worker.notifying.outbox import ask_to_notify
+from services.worker.notifying.targets import publish_names
 from services.worker.planning.chunking import IS_UNDER_WAY, send_chunks
 from services.worker.source_growth import tell_grown
 
@@ -46,6 +48,7 @@ class SweepResult(NamedTuple):
     expired: int
     finishes: int
     events: int
+    notifications: int
     dead_letters: int
     settled: int
     files: int
@@ -63,6 +66,7 @@ def sweep(worker: WorkerContext) -> SweepResult:
 
 def _sweep(worker: WorkerContext) -> SweepResult:
     """Do all steps while the caller's transaction keeps other sweeps away."""
+    _step(worker, _publish_target_names)
     dead_letters = _step(worker, drain_dead_letters)
     expired = _step(worker, _free_expired_chunks)
     swept = SweepResult(
@@ -71,6 +75,7 @@ def _sweep(worker: WorkerContext) -> SweepResult:
         expired=expired,
         finishes=_step(worker, _send_lost_finishes),
         events=_step(worker, _publish_events),
+        notifications=_step(worker, ask_to_notify),
         dead_letters=dead_letters,
         settled=_step(worker, _settle_failed_rows),
         files=_step(worker, put_due_files_away),
@@ -101,6 +106,11 @@ def _step(worker: WorkerContext, work: Callable[[WorkerContext, int], int]) -> i
 
 def _publish_events(worker: WorkerContext, limit: int) -> int:
     return publish_pending(worker.sessions, worker.events, limit)
+
+
+def _publish_target_names(worker: WorkerContext, _limit: int) -> int:
+    publish_names(worker.sessions, worker.settings.notify_targets)
+    return 0
 
 
 def _settle_failed_rows(worker: WorkerContext, limit: int) -> int:

@@ -5,11 +5,12 @@ from uuid import UUID
 
 from celery import Celery, signals
 
-from libs.common.messaging.names import CLEANUP, DISPATCH_DUE, FINISH, PLAN, SWEEP
+from libs.common.messaging.names import CLEANUP, DISPATCH_DUE, FINISH, NOTIFY, PLAN, SWEEP
 from services.worker.cleanup import delete_expired
 from services.worker.dependencies import WorkerContext, wire
 from services.worker.dispatching import dispatch_due
 from services.worker.finishing import finish
+from services.worker.notifying.outbox import notify
 from services.worker.planning.job_plan import plan
 from services.worker.settings import WorkerSettings
 from services.worker.sweeping import sweep
@@ -39,8 +40,12 @@ def register_tasks(celery: Celery, settings: WorkerSettings) -> None:
     def cleanup_task() -> dict[str, int]:
         return delete_expired(wired[0])._asdict()
 
+    def notify_task() -> int:
+        return notify(wired[0])
+
     celery.task(name=PLAN)(plan_task)
     celery.task(name=FINISH)(finish_task)
     celery.task(name=DISPATCH_DUE, ignore_result=True)(dispatch_due_task)
     celery.task(name=SWEEP, ignore_result=True)(sweep_task)
     celery.task(name=CLEANUP, ignore_result=True)(cleanup_task)
+    celery.task(name=NOTIFY, ignore_result=True)(notify_task)

@@ -33,6 +33,7 @@ ROLES_AND_SCHEMAS = {
     "adsp_worker",
     "adsp_loader",
     "adsp_monitor",
+    "adsp_reader",
 }
 
 _SETTING = re.compile(r"\bADSP_[A-Z_]+\b")

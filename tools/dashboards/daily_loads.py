@@ -141,6 +141,13 @@ _JOBS = Row(
             "none",
             {"changed": f"sum(increase(adsp_header_changes_total{EVERY}))"},
         ),
+        Bars(
+            "Notifications",
+            "Attempts of each interval to tell a target of a job: sent, refused and tried again, given up.",
+            "none",
+            {"{{outcome}}": grown("outcome", "adsp_notifications_total")},
+            ["NotificationsGivenUp"],
+        ),
     ],
     width=HALF,
 )

@@ -15,7 +15,13 @@ from services.loader.metrics import POSTPONED
 from services.scheduler.clock import LAST_TICK, TICKS
 from services.worker.ledger_metrics.metrics import describe_ledger, describe_readings
 from services.worker.ledger_metrics.queries import READINGS, Readings
-from services.worker.metrics import ACTIONS, DEAD_LETTERS, GROWN_SOURCES, HEADER_CHANGES
+from services.worker.metrics import (
+    ACTIONS,
+    DEAD_LETTERS,
+    GROWN_SOURCES,
+    HEADER_CHANGES,
+    NOTIFICATIONS,
+)
 from tools.reference.markdown import code, table
 from tools.reference.source_code import first_strings
 
@@ -61,7 +67,8 @@ def _served() -> Mapping[str, Iterable[Metric]]:
     api.expect("GET", "/health", ["200"])
     stages = [*STAGES.metric.collect(), *QUEUE_WAIT.metric.collect()]
     pool = [*stages, *PoolCollector(parent=0).collect()]
-    worker = [each.metric for each in (ACTIONS, GROWN_SOURCES, HEADER_CHANGES, DEAD_LETTERS)]
+    counted = (ACTIONS, GROWN_SOURCES, HEADER_CHANGES, NOTIFICATIONS, DEAD_LETTERS)
+    worker = [each.metric for each in counted]
     return {
         "api": api.registry.collect(),
         "worker": [*_build("worker"), *pool, *_collect(worker), *_ledger()],

@@ -23,6 +23,7 @@ from libs.common.datasets.column_options import (
     require_apart,
 )
 from libs.common.datasets.conversions import Conversion, require_one_kind
+from libs.common.datasets.notify import NotifyRule
 from libs.common.datasets.schedule import Schedule, TimeZone
 from libs.common.enums import (
     AfterLoad,
@@ -182,6 +183,11 @@ class DatasetDefinition(StrictModel):
         MissingColumns.REFUSE,
         description="Of a header that lacks columns of the last load: the job fails (unless it has `force`), or they"
         " take their default.",
+    )
+    notify: list[NotifyRule] = Field(
+        default_factory=list,
+        max_length=20,
+        description="Whom to tell of its jobs, and of what.",
     )
 
     @model_validator(mode="after")

@@ -22,6 +22,7 @@ from libs.common.enums import (
 )
 from libs.common.errors import MESSAGE_LIMIT, cut_message
 from libs.common.ledger.models import Chunk, Event, FailedRow, Job
+from libs.common.ledger.notifications import record_event
 
 ROW_CHANGES = ("rows_inserted", "rows_updated", "rows_deleted", "rows_unchanged")
 """What a load has changed in its table, where it has been counted."""
@@ -152,7 +153,8 @@ def record_end(
     job.failed_rows_settled = job.failed_rows_settled or job.dry_run  # no replay can load them
     if _puts_files_away(job):
         job.files_due_at = job.finished_at
-    session.add(Event(job_id=job.id, type=f"job.{state.value}", payload=event_payload(job)))
+    event = Event(job_id=job.id, type=f"job.{state.value}", payload=event_payload(job))
+    record_event(session, job, event)
     session.flush()
 
 

@@ -32,14 +32,12 @@ from libs.common.errors import BadInput, NotFound
 from libs.common.ledger.datasets import hold_dataset
 from libs.common.ledger.job_end import event_payload
 from libs.common.ledger.models import Event, Job
+from libs.common.ledger.notifications import HEADER_CHANGED, LATE, record_event
 from libs.common.ledger.session import commit_without_waiting
 from libs.common.sources import source_pattern
 
 SOURCE_GREW = "job.source-grew"
 """The event of an ended job whose source has become longer since."""
-
-HEADER_CHANGED = "job.header-changed"
-"""The event of a planned job whose header has other columns than that of the last load."""
 
 RESEND_AFTER = timedelta(seconds=60)
 """How long a published message may go unheard before the sweeper sends it again."""
@@ -198,7 +196,7 @@ def record_wait(session: Session, job: Job, *, until: datetime, next_attempt_at:
     job.next_attempt_at = next_attempt_at
     if is_first:
         payload = event_payload(job) | {"waits_until": until.isoformat()}
-        session.add(Event(job_id=job.id, type="job.late", payload=payload))
+        record_event(session, job, Event(job_id=job.id, type=LATE, payload=payload))
     session.flush()
     return is_first
 
@@ -229,6 +227,7 @@ def _make_event_once(session: Session, job: Job, kind: str, more: dict[str, Any]
     made = select(Event.id).where(Event.job_id == job.id, Event.type == kind)
     if session.scalar(made.limit(1)) is not None:
         return False
-    session.add(Event(job_id=job.id, type=kind, payload=event_payload(job) | more))
+    event = Event(job_id=job.id, type=kind, payload=event_payload(job) | more)
+    record_event(session, job, event)
     session.flush()
     return True

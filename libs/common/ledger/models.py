@@ -14,6 +14,7 @@ from libs.common.ledger.tables.counters import FailedRowCounter, JobCounter
 from libs.common.ledger.tables.datasets import Dataset, DatasetVersion
 from libs.common.ledger.tables.failed_rows import FailedRow
 from libs.common.ledger.tables.jobs import Job
+from libs.common.ledger.tables.notifications import Notification, NotificationTarget
 from libs.common.ledger.tables.requests import Event, IdempotencyKey, KeyRecord, Upload
 from libs.common.ledger.tables.sample import items
 
@@ -32,6 +33,8 @@ __all__ = [
     "JobCounter",
     "JobFile",
     "KeyRecord",
+    "Notification",
+    "NotificationTarget",
     "Upload",
     "items",
 ]

@@ -18,6 +18,7 @@ FINISH: Final = "jobs.finish"
 DISPATCH_DUE: Final = "jobs.dispatch_due"
 SWEEP: Final = "jobs.sweep"
 CLEANUP: Final = "jobs.retain"
+NOTIFY: Final = "jobs.notify"
 LOAD_CHUNK: Final = "load.chunk"
 
 # A consumer takes from its queues in turn. Behind ten thousand plans in one queue a tick would be too old when its turn
@@ -28,6 +29,7 @@ ROUTES: Final = {
     DISPATCH_DUE: TICKS_QUEUE,
     SWEEP: TICKS_QUEUE,
     CLEANUP: TICKS_QUEUE,
+    NOTIFY: TICKS_QUEUE,
     LOAD_CHUNK: LOAD_QUEUE,
 }
 

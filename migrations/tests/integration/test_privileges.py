@@ -15,7 +15,7 @@ from libs.common.ledger.models import Base
 from libs.devstack.addresses import ROLES, Role
 from libs.devstack.testing.databases import ScratchDatabase
 
-RESTRICTED: tuple[Role, ...] = ("api", "worker", "loader", "monitor")
+RESTRICTED: tuple[Role, ...] = ("api", "worker", "loader", "monitor", "reader")
 MAY: dict[Role, dict[str, str]] = {
     "api": {
         "adsp.api_keys": "select",
@@ -28,6 +28,8 @@ MAY: dict[Role, dict[str, str]] = {
         "adsp.idempotency_keys": "select insert",
         "adsp.job_files": "select",
         "adsp.jobs": "select insert update",
+        "adsp.notification_targets": "select",
+        "adsp.notifications": "select",
         "adsp.uploads": "select insert",
         "public.items": "select",
     },
@@ -43,6 +45,8 @@ MAY: dict[Role, dict[str, str]] = {
         "adsp.job_counters": "select",
         "adsp.job_files": "select insert update delete",
         "adsp.jobs": "select insert update delete",
+        "adsp.notification_targets": "select insert update delete",
+        "adsp.notifications": "select insert update delete",
         "adsp.uploads": "select delete",
     },
     "loader": {
@@ -55,9 +59,12 @@ MAY: dict[Role, dict[str, str]] = {
         "adsp.idempotency_keys": "select",
         "adsp.job_files": "select update",
         "adsp.jobs": "select",
+        "adsp.notification_targets": "select",
+        "adsp.notifications": "select",
         "public.items": "select insert update delete",
     },
     "monitor": {},
+    "reader": {},
 }
 ATTEMPTS = {
     "select": "SELECT FROM {table} LIMIT 0",
