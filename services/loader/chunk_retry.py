@@ -82,6 +82,7 @@ class Setbacks:
         end = ChunkEnd(
             ChunkState.FAILED,
             rows_rejected=count,
+            rejected_by_code=rejects.by_code if rejects else {},
             error_code=code,
             error_message=cut_message(message),
             by_file={

@@ -136,6 +136,7 @@ class Load:
             rows_loaded=loaded,
             rows_rejected=self._rejects.count,
             rows_superseded=superseded,
+            rejected_by_code=self._rejects.by_code,
             bytes_done=self._source.bytes_done,
             by_file=by_file,
             warnings=[

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Case, bindparam, case, func, select
+from sqlalchemy import BigInteger, Case, bindparam, case, cast, func, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from libs.common.datasets.job_warnings import merge_warnings
@@ -47,6 +47,16 @@ _COUNTS_BY_STATE = (
 )
 
 
+_CODES = func.jsonb_each_text(Chunk.rejected_by_code).table_valued("key", "value")
+_REJECTED_BY_CODE = (
+    select(_CODES.c.key, func.sum(cast(_CODES.c.value, BigInteger)))
+    .select_from(Chunk)
+    .join(_CODES, true())
+    .where(
+        Chunk.job_id == bindparam("job_id"), Chunk.state.in_((ChunkState.DONE, ChunkState.FAILED))
+    )
+    .group_by(_CODES.c.key)
+)
 _WARNINGS_OF_CHUNKS = (
     select(Chunk.warnings)
     .where(
@@ -135,7 +145,7 @@ def record_end(
         raise ValueError(f"job {job.id} cannot move from {job.state} to {state}")
     counts = counts or sum_finished(count_by_state(session, job.id))
     # Kept, so that nobody has to go through all of them again.
-    reasons = count_failed_rows(session, job.id) if counts.rejected else {}
+    reasons = _count_reasons(session, job.id, counts.rejected)
     job.rows_read, job.rows_loaded = counts.read, counts.loaded
     job.rows_rejected, job.rows_superseded = counts.rejected, counts.superseded
     job.bytes_done = counts.bytes_done
@@ -171,6 +181,20 @@ def _all_warnings(session: Session, job: Job) -> list[dict[str, Any]]:
     """Return the warnings of a job's plan and of its chunks that are done."""
     of_chunks = session.scalars(_WARNINGS_OF_CHUNKS, {"job_id": job.id})
     return merge_warnings([*job.warnings, *chain.from_iterable(of_chunks)])
+
+
+def _count_reasons(session: Session, job_id: UUID, rejected: int) -> dict[ErrorCode, int]:
+    """Count the failed rows of the chunks that are over by reason.
+
+    Loaders of a version before have not counted them in their chunks: then all are gone through.
+    """
+    if not rejected:
+        return {}
+    rows = session.execute(_REJECTED_BY_CODE, {"job_id": job_id})
+    counted = {ErrorCode(code): int(count) for code, count in rows}
+    if sum(counted.values()) == rejected:
+        return counted
+    return count_failed_rows(session, job_id)
 
 
 def count_failed_rows(session: Session, job_id: UUID) -> dict[ErrorCode, int]:

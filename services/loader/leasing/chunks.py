@@ -16,7 +16,7 @@ from psycopg2.extras import Json, RealDictCursor
 
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.datasets.job_warnings import JobWarning
-from libs.common.enums import ChunkState
+from libs.common.enums import ChunkState, ErrorCode
 from libs.common.errors import cut_message
 from libs.common.ledger.fences import fence_of
 from libs.common.sql_files import read_statement
@@ -109,12 +109,17 @@ class RowCounts:
 
 @dataclass(frozen=True, slots=True)
 class ChunkEnd:
-    """How a chunk ended; `by_file` is what became of the records of each of several files, by its number."""
+    """How a chunk ended.
+
+    `by_file` is what became of the records of each of several files, by its number.
+    `rejected_by_code` counts its failed rows.
+    """
 
     state: ChunkState
     rows_loaded: int = 0
     rows_rejected: int = 0
     rows_superseded: int = 0
+    rejected_by_code: Mapping[ErrorCode, int] = field(default_factory=dict)
     bytes_done: int = 0
     error_code: str | None = None
     error_message: str | None = None
@@ -129,6 +134,7 @@ class ChunkEnd:
         return {
             "state": self.state.value,
             **_with_read(self.counts),
+            "rejected_by_code": Json(dict(self.rejected_by_code)),
             "bytes_done": self.bytes_done,
             "error_code": self.error_code,
             "error_message": self.error_message,

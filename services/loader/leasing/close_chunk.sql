@@ -12,6 +12,7 @@ UPDATE adsp.chunks SET
     rows_loaded = %(rows_loaded)s,
     rows_rejected = %(rows_rejected)s,
     rows_superseded = %(rows_superseded)s,
+    rejected_by_code = %(rejected_by_code)s,
     bytes_done = %(bytes_done)s,
     warnings = %(warnings)s,
     load_path = %(load_path)s,

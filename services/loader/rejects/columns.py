@@ -5,6 +5,7 @@ its bytes.
 """
 
 import struct
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -43,6 +44,15 @@ class RejectedRows:
     def __len__(self) -> int:
         """Return the number of failed rows."""
         return len(self.line_numbers)
+
+    def count_codes(self) -> dict[ErrorCode, int]:
+        """Count the rows by error code."""
+        begins, counts = np.unique(self.reasons.begins, return_counts=True)
+        codes = [_code_at(self.reasons.data, begin) for begin in begins.tolist()]
+        counted = Counter[ErrorCode]()
+        for code, count in zip(codes, counts.tolist(), strict=True):
+            counted[code] += count
+        return counted
 
     def encode(self, head: bytes) -> memoryview:
         """Return the rows as tuples; each begins with `head`, see `tuple_head`."""
@@ -90,6 +100,17 @@ def _reason(code: ErrorCode, column_name: str | None, sqlstate: str | None) -> b
     """Return the fields of a reason, the stage first."""
     fields = (STAGE_OF[code].value, code.value, column_name, sqlstate)
     return b"".join([b"\xff\xff\xff\xff" if text is None else _field(text) for text in fields])
+
+
+def _code_at(reasons: Bytes, begin: int) -> ErrorCode:
+    """Read the error code of a reason, its second field."""
+    stage = _field_at(reasons, begin)
+    return ErrorCode(_field_at(reasons, begin + 4 + len(stage)).decode())
+
+
+def _field_at(data: Bytes, at: int) -> bytes:
+    length = int.from_bytes(data[at : at + 4].tobytes())
+    return data[at + 4 : at + 4 + length].tobytes()
 
 
 def _field(text: str) -> bytes:

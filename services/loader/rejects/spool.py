@@ -17,6 +17,7 @@ from uuid import UUID
 from psycopg2.extensions import cursor as Cursor
 
 from libs.common.csv.places import from_place
+from libs.common.enums import ErrorCode
 from libs.common.postgres.copy.row_forms import HEADER, TRAILER
 from services.loader.rejects.columns import COLUMNS, RejectedRows, tuple_head
 from services.loader.rejects.packed import BlockReader, PackedBytes, SpoolFull
@@ -28,7 +29,7 @@ _COPY_BYTES = 1 << 20
 class RejectSpool:
     """Failed rows of one chunk, block by block in file order; they survive a rollback of the load.
 
-    `by_file` is their number in each file of a delivery of several.
+    `by_file` is their number in each file of a delivery of several, `by_code` that of each error code.
     """
 
     def __init__(
@@ -39,15 +40,18 @@ class RejectSpool:
         self._rows = PackedBytes(folder, memory_bytes)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rejects")
         self._under_way: Future[None] | None = None
-        self.count = 0
-        self.by_file = Counter[int]()
+        self._count_none()
 
     def forget(self) -> None:
         """Drop all failed rows."""
         self._end()
         self._rows.clear()
+        self._count_none()
+
+    def _count_none(self) -> None:
         self.count = 0
         self.by_file = Counter[int]()
+        self.by_code = Counter[ErrorCode]()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -75,6 +79,8 @@ class RejectSpool:
         count = sum(map(len, given))
         self.count += count
         self.by_file[from_place(int(given[0].byte_offsets[0]))[0]] += count
+        for rows in given:
+            self.by_code.update(rows.count_codes())
         if before is not None:
             before.result()  # so that no more than one block waits
 

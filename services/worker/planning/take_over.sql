@@ -1,13 +1,15 @@
 -- Copy the chunks of an earlier job of the same content, so that what it loaded is not loaded again.
 INSERT INTO adsp.chunks (
     job_id, number, byte_start, byte_end, first_line, digest, state,
-    rows_read, rows_loaded, rows_rejected, rows_superseded, bytes_done, warnings, load_path, load_path_reason,
-    started_at, finished_at, taken_from
+    rows_read, rows_loaded, rows_rejected, rows_superseded, rejected_by_code, bytes_done, warnings, load_path,
+    load_path_reason, started_at, finished_at, taken_from
 )
 SELECT
     :job_id, number, byte_start, byte_end, first_line, digest,
     CASE state WHEN 'done' THEN 'done' ELSE 'queued' END,
-    done.rows_read, done.rows_loaded, done.rows_rejected, done.rows_superseded, done.bytes_done,
+    done.rows_read, done.rows_loaded, done.rows_rejected, done.rows_superseded,
+    CASE state WHEN 'done' THEN rejected_by_code END,
+    done.bytes_done,
     CASE state WHEN 'done' THEN warnings ELSE '[]' END,
     CASE state WHEN 'done' THEN load_path END,
     CASE state WHEN 'done' THEN load_path_reason END,

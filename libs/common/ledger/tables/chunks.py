@@ -12,6 +12,7 @@ from sqlalchemy import (
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from libs.common.enums import ChunkState
@@ -95,6 +96,9 @@ class Chunk(RowChanges, Base):
     rows_loaded: Mapped[int] = mapped_column(server_default=text("0"))
     rows_rejected: Mapped[int] = mapped_column(server_default=text("0"))
     rows_superseded: Mapped[int] = mapped_column(server_default=text("0"))
+    rejected_by_code: Mapped[dict[str, Any] | None] = mapped_column(
+        JSONB(none_as_null=True), comment="Failed rows by error code; NULL: not known."
+    )
     bytes_done: Mapped[int] = mapped_column(server_default=text("0"))
     warnings: Mapped[list[dict[str, Any]]] = mapped_column(
         server_default=text("'[]'"), comment="What was odd about the load and allowed."

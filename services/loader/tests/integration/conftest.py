@@ -139,7 +139,23 @@ class LoadBench:
         job_id = self.add_job(data, definition)
         with closing(self.loader(**changes)) as loader:
             assert loader.load_chunk(job_id, 0) in {Outcome.LOADED, Outcome.FAILED}
+        self.check_counts_by_code(job_id)
         return job_id
+
+    def check_counts_by_code(self, job_id: UUID) -> None:
+        """Assert that the counts of the job's chunks by error code are those of its failed rows."""
+        differences = self.execute(
+            "SELECT c.number, c.rejected_by_code, kept.by_code"
+            " FROM adsp.chunks AS c CROSS JOIN LATERAL ("
+            "  SELECT coalesce(jsonb_object_agg(error_code, rows), '{}') AS by_code FROM ("
+            "   SELECT f.error_code, count(*) AS rows FROM adsp.failed_rows AS f"
+            "   WHERE f.job_id = c.job_id AND f.chunk_number = c.number GROUP BY f.error_code"
+            "  ) AS code) AS kept"
+            " WHERE c.job_id = %s AND c.finished_at IS NOT NULL"
+            " AND c.rejected_by_code IS DISTINCT FROM kept.by_code",
+            str(job_id),
+        )
+        assert not differences
 
     def chunk(self, job_id: UUID, number: int = 0) -> dict[str, Any]:
         """Return a chunk's row."""

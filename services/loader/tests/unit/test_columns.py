@@ -1,6 +1,7 @@
 """Failed rows by column become the tuples that the protocol of a binary COPY describes."""
 
 import struct
+from collections import Counter
 from collections.abc import Iterator
 
 from hypothesis import given
@@ -59,3 +60,10 @@ def test_tuples_are_those_of_the_protocol(records: list[RejectedRecord]) -> None
     encoded = by_columns(records).encode(tuple_head(JOB, CHUNK))
 
     assert bytes(encoded) == b"".join(map(_tuple, records))
+
+
+@given(st.lists(RECORDS, max_size=20))
+def test_rows_are_counted_by_error_code(records: list[RejectedRecord]) -> None:
+    counted = by_columns(records).count_codes()
+
+    assert counted == Counter(record.error_code for record in records)

@@ -10,6 +10,7 @@ from uuid import UUID
 import psycopg2
 import pytest
 from psycopg2.extensions import cursor as Cursor
+from psycopg2.extras import Json
 
 from libs.common.enums import ErrorCode, Trigger
 from libs.common.sql_files import read_statement
@@ -100,9 +101,11 @@ class History:
         loaded = self._rng.randint(0, 5) if is_done else 0
         superseded = self._rng.randint(0, 2) if is_done else 0
         error = (None, None) if is_done else ("load-fault", "disk full")
+        codes = [code.value for code in self._rng.choices(CODES, k=rejected)]
+        is_counted = self._rng.random() < 0.7  # loaders of a version before do not count
         self._cursor.execute(
             "UPDATE adsp.chunks SET state = %s, finished_at = now(), rows_read = %s, rows_loaded = %s,"
-            " rows_rejected = %s, rows_superseded = %s, error_code = %s, error_message = %s"
+            " rows_rejected = %s, rows_superseded = %s, rejected_by_code = %s, error_code = %s, error_message = %s"
             " WHERE job_id = %s AND number = %s",
             [
                 "done" if is_done else "failed",
@@ -110,6 +113,7 @@ class History:
                 loaded,
                 rejected,
                 superseded,
+                Json(Counter(codes)) if is_counted else None,
                 *error,
                 str(job.id),
                 number,
@@ -124,18 +128,17 @@ class History:
                 (dataset, "rows_superseded"): superseded,
             }
         )
-        for _ in range(rejected):
-            self._add_failed_row(job, number)
+        for code in codes:
+            self._add_failed_row(job, number, code)
 
-    def _add_failed_row(self, job: Any, number: int) -> None:
-        code = self._rng.choice(CODES)
+    def _add_failed_row(self, job: Any, number: int, code: str) -> None:
         self._ends += 1
         self._cursor.execute(
             "INSERT INTO adsp.failed_rows (job_id, chunk_number, line_number, byte_offset, raw,"
             " stage, error_code, message) VALUES (%s, %s, 1, %s, '', 'constraint', %s, 'no')",
-            [str(job.id), number, self._ends, code.value],
+            [str(job.id), number, self._ends, code],
         )
-        self.failed[self._dataset_of(job), code.value] += 1
+        self.failed[self._dataset_of(job), code] += 1
 
     def _cancel(self) -> None:
         """Cancel a job; what is done of it counts."""

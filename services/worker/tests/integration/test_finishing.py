@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import select, update
 
 from libs.common.datasets.job_warnings import JobWarning
-from libs.common.enums import ChunkState, JobState, WarningCode
+from libs.common.enums import ChunkState, ErrorCode, JobState, Stage, WarningCode
 from libs.common.ledger.job_end import record_end
-from libs.common.ledger.models import Chunk, Event, Job
+from libs.common.ledger.models import Chunk, Event, FailedRow, Job
 from libs.common.messaging.events import publish_pending
 from services.worker.finishing import WITHDRAWN, finish
 from services.worker.planning.job_plan import plan
@@ -58,6 +58,46 @@ def test_a_job_ends_with_the_sum_of_its_chunks(
         rejected,
     )
     assert ended.finished_at is not None
+
+
+@pytest.mark.parametrize(
+    ("second", "expected"),
+    [({"check": 1, "unique": 3}, {"check": 3, "unique": 3}), (None, {"type-error": 6})],
+)
+def test_failed_rows_are_gone_through_only_where_chunks_have_not_counted_them(
+    bench: Bench, second: dict[str, int] | None, expected: dict[str, int]
+) -> None:
+    """What stands in failed_rows differs here from the counts, so that one sees which were taken."""
+    job = _planned(bench, atomic=False)
+    known: dict[int, tuple[int, dict[str, int] | None]] = {0: (2, {"check": 2}), 1: (4, second)}
+    _set_chunks(bench, job, state=ChunkState.DONE, rejected_by_code={})
+    for number, (count, codes) in known.items():
+        _set_chunks(
+            bench,
+            job,
+            Chunk.number == number,
+            rows_read=count,
+            rows_rejected=count,
+            rejected_by_code=codes,
+        )
+    with bench.worker.sessions.begin() as session:
+        for offset in range(6):
+            session.add(
+                FailedRow(
+                    job_id=job.id,
+                    chunk_number=0,
+                    line_number=1,
+                    byte_offset=offset,
+                    raw=b"x",
+                    stage=Stage.CONVERT,
+                    error_code=ErrorCode.TYPE_ERROR,
+                    message="no",
+                )
+            )
+
+    finish(bench.worker, job.id)
+
+    assert bench.job(job).rejected_by_code == expected
 
 
 @pytest.mark.parametrize(

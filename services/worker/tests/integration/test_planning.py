@@ -708,6 +708,7 @@ def test_failed_rows_of_chunks_that_are_taken_over_move(bench: Bench) -> None:
                     message="a cell is missing",
                 )
             )
+        session.execute(update(Chunk).values(rejected_by_code={"missing-cell": 1}))
     _stop_half_way(bench, first)
     second = bench.make_job()
     plan(bench.worker, second.id)
@@ -715,6 +716,8 @@ def test_failed_rows_of_chunks_that_are_taken_over_move(bench: Bench) -> None:
     with bench.worker.sessions() as session:
         owners = session.execute(select(FailedRow.chunk_number, FailedRow.job_id)).all()
     assert {row.chunk_number: row.job_id for row in owners} == {0: second.id, 1: first.id}
+    counts = [chunk.rejected_by_code for chunk in bench.chunks(second)]
+    assert counts[:2] == [{"missing-cell": 1}, None]
 
 
 def test_a_failed_job_that_has_loaded_nothing_is_begun_anew(bench: Bench) -> None:
