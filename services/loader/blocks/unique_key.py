@@ -17,6 +17,7 @@ class UniqueKeyCheck:
 
     columns: tuple[str, ...]
     nulls_are_equal: bool
+    can_be_hashed: bool
 
     @classmethod
     def read(cls, cursor: Cursor, table: TargetTable, given: Sequence[TargetColumn]) -> Self | None:
@@ -28,8 +29,8 @@ class UniqueKeyCheck:
         found = cursor.fetchone()
         if found is None:
             return None
-        columns, nulls_are_equal = found
-        return cls(tuple(columns), nulls_are_equal)
+        columns, nulls_are_equal, can_be_hashed = found
+        return cls(tuple(columns), nulls_are_equal, can_be_hashed)
 
     def description(self, row: sql.Composable) -> sql.Composed:
         """Return the values of the key as they stand in the detail of an error.
@@ -54,16 +55,17 @@ class UniqueKeyCheck:
         if not self.nulls_are_equal:
             return equal
         same = self._lookup(row, table, "{1}.{0} IS NOT DISTINCT FROM {2}.{0}")
-        return sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(self._is_given(row), equal, same)
+        return sql.SQL("CASE WHEN {} THEN {} ELSE {} END").format(self.is_given(row), equal, same)
 
     def place(self, row: sql.Composable, order: sql.Composable) -> sql.Composed:
         """Return which of the rows of its key a row is, from 1."""
-        names = sql.SQL(", ").join(self._names(row))
-        return sql.SQL("row_number() OVER (PARTITION BY {} ORDER BY {})").format(names, order)
+        return sql.SQL("row_number() OVER (PARTITION BY {} ORDER BY {})").format(
+            self.values(row), order
+        )
 
     def is_whole(self, row: sql.Composable) -> sql.Composable:
         """Return when another row can have the same key."""
-        return sql.SQL("TRUE") if self.nulls_are_equal else self._is_given(row)
+        return sql.SQL("TRUE") if self.nulls_are_equal else self.is_given(row)
 
     def _lookup(self, row: sql.Composable, table: TargetTable, equal: str) -> sql.Composed:
         there = sql.Identifier("adsp_there")
@@ -72,10 +74,15 @@ class UniqueKeyCheck:
             table.identifier, there, sql.SQL(" AND ").join(matches)
         )
 
-    def _is_given(self, row: sql.Composable) -> sql.Composed:
+    def is_given(self, row: sql.Composable) -> sql.Composed:
+        """Return when no part of a row's key is NULL."""
         return sql.SQL(" AND ").join(
             sql.SQL("{} IS NOT NULL").format(name) for name in self._names(row)
         )
+
+    def values(self, row: sql.Composable) -> sql.Composed:
+        """Return the columns of a row's key, as a list."""
+        return sql.SQL(", ").join(self._names(row))
 
     def _names(self, row: sql.Composable) -> list[sql.Composed]:
         return [sql.SQL("{}.{}").format(row, sql.Identifier(name)) for name in self.columns]

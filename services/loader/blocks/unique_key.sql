@@ -1,5 +1,5 @@
 -- Name the columns of the table's one unique index, if a join by `=` finds what the index refuses: plain columns of built-in
--- types with the usual equality, checked at once. NULL when there is none, another one or an exclusion constraint beside it.
+-- types with the usual equality, checked at once. Nothing when there is none, another one or an exclusion constraint beside it.
 SELECT
     (
         SELECT array_agg(a.attname::text ORDER BY k.place)
@@ -7,7 +7,16 @@ SELECT
         INNER JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND k.attnum = a.attnum
         WHERE k.place <= i.indnkeyatts
     ) AS columns,
-    coalesce(to_jsonb(i) ->> 'indnullsnotdistinct' = 'true', FALSE) AS nulls_are_equal
+    coalesce(to_jsonb(i) ->> 'indnullsnotdistinct' = 'true', FALSE) AS nulls_are_equal,
+    (
+        SELECT bool_and(equal.oprcanhash)
+        FROM unnest(i.indclass::oid []) AS k (opclass)
+        INNER JOIN pg_catalog.pg_opclass AS o ON k.opclass = o.oid
+        INNER JOIN pg_catalog.pg_amop AS m
+            ON o.opcfamily = m.amopfamily AND o.opcintype = m.amoplefttype AND o.opcintype = m.amoprighttype
+        INNER JOIN pg_catalog.pg_operator AS equal ON m.amopopr = equal.oid
+        WHERE m.amopstrategy = 3
+    ) AS can_be_hashed
 FROM pg_catalog.pg_index AS i
 WHERE
     i.indrelid = %(table)s

@@ -1,5 +1,6 @@
 """Rows whose key is there already are found by a join, and are those that Postgres refuses one by one."""
 
+from collections.abc import Iterable
 from random import Random
 from typing import Any
 
@@ -27,6 +28,9 @@ TABLES = {
     "another column included": "CREATE TABLE feed.{t} (a int, b text, v int, UNIQUE (a) INCLUDE (v))",
     "numeric": "CREATE TABLE feed.{t} (a numeric UNIQUE, b text, v int NOT NULL)",
     "char": "CREATE TABLE feed.{t} (a char(4) UNIQUE, b text, v int)",
+    "no hash": "CREATE TABLE feed.{t} (a money UNIQUE, b text, v int)",
+    "downwards": "CREATE TABLE feed.{t} (a int, b text, v int CHECK (v >= 0));"
+    " CREATE UNIQUE INDEX ON feed.{t} (a DESC, b)",
     "float8": "CREATE TABLE feed.{t} (a float8 UNIQUE, b text, v int)",
     "another equality": "CREATE EXTENSION IF NOT EXISTS citext SCHEMA public;"
     " CREATE TABLE feed.{t} (a int, b public.citext UNIQUE, v int)",
@@ -136,17 +140,43 @@ def test_only_keys_are_asked_where_no_other_constraint_can_refuse_a_row(
     ]
 
 
-def test_a_table_is_not_read_whole_for_each_block_that_its_key_refuses(bench: LoadBench) -> None:
-    """To hash a million keys for each block of 50,000 took most of the time."""
+SCANS = "SELECT {} FROM pg_stat_user_tables WHERE relid = 'feed.t'::regclass"
+
+
+def _number_of_scans(bench: LoadBench, keys: Iterable[int], block_bytes: int = 64 << 10) -> int:
+    """Load keys 0, 10, 20, … and then these, of which at least one is there; return how often the index was asked."""
     bench.execute("CREATE TABLE feed.t (id int PRIMARY KEY, v text)")
     definition = DatasetDefinition(table="feed.t")
-    bench.load(b"id,v\n" + b"".join(b"%d,a\n" % n for n in range(20_000)), definition)
+    bench.load(b"id,v\n" + b"".join(b"%d,a\n" % n for n in range(0, 200_000, 10)), definition)
     bench.execute("VACUUM ANALYZE feed.t")
-    counted = "SELECT {} FROM pg_stat_user_tables WHERE relid = 'feed.t'::regclass"
 
-    again = b"id,v\n" + b"".join(b"%d,b\n" % n for n in range(20_000))
-    bench.load(again, definition, block_bytes=64 << 10)
+    again = bench.load(
+        b"id,v\n" + b"".join(b"%d,b\n" % n for n in keys), definition, block_bytes=block_bytes
+    )
 
     # A session tells what it did when it ends.
-    wait_for(lambda: bench.execute(counted.format("idx_scan")) >= [(20_000,)], 10, "lookups")
-    assert bench.execute(counted.format("seq_tup_read")) == [(0,)]
+    wait_for(lambda: bench.execute(SCANS.format("idx_scan > 0")) == [(True,)], 10, "lookups")
+    assert bench.execute(SCANS.format("seq_tup_read")) == [(0,)]
+    assert bench.execute("SELECT count(*) FROM feed.t WHERE v = 'a'") == [(20_000,)]
+    [(scans,)] = bench.execute(SCANS.format("idx_scan"))
+    assert bench.chunk(again)["rows_rejected"] == len([n for n in keys if n % 10 == 0])
+    return int(scans)
+
+
+def test_keys_that_stand_together_in_the_index_are_read_in_one_go(bench: LoadBench) -> None:
+    """A lookup of each of a million keys took a second of the four."""
+    assert _number_of_scans(bench, range(0, 200_000, 10)) < 20
+
+
+def test_keys_that_stand_far_apart_are_looked_up(bench: LoadBench) -> None:
+    """To read what stands between them, up to the whole table, would take longer; one block shows it."""
+    keys = [n * 7919 * 10 % 200_000 for n in range(20_000)]
+
+    assert 19_000 < _number_of_scans(bench, keys, block_bytes=16 << 10) < 20_010
+
+
+def test_what_is_not_found_in_one_go_is_looked_up(bench: LoadBench) -> None:
+    """Two thirds of the keys are new, and the last of the block stands behind all that is read."""
+    keys = [*range(0, 3_000, 3), 199_990]
+
+    assert 600 < _number_of_scans(bench, keys, block_bytes=1 << 20) < 1_010
