@@ -1,5 +1,6 @@
 """What the models of all tables share: the schema, the names of constraints, the types of columns."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -44,15 +45,15 @@ class Base(DeclarativeBase):
     }
 
 
-def words(vocabulary: type[StrEnum], name: str) -> Enum:
-    """Store a word of a closed vocabulary as text under a CHECK."""
+def words(vocabulary: type[StrEnum], name: str, first: Sequence[StrEnum] = ()) -> Enum:
+    """Store a word of a closed vocabulary as text under a CHECK, which compares with `first` before the others."""
     return Enum(
         vocabulary,
         name=name,
         native_enum=False,
         create_constraint=True,
         length=None,
-        values_callable=lambda words: [word.value for word in words],
+        values_callable=lambda words: [word.value for word in dict.fromkeys((*first, *words))],
     )
 
 
