@@ -10,8 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, Field, StrictBool
 
 from libs.common.csv.places import from_place
-from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
-from libs.common.csv.utf16 import with_byte_order
+from libs.common.csv.utf16 import UTF_16
 from libs.common.datasets.definition import DATASET_NAME_PATTERN
 from libs.common.enums import ErrorCode, JobState, LoadPath, Stage, Trigger, WarningCode
 from libs.common.ledger.models import FailedRow, Job
@@ -256,9 +255,8 @@ def render_raw(raw: bytes, encoding: str) -> tuple[str, str | None]:
 
     UTF-16 would be hard to read so: it is shown as the text that it is, always with Base64.
     """
-    if encoding in WIDE_ENCODINGS:
-        text = raw.decode(with_byte_order(encoding, b""), "backslashreplace")
-        return text, base64.b64encode(raw).decode()
+    if encoding in UTF_16:
+        return raw.decode(encoding, "backslashreplace"), base64.b64encode(raw).decode()
     try:
         return raw.decode("utf-8"), None
     except UnicodeDecodeError:

@@ -11,6 +11,7 @@ from libs.common.csv.framing import Framer
 from libs.common.csv.header import Header, read_header
 from libs.common.csv.places import MOST_PLACES, from_place, to_place
 from libs.common.csv.skipped_records import Skip
+from libs.common.csv.text import Text
 from libs.common.datasets.job_warnings import JobWarning
 from libs.common.datasets.source_warnings import (
     Utf8Watch,
@@ -100,18 +101,15 @@ class ChunkSource:
             _read_past(stream, header.byte_end)
             stream.skip(start - header.byte_end)
             origin = stream.position if work.number else 0
-            body = None
+            form, cap, body = work.definition.format, self._settings.max_record_bytes, None
+            text = Text(stream, header.encoding, to_place(file.number, start), work.byte_end)
             if work.byte_end is None:
-                body = without_footer(
-                    stream, work.definition.format, header, self._settings.max_record_bytes
-                )
+                body = without_footer(text, form, header, cap)
             framer = Framer(
-                stream if body is None else body,
-                work.definition.format,
+                body or text,
+                form,
                 to_place(file.number, line),
-                to_place(file.number, start),
-                work.byte_end,
-                self._settings.max_record_bytes,
+                cap,
                 self._settings.block_bytes,
                 count_ends,
                 header.cr_ends_records,

@@ -13,6 +13,7 @@ from libs.common.csv.framing import Framer
 from libs.common.csv.header import read_header, with_names
 from libs.common.csv.records import RecordSplitter
 from libs.common.csv.skipped_records import SkippedRecords
+from libs.common.csv.text import Text
 from libs.common.datasets.definition import DatasetDefinition
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "formats.md"
@@ -35,7 +36,7 @@ def test_a_file_is_read_by_the_definition_beside_it(title: str, data: str, docum
     dialect, stored = definition.format, data.encode()
     header = read_header(io.BytesIO(stored), dialect)
     dialect = with_names(dialect, header.cells)
-    rest = io.BytesIO(stored[header.byte_end :])
+    rest = Text(io.BytesIO(stored[header.byte_end :]))
     body = without_footer(rest, dialect, header, CAP)
     splitter = RecordSplitter(
         dialect, width=len(header.cells), skips=SkippedRecords(dialect, header.line)
@@ -43,7 +44,7 @@ def test_a_file_is_read_by_the_definition_beside_it(title: str, data: str, docum
 
     records = [
         record
-        for block in Framer(rest if body is None else body, dialect).blocks()
+        for block in Framer(body or rest, dialect).blocks()
         for record in splitter.split(block)
     ]
 

@@ -1,19 +1,11 @@
 """Bytes of a stream that are whole records."""
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from libs.common.csv.line_ends import AUTO, LineEnds
-from libs.common.csv.utf16 import OffsetMap
+from libs.common.csv.utf16 import OffsetMap, as_utf8, restore
 from libs.common.enums import ErrorCode
-
-
-class ByteStream(Protocol):
-    """What frames are read from: `read` returns about `size` bytes, and none only at the end."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return the next bytes."""
-        ...
 
 
 class Frame(NamedTuple):
@@ -34,7 +26,8 @@ class Block:
     Such lines may hold quotes only where the framer was given `count_ends`.
 
     `byte_offset` and `line_number` (from 1) tell where `data` begins in the decompressed source;
-    `byte_end` and `next_line` where the block after it begins.
+    `byte_end` and `next_line` where the block after it begins. `utf16`: the source's encoding where `data` is UTF-8
+    made of that (`text`).
     """
 
     byte_offset: int
@@ -45,13 +38,22 @@ class Block:
     next_line: int
     line_ends: LineEnds = AUTO
     newline: bytes = b"\n"
+    utf16: str | None = None
 
     def count_breaks(self, start: int, end: int) -> int:
         """Count the line ends in a part of `data`."""
         return self.line_ends.count(self.data[start:end])
 
-    def place(self, position: int, wide: str | None) -> int:
-        """Return the offset of a position in `data`; `wide` is the file's encoding if that is UTF-16."""
-        if wide is None:
+    def offset_of(self, position: int) -> int:
+        """Return the offset in the source of a position in `data`."""
+        if self.utf16 is None:
             return self.byte_offset + position
-        return OffsetMap(self.data, 0, self.byte_offset, wide).place(position)
+        return OffsetMap(self.data, 0, self.byte_offset, self.utf16).place(position)
+
+    def position_at(self, offset: int) -> int:
+        """Return the first position in `data` at or behind an offset in the source; none is beyond its end."""
+        wanted = max(0, offset - self.byte_offset)
+        if self.utf16 is None:
+            return wanted
+        stored = restore(self.data, self.utf16)
+        return len(as_utf8(stored[: wanted + wanted % 2], self.utf16))

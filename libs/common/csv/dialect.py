@@ -12,7 +12,7 @@ from pydantic import (
 )
 
 from libs.common.csv.line_ends import LineEnd
-from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
+from libs.common.csv.utf16 import UTF_16
 from libs.common.strict_model import StrictModel
 
 
@@ -26,7 +26,7 @@ def _readable(name: str) -> str:
         ) from exc
     if codec.name == "utf-8-sig":
         return "utf-8"
-    if codec.name in {"utf-8", *WIDE_ENCODINGS}:
+    if codec.name in {"utf-8", *UTF_16}:
         return codec.name
     if not _is_single_byte_superset(codec.name):
         raise ValueError(f"encoding {name!r} is not supported; convert the file to utf-8 first")
@@ -223,6 +223,11 @@ class FileFormat(StrictModel):
         max_length=1024,
         description="Of a zip archive of several files: the name of the one that is loaded; may hold * and ?.",
     )
+
+    @property
+    def text_encoding(self) -> str:
+        """Return the encoding of what is read of a file as text: UTF-16 becomes UTF-8."""
+        return "utf-8" if self.encoding in UTF_16 else self.encoding
 
     @property
     def null_texts(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Read a file without its footer: the last lines, which are no records, and may count them.
 
-    stream ──► FooterStream ──► frames
-                    └── at the end: the footer's lines, and the number of records that they tell
+    Text ──► BodyText ──► frames
+                 └── at the end: the footer's lines, and the number of records that they tell
 
 So many lines as the format says are held back, by line ends, whatever quotes say. Blank lines do not count, nor does a
 Ctrl-Z at the very end.
@@ -10,12 +10,10 @@ Ctrl-Z at the very end.
 import re
 from dataclasses import dataclass
 
-from libs.common.csv.block import ByteStream
 from libs.common.csv.dialect import FileFormat, FooterFormat
 from libs.common.csv.header import Header
 from libs.common.csv.line_ends import LineEnds, line_ends_of
-from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
-from libs.common.csv.utf16 import as_utf8, restore
+from libs.common.csv.text import Text
 from libs.common.errors import SourceError
 
 _WINDOW = 1 << 12
@@ -39,19 +37,23 @@ class Footer:
             )
 
 
-class FooterStream:
-    """A stream without the footer of its file; it must stand at the start of a line.
+class BodyText(Text):
+    """A text without the footer of its file; it must stand at the start of a line.
 
     `footer` is there once `read` has returned nothing. Raises `SourceError("trailer-mismatch")`.
     """
 
     def __init__(
-        self, stream: ByteStream, form: FooterFormat, encoding: str, line_ends: LineEnds, cap: int
+        self, text: Text, form: FooterFormat, encoding: str, line_ends: LineEnds, cap: int
     ) -> None:
-        """Hold lines back; of what is longer than `cap` bytes a line, no footer is made."""
-        self._stream = stream
+        """Hold lines back; of what is longer than `cap` bytes a line, no footer is made.
+
+        `encoding` is that of the text.
+        """
+        super().__init__(text, start=text.start)
+        self.utf16 = text.utf16
+        self._text = text
         self._form = form
-        self._wide = encoding if encoding in WIDE_ENCODINGS else None
         self._encoding = encoding
         self._ends = line_ends.pattern
         self._most = min(cap * (form.lines + 1), _MOST_HELD)
@@ -62,7 +64,7 @@ class FooterStream:
     def read(self, size: int, /) -> bytes:
         """Return about `size` bytes, and none only where the footer begins."""
         while self.footer is None:
-            more = self._stream.read(size)
+            more = self._text.read(size)
             self._held += more
             if not more:
                 return self._finish()
@@ -70,11 +72,15 @@ class FooterStream:
             if place > 0:
                 self._is_cut = False
             elif len(self._held) > self._most:
-                place, self._is_cut = (len(self._held) - self._most) & ~1, True
+                place, self._is_cut = len(self._held) - self._most, True
             if place > 0:
                 body, self._held = self._held[:place], self._held[place:]
                 return body
         return b""
+
+    def place(self, position: int) -> int:
+        """Return the offset in the file of a position, as the whole text does."""
+        return self._text.place(position)
 
     def _finish(self) -> bytes:
         """Take the footer off what is held, and return the rest; at the very end of that, nothing more comes."""
@@ -94,7 +100,7 @@ class FooterStream:
 
     def _begin_of_last(self, *, at_end: bool) -> int:
         """Return where the last lines that may be the footer begin; 0 also where there are no more than these."""
-        text = self._as_narrow(self._held)
+        text = self._held
         # Unless this is the end, an LF that follows may make a line end of a return.
         text = text if at_end else text.removesuffix(b"\r")
         window = _WINDOW
@@ -102,7 +108,7 @@ class FooterStream:
             start = max(0, len(text) - window)
             begins = self._begins(text, start)
             if len(begins) >= self._form.lines and (begins[-self._form.lines] > start or not start):
-                return self._as_stored(text[: begins[-self._form.lines]])
+                return begins[-self._form.lines]
             if not start:
                 return 0
             window *= 4
@@ -119,17 +125,8 @@ class FooterStream:
 
     def _lines(self, last: bytes) -> tuple[str, ...]:
         """Return the lines with text."""
-        narrow = "utf-8" if self._wide else self._encoding
-        lines = (line for line in self._ends.split(self._as_narrow(last)) if line not in _NO_TEXT)
-        return tuple(line.decode(narrow, "replace") for line in lines)
-
-    def _as_narrow(self, stored: bytes) -> bytes:
-        """Return text in which line ends are single bytes: of UTF-16 as UTF-8."""
-        return stored if self._wide is None else as_utf8(stored, self._wide)
-
-    def _as_stored(self, text: bytes) -> int:
-        """Return how many bytes of the file a text takes."""
-        return len(text if self._wide is None else restore(text, self._wide))
+        lines = (line for line in self._ends.split(last) if line not in _NO_TEXT)
+        return tuple(line.decode(self._encoding, "replace") for line in lines)
 
     def _read_rows(self, lines: tuple[str, ...]) -> int | None:
         """Return the number of records that the footer tells; raises when it is not as it should be."""
@@ -154,14 +151,12 @@ class FooterStream:
         return int(digits)
 
 
-def without_footer(
-    stream: ByteStream, dialect: FileFormat, header: Header, cap: int
-) -> FooterStream | None:
+def without_footer(text: Text, dialect: FileFormat, header: Header, cap: int) -> BodyText | None:
     """Return the rest of a file, which is read to its end, without its footer; None where the format has none."""
     if dialect.footer is None:
         return None
     ends = line_ends_of(dialect.line_end, cr_ends_records=header.cr_ends_records)
-    return FooterStream(stream, dialect.footer, header.encoding, ends, cap)
+    return BodyText(text, dialect.footer, dialect.text_encoding, ends, cap)
 
 
 def _mismatch(message: str) -> SourceError:

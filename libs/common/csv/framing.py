@@ -13,20 +13,19 @@ same bytes, inside quotes too. After a backslash no byte means itself, where tha
 - a quote that never closes takes the rest of the file, up to that cap.
 
 Memory is bounded by the block size, the cap and what is kept. The result does not depend on how the stream is cut into
-reads. All bytes below 128 mean themselves in every accepted encoding, so no decoding is needed here;
-UTF-16 is read as UTF-8, in which the cap counts, while offsets are always those of the file.
+reads. All bytes below 128 mean themselves in a `Text`, so no decoding is needed here; the cap counts its bytes,
+while offsets are always those of the file.
 """
 
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from libs.common.csv.block import Block, ByteStream, Frame
+from libs.common.csv.block import Block, Frame
 from libs.common.csv.cell_patterns import body_pattern, line_pattern
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.line_ends import LineEnds, line_ends_of, whole_lines
-from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
-from libs.common.csv.utf16 import Utf8Reader
+from libs.common.csv.text import Text
 from libs.common.enums import ErrorCode
 
 BLOCK_BYTES = 1 << 20
@@ -39,7 +38,7 @@ _END_MARK = b"\x1a"
 
 @dataclass(slots=True)
 class Framer:
-    """Cut a stream into blocks of frames.
+    """Cut a text into blocks of frames.
 
     `count_ends` may tell quickly how many line ends some bytes have if each line, quotes and all, is one sound record
     that ends with the byte given.
@@ -47,11 +46,9 @@ class Framer:
     `cr_ends_records` says that a lone CR ends records and lines too: see `Header`.
     """
 
-    stream: ByteStream
+    text: Text
     dialect: FileFormat
     first_line: int = 1
-    first_offset: int = 0
-    end_offset: int | None = None
     max_record_bytes: int = MAX_RECORD_BYTES
     block_bytes: int = BLOCK_BYTES
     count_ends: Callable[[bytes, bytes], int | None] | None = None
@@ -64,7 +61,6 @@ class Framer:
     _line: re.Pattern[bytes] = field(init=False)
     _line_ends: LineEnds = field(init=False)
     _break: re.Pattern[bytes] = field(init=False)
-    _wide: Utf8Reader | None = field(init=False)
 
     def __post_init__(self) -> None:
         """Compile the dialect."""
@@ -80,18 +76,13 @@ class Framer:
         self._body = body_pattern(dialect, self._line_ends)
         # The common case; `_frame` looks at all others.
         self._line = line_pattern(dialect, self._line_ends)
-        self._wide = None
-        if self.dialect.encoding in WIDE_ENCODINGS:
-            self._wide = Utf8Reader(
-                self.stream, self.dialect.encoding, self.first_offset, self.end_offset
-            )
 
     def blocks(self) -> Iterator[Block]:
-        """Yield the blocks in file order until the stream or the range ends."""
-        offset, line, rest, at_end = self.first_offset, self.first_line, b"", False
+        """Yield the blocks in file order until the text ends."""
+        offset, line, rest, at_end = self.text.start, self.first_line, b"", False
         while not at_end:
             # Reading as much again as is left over keeps a long record's cost linear.
-            more = self._read(offset + len(rest), max(self.block_bytes, len(rest)))
+            more = self.text.read(max(self.block_bytes, len(rest)))
             at_end, buffer = not more, rest + more
             block = self._cut(buffer, offset, line, at_end=at_end)
             if block.data:
@@ -105,19 +96,6 @@ class Framer:
                 block, offset, rest, at_end = self._overlong(rest, offset, line)
                 yield block
                 line, at_end = block.next_line, at_end and not rest
-
-    def _read(self, position: int, size: int) -> bytes:
-        """Read on, never past the end of the range."""
-        if self._wide is not None:
-            return self._wide.read(size)
-        if self.end_offset is None:
-            return self.stream.read(size)
-        left = self.end_offset - position
-        return self.stream.read(min(size, left))[:left] if left > 0 else b""
-
-    def _place(self, position: int) -> int:
-        """Return the offset in the file of a position in what is read; they differ for UTF-16."""
-        return position if self._wide is None else self._wide.place(position)
 
     def _cut(self, buffer: bytes, offset: int, line: int, *, at_end: bool) -> Block:
         """Make a block of the whole records at the start of `buffer`."""
@@ -133,9 +111,11 @@ class Framer:
         elif ends is None:
             newline = b"\n" if newline == b"\r" else newline
             data = self._whole_lines(buffer, newline, at_end=at_end)
-        start, end = self._place(offset), self._place(offset + len(data))
+        start, end = self.text.place(offset), self.text.place(offset + len(data))
         next_line = line + (ends or self._line_ends.count(data))
-        return Block(start, line, data, frames, end, next_line, self._line_ends, newline)
+        return Block(
+            start, line, data, frames, end, next_line, self._line_ends, newline, self.text.utf16
+        )
 
     def _whole_lines(self, buffer: bytes, newline: bytes, *, at_end: bool) -> bytes:
         """Return the lines of a buffer that have ended, if lines end so; the last one of all may have no end."""
@@ -146,7 +126,7 @@ class Framer:
 
     def _is_end_mark(self, last: bytes, *, at_end: bool) -> bool:
         """Return whether the last record of what is read is the Ctrl-Z at the end of a file."""
-        is_last = at_end and self.end_offset is None
+        is_last = at_end and self.text.ends_with_file
         return is_last and self._has_end_mark and last == _END_MARK
 
     def _need_frames(self, buffer: bytes, *, at_end: bool) -> bool:
@@ -219,7 +199,7 @@ class Framer:
         Only what is kept of it is in the block; its frame goes on beyond that. Returns the block, the position
         behind the record, what was read beyond it, and whether the stream has ended.
         """
-        begin = self._place(offset)
+        begin = self.text.place(offset)
         cap = self.max_record_bytes
         kept = max(cap, self.kept_record_bytes)
         head, tail, skipped, at_end = rest[:cap], rest[cap:], cap, False
@@ -235,16 +215,24 @@ class Framer:
             passed = len(tail) - len(keep)
             data += tail[: min(passed, kept - len(data))]
             skipped += passed
-            self._place(offset + skipped)
+            self.text.place(offset + skipped)
             if at_end:
                 break
-            more = self._read(offset + skipped + len(keep), self.block_bytes)
+            more = self.text.read(self.block_bytes)
             at_end, tail = not more, keep + more
         end = skipped + (found.start() if found else 0)
         data += tail[: min(end - skipped, kept - len(data))]
         after = skipped + (found.end() if found else 0)
         lines = self._line_ends.count(head) + (found is not None) + around
         frame = Frame(0, end, after, ErrorCode.LINE_TOO_LONG)
-        place = self._place(offset + after)
-        block = Block(begin, line, bytes(data), [frame], place, line + lines, self._line_ends)
+        block = Block(
+            begin,
+            line,
+            bytes(data),
+            [frame],
+            self.text.place(offset + after),
+            line + lines,
+            self._line_ends,
+            utf16=self.text.utf16,
+        )
         return block, offset + after, tail[found.end() :] if found else b"", at_end

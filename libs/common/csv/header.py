@@ -5,21 +5,19 @@ which must know the columns. Every `HeaderError` says how to fix the file or the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from libs.common.csv.block import ByteStream
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import MAX_RECORD_BYTES, Framer
 from libs.common.csv.json_lines import JsonLineError, keys_of
 from libs.common.csv.line_ends import line_ends_of
 from libs.common.csv.preamble import Preamble, Rejoined
 from libs.common.csv.records import First, Record, RecordSplitter
-from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
+from libs.common.csv.text import ByteStream, Text
 from libs.common.csv.utf16 import bom_of, with_byte_order
 from libs.common.errors import HeaderError, SourceError
 
-_WITH_MARK = {"utf-8", *WIDE_ENCODINGS}
 _MARKS = {
     b"\xff\xfe\0\0": "utf-32",
     b"\0\0\xfe\xff": "utf-32",
@@ -36,9 +34,9 @@ _DECLARED = "sep="
 
 
 class _Place(NamedTuple):
-    """Where something begins in the file."""
+    """Where something begins in the text."""
 
-    byte_offset: int
+    position: int
     line_number: int
 
 
@@ -47,7 +45,7 @@ class Header:
     """The names in the first record, where the record after it begins, and the encoding with its byte order.
 
     `cr_ends_records`: its line ends with a lone CR, so that others may. Else a lone CR outside quotes is damage.
-    `line` are its bytes as read, without mark and line end, of UTF-16 in UTF-8, and `line_number` says where it stands;
+    `line` are its bytes as text, without mark and line end, and `line_number` says where it stands;
     a format without a header has neither.
     """
 
@@ -74,18 +72,25 @@ def read_header(
     start = _read_up_to(stream, _LONGEST_MARK * _MOST_MARKS)
     _refuse_foreign_mark(start, dialect.encoding)
     dialect = dialect.model_copy(update={"encoding": with_byte_order(dialect.encoding, start)})
-    mark = bom_of(dialect.encoding) if dialect.encoding in _WITH_MARK else b""
+    mark = bom_of(dialect.encoding) if dialect.text_encoding == "utf-8" else b""
     skipped = 0
     while mark and start.startswith(mark, skipped):
         skipped += len(mark)
+    text = Text(Rejoined(start[skipped:], stream), dialect.encoding, skipped)
+    found = _read_text(text, start[skipped:], dialect, max_record_bytes)
+    return replace(found, byte_end=text.place(found.byte_end))
+
+
+def _read_text(text: Text, start: bytes, dialect: FileFormat, max_record_bytes: int) -> Header:
+    """Read the header from a text behind its mark; its `byte_end` is a position in that."""
     ends = line_ends_of(dialect.line_end, cr_ends_records=True)
-    before = Preamble(Rejoined(start[skipped:], stream), dialect.encoding, ends, max_record_bytes)
+    before = Preamble(text, dialect.text_encoding, ends, max_record_bytes)
     if not (dialect.header.skip_before or dialect.header.find):
-        _pass_declared_delimiter(before, start[skipped:], dialect)
+        _pass_declared_delimiter(before, start, dialect)
     before.skip(dialect.header.skip_before)
     if dialect.header.find is not None:
         before.find(dialect.header.find)
-    begin = _Place(skipped + before.passed, 1 + before.lines)
+    begin = _Place(text.start + before.passed, 1 + before.lines)
     if dialect.header.lines == 0:
         return _without_header(before.rest(), dialect, begin)
     if dialect.type == "jsonl":
@@ -126,7 +131,7 @@ def _read_first(
     below = _skip_below(stream, dialect, begin, first, max_record_bytes)
     return Header(
         _names(first.record),
-        below.byte_offset,
+        below.position,
         below.line_number,
         dialect.encoding,
         first.ends_with_cr,
@@ -142,16 +147,15 @@ def _read_keys(
     first = _find_first(stream, dialect, begin, max_record_bytes, cr_ends_records=False)
     if first is None:
         raise SourceError("source-empty", "the source holds no record; send the whole file")
-    encoding = "utf-8" if dialect.encoding in WIDE_ENCODINGS else dialect.encoding
     try:
-        keys = keys_of(first.line.decode(encoding, "replace"))
+        keys = keys_of(first.line.decode(dialect.text_encoding, "replace"))
     except JsonLineError as exc:
         raise HeaderError(
             "header-malformed", f"the first record (line {first.record.line_number}): {exc}"
         ) from exc
     return Header(
         keys,
-        begin.byte_offset,
+        begin.position,
         begin.line_number,
         dialect.encoding,
         line=first.line,
@@ -169,10 +173,9 @@ def _find_first(
 ) -> First | None:
     """Return the first record from here on, None where there is none."""
     framer = Framer(
-        stream,
+        Text(stream, start=begin.position),
         dialect,
         first_line=begin.line_number,
-        first_offset=begin.byte_offset,
         max_record_bytes=max_record_bytes,
         block_bytes=_BLOCK_BYTES,
         cr_ends_records=cr_ends_records,
@@ -196,21 +199,21 @@ def _skip_below(
     if not dialect.header.skip_after:
         return _Place(first.byte_end, first.next_line)
     ends = line_ends_of(dialect.line_end, cr_ends_records=first.ends_with_cr)
-    rest = stream.again_from(first.byte_end - begin.byte_offset)
-    below = Preamble(rest, dialect.encoding, ends, max_record_bytes)
+    rest = stream.again_from(first.byte_end - begin.position)
+    below = Preamble(rest, dialect.text_encoding, ends, max_record_bytes)
     below.skip(dialect.header.skip_after)
     return _Place(first.byte_end + below.passed, first.next_line + below.lines)
 
 
 def _without_header(stream: Rejoined, dialect: FileFormat, begin: _Place) -> Header:
     """Return the names that the format gives; that a lone CR ends records is seen where the start has no LF at all."""
-    probed = _read_up_to(stream, _PROBED_BYTES).decode(dialect.encoding, "replace")
+    probed = _read_up_to(stream, _PROBED_BYTES)
     return Header(
         tuple(dialect.header.names),
-        begin.byte_offset,
+        begin.position,
         begin.line_number,
         dialect.encoding,
-        cr_ends_records="\r" in probed and "\n" not in probed,
+        cr_ends_records=b"\r" in probed and b"\n" not in probed,
     )
 
 

@@ -16,9 +16,7 @@ def show_header(header: Header, dialect: FileFormat) -> str:
         return "; these names are those of 'header.names' in the dataset's format"
     if dialect.type == "jsonl":
         return f"; these names are the keys of the first record (line {header.line_number})"
-    line = header.line.decode(
-        "utf-8" if dialect.encoding.startswith("utf") else dialect.encoding, "replace"
-    )
+    line = header.line.decode(dialect.text_encoding, "replace")
     shown = line if len(line) <= _SHOWN else line[:_SHOWN] + "…"
     return f"; line {header.line_number} was taken for the header: {shown!r}{_looks_like(line, header, dialect)}"
 

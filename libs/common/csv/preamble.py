@@ -1,14 +1,12 @@
 """Pass the lines of a file that stand before its header, and below it, by the rules of its format.
 
-Such lines end where lines end, whatever quotes say; UTF-16 is searched as UTF-8.
+Such lines end where lines end, whatever quotes say.
 """
 
 import re
 
-from libs.common.csv.block import ByteStream
 from libs.common.csv.line_ends import LineEnds
-from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
-from libs.common.csv.utf16 import as_utf8, restore
+from libs.common.csv.text import ByteStream
 from libs.common.errors import HeaderError
 
 _READ_BYTES = 1 << 16
@@ -38,12 +36,11 @@ class Rejoined:
 
 
 class Preamble:
-    """Passes lines of a stream; `passed` counts their bytes, as stored, and `lines` the lines."""
+    """Passes lines of a text; `passed` counts their bytes, and `lines` the lines."""
 
     def __init__(self, stream: ByteStream, encoding: str, line_ends: LineEnds, cap: int) -> None:
         """Stand before the first line; no line may be longer than `cap` bytes."""
         self._stream = stream
-        self._wide = encoding if encoding in WIDE_ENCODINGS else None
         self._encoding = encoding
         self._ends = line_ends.pattern
         self._cap = cap
@@ -86,7 +83,7 @@ class Preamble:
     def _next(self) -> tuple[str, int] | None:
         """Return the next line's text without its end, and how many bytes it takes with it; None at the end."""
         while True:
-            text = self._searched()
+            text = self._seen
             found = self._ends.search(text)
             if found and (self._at_end or found.end() < len(text)):
                 return self._line(text, found.start(), found.end())
@@ -101,14 +98,8 @@ class Preamble:
             more = self._stream.read(_READ_BYTES)
             self._seen, self._at_end = self._seen + more, not more
 
-    def _searched(self) -> bytes:
-        """Return what was read as text in which line ends are single bytes."""
-        return self._seen if self._wide is None else as_utf8(self._seen, self._wide)
-
     def _line(self, text: bytes, end: int, after: int) -> tuple[str, int]:
-        if self._wide is None:
-            return text[:end].decode(self._encoding, "replace"), after
-        return text[:end].decode("utf-8", "replace"), len(restore(text[:after], self._wide))
+        return text[:end].decode(self._encoding, "replace"), after
 
 
 def compile_or_none(pattern: str) -> re.Pattern[str] | None:

@@ -5,7 +5,7 @@ well-formed comes out with a fault instead of cells; when several apply, the fir
 `line-too-long`, `malformed-quote` or `bare-carriage-return` (what stands first), `encoding-error`, then
 `missing-cell` or `extra-cell`.
 
-UTF-16 comes as UTF-8 here; its records get the places and the bytes that they have in the file in the end.
+Blocks of a UTF-16 file are UTF-8; their records get the places and the bytes that they have in the file in the end.
 """
 
 from collections import Counter
@@ -22,8 +22,7 @@ from libs.common.csv.json_lines import JsonLineError, JsonSplitter
 from libs.common.csv.line_ends import line_ends_of
 from libs.common.csv.parse_errors import ParseError
 from libs.common.csv.skipped_records import Skip, SkippedRecords
-from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
-from libs.common.csv.utf16 import OffsetMap, restore, with_byte_order
+from libs.common.csv.utf16 import OffsetMap, restore
 from libs.common.enums import ErrorCode
 
 
@@ -44,9 +43,9 @@ class Record(NamedTuple):
 
 
 class First(NamedTuple):
-    """The first record of a file, the offset and the line of what stands after it, and whether a lone CR ends it.
+    """The first record of a text, the offset and the line of what stands after it, and whether a lone CR ends it.
 
-    `line` are its bytes, of UTF-16 as UTF-8.
+    `line` are its bytes.
     """
 
     record: Record
@@ -73,9 +72,7 @@ class RecordSplitter:
         skips: SkippedRecords | None = None,
     ) -> None:
         """Compile the dialect; of a record above the cap `kept_record_bytes` are kept, the cap at least."""
-        is_wide = dialect.encoding in WIDE_ENCODINGS
-        self._wide = with_byte_order(dialect.encoding, b"") if is_wide else None
-        self._encoding = "utf-8" if is_wide else dialect.encoding
+        self._encoding = dialect.text_encoding
         self._nulls = frozenset(text.encode() for text in dialect.null_texts)
         self._stored_nulls = _encode_known(dialect.null_texts, self._encoding)
         self._cells = CellSplitter(dialect)
@@ -102,7 +99,7 @@ class RecordSplitter:
             is_sound = is_sound and not (self._cells.has_escapes and b"\\0" in block.data)
             is_sound = is_sound and self._json is None
             records = self._split_frames(block, is_sound=is_sound)
-        return records if self._wide is None else _as_stored(records, block, self._wide)
+        return records if block.utf16 is None else _as_stored(records, block, block.utf16)
 
     def split_first(self, block: Block) -> First | None:
         """Return a block's first record with what it tells of those after it."""
@@ -116,8 +113,13 @@ class RecordSplitter:
                 record = self._record(
                     frame, data[start:end], first_line + before, block.byte_offset + start
                 )
-                place = block.place(after, self._wide)
-                return First(record, data[start:end], place, first_line + up_to, ends_with_cr)
+                return First(
+                    record,
+                    data[start:end],
+                    block.offset_of(after),
+                    first_line + up_to,
+                    ends_with_cr,
+                )
         return None
 
     def _is_skipped(self, raw: bytes) -> bool:

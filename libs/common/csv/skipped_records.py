@@ -7,10 +7,8 @@ import re
 from enum import StrEnum
 
 from libs.common.csv.dialect import FileFormat
-from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
 
 _UTF_8_MARK = b"\xef\xbb\xbf"
-_WITH_UTF_8_MARK = {"utf-8", *WIDE_ENCODINGS}
 
 
 class Skip(StrEnum):
@@ -23,7 +21,7 @@ class Skip(StrEnum):
 
 
 class SkippedRecords:
-    """What is no record by the rules of one dialect; UTF-16 is seen as UTF-8.
+    """What is no record by the rules of one dialect.
 
     A record that is none begins with `comment`, is one of `headers`, or begins with one of `blank_bytes`, behind which
     another one or the line's end stands.
@@ -33,7 +31,7 @@ class SkippedRecords:
         """Know the header's line, without mark and line end, where the dialect says that it is repeated."""
         self.comment = (dialect.comment or "").encode()
         self._blank = _blank_pattern(dialect) if dialect.blank_records == "skip" else None
-        is_marked = dialect.encoding in _WITH_UTF_8_MARK
+        is_marked = dialect.text_encoding == "utf-8"
         self.headers: tuple[bytes, ...] = ()
         if dialect.header.repeated and header_line:
             self.headers = (header_line, *([_UTF_8_MARK + header_line] if is_marked else []))

@@ -1,22 +1,14 @@
-"""Read UTF-16 as UTF-8, and tell where in the file each piece of it stands.
-
-    bytes of the file ──Utf8Reader──► UTF-8 ──framing, records──► records ──OffsetMap──► places and bytes in the file
+"""Turn UTF-16 into UTF-8 and back, and tell where in the file each piece of that stands: for `text`.
 
 What is no UTF-16 comes out as bytes that are no UTF-8 and can be turned back: a lone surrogate as the three bytes
 that it would have, the last byte of an odd number as a byte that never occurs and two more that hold it. So framing
 and splitting need to know one kind of text only, and a record is refused for its own bytes.
 """
 
-from typing import Protocol
-
-ENCODINGS = frozenset({"utf-16", "utf-16-le", "utf-16-be"})
+UTF_16 = frozenset({"utf-16", "utf-16-le", "utf-16-be"})
 _MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 _ODD = 0xFF
 _LOOSE = "surrogatepass"
-
-
-class _ByteStream(Protocol):
-    def read(self, size: int, /) -> bytes: ...
 
 
 def with_byte_order(encoding: str, start: bytes) -> str:
@@ -24,7 +16,7 @@ def with_byte_order(encoding: str, start: bytes) -> str:
 
     A mark of the other order than declared would be no character, so it counts.
     """
-    if encoding not in ENCODINGS:
+    if encoding not in UTF_16:
         return encoding
     return _MARKS.get(start[:2], "utf-16-le" if encoding == "utf-16" else encoding)
 
@@ -34,46 +26,17 @@ def bom_of(encoding: str) -> bytes:
     return "\ufeff".encode(encoding)
 
 
-class Utf8Reader:
-    """A stream of UTF-16, from one offset to another, as UTF-8.
+class Utf16Decoder:
+    """Turns UTF-16 that comes piece by piece into UTF-8."""
 
-    `place` turns offsets of what was read, which are counted from `start` too, into those of the file.
-    """
-
-    def __init__(self, stream: _ByteStream, encoding: str, start: int, end: int | None) -> None:
-        """Read a stream that stands at offset `start`, up to `end`."""
-        self._stream = stream
-        self._encoding = with_byte_order(encoding, b"")
-        self._left = None if end is None else end - start
+    def __init__(self, encoding: str) -> None:
+        """Begin with a character; the encoding has its byte order."""
+        self._encoding = encoding
         self._kept = b""
-        self._offsets = OffsetMap(b"", start, start, self._encoding)
 
-    def read(self, size: int) -> bytes:
-        """Return about `size` bytes of UTF-8, and none only at the end."""
-        data, at_end = b"", False
-        while not data and not at_end:
-            at_end = not self._fetch(size)
-            data = self._decode(at_end=at_end)
-        self._offsets.add(data)
-        return data
-
-    def place(self, position: int) -> int:
-        """Return where a position of the UTF-8 stands in the file; positions must not go back."""
-        return self._offsets.place(position)
-
-    def _fetch(self, size: int) -> bool:
-        """Read on; return whether there was anything."""
-        if self._left is not None:
-            size = min(size, self._left)
-        more = self._stream.read(size) if size else b""
-        if self._left is not None:
-            more = more[: self._left]
-            self._left -= len(more)
-        self._kept += more
-        return bool(more)
-
-    def _decode(self, *, at_end: bool) -> bytes:
-        """Return what is whole of the bytes kept; at the end, all of them."""
+    def decode(self, stored: bytes, *, at_end: bool) -> bytes:
+        """Return what is whole of the bytes so far; at the end, all of them."""
+        self._kept += stored
         whole = len(self._kept) & ~1
         if not at_end and whole and self._is_high(self._kept[whole - 2 : whole]):
             whole -= 2

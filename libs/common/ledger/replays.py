@@ -17,6 +17,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from libs.common.csv.dialect import FileFormat, HeaderFormat
 from libs.common.csv.framing import Framer
 from libs.common.csv.records import split
+from libs.common.csv.text import Text
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import ChunkState, ErrorCode, LoadMode, Once
 from libs.common.ledger.models import Chunk, FailedRow
@@ -39,7 +40,8 @@ def replayable_rows(job_id: UUID, column: InstrumentedAttribute[Any]) -> Select[
 
 def is_one_record(raw: bytes, dialect: FileFormat) -> bool:
     """Return whether the bytes of a failed row, however long, are one record that swallows nothing after it."""
-    framer = Framer(io.BytesIO(raw), dialect, max_record_bytes=max(len(raw), 1))
+    text = Text(io.BytesIO(raw), dialect.encoding)
+    framer = Framer(text, dialect, max_record_bytes=max(len(raw), 1))
     records = [record for block in split(framer) for record in block]
     return len(records) == 1 and (
         records[0].fault is None or records[0].fault.code not in OPEN_ENDED

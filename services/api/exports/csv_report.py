@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import Framer
 from libs.common.csv.records import split
+from libs.common.csv.text import Text
 from libs.common.errors import Conflict
 from libs.common.ledger.models import FailedRow, Job
 from services.api.exports.csv_cells import MEDIA_TYPE, write_line
@@ -82,9 +83,10 @@ def cells_of(
 
     Missing ones are left empty; a record that cannot be cut so stands whole in the first cell.
     """
+    text = Text(io.BytesIO(raw), dialect.encoding)
     records = [
         record
-        for block in split(Framer(io.BytesIO(raw), dialect, max_record_bytes=max_record_bytes))
+        for block in split(Framer(text, dialect, max_record_bytes=max_record_bytes))
         for record in block
     ]
     is_sound = len(records) == 1 and records[0].fault is None

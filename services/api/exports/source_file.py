@@ -6,7 +6,6 @@ What comes out can be sent to the job's replay, as it is or corrected.
 from collections.abc import Generator, Iterable, Sequence
 
 from libs.common.csv.dialect import FileFormat
-from libs.common.csv.utf16 import with_byte_order
 
 _BLOCK_BYTES = 1 << 20
 _LINE_ENDS = {"auto": "\n", "lf": "\n", "crlf": "\r\n", "cr": "\r"}
@@ -18,7 +17,7 @@ def write_header(cells: Sequence[str], dialect: FileFormat) -> bytes:
         return b""
     line = dialect.delimiter.join(_write_name(cell, dialect) for cell in cells)
     line += dialect.delimiter * dialect.trailing_delimiter + _LINE_ENDS[dialect.line_end]
-    return line.encode(with_byte_order(dialect.encoding, b""))
+    return line.encode(dialect.encoding)
 
 
 def source_blocks(
@@ -26,8 +25,9 @@ def source_blocks(
 ) -> Generator[bytes]:
     """Yield the file of these records in blocks, reading them as they are asked for."""
     gathered = bytearray(write_header(header, dialect))
-    encoding = with_byte_order(dialect.encoding, b"")
-    line_end, return_ = _LINE_ENDS[dialect.line_end].encode(encoding), "\r".encode(encoding)
+    line_end, return_ = (
+        sign.encode(dialect.encoding) for sign in (_LINE_ENDS[dialect.line_end], "\r")
+    )
     is_auto = dialect.line_end == "auto"
     for raw in raws:
         # A return that ends the record would be part of the line end, were that an LF alone.

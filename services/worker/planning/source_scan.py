@@ -9,6 +9,7 @@ from pathlib import Path
 from libs.common.csv.chunk_boundaries import Boundary, find_boundaries
 from libs.common.csv.footer import without_footer
 from libs.common.csv.header import Header, read_header
+from libs.common.csv.text import Text
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import LoadMode
 from libs.common.sources.fingerprints import fingerprint
@@ -93,13 +94,12 @@ class FileReader:
         """Return where the chunks of a file begin."""
         form, cap = self.definition.format, self.max_record_bytes
         stream.skip(header.byte_end)
-        body = without_footer(stream, form, header, cap)
+        text = Text(stream, header.encoding, header.byte_end)
         return find_boundaries(
-            stream if body is None else body,
-            form.model_copy(update={"encoding": header.encoding}),
+            without_footer(text, form, header, cap) or text,
+            form,
             self.chunk_bytes,
             first_line=header.next_line,
-            first_offset=header.byte_end,
             cr_ends_records=header.cr_ends_records,
             max_record_bytes=cap,
         )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from libs.common.csv.dialect import FileFormat
-from libs.common.csv.utf16 import ENCODINGS as WIDE_ENCODINGS
+from libs.common.csv.utf16 import UTF_16
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.datasets.schedule import Schedule
 from libs.common.enums import CatchUp
@@ -61,7 +61,7 @@ def test_each_byte_of_an_accepted_encoding_is_a_character_by_itself(name: str) -
         encoding = FileFormat(encoding=name).encoding
     except ValidationError:
         return
-    if encoding == "utf-8" or encoding in WIDE_ENCODINGS:
+    if encoding == "utf-8" or encoding in UTF_16:
         return
     letters = [bytes([byte]).decode(encoding, "replace") for byte in range(256)]
     escapes = b"\\u000a\\n\\x0a+AAo-~{!!~}\x1b$B!!\x1b(Bxn--a"

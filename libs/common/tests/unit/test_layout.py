@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.common.csv.dialect import FileFormat
-from libs.common.csv.footer import Footer, FooterStream
+from libs.common.csv.footer import BodyText, Footer
 from libs.common.csv.framing import Framer
 from libs.common.csv.header import read_header
 from libs.common.csv.header_hints import show_header
 from libs.common.csv.line_ends import line_ends_of
 from libs.common.csv.records import RecordSplitter
 from libs.common.csv.skipped_records import Skip, SkippedRecords
+from libs.common.csv.text import Text
 from libs.common.errors import HeaderError, SourceError
 from libs.common.tests.unit.test_records import Trickle, as_reference
 from libs.devstack.testing.reference_judgement import ReferenceRecord
@@ -30,15 +31,14 @@ def load_all(
 ) -> tuple[tuple[str, ...], list[ReferenceRecord], Footer | None, RecordSplitter]:
     """Read a file as a loader does; return its names, records, and footer, and what has split it."""
     header = read_header(Trickle(data, step), dialect, max_record_bytes=CAP)
-    body: Any = Trickle(data[header.byte_end :], step)
+    body: Any = Text(Trickle(data[header.byte_end :], step), header.encoding, header.byte_end)
     ends = line_ends_of(dialect.line_end, cr_ends_records=header.cr_ends_records)
     if dialect.footer is not None:
-        body = FooterStream(body, dialect.footer, header.encoding, ends, CAP)
+        body = BodyText(body, dialect.footer, dialect.text_encoding, ends, CAP)
     framer = Framer(
         body,
-        dialect.model_copy(update={"encoding": header.encoding}),
+        dialect,
         first_line=header.next_line,
-        first_offset=header.byte_end,
         block_bytes=block_bytes,
         cr_ends_records=header.cr_ends_records,
     )

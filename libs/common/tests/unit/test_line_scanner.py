@@ -14,6 +14,7 @@ from libs.common.csv.line_ends import line_ends_of
 from libs.common.csv.line_scanner import find_lines, find_skipped
 from libs.common.csv.records import split
 from libs.common.csv.skipped_records import SkippedRecords
+from libs.common.csv.text import Text
 
 DIALECT = FileFormat()
 PIECES = [
@@ -55,7 +56,7 @@ def assert_records(data: bytes, dialect: FileFormat, *, has_returns: bool = Fals
     assert lines.ends == len(re.findall(b"\r?\n" if newline == b"\n" else newline, data))
     assert lines.longest == max(map(len, texts))
     form = dialect.model_copy(update={"comment": None})
-    framer = Framer(BytesIO(data), form, cr_ends_records=has_returns)
+    framer = Framer(Text(BytesIO(data), form.encoding), form, cr_ends_records=has_returns)
     records = [record for block in split(framer) for record in block]
     assert [(record.byte_offset, record.raw, record.fault) for record in records] == [
         (begin, text, None) for begin, text in zip(begins, texts, strict=True)
@@ -111,7 +112,7 @@ def test_blocks_whose_lines_are_counted_hold_the_same_records(
 
     def read(**more: Any) -> list[Any]:
         framer = Framer(
-            BytesIO(data),
+            Text(BytesIO(data), dialect.encoding),
             dialect,
             block_bytes=size,
             cr_ends_records=has_returns,

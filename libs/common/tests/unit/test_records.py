@@ -12,6 +12,7 @@ from libs.common.csv.chunk_boundaries import find_boundaries
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import Framer
 from libs.common.csv.records import Record, split
+from libs.common.csv.text import Text
 from libs.common.enums import ErrorCode
 from libs.devstack.testing.reference_judgement import ReferenceRecord
 from libs.devstack.testing.reference_splitter import reference_split
@@ -134,10 +135,17 @@ def as_reference(record: Record) -> ReferenceRecord:
 
 
 def split_all(
-    data: bytes, dialect: FileFormat, *, width: int | None = None, **options: Any
+    data: bytes,
+    dialect: FileFormat,
+    *,
+    width: int | None = None,
+    first_offset: int = 0,
+    end_offset: int | None = None,
+    **options: Any,
 ) -> list[Record]:
     """Split `data` in one go, framed with these options."""
-    framer = Framer(io.BytesIO(data), dialect, **options)
+    text = Text(io.BytesIO(data), dialect.encoding, first_offset, end_offset)
+    framer = Framer(text, dialect, **options)
     return [r for block in split(framer, width=width) for r in block]
 
 
@@ -244,7 +252,7 @@ def test_agrees_with_the_reference_for_every_block_size(
     cr: bool,
 ) -> None:
     framer = Framer(
-        Trickle(data, step),
+        Text(Trickle(data, step), dialect.encoding),
         dialect,
         max_record_bytes=cap,
         block_bytes=block_bytes,
@@ -298,7 +306,7 @@ def test_boundaries_cut_a_file_into_chunks_that_hold_every_record_once(
     data: bytes, dialect: FileFormat, chunk_bytes: int, block_bytes: int, cap: int, *, cr: bool
 ) -> None:
     boundaries = find_boundaries(
-        io.BytesIO(data),
+        Text(io.BytesIO(data), dialect.encoding),
         dialect,
         chunk_bytes,
         max_record_bytes=cap,
@@ -407,7 +415,12 @@ def test_of_a_record_above_the_cap_as_much_is_kept_as_asked(
     size, kept = len(line.encode(encoding)), {}
     for most in (0, 3_000, 1 << 20):
         framer = Framer(
-            io.BytesIO(data), dialect, 1, 0, None, 1024, block_bytes, kept_record_bytes=most
+            Text(io.BytesIO(data), encoding),
+            dialect,
+            1,
+            1024,
+            block_bytes,
+            kept_record_bytes=most,
         )
         records = [record for block in split(framer) for record in block]
         fault = records[0].fault
@@ -439,7 +452,9 @@ def test_an_endless_record_is_skipped_in_bounded_memory(encoding: str, size: int
     dialect = FileFormat(encoding=encoding)
     tracemalloc.start()
     try:
-        [[record]] = split(Framer(stream, dialect, max_record_bytes=1 << 16, block_bytes=1 << 16))
+        [[record]] = split(
+            Framer(Text(stream, encoding), dialect, max_record_bytes=1 << 16, block_bytes=1 << 16)
+        )
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -512,7 +527,7 @@ def test_utf_16_agrees_with_the_reference(
     data: bytes, dialect: FileFormat, block_bytes: int, step: int, cap: int, kept: int, *, cr: bool
 ) -> None:
     framer = Framer(
-        Trickle(data, step),
+        Text(Trickle(data, step), dialect.encoding),
         dialect,
         max_record_bytes=cap,
         block_bytes=block_bytes,

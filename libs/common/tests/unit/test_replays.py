@@ -59,7 +59,7 @@ FORMATS: list[dict[str, Any]] = [
     {"delimiter": ";", "footer": {"lines": 2}, "header": {"find": "a"}},
     {"type": "jsonl", "member": "a"},
     {"type": "jsonl", "header": {"lines": 0, "names": ["a"]}, "comment": "//"},
-    {"header": {"lines": 0, "names": ["a"]}, "trailing_delimiter": True, "encoding": "utf-16"},
+    {"header": {"lines": 0, "names": ["a"]}, "trailing_delimiter": True, "encoding": "utf-16-le"},
 ]
 
 

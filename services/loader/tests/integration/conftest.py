@@ -15,6 +15,7 @@ from libs.common.csv.chunk_boundaries import find_boundaries
 from libs.common.csv.footer import without_footer
 from libs.common.csv.framing import MAX_RECORD_BYTES
 from libs.common.csv.header import read_header
+from libs.common.csv.text import Text
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.ids import uuid7
 from libs.common.sources.fingerprints import digest_parts
@@ -121,13 +122,12 @@ class LoadBench:
             header = read_header(stream, dialect, max_record_bytes=max_record_bytes)
         with open_source(path, dialect.compression, limits) as stream:
             stream.skip(header.byte_end)
-            body = without_footer(stream, dialect, header, max_record_bytes)
+            text = Text(stream, header.encoding, header.byte_end)
             starts = find_boundaries(
-                stream if body is None else body,
+                without_footer(text, dialect, header, max_record_bytes) or text,
                 dialect,
                 chunk_bytes,
                 first_line=header.next_line,
-                first_offset=header.byte_end,
                 max_record_bytes=max_record_bytes,
                 cr_ends_records=header.cr_ends_records,
             )

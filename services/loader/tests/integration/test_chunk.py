@@ -16,6 +16,7 @@ from psycopg2.extensions import connection as Connection
 
 from libs.common.csv.chunk_boundaries import find_boundaries
 from libs.common.csv.header import read_header
+from libs.common.csv.text import Text
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.errors import MESSAGE_LIMIT, PublishFault
 from libs.devstack.testing.waiting import wait_for
@@ -497,11 +498,10 @@ def test_a_file_in_many_chunks_ends_like_the_file_in_one(bench: LoadBench) -> No
     bench.execute("TRUNCATE feed.t")
     header = read_header(BytesIO(data), PAIRS.format)
     starts = find_boundaries(
-        BytesIO(data[header.byte_end :]),
+        Text(BytesIO(data[header.byte_end :]), start=header.byte_end),
         PAIRS.format,
         40,
         first_line=header.next_line,
-        first_offset=header.byte_end,
     )
     ends = [*(start.byte_offset for start in starts[1:]), None]
     chunks = [(s.byte_offset, e, s.line_number) for s, e in zip(starts, ends, strict=True)]
