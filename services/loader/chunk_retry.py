@@ -29,7 +29,7 @@ from services.loader.leasing.chunks import (
 )
 from services.loader.leasing.lease import Claim
 from services.loader.metrics import POSTPONED, PutOff
-from services.loader.rejects.rejected_row import is_transient
+from services.loader.rejects.rejection import is_transient
 from services.loader.rejects.spool import RejectSpool
 from services.loader.settings import LoaderSettings
 

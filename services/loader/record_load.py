@@ -22,7 +22,7 @@ from services.loader.leasing.lease import Heartbeat
 from services.loader.pipeline import LoadPipeline
 from services.loader.prefetch import read_ahead
 from services.loader.rejects.columns import RejectedRows, by_columns
-from services.loader.rejects.rejected_row import RejectedRecord, rejected
+from services.loader.rejects.rejection import RejectedRecord, Rejection
 from services.loader.rejects.spool import RejectSpool
 from services.loader.rows.bisection import BisectingWriter
 from services.loader.savepoint import Savepoint
@@ -138,9 +138,7 @@ class RecordLoad:
         """
         sound = [record for record in records if record.fault is None]
         failed = [
-            rejected(
-                record, record.fault.code, record.fault.message, column_name=record.fault.column
-            )
+            (record, Rejection.of_fault(record.fault))
             for record in records
             if record.fault is not None
         ]

@@ -11,7 +11,7 @@ from psycopg2 import errorcodes
 from libs.common import errors
 from libs.common.enums import STAGE_OF, ErrorCode, WarningCode
 from services.api.errors import database, problems
-from services.loader.rejects.rejected_row import error_code, is_row_error
+from services.loader.rejects.rejection import error_code, is_row_error
 from tools.reference.markdown import code, table
 from tools.reference.source_code import Call, calls, member_docs, subclasses, words_of
 

@@ -20,7 +20,7 @@ from libs.common.postgres.copy.statements import copy_in
 from services.loader.blocks.domain_nulls import DomainNulls
 from services.loader.blocks.prepared_block import Prepared
 from services.loader.blocks.type_checks import Inputs
-from services.loader.rejects.rejected_row import RejectedLine, may_be_row_error
+from services.loader.rejects.rejection import RejectedLine, may_be_row_error
 from services.loader.savepoint import Savepoint
 
 _TEXTS = sql.Identifier("pg_temp", "adsp_texts")
@@ -76,7 +76,7 @@ class CellTypes:
                 raise
             return None
         lines = {line for line, _, _ in cells}
-        undecided = sorted(lines.difference(refusal.line for refusal in refused))
+        undecided = sorted(lines.difference(line for line, _ in refused))
         certain, suspected = (
             rows.keep(~np.isin(rows.lines, list(lines)))
             for rows in (prepared.certain, prepared.suspected)

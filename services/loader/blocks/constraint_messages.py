@@ -6,9 +6,8 @@ it as they are put together here, every record of that constraint is judged by a
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from services.loader.rejects.rejected_row import RejectedRecord
+from services.loader.rejects.rejection import Rejection
 from services.loader.rejects.texts import Messages, Texts
 
 _MOST_BYTES = 64
@@ -20,9 +19,9 @@ class ConstraintMessages:
 
     def __init__(self) -> None:
         """Know none."""
-        self._known: dict[int, tuple[str, RejectedRecord, str] | None] = {}
+        self._known: dict[int, tuple[str, Rejection, str] | None] = {}
 
-    def learn_template(self, constraint: int, values: str, refusal: RejectedRecord) -> None:
+    def learn_template(self, constraint: int, values: str, refusal: Rejection) -> None:
         """Take the words around the values from a refusal by this constraint."""
         before, found, after = refusal.message.rpartition(values)
         self._known.setdefault(constraint, (before, refusal, after) if found else None)
@@ -35,20 +34,13 @@ class ConstraintMessages:
         """Return whether the words were looked for in vain."""
         return constraint in self._known and self._known[constraint] is None
 
-    def format(self, constraint: int, values: Texts) -> "RejectedLines":
-        """Return what is said of rows with these values."""
+    def format(self, constraint: int, values: Texts) -> tuple[Rejection, Messages]:
+        """Return the first refusal, whose reason is that of all, and what is said of rows with these values."""
         known = self._known[constraint]
         if known is None:
             raise KeyError(constraint)
         before, first, after = known
-        return RejectedLines(first, Messages.around(before, values, after))
-
-
-class RejectedLines(NamedTuple):
-    """Refusals of one constraint: the `first` one, whose reason is that of all, and the message of each."""
-
-    first: RejectedRecord
-    messages: Messages
+        return first, Messages.around(before, values, after)
 
 
 def describe(values: Sequence[str | None]) -> str:

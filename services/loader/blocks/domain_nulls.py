@@ -5,7 +5,7 @@ from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
 from libs.common.postgres.target_table import TargetColumn
-from services.loader.rejects.rejected_row import is_row_error
+from services.loader.rejects.rejection import is_row_error
 from services.loader.savepoint import Savepoint
 
 

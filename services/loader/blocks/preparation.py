@@ -18,7 +18,7 @@ from services.loader.blocks.added_fields import AddedFields
 from services.loader.blocks.prepared_block import Prepared
 from services.loader.cells.conversion import CellConverter, Unreadable
 from services.loader.cells.record_shape import Splitter
-from services.loader.rejects.rejected_row import RejectedLine
+from services.loader.rejects.rejection import RejectedLine, Rejection
 
 _MOST_DOUBTFUL = 0.5
 """With a greater share of doubtful lines in a block, columns gain nothing."""
@@ -64,7 +64,7 @@ class BlockPlan:
         if doubtful > _MOST_DOUBTFUL * len(lines):
             return None
         cells, unconverted = self._convert(found.type_check_cells)
-        refused = {refusal.line for refusal in unconverted}
+        refused = {line for line, _ in unconverted}
         return Prepared(
             block,
             lines,
@@ -109,9 +109,7 @@ class BlockPlan:
         return (
             [cell for cell in made if cell[0] not in refused],
             [
-                RejectedLine(
-                    line, ErrorCode.CONVERSION_ERROR, converters[column].column, None, message
-                )
+                (line, Rejection(ErrorCode.CONVERSION_ERROR, message, converters[column].column))
                 for line, (column, message) in refused.items()
             ],
         )
@@ -127,11 +125,8 @@ class BlockPlan:
 
     def _wrong_width(self, found: Encoded) -> list[RejectedLine]:
         """Return why lines have not the shape of a record."""
-        faulty = [
-            parse_errors.wrong_count(count, self._encoder.width)
-            for count in found.wrong_width_counts
-        ]
+        width = self._encoder.width
         return [
-            RejectedLine(line, fault.code, None, None, fault.message)
-            for line, fault in zip(found.wrong_width, faulty, strict=True)
+            (line, Rejection.of_fault(parse_errors.wrong_count(count, width)))
+            for line, count in zip(found.wrong_width, found.wrong_width_counts, strict=True)
         ]

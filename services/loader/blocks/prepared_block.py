@@ -11,7 +11,7 @@ from libs.common.csv.skipped_records import Skip
 from libs.common.postgres.copy.encoded_block import TypeCheckCell
 from libs.common.postgres.copy.rows import Rows
 from services.loader.cells.record_shape import Splitter
-from services.loader.rejects.rejected_row import RejectedLine
+from services.loader.rejects.rejection import RejectedLine
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,28 +5,26 @@ from collections.abc import Sequence
 import numpy as np
 
 from libs.common.csv.line_scanner import Positions
-from services.loader.blocks.constraint_messages import RejectedLines
 from services.loader.blocks.prepared_block import Prepared
 from services.loader.rejects.columns import RejectedRows, encode_reasons
-from services.loader.rejects.rejected_row import RejectedLine
+from services.loader.rejects.rejection import RejectedLine, Rejection
 from services.loader.rejects.texts import Messages, Texts
 
 
 def place_refusals(prepared: Prepared, refusals: Sequence[RejectedLine]) -> RejectedRows:
     """Return refusals as failed rows: with the place and the bytes of their lines."""
-    reasons = encode_reasons([refusal[1:4] for refusal in refusals])
-    messages = Messages.of([refusal.message for refusal in refusals])
-    lines = np.array([refusal.line for refusal in refusals], np.int64)
-    return _failed_rows(prepared, lines, reasons, messages)
+    lines = np.array([line for line, _ in refusals], np.int64)
+    rejections = [rejection for _, rejection in refusals]
+    messages = Messages.of([rejection.message for rejection in rejections])
+    return _failed_rows(prepared, lines, encode_reasons(rejections), messages)
 
 
-def place_worded(prepared: Prepared, lines: Positions, worded: RejectedLines) -> RejectedRows:
-    """Return the refusals of one constraint as failed rows."""
-    first = worded.first
-    reason = encode_reasons([(first.error_code, first.column_name, first.sqlstate)])
-    return _failed_rows(
-        prepared, lines, reason.take(np.zeros(len(lines), np.int64)), worded.messages
-    )
+def place_worded(
+    prepared: Prepared, lines: Positions, first: Rejection, messages: Messages
+) -> RejectedRows:
+    """Return the refusals of one constraint as failed rows, each with its message; the `first` one has its reason."""
+    reason = encode_reasons([first])
+    return _failed_rows(prepared, lines, reason.take(np.zeros(len(lines), np.int64)), messages)
 
 
 def _failed_rows(

@@ -18,11 +18,10 @@ from libs.common.errors import BadInput
 from libs.common.postgres.target_table import TargetColumn, TargetTable
 from services.loader.blocks.domain_nulls import DomainNulls
 from services.loader.blocks.type_checks import Inputs
-from services.loader.rejects.rejected_row import (
-    RejectedLine,
+from services.loader.rejects.rejection import (
     RejectedRecord,
+    Rejection,
     is_row_error,
-    rejected,
 )
 from services.loader.savepoint import Savepoint
 
@@ -71,9 +70,10 @@ class SliceGate:
             if (cell := record.cells[self._cell]) is None or verdicts[cell] is False
         ]
         refused = set(outside).difference(self._find_unreadable(records, outside))
+        rejection = reject_outside(self._slice)
         return (
             [record for place, record in enumerate(records) if place not in refused],
-            [self._reject(records[place]) for place in sorted(refused)],
+            [(records[place], rejection) for place in sorted(refused)],
         )
 
     def _ask(self, records: Sequence[Record]) -> dict[bytes, bool | None]:
@@ -110,7 +110,7 @@ class SliceGate:
             if not is_row_error(exc.pgcode):
                 raise
             return nulls  # a type whose input function cannot report softly
-        return {*nulls, *(refusal.line for refusal in refused), *undecided}
+        return {*nulls, *(place for place, _ in refused), *undecided}
 
     def _find_refused_nulls(self, records: Sequence[Record], places: Sequence[int]) -> set[int]:
         """Return the records with a NULL that its domain refuses, as it does while cells are read."""
@@ -121,14 +121,10 @@ class SliceGate:
             if cell is None and self._nulls.are_refused(self._columns[column])
         }
 
-    def _reject(self, record: Record) -> RejectedRecord:
-        name = self._slice.column.name
-        return rejected(record, ErrorCode.CHECK, self._slice.reason, column_name=name)
 
-
-def refuse_line(line: int, wanted: Slice) -> RejectedLine:
-    """Return the refusal of a line of a block that is outside the slice."""
-    return RejectedLine(line, ErrorCode.CHECK, wanted.column.name, None, wanted.reason)
+def reject_outside(wanted: Slice) -> Rejection:
+    """Return why records outside the slice are rejected."""
+    return Rejection(ErrorCode.CHECK, wanted.reason, wanted.column.name)
 
 
 def require_kept(cursor: Cursor, table: TargetTable, wanted: Slice, rows: int) -> None:

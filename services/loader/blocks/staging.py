@@ -25,7 +25,7 @@ from services.loader.changes.row_changes import RowChanges
 from services.loader.changes.rules import read_upsert_rules
 from services.loader.changes.stand_in import SCHEMA
 from services.loader.load_errors import RowsRepeated, StagedRowsRefused
-from services.loader.rejects.rejected_row import is_row_error
+from services.loader.rejects.rejection import is_row_error
 from services.loader.rows.upsert import Upserter, changed_columns, changes, name_list
 from services.loader.settings import LoaderSettings
 

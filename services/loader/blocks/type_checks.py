@@ -16,7 +16,7 @@ from psycopg2.extensions import cursor as Cursor
 from libs.common.postgres.copy.encoded_block import TypeCheckCell
 from libs.common.postgres.target_table import TargetColumn
 from libs.common.sql_files import read_statement
-from services.loader.rejects.rejected_row import RejectedLine, error_code
+from services.loader.rejects.rejection import RejectedLine, Rejection, error_code
 
 _LIMIT = re.compile(r'("(?:[^"]|"")*")|\([^()"]*\)')
 """A quoted name, which may hold brackets, or a length or precision."""
@@ -31,7 +31,7 @@ class Answer(NamedTuple):
 
     is_plain: bool
     sqlstate: str
-    message: str
+    rejection: Rejection
 
 
 class Inputs:
@@ -59,14 +59,13 @@ class Inputs:
             answer = answers.get((column, text))
             if answer is not None:
                 by_line.setdefault(line, []).append((not answer.is_plain, column, answer))
-        settled, undecided = [], []
+        settled, undecided = list[RejectedLine](), list[int]()
         for line, found in by_line.items():
-            is_limited, column, answer = min(found) if len(found) > 1 else found[0]
+            is_limited, _, answer = min(found) if len(found) > 1 else found[0]
             if (is_limited and len(found) > 1) or self._is_of_domain(found):
                 undecided.append(line)
                 continue
-            code, name = error_code(answer.sqlstate), self._names[column]
-            settled.append(RejectedLine(line, code, name, answer.sqlstate, answer.message))
+            settled.append((line, answer.rejection))
         return settled, undecided
 
     def _is_of_domain(self, found: Sequence[tuple[bool, int, Answer]]) -> bool:
@@ -89,7 +88,8 @@ class Inputs:
             )
             for place, is_plain, sqlstate, message, detail in self._cursor.fetchall():
                 said = f"{message}: {detail}" if detail else message
-                found[column, texts[place]] = Answer(is_plain, sqlstate, said)
+                why = Rejection(error_code(sqlstate), said, self._names[column], sqlstate)
+                found[column, texts[place]] = Answer(is_plain, sqlstate, why)
         return found
 
 

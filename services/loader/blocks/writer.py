@@ -27,9 +27,9 @@ from services.loader.blocks.prepared_block import Prepared
 from services.loader.blocks.rejected_lines import place_refusals, place_worded
 from services.loader.blocks.row_order import RowOrder
 from services.loader.blocks.sink import Sink
-from services.loader.blocks.slice_filter import refuse_line
+from services.loader.blocks.slice_filter import reject_outside
 from services.loader.rejects.columns import RejectedRows
-from services.loader.rejects.rejected_row import RejectedLine, may_be_row_error
+from services.loader.rejects.rejection import RejectedLine, may_be_row_error
 from services.loader.rows.single_insert import SingleRowWriter
 from services.loader.savepoint import Savepoint
 
@@ -98,7 +98,7 @@ class BlockWriter:
         if asked is None:
             return None
         misspelt, undecided = asked
-        spelt = self._spelt(prepared, [*(refusal.line for refusal in misspelt), *undecided])
+        spelt = self._spelt(prepared, [*(line for line, _ in misspelt), *undecided])
         if spelt and not self._may_be_copied(spelt):
             return None
         found = self._write(prepared, spelt)
@@ -226,13 +226,14 @@ class BlockWriter:
         for broken, lines in found:
             which = broken.constraint
             if self._violations.part is not None and which == OUTSIDE:
-                outside = [refuse_line(line, self._violations.part) for line in lines.tolist()]
+                rejection = reject_outside(self._violations.part)
+                outside = [(line, rejection) for line in lines.tolist()]
                 refused.append(place_refusals(prepared, outside))
                 continue
             begin = self._learn(prepared, broken, lines)
             if self._messages.is_known(which):
-                worded = self._messages.format(which, broken.values.since(begin))
-                refused.append(place_worded(prepared, lines[begin:], worded))
+                first, messages = self._messages.format(which, broken.values.since(begin))
+                refused.append(place_worded(prepared, lines[begin:], first, messages))
             else:
                 remaining += prepared.records(lines[begin:].tolist())
         return refused, remaining

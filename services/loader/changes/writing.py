@@ -18,7 +18,7 @@ from services.loader.changes.comparison import Comparison
 from services.loader.changes.row_changes import RowChanges
 from services.loader.changes.rules import ComparisonRules
 from services.loader.load_errors import RowsRepeated, StagedRowsRefused
-from services.loader.rejects.rejected_row import is_row_error
+from services.loader.rejects.rejection import is_row_error
 
 _WHOLE_FROM = 0.3
 """An update costs as much as a few inserts in the order of the file: its index entries are scattered."""

@@ -14,8 +14,9 @@ import numpy as np
 
 from libs.common.compiled.jit import compiled, inlined
 from libs.common.compiled.words import SLACK, Bytes, Number, Numbers, put32, put64
+from libs.common.csv.parse_errors import ParseError
 from libs.common.enums import STAGE_OF, ErrorCode
-from services.loader.rejects.rejected_row import RejectedRecord
+from services.loader.rejects.rejection import RejectedRecord, Rejection
 from services.loader.rejects.texts import Messages, Texts
 
 COLUMNS = (
@@ -72,15 +73,21 @@ class RejectedRows:
 
 def by_columns(rows: Sequence[RejectedRecord]) -> RejectedRows:
     """Return failed rows by column."""
-    lengths = [_UNKNOWN if row.record_bytes is None else row.record_bytes for row in rows]
+    records = [record for record, _ in rows]
+    rejections = [rejection for _, rejection in rows]
     return RejectedRows(
-        np.array([row.line_number for row in rows], np.int64),
-        np.array([row.byte_offset for row in rows], np.int64),
-        Texts.of([row.raw for row in rows]),
-        np.array(lengths, np.int64),
-        encode_reasons((row.error_code, row.column_name, row.sqlstate) for row in rows),
-        Messages.of([row.message for row in rows]),
+        np.array([record.line_number for record in records], np.int64),
+        np.array([record.byte_offset for record in records], np.int64),
+        Texts.of([record.raw for record in records]),
+        np.array([_cut_from(record.fault) for record in records], np.int64),
+        encode_reasons(rejections),
+        Messages.of([rejection.message for rejection in rejections]),
     )
+
+
+def _cut_from(fault: ParseError | None) -> int:
+    """Return how long a record is with its line end of which only the start is kept."""
+    return fault.places[1] - fault.places[0] if fault is not None and fault.is_cut else _UNKNOWN
 
 
 def tuple_head(job_id: bytes, chunk_number: int) -> bytes:
@@ -88,10 +95,13 @@ def tuple_head(job_id: bytes, chunk_number: int) -> bytes:
     return struct.pack(">hi16sii", _FIELDS, 16, job_id, 4, chunk_number)
 
 
-def encode_reasons(reasons: Iterable[tuple[ErrorCode, str | None, str | None]]) -> Texts:
-    """Return reasons (error code, column, SQLSTATE) as fields; equal ones share their bytes."""
+def encode_reasons(rejections: Iterable[Rejection]) -> Texts:
+    """Return error codes, columns and SQLSTATEs as fields; equal ones share their bytes."""
     known: dict[tuple[ErrorCode, str | None, str | None], int] = {}
-    which = [known.setdefault(reason, len(known)) for reason in reasons]
+    which = [
+        known.setdefault((code, column_name, sqlstate), len(known))
+        for code, _, column_name, sqlstate in rejections
+    ]
     return Texts.of([_reason(*reason) for reason in known]).take(np.array(which, np.int64))
 
 

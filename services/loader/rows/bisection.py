@@ -16,7 +16,7 @@ import psycopg2
 
 from libs.common.csv.records import Record
 from services.loader.blocks.slice_filter import SliceGate
-from services.loader.rejects.rejected_row import RejectedRecord, may_be_row_error
+from services.loader.rejects.rejection import RejectedRecord, may_be_row_error
 from services.loader.rows.append import Writer
 from services.loader.rows.single_insert import SingleRowWriter
 from services.loader.savepoint import Savepoint
@@ -71,7 +71,7 @@ class BisectingWriter:
             block = self._fitting(records[position : position + 1 if self._one_by_one else end])
             if end == position:
                 block = records[position : position + 1]
-                refused += filter(None, [self._single_row.insert(block[0])])
+                refused += self._insert_each(block)
                 suspects.pop()
             elif len(block) <= _SINGLY or self._one_by_one:
                 refused += self._judge_each(block)
@@ -86,15 +86,18 @@ class BisectingWriter:
         return refused
 
     def _judge_each(self, block: Sequence[Record]) -> list[RejectedRecord]:
-        """Insert a few records one by one; refusals keep the next attempts small."""
-        refused = [
-            failed for record in block if (failed := self._single_row.insert(record)) is not None
-        ]
+        """Insert a few records; refusals keep the next attempts small."""
+        refused = self._insert_each(block)
         if len(refused) == 0:
             self._grow(len(block))
         elif len(refused) == len(block):
             self._window = max(1, self._window // 2)
         return refused
+
+    def _insert_each(self, block: Sequence[Record]) -> list[RejectedRecord]:
+        """Insert records one by one; return those refused."""
+        insert = self._single_row.insert
+        return [(record, why) for record in block if (why := insert(record)) is not None]
 
     def _fitting(self, block: Sequence[Record]) -> Sequence[Record]:
         """Return as many of the records as one statement may write."""

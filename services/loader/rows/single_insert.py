@@ -15,12 +15,11 @@ from libs.common.csv.records import Record
 from libs.common.enums import ErrorCode
 from libs.common.postgres.target_table import TargetColumn, TargetTable
 from libs.common.sql_files import read_statement
-from services.loader.rejects.rejected_row import (
-    RejectedRecord,
+from services.loader.rejects.rejection import (
+    Rejection,
     error_code,
     is_row_error,
     may_be_row_error,
-    rejected,
 )
 from services.loader.rows.append import Writer
 from services.loader.savepoint import Savepoint
@@ -45,8 +44,8 @@ class SingleRowWriter:
         self._savepoint = savepoint
         self.seconds = 0.0
 
-    def insert(self, record: Record) -> RejectedRecord | None:
-        """Insert the record; return the failed row when Postgres refuses it, else None.
+    def insert(self, record: Record) -> Rejection | None:
+        """Insert the record; return why when Postgres refuses it, else None.
 
         Raises psycopg2.Error when the answer is about the job and not about the row.
         """
@@ -56,7 +55,7 @@ class SingleRowWriter:
         finally:
             self.seconds += time.perf_counter() - start
 
-    def _insert_once(self, record: Record) -> RejectedRecord | None:
+    def _insert_once(self, record: Record) -> Rejection | None:
         """Do what `insert` says."""
         try:
             with self._savepoint:
@@ -67,9 +66,7 @@ class SingleRowWriter:
             return self._refusal(record, exc.pgcode, exc.diag)
         if written:
             return None
-        return rejected(
-            record, ErrorCode.SUPPRESSED, f"a trigger of {self._table.name} dropped the row"
-        )
+        return Rejection(ErrorCode.SUPPRESSED, f"a trigger of {self._table.name} dropped the row")
 
     def _is_own_error(self, record: Record, sqlstate: str, diagnostics: Diagnostics) -> bool:
         """Return whether the error is the record's own.
@@ -86,15 +83,13 @@ class SingleRowWriter:
         place = diagnostics.statement_position
         return self._writer.find_cell(record, int(place)) if place else None
 
-    def _refusal(self, record: Record, sqlstate: str, diagnostics: Diagnostics) -> RejectedRecord:
-        """Make the failed row from Postgres' own words."""
+    def _refusal(self, record: Record, sqlstate: str, diagnostics: Diagnostics) -> Rejection:
+        """Return why in Postgres' own words."""
         message = diagnostics.message_primary or ""
         column = self._column(record, sqlstate, message, diagnostics)
         if diagnostics.message_detail:
             message = f"{message}: {diagnostics.message_detail}"
-        return rejected(
-            record, error_code(sqlstate), message, sqlstate=sqlstate, column_name=column
-        )
+        return Rejection(error_code(sqlstate), message, column, sqlstate)
 
     def _column(
         self, record: Record, sqlstate: str, message: str, diagnostics: Diagnostics

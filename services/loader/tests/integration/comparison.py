@@ -18,7 +18,7 @@ from backports import zstd
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import DateOrder, LoadMode
 from libs.common.postgres.catalog import read_table
-from services.loader.rejects.rejected_row import may_be_row_error
+from services.loader.rejects.rejection import may_be_row_error
 from services.loader.session import fix_settings
 from services.loader.tests.integration.cases import Case
 from services.loader.tests.integration.conftest import LoadBench

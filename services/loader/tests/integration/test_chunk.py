@@ -24,7 +24,7 @@ from services.loader import load, record_load
 from services.loader.chunk_loader import ChunkLoader, Outcome
 from services.loader.leasing.connection_cache import LoadingConnections
 from services.loader.rejects.columns import RejectedRows, by_columns
-from services.loader.rejects.rejected_row import RejectedRecord
+from services.loader.rejects.rejection import RejectedRecord
 from services.loader.tests.integration.conftest import LoadBench
 
 PAIRS = DatasetDefinition(table="feed.t")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from libs.common.datasets.definition import DatasetDefinition
-from services.loader.rejects.rejected_row import is_row_error, may_be_row_error
+from services.loader.rejects.rejection import is_row_error, may_be_row_error
 from services.loader.tests.integration.conftest import LoadBench
 
 DOCS = (

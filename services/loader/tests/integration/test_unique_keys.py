@@ -11,10 +11,10 @@ from libs.common.datasets.definition import DatasetDefinition
 from libs.devstack.testing.waiting import wait_for
 from services.loader.blocks.broken import Broken
 from services.loader.blocks.constraint_checks import Violations
-from services.loader.blocks.constraint_messages import ConstraintMessages, RejectedLines
+from services.loader.blocks.constraint_messages import ConstraintMessages
 from services.loader.blocks.key_lookup import KeyLookup
-from services.loader.rejects.rejected_row import RejectedRecord
-from services.loader.rejects.texts import Texts
+from services.loader.rejects.rejection import Rejection
+from services.loader.rejects.texts import Messages, Texts
 from services.loader.rows.single_insert import SingleRowWriter
 from services.loader.tests.integration.cases import Case
 from services.loader.tests.integration.comparison import compare_case
@@ -82,11 +82,13 @@ def test_a_file_that_is_sent_again_is_refused_without_a_question_for_each_row(
     worded: list[int] = []
     insert, word = SingleRowWriter.insert, ConstraintMessages.format
 
-    def count(self: SingleRowWriter, record: Record) -> RejectedRecord | None:
+    def count(self: SingleRowWriter, record: Record) -> Rejection | None:
         judged.append(record)
         return insert(self, record)
 
-    def count_words(self: ConstraintMessages, constraint: int, values: Texts) -> RejectedLines:
+    def count_words(
+        self: ConstraintMessages, constraint: int, values: Texts
+    ) -> tuple[Rejection, Messages]:
         worded.append(len(values.begins))
         return word(self, constraint, values)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from libs.common.csv.records import Record
 from libs.common.enums import ErrorCode
-from services.loader.rejects.rejected_row import RejectedRecord, rejected
+from services.loader.rejects.rejection import Rejection
 from services.loader.rows.bisection import BisectingWriter
 from services.loader.savepoint import Savepoint
 
@@ -51,10 +51,10 @@ class Table:
         self.written += [record.line_number for record in records]
         return len(records)
 
-    def insert(self, record: Record) -> RejectedRecord | None:
+    def insert(self, record: Record) -> Rejection | None:
         self.sent += 1
         if record.raw == b"bad":
-            return rejected(record, ErrorCode.TYPE_ERROR, "bad", sqlstate="22P02")
+            return Rejection(ErrorCode.TYPE_ERROR, "bad", sqlstate="22P02")
         self.written.append(record.line_number)
         return None
 
@@ -77,7 +77,7 @@ def narrow(marks: Sequence[bool], table: Table, *, one_by_one: bool = False) -> 
     refused = bisecting.load(records_of(marks), lambda position, _: steps.append(position))
     assert steps == sorted(set(steps))
     assert not marks or steps[-1] == len(marks)
-    return [row.line_number for row in refused]
+    return [record.line_number for record, _ in refused]
 
 
 @given(

@@ -7,24 +7,36 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.enums import ErrorCode
+from libs.common.csv.parse_errors import ParseError
+from libs.common.csv.records import Record
+from libs.common.enums import STAGE_OF, ErrorCode
 from libs.common.errors import MESSAGE_LIMIT, cut_message
 from services.loader.rejects.columns import by_columns, tuple_head
-from services.loader.rejects.rejected_row import RejectedRecord
+from services.loader.rejects.rejection import RejectedRecord, Rejection
 
 JOB, CHUNK = bytes(range(16)), 7
 NUMBERS = st.integers(0, 2**63 - 1)
 NAMES = st.none() | st.text(max_size=20).filter(lambda text: "\0" not in text)
-RECORDS = st.builds(
-    RejectedRecord,
-    line_number=NUMBERS,
-    byte_offset=NUMBERS,
-    raw=st.binary(max_size=60),
-    error_code=st.sampled_from(ErrorCode),
-    column_name=NAMES,
-    sqlstate=NAMES,
-    message=st.text(max_size=60) | st.just("é" * (MESSAGE_LIMIT + 1)),
-    record_bytes=st.none() | NUMBERS,
+CUTS = st.builds(
+    lambda size: ParseError(ErrorCode.LINE_TOO_LONG, "", (7, 7 + size), is_cut=True),
+    st.integers(0, 2**63 - 8),
+)
+RECORDS = st.tuples(
+    st.builds(
+        Record,
+        line_number=NUMBERS,
+        byte_offset=NUMBERS,
+        raw=st.binary(max_size=60),
+        cells=st.just([]),
+        fault=st.none() | CUTS,
+    ),
+    st.builds(
+        Rejection,
+        error_code=st.sampled_from(ErrorCode),
+        message=st.text(max_size=60) | st.just("é" * (MESSAGE_LIMIT + 1)),
+        column_name=NAMES,
+        sqlstate=NAMES,
+    ),
 )
 
 
@@ -32,18 +44,19 @@ def _text(value: str | None) -> bytes | None:
     return None if value is None else value.encode()
 
 
-def _fields(record: RejectedRecord) -> Iterator[bytes | None]:
+def _fields(rejected: RejectedRecord) -> Iterator[bytes | None]:
     """Yield the fields one by one, as their types' `send` functions write them."""
+    record, why = rejected
     yield JOB
     yield struct.pack(">i", CHUNK)
     yield struct.pack(">q", record.line_number)
     yield struct.pack(">q", record.byte_offset)
     yield record.raw
-    yield None if record.record_bytes is None else struct.pack(">q", record.record_bytes)
-    yield from map(
-        _text, (record.stage.value, record.error_code.value, record.column_name, record.sqlstate)
-    )
-    yield cut_message(record.message).replace("\0", "").encode()
+    fault = record.fault
+    yield None if fault is None else struct.pack(">q", fault.places[1] - fault.places[0])
+    stage = STAGE_OF[why.error_code].value
+    yield from map(_text, (stage, why.error_code.value, why.column_name, why.sqlstate))
+    yield cut_message(why.message).replace("\0", "").encode()
 
 
 def _tuple(record: RejectedRecord) -> bytes:
@@ -66,4 +79,4 @@ def test_tuples_are_those_of_the_protocol(records: list[RejectedRecord]) -> None
 def test_rows_are_counted_by_error_code(records: list[RejectedRecord]) -> None:
     counted = by_columns(records).count_codes()
 
-    assert counted == Counter(record.error_code for record in records)
+    assert counted == Counter(why.error_code for _, why in records)

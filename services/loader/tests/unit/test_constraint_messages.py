@@ -5,12 +5,12 @@ import pytest
 from libs.common.enums import ErrorCode
 from services.loader.blocks.broken import as_texts
 from services.loader.blocks.constraint_messages import ConstraintMessages, describe
-from services.loader.rejects.rejected_row import RejectedRecord
+from services.loader.rejects.rejection import Rejection
 
 
-def refusal(message: str) -> RejectedRecord:
+def refusal(message: str) -> Rejection:
     """Return what Postgres made of a record."""
-    return RejectedRecord(2, 9, b"1,2", ErrorCode.CHECK, "v", "23514", message)
+    return Rejection(ErrorCode.CHECK, message, "v", "23514")
 
 
 def test_the_words_around_the_values_are_said_of_another_row() -> None:
@@ -21,12 +21,12 @@ def test_the_words_around_the_values_are_said_of_another_row() -> None:
     )
 
     assert messages.is_known(0)
-    said = messages.format(0, as_texts([describe(("2", "x")), describe(("3", None))]))
-    assert said.messages.all_texts() == [
+    first, said = messages.format(0, as_texts([describe(("2", "x")), describe(("3", None))]))
+    assert said.all_texts() == [
         'violates "(1, null)": Failing row contains (2, x).',
         'violates "(1, null)": Failing row contains (3, null).',
     ]
-    assert (said.first.error_code, said.first.column_name, said.first.sqlstate) == (
+    assert (first.error_code, first.column_name, first.sqlstate) == (
         ErrorCode.CHECK,
         "v",
         "23514",

@@ -93,7 +93,7 @@ def cells_by_line(prepared: Prepared) -> list[list[str | None] | None]:
     rows: list[list[str | None] | None] = [None] * len(prepared.lines)
     for line, row in zip(prepared.certain.lines, tuples(prepared.encoded), strict=True):
         rows[line] = [None if cell is None else cell.decode() for cell in row]
-    wrong_width = [refusal.line for refusal in prepared.malformed]
+    wrong_width = [line for line, _ in prepared.malformed]
     assert [line for line, row in enumerate(rows) if row is None] == wrong_width
     return rows
 
@@ -143,7 +143,7 @@ def test_common_lines_are_encoded_with_their_ragged_ones_set_apart() -> None:
         None,
         [None, None, None],
     ]
-    assert [refusal.error_code for refusal in prepared.malformed] == [
+    assert [why.error_code for _, why in prepared.malformed] == [
         "missing-cell",
         "extra-cell",
     ]

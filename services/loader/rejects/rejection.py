@@ -9,11 +9,11 @@ regtype): such an error is the row's own if Postgres names a cell as its place, 
 Anything else is a fault of the job, as is a sequence that has no number left (2200H): no row could do better.
 """
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self, TypeAlias
 
+from libs.common.csv.parse_errors import ParseError
 from libs.common.csv.records import Record
-from libs.common.enums import STAGE_OF, ErrorCode, Stage
+from libs.common.enums import ErrorCode
 
 _ERROR_CODES = {
     "22P02": ErrorCode.TYPE_ERROR,
@@ -63,55 +63,20 @@ def error_code(sqlstate: str) -> ErrorCode:
     return _ERROR_CODES.get(sqlstate, other)
 
 
-@dataclass(frozen=True, slots=True)
-class RejectedRecord:
-    """A rejected record with its place, its bytes and the reason, ready for the ledger.
+class Rejection(NamedTuple):
+    """Why a record is rejected; its failed row has the record's place and bytes besides."""
 
-    `record_bytes` is the record's length with its line end where `raw` is only its start.
-    """
-
-    line_number: int
-    byte_offset: int
-    raw: bytes
     error_code: ErrorCode
-    column_name: str | None
-    sqlstate: str | None
     message: str
-    record_bytes: int | None = None
+    column_name: str | None = None
+    sqlstate: str | None = None
 
-    @property
-    def stage(self) -> Stage:
-        """Return the stage that the error code belongs to."""
-        return STAGE_OF[self.error_code]
-
-
-class RejectedLine(NamedTuple):
-    """The verdict of a line of a block, which knows where it stands."""
-
-    line: int
-    error_code: ErrorCode
-    column_name: str | None
-    sqlstate: str | None
-    message: str
+    @classmethod
+    def of_fault(cls, fault: ParseError) -> Self:
+        """Return why a record is rejected that is not well-formed."""
+        return cls(fault.code, fault.message, fault.column)
 
 
-def rejected(
-    record: Record,
-    code: ErrorCode,
-    message: str,
-    *,
-    sqlstate: str | None = None,
-    column_name: str | None = None,
-) -> RejectedRecord:
-    """Make the failed row of a record."""
-    fault = record.fault
-    return RejectedRecord(
-        record.line_number,
-        record.byte_offset,
-        record.raw,
-        code,
-        column_name,
-        sqlstate,
-        message,
-        fault.places[1] - fault.places[0] if fault is not None and fault.is_cut else None,
-    )
+RejectedRecord: TypeAlias = tuple[Record, Rejection]
+RejectedLine: TypeAlias = tuple[int, Rejection]
+"""The line's number in its block."""
