@@ -15,7 +15,8 @@ from sqlalchemy import create_engine, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from libs.common.enums import Scope
+from libs.common.enums import AuditAction, Scope
+from libs.common.ledger.audit import OPERATOR, Actor, record_audit
 from libs.common.ledger.models import KeyRecord
 
 _SECONDS = 5
@@ -28,6 +29,7 @@ def create(session: Session, key: argparse.Namespace) -> None:
     session.add(
         KeyRecord(id=key.id, name=key.name, owner=key.owner, scopes=key.scope, digest=digest)
     )
+    _audit(session, AuditAction.KEY_CREATE, key.id, owner=key.owner, scopes=key.scope)
 
 
 def show(session: Session, _arguments: argparse.Namespace) -> list[dict[str, Any]]:
@@ -41,12 +43,19 @@ def show(session: Session, _arguments: argparse.Namespace) -> list[dict[str, Any
 def revoke(session: Session, key: argparse.Namespace) -> str | None:
     """End a key and return its id, None when there is none; one that has ended stays as it is."""
     ended = func.coalesce(KeyRecord.revoked_at, func.now())
-    return session.scalar(
+    found = session.scalar(
         update(KeyRecord)
         .where(KeyRecord.id == key.id)
         .values(revoked_at=ended)
         .returning(KeyRecord.id)
     )
+    if found is not None:
+        _audit(session, AuditAction.KEY_REVOKE, found)
+    return found
+
+
+def _audit(session: Session, action: AuditAction, key_id: str, **details: Any) -> None:
+    record_audit(session, Actor(OPERATOR), action, f"key/{key_id}", **details)
 
 
 def _arguments(given: Sequence[str] | None) -> argparse.Namespace:

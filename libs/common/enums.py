@@ -40,6 +40,25 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
+class AuditAction(StrEnum):
+    """What the audit log keeps: every change that a person or a client makes."""
+
+    JOB_TRIGGER = "job.trigger"
+    JOB_FORCE = "job.force"
+    JOB_REPLAY = "job.replay"
+    JOB_CANCEL = "job.cancel"
+    DATASET_PUT = "dataset.put"
+    DATASET_PATCH = "dataset.patch"
+    DATASET_DELETE = "dataset.delete"
+    DATASET_PAUSE = "dataset.pause"
+    DATASET_RESUME = "dataset.resume"
+    FAILED_ROWS_CORRECT = "failed-rows.correct"
+    KEY_CREATE = "key.create"
+    KEY_REVOKE = "key.revoke"
+    SESSION_BEGIN = "session.begin"
+    SESSION_END = "session.end"
+
+
 class Trigger(StrEnum):
     """What started a job."""
 

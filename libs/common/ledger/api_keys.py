@@ -46,6 +46,11 @@ class ApiKey:
         """Return the SHA-256 of the secret."""
         return hashlib.sha256(self.secret.encode()).digest()
 
+    @property
+    def counter(self) -> str:
+        """Return the name under which its requests are counted."""
+        return f"key {self.id}"
+
     def matches(self, digest: bytes) -> bool:
         """Compare with a stored digest in a time that tells nothing about it."""
         return hmac.compare_digest(self.digest, digest)

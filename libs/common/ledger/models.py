@@ -8,6 +8,7 @@ people who use the database.
 Import models from here: the metadata is whole then, and foreign keys find the tables that they name.
 """
 
+from libs.common.ledger.tables.access import AuditEntry, KeyRecord, SessionRecord
 from libs.common.ledger.tables.base import SCHEMA, Base
 from libs.common.ledger.tables.chunks import Chunk, ChunkLease, JobFile
 from libs.common.ledger.tables.counters import FailedRowCounter, JobCounter
@@ -15,11 +16,12 @@ from libs.common.ledger.tables.datasets import Dataset, DatasetVersion
 from libs.common.ledger.tables.failed_rows import FailedRow
 from libs.common.ledger.tables.jobs import Job
 from libs.common.ledger.tables.notifications import Notification, NotificationTarget
-from libs.common.ledger.tables.requests import Event, IdempotencyKey, KeyRecord, Upload
+from libs.common.ledger.tables.requests import Event, IdempotencyKey, Upload
 from libs.common.ledger.tables.sample import items
 
 __all__ = [
     "SCHEMA",
+    "AuditEntry",
     "Base",
     "Chunk",
     "ChunkLease",
@@ -35,6 +37,7 @@ __all__ = [
     "KeyRecord",
     "Notification",
     "NotificationTarget",
+    "SessionRecord",
     "Upload",
     "items",
 ]

@@ -19,6 +19,7 @@ RESTRICTED: tuple[Role, ...] = ("api", "worker", "loader", "monitor", "reader")
 MAY: dict[Role, dict[str, str]] = {
     "api": {
         "adsp.api_keys": "select",
+        "adsp.audit_log": "select insert",
         "adsp.chunk_leases": "select",
         "adsp.chunks": "select",
         "adsp.dataset_versions": "select",
@@ -30,6 +31,7 @@ MAY: dict[Role, dict[str, str]] = {
         "adsp.jobs": "select insert update",
         "adsp.notification_targets": "select",
         "adsp.notifications": "select",
+        "adsp.sessions": "select insert delete",
         "adsp.uploads": "select insert",
         "public.items": "select",
     },

@@ -181,6 +181,13 @@ class Job(RowChanges, Base):
         Index("ix_jobs_trigger_id", "trigger", "id"),
         Index("ix_jobs_data_date_id", "data_date", "id"),
         Index(
+            "ix_jobs_dataset_day",
+            "dataset",
+            "data_date",
+            "id",
+            postgresql_where=text("replay_of IS NULL AND NOT dry_run"),
+        ),
+        Index(
             "ix_jobs_owner_unfinished",
             "owner",
             postgresql_where=text("owner IS NOT NULL AND finished_at IS NULL"),

@@ -1,19 +1,16 @@
-"""The tables about requests: events that go out, keys of repeated requests, uploads, API keys."""
+"""The tables about requests: events that go out, keys of repeated requests, uploads."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    CheckConstraint,
     ForeignKey,
     Index,
     Integer,
-    Text,
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from libs.common.ids import uuid7
@@ -70,25 +67,3 @@ class Upload(Base):
     owner: Mapped[str] = mapped_column(index=True)
     bytes: Mapped[int] = mapped_column(comment="Size of the file as stored.")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-
-
-class KeyRecord(Base):
-    """An API key as the ledger knows it: enough to recognise it, not enough to use it."""
-
-    __tablename__ = "api_keys"
-    __table_args__ = (
-        CheckConstraint(
-            "scopes <@ ARRAY['read', 'submit', 'admin'] AND cardinality(scopes) > 0", name="scopes"
-        ),
-        CheckConstraint("octet_length(digest) = 32", name="digest_is_sha256"),
-        CheckConstraint("name <> '' AND owner <> ''", name="named"),
-    )
-
-    id: Mapped[str] = mapped_column(primary_key=True, comment="The public part of the key.")
-    name: Mapped[str] = mapped_column(comment="What it is for, to people.")
-    owner: Mapped[str] = mapped_column(comment="Whose jobs it sees; several keys may share one.")
-    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text()))
-    digest: Mapped[bytes] = mapped_column(comment="SHA-256 of the secret part.")
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    revoked_at: Mapped[datetime | None]
-    last_used_at: Mapped[datetime | None] = mapped_column(comment="To within a minute.")
