@@ -15,9 +15,11 @@ from services.api.errors.problems import install_problem_handlers
 from services.api.limits.body_limit import BodyLimit
 from services.api.metrics import ApiMetrics
 from services.api.middleware.authentication import Authentication
+from services.api.middleware.problem_pages import ProblemPages
 from services.api.middleware.request_log import RequestLog
 from services.api.responses import REFUSALS, add_problem_schema
 from services.api.routes import (
+    audit,
     backfill,
     cancel,
     dataset_patch,
@@ -35,8 +37,17 @@ from services.api.routes import (
 )
 from services.api.settings import ApiSettings
 from services.api.uploads.abandoned_uploads import keep_removing
-from services.api.web import dataset_schema, reference
-from services.api.web import routes as web
+from services.api.web import (
+    assets,
+    audit_page,
+    dataset_page,
+    dataset_schema,
+    datasets_page,
+    job_page,
+    jobs_page,
+    reference,
+    sign_in,
+)
 
 log = get_logger(__name__)
 
@@ -54,8 +65,22 @@ _NOUNS = (
     backfill,
     uploads,
     task_results,
+    audit,
 )
 """The modules whose routes need a key, in the order of the interface's description."""
+
+CONSOLE = (
+    reference,
+    dataset_schema,
+    assets,
+    sign_in,
+    jobs_page,
+    job_page,
+    datasets_page,
+    dataset_page,
+    audit_page,
+)
+"""The console, and what is shown to everybody."""
 
 DESCRIPTION = """Lands daily files in PostgreSQL.
 
@@ -113,12 +138,12 @@ def create_app(settings: ApiSettings) -> Api:
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Authentication, dependencies=dependencies)
     app.add_middleware(RequestLog, metrics=dependencies.metrics)
+    app.add_middleware(ProblemPages)
     app.include_router(health.router)
     for noun in _NOUNS:
         app.include_router(noun.router, responses=REFUSALS)
-    app.include_router(reference.router)
-    app.include_router(dataset_schema.router)
-    app.include_router(web.router)
+    for page in CONSOLE:
+        app.include_router(page.router)
     _expect_requests(app, dependencies.metrics)
     return app
 

@@ -14,6 +14,8 @@ from libs.common.datasets.column_checks import check_columns
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.datasets.slices import check_scope
 from libs.common.datasets.stored_definition import parse_stored
+from libs.common.enums import AuditAction
+from libs.common.ledger.audit import Actor, record_audit
 from libs.common.ledger.models import Dataset
 from libs.common.logs import get_logger
 from libs.common.postgres.job_requirements import (
@@ -49,6 +51,12 @@ class Change:
     def answer(self) -> ChangedDatasetDocument:
         """Return the body of the answer."""
         return ChangedDatasetDocument(**self.document.model_dump(), warnings=self.warnings)
+
+    def record(self, session: Session, actor: Actor, action: AuditAction) -> None:
+        """Keep who made the change, in its transaction; an equal definition is none."""
+        if self.is_stored:
+            subject = f"dataset/{self.document.name}"
+            record_audit(session, actor, action, subject, version=self.document.version)
 
     def log_stored(self) -> None:
         """Log the change once it is committed; an equal definition is none."""

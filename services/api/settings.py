@@ -20,6 +20,9 @@ class ApiSettings(BuildSettings, DatabaseSettings, MessagingSettings, SourceSett
         default=True,
         description="Ask for API keys; off only for a demo that listens on loopback alone.",
     )
+    session_hours: float = Field(
+        12.0, gt=0, description="Hours after which a person must sign in to the console again."
+    )
     database_read_timeout: float = Field(
         30.0, gt=0, description="Seconds of silence after which a request gives Postgres up."
     )

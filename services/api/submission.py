@@ -14,9 +14,10 @@ from uuid import UUID
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from libs.common.enums import SENT_WHOLE
+from libs.common.enums import SENT_WHOLE, AuditAction
 from libs.common.errors import PublishFault, SourceError
 from libs.common.failpoints import FailPoint, failpoint
+from libs.common.ledger.audit import Actor, record_audit
 from libs.common.ledger.jobs import (
     JobRequest,
     arrival_deadline,
@@ -60,6 +61,7 @@ class Submission:
 
 def submit_job(
     dependencies: Dependencies,
+    actor: Actor,
     request: JobRequest,
     keyed: KeyedRequest | None,
     stored_bytes: int = 0,
@@ -73,6 +75,8 @@ def submit_job(
     keyed = keyed and keyed.of_owner(request.owner)
     with dependencies.sessions() as session:
         submission = _record(dependencies, session, request, keyed, stored_bytes)
+        if not submission.is_repeat:
+            _audit(session, actor, submission.job)
         _commit(session)
     failpoint(FailPoint.AFTER_INSERT)
     if not submission.is_repeat:
@@ -107,6 +111,24 @@ def _record(
         remember(session, keyed, job.id)
         session.flush()
     return Submission(job, is_repeat=False)
+
+
+def _audit(session: Session, actor: Actor, job: Job) -> None:
+    action = AuditAction.JOB_FORCE if job.force else AuditAction.JOB_TRIGGER
+    if job.replay_of is not None:
+        action = AuditAction.JOB_REPLAY
+    record_audit(
+        session,
+        actor,
+        action,
+        f"job/{job.id}",
+        dataset=job.dataset,
+        data_date=job.data_date.isoformat(),
+        source=job.source,
+        replay_of=str(job.replay_of) if job.replay_of else None,
+        force=job.force,
+        dry_run=job.dry_run,
+    )
 
 
 def _check_source(dependencies: Dependencies, job: Job) -> None:

@@ -1,16 +1,19 @@
 """Let nobody in without a key: the middleware that runs before any route, known or not.
 
     Authorization: Bearer KEY │ X-API-Key: KEY │ GET with Basic, password KEY ──► caller on the request's state
+    cookie of a session ──► the same; what changes something must bring the session's CSRF token as well
     no key, a wrong or a revoked one ──► 401         too many requests of this key or address ──► 429
     without keys: another site's page ──► 403
 
-A browser sends no headers of its own, so that pages are read with HTTP Basic: any user name, the key as
-password. It is taken for reading alone, since a browser sends it along with another site's forms too.
+A browser is led to the page to sign in where others are answered 401. HTTP Basic (any user name, the key as
+password) is taken for reading alone, since a browser sends it along with another site's forms too.
 """
 
 import base64
 import binascii
-from ipaddress import ip_address, ip_network
+import hmac
+from dataclasses import replace
+from urllib.parse import quote
 
 import psycopg2
 import structlog
@@ -19,16 +22,19 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.common.ledger.api_keys import ApiKey
 from services.api.dependencies import Dependencies
 from services.api.errors.database import answer_database_error
 from services.api.errors.problems import ProblemError, problem_response
-from services.api.middleware.origins import foreign_origin
-from services.api.security.api_keys import KnownKeys, authenticate
+from services.api.middleware.origins import foreign_origin, is_of_another_site
+from services.api.security.addresses import network_of
+from services.api.security.api_keys import Credential, KnownKeys, authenticate
 from services.api.security.caller import ANYONE, KEY_HEADER, Caller
+from services.api.security.sessions import COOKIE, SessionToken
+from services.api.web import assets, sign_in
 from services.api.web.dataset_schema import PATH as SCHEMA_PATH
 from services.api.web.reference import ASSETS
 
@@ -37,9 +43,13 @@ OPEN_PATHS = frozenset(
         *("/health", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs"),
         SCHEMA_PATH,
         *(f"/docs/{name}" for name in ASSETS),
+        sign_in.PATH,
+        *(f"{assets.FOLDER}/{name}" for name in assets.ASSETS),
     }
 )
-"""What needs no key: probes, Prometheus, and the description of the interface, which holds no data."""
+"""What needs no key: probes, Prometheus, the description of the interface, and the page to sign in."""
+
+CSRF_HEADER = "X-CSRF-Token"
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _FAULTS = (DBAPIError, PoolTimeoutError, psycopg2.Error)
@@ -75,50 +85,76 @@ class Authentication:
             return ANYONE
         if not self._is_on and (reason := foreign_origin(request.method, request.headers)):
             return problem_response(request.scope["path"], 403, "origin-not-allowed", reason)
-        sent = key_in(request.headers, allows_basic=request.method in _SAFE_METHODS)
+        sent = credential_in(request) if self._is_on else None
         try:
             caller, seconds = await run_in_threadpool(self._recognise, request, sent)
         except _FAULTS as exc:
             return await answer_database_error(request, exc)
         if seconds:
             return _too_many(request, seconds)
-        return caller or _refusal(request, sent)
+        return _admit(request, caller)
 
-    def _recognise(self, request: Request, sent: str | None) -> tuple[Caller | None, int]:
+    def _recognise(self, request: Request, sent: Credential | None) -> tuple[Caller | None, int]:
         """Return the caller, None when there is none, and the seconds that he must wait.
 
         Whoever is not known is counted by address before the ledger is asked about his key: that bounds the cost.
         """
-        key = ApiKey.parse(sent) if sent and self._is_on else None
-        if key is not None and key in self._known:
-            return self._recognise_known(key)
+        if sent is not None and sent in self._known:
+            return self._recognise_known(sent)
         seconds = self._limits.count(f"address {network_of(request)}")
         if seconds or not self._is_on:
             return ANYONE, seconds
-        caller = authenticate(self._sessions, key) if key else None
-        if key is None or caller is None:
+        caller = authenticate(self._sessions, sent) if sent else None
+        if sent is None or caller is None:
             return None, 0
-        self._known.add(key)
-        return caller, self._limits.count(f"key {key.id}")
+        self._known.add(sent)
+        return caller, self._limits.count(sent.counter)
 
-    def _recognise_known(self, key: ApiKey) -> tuple[Caller | None, int]:
+    def _recognise_known(self, sent: Credential) -> tuple[Caller | None, int]:
         """Return the caller of a key that was right before; others at his address take nothing from him."""
-        if seconds := self._limits.count(f"key {key.id}"):
+        if seconds := self._limits.count(sent.counter):
             return None, seconds
-        caller = authenticate(self._sessions, key)
+        caller = authenticate(self._sessions, sent)
         if caller is None:
-            self._known.forget(key)
+            self._known.forget(sent)
         return caller, 0
 
 
-def network_of(request: Request) -> str:
-    """Return the address that a request came from; of IPv6 the part that one client is given, not all it may choose."""
-    host = request.client.host if request.client else "unknown"
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    return host if address.version == 4 else str(ip_network((address, 64), strict=False))
+def credential_in(request: Request) -> Credential | None:
+    """Return the key that was sent, else the session of the cookie; None where neither can be one."""
+    key = key_in(request.headers, allows_basic=request.method in _SAFE_METHODS)
+    if key is not None:
+        return ApiKey.parse(key)
+    return SessionToken.parse(request.cookies.get(COOKIE, ""))
+
+
+def _admit(request: Request, caller: Caller | None) -> Caller | Response:
+    """Return the caller with his address, or the answer for nobody, and for what another site may have sent."""
+    if caller is None:
+        return _refusal(request)
+    if caller.session and request.method not in _SAFE_METHODS and _is_forged(request, caller):
+        return _forged(request)
+    return replace(caller, address=network_of(request))
+
+
+def _is_forged(request: Request, caller: Caller) -> bool:
+    """Return whether another site's page may have sent a request that comes with a session.
+
+    Forms of the console carry the token in a field, which `services.api.web.forms` looks at.
+    """
+    if is_of_another_site(request.headers):
+        return True
+    if not is_of_api(request.scope["path"]):
+        return False
+    sent = request.headers.get(CSRF_HEADER, "")
+    return caller.session is None or not hmac.compare_digest(
+        sent.encode(), caller.session.csrf.encode()
+    )
+
+
+def is_of_api(path: str) -> bool:
+    """Return whether a path is one of the interface's, not of the console's."""
+    return path.startswith("/v1/") or path == "/trigger-job"
 
 
 def key_in(headers: Headers, *, allows_basic: bool) -> str | None:
@@ -148,11 +184,23 @@ def _too_many(request: Request, seconds: int) -> Response:
     )
 
 
-def _refusal(request: Request, sent: str | None) -> Response:
-    """Say how to send a key; a browser is asked to ask its user for one."""
-    wants_page = "text/html" in request.headers.get("accept", "")
-    challenge = 'Basic realm="ADSP: the key is the password", charset="UTF-8"'
-    if sent is None:
+def _forged(request: Request) -> Response:
+    return problem_response(
+        request.scope["path"],
+        403,
+        "request-forged",
+        f"a session changes things with its token in the header {CSRF_HEADER} alone, from a page of this api; "
+        "load the page again, or send an API key",
+    )
+
+
+def _refusal(request: Request) -> Response:
+    """Say how to send a key; a browser is led to where its user can sign in."""
+    if "HX-Request" in request.headers:
+        return Response(status_code=401, headers={"HX-Refresh": "true"})
+    if "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse(f"{sign_in.PATH}?next={quote(_back(request), safe='')}", 303)
+    if key_in(request.headers, allows_basic=request.method in _SAFE_METHODS) is None:
         refusal = ProblemError(
             401,
             "key-missing",
@@ -165,7 +213,15 @@ def _refusal(request: Request, sent: str | None) -> Response:
             "key-unknown",
             "this API key is not known or was revoked; ./dev keys list shows those that hold",
         )
-    headers = {"WWW-Authenticate": challenge if wants_page else 'Bearer realm="ADSP"'}
+    headers = {"WWW-Authenticate": 'Bearer realm="ADSP"'}
     return problem_response(
         request.scope["path"], refusal.status, refusal.code, refusal.detail, headers=headers
     )
+
+
+def _back(request: Request) -> str:
+    """Return where to go on after signing in: the page that was asked for, or the one whose form was sent."""
+    path = request.url.path
+    if request.method not in _SAFE_METHODS:
+        return path.rpartition("/")[0] or "/"
+    return f"{path}?{request.url.query}" if request.url.query else path

@@ -20,14 +20,17 @@ def foreign_origin(method: str, headers: Headers) -> str | None:
             f"without API keys only this machine's own names are answered, not {host[:100]!r}; "
             "use http://127.0.0.1 or set ADSP_AUTH=on"
         )
-    if method in _SAFE_METHODS:
-        return None
-    origin = headers.get("origin")
-    if (origin is not None and urlsplit(origin).netloc != host) or headers.get(
-        "sec-fetch-site", "none"
-    ) not in {"same-origin", "none"}:
+    if method not in _SAFE_METHODS and is_of_another_site(headers):
         return "a page of another site has sent this; without API keys such requests are refused"
     return None
+
+
+def is_of_another_site(headers: Headers) -> bool:
+    """Return whether a browser says that another site's page has sent the request."""
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != headers.get("host", ""):
+        return True
+    return headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
-from typing import Self
+from typing import Self, cast
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -22,7 +22,7 @@ from services.api.idempotency import IdempotencyKeyHeader, keyed
 from services.api.responses import problems
 from services.api.routes.datasets import DatasetName
 from services.api.schemas import FORCE, IsoDate, JobDocument
-from services.api.security.caller import Submitter
+from services.api.security.caller import Caller, Submitter
 from services.api.submission import submit_job
 
 router = APIRouter(tags=["datasets"])
@@ -99,7 +99,9 @@ def backfill_dataset(
     days = due_days(definition, body.first, body.last)
     return BackfillDocument(
         items=[
-            _submitted(dependencies, day, _request(body, name, day, caller.owner), idempotency_key)
+            _submitted(
+                dependencies, caller, _request(body, name, day, caller.owner), idempotency_key
+            )
             for day in days
         ]
     )
@@ -135,13 +137,14 @@ def _request(body: BackfillRequest, dataset: str, day: date, owner: str | None) 
 
 
 def _submitted(
-    dependencies: Dependencies, day: date, request: JobRequest, idempotency_key: str | None
+    dependencies: Dependencies, caller: Caller, request: JobRequest, idempotency_key: str | None
 ) -> BackfillDay:
     """Make the job of a day, or say why there is none."""
+    day = cast(date, request.data_date)
     route = f"POST /v1/datasets/{request.dataset}/backfill {day}"
     keyed_request = keyed(idempotency_key, route, str(request.force))
     try:
-        job = submit_job(dependencies, request, keyed_request).job
+        job = submit_job(dependencies, caller.actor, request, keyed_request).job
     except (BadInput, ProblemError) as exc:
         detail = exc.message if isinstance(exc, BadInput) else exc.detail
         problem = BackfillProblem(code=exc.code, detail=detail)

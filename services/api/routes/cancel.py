@@ -14,8 +14,9 @@ from fastapi import APIRouter, Response
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from libs.common.enums import END_STATES, JobState
+from libs.common.enums import END_STATES, AuditAction, JobState
 from libs.common.errors import Conflict, PublishFault
+from libs.common.ledger.audit import record_audit
 from libs.common.ledger.job_end import record_end
 from libs.common.ledger.jobs import lock_job
 from libs.common.ledger.models import Chunk, Job
@@ -53,6 +54,8 @@ def cancel_job(
     with dependencies.sessions.begin() as session:
         job = _locked(session, caller, job_id)
         asked_now = job.state is not JobState.CANCELLED and request_cancel(session, job)
+        if asked_now:
+            record_audit(session, caller.actor, AuditAction.JOB_CANCEL, f"job/{job.id}")
         document = describe_job(session, job)
     if asked_now:
         log.info("job_cancel_requested", job_id=str(job_id), state=document.state.value)

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, RootModel, ValidationError
 
 from libs.common.datasets.definition import DatasetDefinition
+from libs.common.enums import AuditAction
 from libs.common.errors import BadInput
 from libs.common.ledger.datasets import require_live
 from services.api.dataset_changes import change_definition, lock_dataset, require_state
@@ -61,7 +62,7 @@ _BODY = {"requestBody": {"content": _PATCHES, "required": True}}
 def patch_dataset(
     request: Request,
     dependencies: Wired,
-    _caller: Administrator,
+    caller: Administrator,
     name: DatasetName,
     patch: Annotated[Any, Body(media_type=MERGE_PATCH)],
     response: Response,
@@ -79,6 +80,7 @@ def patch_dataset(
         require_state(dataset, if_match)
         definition = _validated(DatasetDefinition, apply(dataset.definition))
         change = change_definition(session, name, dataset, definition)
+        change.record(session, caller.actor, AuditAction.DATASET_PATCH)
     change.log_stored()
     tag(response, change.document)
     return change.answer

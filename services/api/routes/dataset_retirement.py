@@ -9,7 +9,9 @@ from fastapi import APIRouter, Response
 from sqlalchemy import Text, cast, func, select
 from sqlalchemy.orm import Session
 
+from libs.common.enums import AuditAction
 from libs.common.errors import Conflict
+from libs.common.ledger.audit import record_audit
 from libs.common.ledger.datasets import require_live
 from libs.common.ledger.models import Dataset, Job
 from libs.common.logs import get_logger
@@ -19,7 +21,7 @@ from services.api.dependencies import Dependencies, Wired
 from services.api.preconditions import ETAG, PRECONDITION, IfMatchHeader, tag
 from services.api.responses import Responses, problems
 from services.api.routes.datasets import DatasetName
-from services.api.security.caller import Administrator
+from services.api.security.caller import Administrator, Caller
 
 log = get_logger(__name__)
 router = APIRouter(tags=["datasets"])
@@ -37,10 +39,10 @@ _SHOWN: Responses = {
     responses=_SHOWN,
 )
 def pause_dataset(
-    dependencies: Wired, _caller: Administrator, name: DatasetName, response: Response
+    dependencies: Wired, caller: Administrator, name: DatasetName, response: Response
 ) -> AnyDatasetDocument:
     """Make no jobs by the schedule until it is resumed; other triggers work, and jobs under way go on."""
-    return _set_paused(dependencies, name, response, is_paused=True)
+    return _set_paused(dependencies, caller, name, response, is_paused=True)
 
 
 @router.post(
@@ -50,10 +52,10 @@ def pause_dataset(
     responses=_SHOWN,
 )
 def resume_dataset(
-    dependencies: Wired, _caller: Administrator, name: DatasetName, response: Response
+    dependencies: Wired, caller: Administrator, name: DatasetName, response: Response
 ) -> AnyDatasetDocument:
     """Make jobs by the schedule again; of the due times that were missed, those that `catch_up` says."""
-    return _set_paused(dependencies, name, response, is_paused=False)
+    return _set_paused(dependencies, caller, name, response, is_paused=False)
 
 
 @router.delete(
@@ -68,7 +70,7 @@ def resume_dataset(
     },
 )
 def delete_dataset(
-    dependencies: Wired, _caller: Administrator, name: DatasetName, if_match: IfMatchHeader = None
+    dependencies: Wired, caller: Administrator, name: DatasetName, if_match: IfMatchHeader = None
 ) -> None:
     """Delete a dataset of which no job is unfinished. Its table, jobs, failed rows and versions stay.
 
@@ -82,16 +84,19 @@ def delete_dataset(
         _refuse_unfinished(session, name)
         dataset.deleted_at = datetime.now(UTC)
         dataset.paused_at = dataset.last_due_at = None
+        record_audit(session, caller.actor, AuditAction.DATASET_DELETE, f"dataset/{name}")
     log.info("dataset_deleted", dataset=name)
 
 
 def _set_paused(
-    dependencies: Dependencies, name: str, response: Response, *, is_paused: bool
+    dependencies: Dependencies, caller: Caller, name: str, response: Response, *, is_paused: bool
 ) -> AnyDatasetDocument:
     with dependencies.sessions.begin() as session:
         dataset = require_live(name, lock_dataset(session, name))
         if is_paused is not (dataset.paused_at is not None):
             dataset.paused_at = datetime.now(UTC) if is_paused else None
+            action = AuditAction.DATASET_PAUSE if is_paused else AuditAction.DATASET_RESUME
+            record_audit(session, caller.actor, action, f"dataset/{name}")
             log.info("dataset_paused" if is_paused else "dataset_resumed", dataset=name)
         document = describe_dataset(dataset)
     tag(response, document)

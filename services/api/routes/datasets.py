@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query, Response
 from sqlalchemy import select
 
 from libs.common.datasets.definition import DATASET_NAME_PATTERN, DatasetDefinition
+from libs.common.enums import AuditAction
 from libs.common.ledger.datasets import find_dataset
 from libs.common.ledger.models import Dataset
 from services.api.dataset_changes import change_definition, lock_dataset, require_state
@@ -74,7 +75,7 @@ _PUT_ANSWERS: Responses = {
 )
 def put_dataset(
     dependencies: Wired,
-    _caller: Administrator,
+    caller: Administrator,
     name: DatasetName,
     body: DatasetDefinition,
     response: Response,
@@ -92,6 +93,7 @@ def put_dataset(
         change = change_definition(session, name, dataset, body)
         if dry_run:
             return change.answer
+        change.record(session, caller.actor, AuditAction.DATASET_PUT)
         session.commit()
     change.log_stored()
     if change.is_new:

@@ -6,7 +6,7 @@ from uuid import UUID
 import structlog
 from fastapi import APIRouter, Body, Query, Response
 from pydantic import Field
-from sqlalchemy import func, select, text
+from sqlalchemy import Select, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from libs.common.datasets.definition import DATASET_NAME_PATTERN
@@ -34,6 +34,9 @@ router = APIRouter(tags=["jobs"])
 _NEWEST_FIRST = Order[Job](Job.id, UUID, is_descending=True)
 
 
+MOST_SEARCHED = 10_000
+
+
 class JobQuery(PageQuery):
     """Which jobs to list."""
 
@@ -42,6 +45,12 @@ class JobQuery(PageQuery):
     data_date: IsoDate | None = None
     trigger: Trigger | None = None
     replay_of: UUID | None = Field(None, description="The replays of this job.")
+    text: str | None = Field(
+        None,
+        max_length=200,
+        description="Stands in the source or the error of the job, or is its id; only the newest "
+        f"{MOST_SEARCHED:,} jobs that the other filters leave are looked through.",
+    )
 
 
 @router.post(
@@ -88,11 +97,29 @@ def list_jobs(
     """List the jobs of the key's owner, with the scope `admin` all jobs, the newest first."""
     filters = asked.model_dump(exclude={"page_size", "page_token"}, exclude_none=True)
     scope = ("jobs", *sorted(filters.items()))
-    query = select(Job).filter_by(**filters)
-    if not caller.has_scope(Scope.ADMIN):
-        query = query.where(Job.owner == caller.owner)
+    query = select_jobs(caller, asked)
     with dependencies.sessions() as session:
         return paginate(session, query, _NEWEST_FIRST, asked, scope, JobDocument.of)
+
+
+def select_jobs(caller: Caller, asked: JobQuery) -> Select[Job]:
+    """Return the query of the jobs that a caller sees and asks for, in no order."""
+    excluded = {"page_size", "page_token", "text"}
+    query = select(Job).filter_by(**asked.model_dump(exclude=excluded, exclude_none=True))
+    if not caller.has_scope(Scope.ADMIN):
+        query = query.where(Job.owner == caller.owner)
+    return query if asked.text is None else _with_text(query, asked.text)
+
+
+def _with_text(query: Select[Job], searched: str) -> Select[Job]:
+    try:
+        return query.where(Job.id == UUID(searched))
+    except ValueError:
+        pass
+    newest = query.with_only_columns(Job.id).order_by(Job.id.desc()).limit(MOST_SEARCHED)
+    texts = (Job.source, Job.error_code, Job.error_message, Job.dataset)
+    has_text = or_(*(column.icontains(searched, autoescape=True) for column in texts))
+    return select(Job).where(Job.id.in_(newest), has_text)
 
 
 @router.get(
@@ -136,7 +163,7 @@ def _submit(
         request_id=structlog.contextvars.get_contextvars().get("request_id"),
         owner=caller.owner,
     )
-    return accepted(submit_job(dependencies, request, keyed_request), response)
+    return accepted(submit_job(dependencies, caller.actor, request, keyed_request), response)
 
 
 def _progress(session: Session, job_id: UUID) -> dict[str, Any]:

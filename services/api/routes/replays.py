@@ -135,7 +135,7 @@ async def replay_job(
     route = f"POST /v1/jobs/{job_id}/replay"
     keyed_request = keyed(idempotency_key, route, stored.digest, str(asked.force))
     submission = await run_in_threadpool(
-        submit_stored, dependencies, stored, job_request, keyed_request
+        submit_stored, dependencies, caller.actor, stored, job_request, keyed_request
     )
     return accepted(submission, response)
 

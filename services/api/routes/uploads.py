@@ -98,7 +98,7 @@ async def upload_file(
         f"{asked.data_date} {asked.force} {stored.path.name}{' dry' if asked.dry_run else ''}",
     )
     submission = await run_in_threadpool(
-        submit_stored, dependencies, stored, job_request, keyed_request
+        submit_stored, dependencies, caller.actor, stored, job_request, keyed_request
     )
     return accepted(submission, response)
 

@@ -13,9 +13,11 @@ from sqlalchemy.orm import Session
 
 from libs.common.enums import Scope
 from libs.common.ledger.api_keys import grants
+from libs.common.ledger.audit import ANYBODY, Actor
 from libs.common.ledger.jobs import find_job, unknown_job
 from libs.common.ledger.models import Job
 from services.api.errors.problems import ProblemError
+from services.api.security.sessions import SessionToken
 
 KEY_HEADER = "X-API-Key"
 
@@ -34,6 +36,14 @@ class Caller:
     owner: str | None
     scopes: frozenset[Scope]
     key_id: str | None = None
+    address: str | None = None
+    session: SessionToken | None = None
+    """Of the console; None where a key was sent, or none is asked for."""
+
+    @property
+    def actor(self) -> Actor:
+        """Return who the audit log says it was."""
+        return Actor(self.owner or ANYBODY, self.key_id, self.address)
 
     def has_scope(self, scope: Scope) -> bool:
         """Return whether the caller has a scope."""

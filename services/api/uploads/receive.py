@@ -8,6 +8,7 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
 from libs.common.errors import BadInput
+from libs.common.ledger.audit import Actor
 from libs.common.ledger.jobs import JobRequest
 from services.api.dependencies import Dependencies
 from services.api.errors.problems import ProblemError
@@ -115,13 +116,14 @@ async def _blocks(request: Request, minimum_rate: _MinimumRate) -> AsyncIterator
 
 def submit_stored(
     dependencies: Dependencies,
+    actor: Actor,
     stored: StoredUpload,
     request: JobRequest,
     keyed_request: KeyedRequest | None,
 ) -> Submission:
     """Make the job; a file that no job will load is removed, one that a job may load is kept."""
     try:
-        submission = submit_job(dependencies, request, keyed_request, stored.size)
+        submission = submit_job(dependencies, actor, request, keyed_request, stored.size)
     except OutcomeUnknown:
         raise
     except BaseException:

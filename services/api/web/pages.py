@@ -1,13 +1,16 @@
 """Make pages of the templates beside this module; every value in them is escaped, one that is missing is an error."""
 
-import base64
-import hashlib
 from datetime import datetime
+from typing import Any
 
+from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from libs.common.enums import JobState
+from libs.common.enums import JobState, Scope
+from libs.common.version import VERSION
+from services.api.security.caller import ANYONE, Caller
+from services.api.web.assets import address_of
 
 
 def _shown(value: object) -> str:
@@ -27,15 +30,13 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.filters["shown"] = _shown
-_TEMPLATES.globals["states"] = list(JobState)
+_TEMPLATES.globals.update(states=list(JobState), asset=address_of, version=VERSION)
 
-_STYLE = _TEMPLATES.get_template("style.css").render()
 PAGE_POLICY = (
-    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; style-src 'sha256-"
-    + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-    + "'"
+    "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; script-src 'self'; "
+    "style-src 'self'; img-src data:; connect-src 'self'"
 )
-"""The browser runs no script and takes this style alone, whatever a row may hold."""
+"""The browser takes scripts and styles from files of this api alone, none from a page, whatever a row may hold."""
 
 
 def safe_headers(policy: str) -> dict[str, str]:
@@ -43,10 +44,39 @@ def safe_headers(policy: str) -> dict[str, str]:
     return {
         "Content-Security-Policy": policy,
         "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
+        # Without a referrer within the api, a browser would tell forms of its own pages from none.
+        "Referrer-Policy": "same-origin",
     }
 
 
-def render(template: str, headers: dict[str, str], **values: object) -> HTMLResponse:
+PAGE_HEADERS = {**safe_headers(PAGE_POLICY), "Cache-Control": "no-store"}
+
+
+def render(
+    template: str, headers: dict[str, str], status: int = 200, **values: object
+) -> HTMLResponse:
     """Answer with the page that a template makes of values."""
-    return HTMLResponse(_TEMPLATES.get_template(template).render(values), headers=headers)
+    text = _TEMPLATES.get_template(template).render(values)
+    return HTMLResponse(text, status, headers=headers)
+
+
+def show_page(
+    request: Request, template: str, *, status: int = 200, **values: object
+) -> HTMLResponse:
+    """Answer with a page of the console, as the caller may see it."""
+    caller = caller_of(request.scope.get("state", {}))
+    frame = {
+        "path": request.url.path,
+        "who": caller.owner,
+        "may_submit": caller.has_scope(Scope.SUBMIT),
+        "may_admin": caller.has_scope(Scope.ADMIN),
+        "csrf": caller.session.csrf if caller.session else "",
+        "is_signed_in": caller.session is not None,
+    }
+    return render(template, PAGE_HEADERS, status, **frame, **values)
+
+
+def caller_of(state: dict[str, Any]) -> Caller:
+    """Return whom the authentication found; before it has looked, nobody in particular."""
+    caller: Caller = state.get("caller", ANYONE)
+    return caller

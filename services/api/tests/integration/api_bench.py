@@ -17,6 +17,7 @@ from services.api.app import Api, create_app
 from services.api.settings import ApiSettings
 
 SettingsWith = Callable[..., ApiSettings]
+MakeKey = Callable[..., str]
 ITEMS = {"table": "public.items", "source": "items-{data_date}.csv"}
 HEADER = ("sku", "name", "category", "price", "quantity", "updated_at")
 

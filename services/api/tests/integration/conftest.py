@@ -11,10 +11,11 @@ import psycopg2
 import pytest
 import structlog
 
+from libs.common.ledger.api_keys import ApiKey
 from libs.devstack.testing.databases import ScratchDatabase
 from libs.devstack.testing.vhosts import ScratchVhost
 from services.api.settings import ApiSettings
-from services.api.tests.integration.api_bench import ITEMS, Ledger, SettingsWith, serving
+from services.api.tests.integration.api_bench import ITEMS, Ledger, MakeKey, SettingsWith, serving
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -87,6 +88,31 @@ def ledger(clean_database: ScratchDatabase) -> Iterator[Ledger]:
     with closing(psycopg2.connect(clean_database.superuser_dsn)) as connection:
         connection.autocommit = True
         yield Ledger(connection)
+
+
+@pytest.fixture(scope="module")
+def guarded(settings_with: SettingsWith) -> Iterator[httpx.Client]:
+    """Serve an api that asks for keys."""
+    with serving(settings_with(auth=True)) as client:
+        yield client
+
+
+@pytest.fixture
+def make_key(clean_database: ScratchDatabase, ledger: Ledger) -> MakeKey:
+    """Return a function that puts a key on record and gives its text."""
+
+    def make(*scopes: str, owner: str = "prices") -> str:
+        key = ApiKey.make()
+        ledger.execute(
+            "INSERT INTO adsp.api_keys (id, name, owner, scopes, digest) VALUES (%s, 'a', %s, %s, %s)",
+            key.id,
+            owner,
+            list(scopes),
+            key.digest,
+        )
+        return key.text
+
+    return make
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Who may ask for what: keys, their scopes, and the jobs of their owner."""
 
 import asyncio
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from libs.common.ledger.api_keys import ApiKey
-from libs.devstack.testing.databases import ScratchDatabase
 from libs.devstack.testing.waiting import wait_for
 from services.api.app import Api, create_app
 from services.api.middleware.authentication import OPEN_PATHS
@@ -20,38 +19,13 @@ from services.api.settings import ApiSettings
 from services.api.tests.integration.api_bench import (
     ITEMS,
     Ledger,
+    MakeKey,
     SettingsWith,
     problem_of,
     serving,
 )
 
-MakeKey = Callable[..., str]
 PAGE = {"Accept": "text/html"}
-
-
-@pytest.fixture(scope="module")
-def guarded(settings_with: SettingsWith) -> Iterator[httpx.Client]:
-    """Serve an api that asks for keys."""
-    with serving(settings_with(auth=True)) as client:
-        yield client
-
-
-@pytest.fixture
-def make_key(clean_database: ScratchDatabase, ledger: Ledger) -> MakeKey:
-    """Return a function that puts a key on record and gives its text."""
-
-    def make(*scopes: str, owner: str = "prices") -> str:
-        key = ApiKey.make()
-        ledger.execute(
-            "INSERT INTO adsp.api_keys (id, name, owner, scopes, digest) VALUES (%s, 'a', %s, %s, %s)",
-            key.id,
-            owner,
-            list(scopes),
-            key.digest,
-        )
-        return key.text
-
-    return make
 
 
 @pytest.fixture
@@ -93,11 +67,8 @@ def test_a_key_is_taken_from_either_header(guarded: httpx.Client, make_key: Make
 
 
 def test_a_page_is_read_with_the_key_as_password(guarded: httpx.Client, make_key: MakeKey) -> None:
-    asked = guarded.get("/", headers=PAGE)
-    shown = guarded.get("/", headers=PAGE, auth=("anyone", make_key("read")))
+    shown = guarded.get("/jobs", headers=PAGE, auth=("anyone", make_key("read")))
 
-    assert asked.status_code == 401
-    assert asked.headers["www-authenticate"].startswith("Basic realm=")
     assert shown.status_code == 200
 
 
@@ -193,7 +164,9 @@ def test_the_secret_is_nowhere_in_the_ledger(
         ("GET", f"/v1/jobs/{uuid4()}", {"read", "admin"}),
         ("GET", f"/v1/jobs/{uuid4()}/failed-rows", {"read", "admin"}),
         ("GET", f"/v1/tasks/{uuid4()}", {"read", "admin"}),
-        ("GET", "/", {"read", "admin"}),
+        ("GET", "/jobs", {"read", "admin"}),
+        ("GET", "/v1/audit", {"admin"}),
+        ("GET", "/audit", {"admin"}),
         ("GET", f"/jobs/{uuid4()}", {"read", "admin"}),
         ("POST", "/v1/jobs", {"submit", "admin"}),
         ("POST", "/trigger-job", {"submit", "admin"}),
@@ -241,7 +214,7 @@ def test_a_job_is_seen_by_keys_of_its_owner_and_by_admin(
     assert ledger.value("SELECT owner FROM adsp.jobs") == "prices"
     assert (statuses(mine), statuses(admin), statuses(others)) == ({200}, {200}, {404})
     assert (listed(mine), listed(admin), listed(others)) == ([job], [job], [])
-    assert job not in guarded.get("/", headers=_bearer(others)).text
+    assert job not in guarded.get("/jobs", headers=_bearer(others)).text
     for what in ("cancel", "replay"):
         answer = guarded.post(f"/v1/jobs/{job}/{what}", headers=_bearer(others))
         assert problem_of(answer)[:2] == (404, "job-unknown")

@@ -17,7 +17,7 @@ from libs.devstack.testing.waiting import wait_for
 from services.api.errors.problems import ProblemError
 from services.api.limits.rate_limits import RateLimits
 from services.api.limits.upload_slots import UploadSlots
-from services.api.middleware.authentication import network_of
+from services.api.security.addresses import network_of
 from services.api.security.api_keys import KnownKeys
 from services.api.tests.integration.api_bench import (
     ITEMS,

@@ -6,16 +6,24 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from fastapi.routing import APIRoute
 from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
 from libs.common.enums import JobState, Trigger
+from services.api.app import CONSOLE
+from services.api.middleware.authentication import is_of_api
 from services.api.pagination import Page
 from services.api.schemas import JobDocument, JobErrorDocument
+from services.api.web.forms import read_form
 from services.api.web.pages import render
 
 JOB_ID = UUID("01a20bb0-ed59-716e-a450-60748f27550b")
+
+FRAME: dict[str, Any] = {
+    "path": "/", "who": None, "may_submit": False, "may_admin": False, "csrf": "", "is_signed_in": False,
+}  # fmt: skip
 
 
 class _Read(HTMLParser):
@@ -56,7 +64,7 @@ def _job(text: str = "") -> JobDocument:
 def _page(job: JobDocument, dashboard: str | None = None) -> str:
     none: Page[object] = Page(items=[], next_page_token=None)
     shown = render(
-        "job.html", {}, job=job, is_live=False, dashboard=dashboard, replays=[], reasons=[],
+        "job.html", {}, **FRAME, job=job, is_live=False, dashboard=dashboard, replays=[], reasons=[],
         failed=none, page_size=50,
     )  # fmt: skip
     return bytes(shown.body).decode()
@@ -64,7 +72,16 @@ def _page(job: JobDocument, dashboard: str | None = None) -> str:
 
 def _jobs(jobs: list[JobDocument], token: str | None = None) -> str:
     page = Page[JobDocument](items=jobs, next_page_token=token)
-    shown = render("jobs.html", {}, jobs=page, filters={"dataset": "a & b"})
+    shown = render(
+        "jobs.html",
+        {},
+        **FRAME,
+        jobs=page,
+        filters={"dataset": "a & b"},
+        counts=[],
+        triggers=[],
+        most_counted=1,
+    )
     return bytes(shown.body).decode()
 
 
@@ -88,12 +105,12 @@ def test_numbers_moments_and_what_is_not_there_are_shown_for_people() -> None:
     assert "<td>rows_read</td><td>1,234,567</td>" in page
     assert "<td>created_at</td><td>2026-03-01 12:00:00 UTC</td>" in page
     assert "<td>finished_at</td><td></td>" in page
-    assert '<td>state</td><td><span class="failed">failed</span></td>' in page
+    assert '<td>state</td><td><span class="state failed">failed</span></td>' in page
 
 
 def test_the_next_page_is_asked_for_with_the_same_filters() -> None:
-    assert "/?dataset=a+%26+b&page_token=t%3D" in _Read(_jobs([_job()], "t=")).links
-    assert "next page" not in _jobs([_job()])
+    assert "/jobs?dataset=a+%26+b&page_token=t%3D" in _Read(_jobs([_job()], "t=")).links
+    assert "Next page" not in _jobs([_job()])
 
 
 def test_a_list_without_jobs_says_so() -> None:
@@ -105,4 +122,19 @@ def test_a_list_without_jobs_says_so() -> None:
 
 def test_what_a_page_was_not_given_is_an_error_and_no_empty_place() -> None:
     with pytest.raises(UndefinedError, match="filters"):
-        render("jobs.html", {}, jobs=Page[object](items=[], next_page_token=None))
+        render("jobs.html", {}, **FRAME, jobs=Page[object](items=[], next_page_token=None))
+
+
+def test_every_form_of_the_console_is_read_with_its_token() -> None:
+    """A route that takes a POST without `read_form` would take it from another site's page."""
+    posts = [
+        route
+        for module in CONSOLE
+        for route in module.router.routes
+        if isinstance(route, APIRoute) and "POST" in (route.methods or ())
+    ]
+
+    assert posts
+    for route in posts:
+        assert read_form in {each.call for each in route.dependant.dependencies}, route.path
+        assert not is_of_api(route.path), "the interface has a rule of its own"

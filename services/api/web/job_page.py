@@ -1,9 +1,9 @@
-"""Serve the pages: read only, without scripts, made of what the API answers."""
+"""Show one job: what became of its records, and why some failed."""
 
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
 from libs.common.enums import END_STATES, LIVE_STATES, ErrorCode
@@ -15,33 +15,25 @@ from services.api.routes.failed_rows import FailedRowQuery, page_of_failed_rows
 from services.api.routes.jobs import JobQuery, get_job, list_jobs
 from services.api.security.caller import Reader
 from services.api.web.dashboards import dashboard_of
-from services.api.web.pages import PAGE_POLICY, render, safe_headers
+from services.api.web.pages import show_page
 
 router = APIRouter(include_in_schema=False)
-
-_HEADERS = {**safe_headers(PAGE_POLICY), "Cache-Control": "no-store"}
-
-
-@router.get("/")
-def show_jobs(
-    dependencies: Wired, caller: Reader, asked: Annotated[JobQuery, Query()]
-) -> HTMLResponse:
-    """Show the jobs, the newest first."""
-    filters = asked.model_dump(mode="json", exclude={"page_token"}, exclude_unset=True)
-    shown = {name: str(value) for name, value in filters.items() if value is not None}
-    return render("jobs.html", _HEADERS, jobs=list_jobs(dependencies, caller, asked), filters=shown)
 
 
 @router.get("/jobs/{job_id}")
 def show_job(
-    dependencies: Wired, caller: Reader, job_id: UUID, asked: Annotated[PageQuery, Query()]
+    request: Request,
+    dependencies: Wired,
+    caller: Reader,
+    job_id: UUID,
+    asked: Annotated[PageQuery, Query()],
 ) -> HTMLResponse:
     """Show one job, what became of its records, and why some failed."""
     job = get_job(dependencies, caller, job_id)
     query = FailedRowQuery(page_size=asked.page_size, page_token=asked.page_token)
-    return render(
+    return show_page(
+        request,
         "job.html",
-        _HEADERS,
         job=job,
         is_live=job.state in LIVE_STATES,
         dashboard=dashboard_of(dependencies.settings.grafana_url, job),
