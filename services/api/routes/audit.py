@@ -1,11 +1,11 @@
 """Show who changed what: ``GET /v1/audit``, the newest first."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 from sqlalchemy import select
 
 from libs.common.enums import AuditAction
@@ -21,6 +21,11 @@ router = APIRouter(tags=["audit"])
 _NEWEST_FIRST = Order[AuditEntry](AuditEntry.id, UUID, is_descending=True)
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: max(moment, _EPOCH))]
+"""Entries are found by the time in their id, which begins in 1970."""
+
+
 class AuditQuery(PageQuery):
     """Which changes to list."""
 
@@ -29,8 +34,8 @@ class AuditQuery(PageQuery):
     object: str | None = Field(
         None, max_length=200, description="What was changed: job/<id>, dataset/<name> or key/<id>."
     )
-    since: datetime | None = Field(None, description="No earlier than this.")
-    until: datetime | None = Field(None, description="Before this.")
+    since: _Moment | None = Field(None, description="No earlier than this.")
+    until: _Moment | None = Field(None, description="Before this.")
 
 
 class AuditDocument(BaseModel):

@@ -46,7 +46,7 @@ def test_a_request_without_an_id_gets_one(client: httpx.Client) -> None:
     assert len(ids) == 3
 
 
-@pytest.mark.parametrize("path", ["/jobs", "/v1", "/v1/job", "/v1/jobs/x/y", "/v2/jobs"])
+@pytest.mark.parametrize("path", ["/nothing", "/v1", "/v1/job", "/v1/jobs/x/y", "/v2/jobs"])
 def test_an_unknown_path_is_a_problem(client: httpx.Client, path: str) -> None:
     assert problem_of(client.get(path))[:2] == (404, "path-unknown")
 
