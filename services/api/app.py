@@ -26,6 +26,7 @@ from services.api.routes import (
     dataset_retirement,
     datasets,
     definition_versions,
+    events,
     failed_rows,
     health,
     job_files,
@@ -65,6 +66,7 @@ _NOUNS = (
     backfill,
     uploads,
     task_results,
+    events,
     audit,
 )
 """The modules whose routes need a key, in the order of the interface's description."""

@@ -13,6 +13,7 @@ from libs.common.messaging.app import make_celery
 from libs.common.messaging.dispatcher import Dispatcher
 from services.api.limits.rate_limits import RateLimits
 from services.api.limits.upload_slots import UploadSlots
+from services.api.live.feed import Feed
 from services.api.metrics import ApiMetrics
 from services.api.readiness import Readiness
 from services.api.settings import ApiSettings
@@ -33,6 +34,7 @@ class Dependencies:
     readiness: Readiness
     rate_limits: RateLimits
     upload_slots: UploadSlots
+    feed: Feed
 
     @classmethod
     def from_settings(cls, settings: ApiSettings) -> Self:
@@ -45,16 +47,18 @@ class Dependencies:
             statement_timeout=0.9 * settings.database_read_timeout,
         )
         celery = make_celery(settings, SERVICE)
+        sessions = make_sessions(engine)
         return cls(
             settings=settings,
             engine=engine,
-            sessions=make_sessions(engine),
+            sessions=sessions,
             celery=celery,
             dispatcher=Dispatcher(celery, settings.publish_timeout),
             metrics=ApiMetrics(settings),
             readiness=Readiness(settings),
             rate_limits=RateLimits(settings.redis_url, settings.requests_per_minute),
             upload_slots=UploadSlots(settings.max_uploads_at_once),
+            feed=Feed(sessions, settings.max_event_streams),
         )
 
     def close(self) -> None:

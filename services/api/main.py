@@ -1,14 +1,30 @@
 """Start the api: read the settings, wire the app, serve it until SIGTERM."""
 
+from types import FrameType
+
 import uvicorn
 
 from libs.common.logs import configure_logging
 from services.api.app import create_app
 from services.api.database_timeouts import bound_waits
+from services.api.live.feed import Feed
 from services.api.settings import ApiSettings
 
 SERVICE = "api"
 GRACE_SECONDS = 20
+
+
+class _Server(uvicorn.Server):
+    """A server that ends its streams when it is told to stop: it waits for every answer to be out."""
+
+    def __init__(self, config: uvicorn.Config, feed: Feed) -> None:
+        super().__init__(config)
+        self._feed = feed
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop."""
+        self._feed.close()
+        super().handle_exit(sig, frame)
 
 
 def main() -> None:
@@ -16,8 +32,9 @@ def main() -> None:
     settings = ApiSettings.read()
     configure_logging(settings, SERVICE)
     bound_waits(settings.database_connect_timeout, settings.database_read_timeout)
-    uvicorn.run(
-        create_app(settings),
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
         host=settings.api_host,
         port=settings.api_port,
         log_config=None,  # structlog owns the log
@@ -25,6 +42,7 @@ def main() -> None:
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+    _Server(config, app.state.dependencies.feed).run()
 
 
 if __name__ == "__main__":

@@ -44,6 +44,9 @@ class ApiSettings(BuildSettings, DatabaseSettings, MessagingSettings, SourceSett
         ge=1,
         description="Files that one api process receives at once; one owner's: half of it.",
     )
+    max_event_streams: int = Field(
+        200, ge=0, description="Clients that one api process tells of events as they happen."
+    )
     max_unfinished_jobs: int = Field(
         10_000, ge=0, description="Jobs of one owner that have not ended; 0: no limit."
     )

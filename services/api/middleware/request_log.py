@@ -57,13 +57,17 @@ class RequestLog:
                 raise  # half an answer is out: cutting the connection shows that it is not whole
             await internal_error(scope["path"])(scope, receive, answer.send)
         finally:
-            self._record(scope, answer.status or 500, time.perf_counter() - started)
+            self._record(scope, answer, time.perf_counter() - started)
 
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, answer: "_Answer", seconds: float) -> None:
+        status = answer.status or 500
         method = scope["method"] if scope["method"] in _METHODS else "other"
         route = getattr(scope.get("route"), "path", "unmatched")
         self._metrics.requests.labels(method, route, str(status)).inc()
-        self._metrics.request_seconds.labels(method, route).observe(seconds)
+        if (
+            not answer.is_stream
+        ):  # it lasts as long as somebody listens, which says nothing of the api
+            self._metrics.request_seconds.labels(method, route).observe(seconds)
         write = log.debug if route in _QUIET_ROUTES else log.info
         write(
             "request_answered",
@@ -91,12 +95,15 @@ class _Answer:
         self._send = send
         self._request_id = request_id
         self.status: int | None = None
+        self.is_stream = False
 
     async def send(self, message: Message) -> None:
         """Pass a message on; the first one gets the header."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            MutableHeaders(scope=message)[HEADER] = self._request_id
+            headers = MutableHeaders(scope=message)
+            headers[HEADER] = self._request_id
+            self.is_stream = headers.get("content-type", "").startswith("text/event-stream")
         await self._send(message)
 
 

@@ -1,0 +1,115 @@
+"""Look at the ledger for all streams of an api process: one query twice a second, and none while nobody listens.
+
+    ledger ──► look ──► every stream: what has changed since it last told
+
+So a stream holds no connection to Postgres. An event may be committed after a later one: each look goes back a
+little, and what was told already is left out.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import psycopg2
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+from starlette.concurrency import run_in_threadpool
+
+from libs.common.ids import earliest_uuid7
+from libs.common.logs import get_logger
+from services.api.errors.problems import RETRY_SECONDS, ProblemError
+from services.api.live.reading import LedgerEvent, Progress, read_events, read_progress
+
+log = get_logger(__name__)
+
+LOOK_EVERY = 0.5
+"""Seconds; the console promises to follow a job within one."""
+
+_GO_BACK = timedelta(seconds=15)
+_KEPT = 5000
+
+
+class Feed:
+    """What is new in the ledger; used from the event loop alone."""
+
+    def __init__(self, sessions: sessionmaker[Session], most_streams: int) -> None:
+        """Listen to nothing yet."""
+        self._sessions = sessions
+        self._most = most_streams
+        self._streams = 0
+        self._watched: Counter[UUID] = Counter()
+        self._looking: asyncio.Task[None] | None = None
+        self._looked = asyncio.Condition()
+        self.is_closing = False
+        self.looks = 0
+        self.progress: dict[UUID, Progress] = {}
+        self.events: deque[LedgerEvent] = deque(maxlen=_KEPT)
+
+    @contextmanager
+    def listening(self, job_id: UUID | None) -> Iterator[None]:
+        """Have the ledger looked at, or raise the problem where too many listen already."""
+        if self._streams >= self._most:
+            raise ProblemError(
+                429,
+                "too-many-streams",
+                "as many streams are open as this api serves at once (ADSP_MAX_EVENT_STREAMS); close one, or ask for "
+                "the job again and again instead",
+                {"Retry-After": str(RETRY_SECONDS)},
+            )
+        self._streams += 1
+        if job_id is not None:
+            self._watched[job_id] += 1
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._keep_looking())
+        try:
+            yield
+        finally:
+            self._streams -= 1
+            if job_id is not None:
+                self._watched[job_id] -= 1
+
+    async def next_look(self, after: int, seconds: float) -> int:
+        """Wait until there was a look after that number, at most so long; return the number of the last one."""
+        try:
+            async with asyncio.timeout(seconds), self._looked:
+                await self._looked.wait_for(lambda: self.looks > after or self.is_closing)
+        except TimeoutError:
+            pass
+        return self.looks
+
+    async def events_after(self, last: UUID) -> Sequence[LedgerEvent]:
+        """Return what was written to the ledger after an event, up to a bound."""
+        return await run_in_threadpool(read_events, self._sessions, last)
+
+    def close(self) -> None:
+        """End every stream, so that the api can stop at once."""
+        self.is_closing = True
+
+    async def _keep_looking(self) -> None:
+        known: deque[UUID] = deque(maxlen=2 * _KEPT)
+        since = datetime.now(UTC)
+        while self._streams and not self.is_closing:
+            try:
+                await self._look(known, since)
+            except (SQLAlchemyError, psycopg2.Error, OSError) as exc:
+                log.warning("feed_look_failed", error=type(exc).__name__)
+            await asyncio.sleep(LOOK_EVERY)
+        async with self._looked:
+            self._looked.notify_all()
+
+    async def _look(self, known: deque[UUID], since: datetime) -> None:
+        watched = [job_id for job_id, streams in self._watched.items() if streams > 0]
+        after = earliest_uuid7(max(since, datetime.now(UTC) - _GO_BACK))
+        progress = await run_in_threadpool(read_progress, self._sessions, watched)
+        events = await run_in_threadpool(read_events, self._sessions, after)
+        self.progress = progress
+        for event in events:
+            if event.id not in known:
+                known.append(event.id)
+                self.events.append(event)
+        self.looks += 1
+        async with self._looked:
+            self._looked.notify_all()

@@ -1,0 +1,195 @@
+"""Who follows a job is told of each change within a second, of nobody else's, and holds no connection to Postgres."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from libs.devstack.testing.waiting import wait_for
+from services.api.tests.integration.api_bench import (
+    Ledger,
+    MakeKey,
+    SettingsWith,
+    problem_of,
+    serving,
+)
+
+Told = tuple[str, dict[str, Any], str | None]
+
+
+@contextmanager
+def following(client: httpx.Client, path: str, **headers: str) -> Iterator[Iterator[Told]]:
+    """Give the events of a stream as they come."""
+    with client.stream("GET", path, headers=headers, timeout=10) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        yield _parse(answer.iter_lines())
+
+
+def _parse(lines: Iterator[str]) -> Iterator[Told]:
+    fields: dict[str, str] = {}
+    for line in lines:
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        else:
+            if "event" in fields:
+                yield fields["event"], json.loads(fields["data"]), fields.get("id")
+            fields = {}
+
+
+def _end(ledger: Ledger, job: str) -> None:
+    ledger.execute(
+        "UPDATE adsp.jobs SET state = 'cancelled', finished_at = now() WHERE id = %s", job
+    )
+
+
+def _add_event(ledger: Ledger, job: str, event_id: str) -> None:
+    ledger.execute(
+        "INSERT INTO adsp.events (id, job_id, type, payload) VALUES (%s, %s, 'job.cancelled', %s)",
+        event_id,
+        job,
+        json.dumps({"job_id": job}),
+    )
+
+
+def _event_id(seconds: int = 0) -> str:
+    """Return an id as one that is made now, and so many seconds later."""
+    return f"{int(time.time() * 1000) + seconds * 1000:012x}7000800000000000{uuid4().hex[:4]}"
+
+
+def test_a_job_is_followed_to_its_end_within_a_second(
+    client: httpx.Client, job: str, items: Path, ledger: Ledger
+) -> None:
+    with following(client, f"/v1/jobs/{job}/events") as told:
+        kind, queued, _ = next(told)
+        changed = time.monotonic()
+        ledger.plan(job, items)
+        running = next(told)[1]
+        seconds = time.monotonic() - changed
+        ledger.execute(
+            "INSERT INTO adsp.chunk_leases (job_id, chunk_number, holder, backend_pid, backend_start, expires_at,"
+            " bytes_done, rows_read) VALUES (%s, 0, 'a', 1, now(), now(), 40, 7)",
+            job,
+        )
+        further = next(told)[1]
+        _end(ledger, job)
+        rest = list(told)
+
+    assert (kind, queued["state"], running["state"]) == ("job", "queued", "running")
+    assert seconds < 1
+    assert (further["rows_read"], further["bytes_done"]) == (7, 40)
+    assert [(kind, data.get("state")) for kind, data, _ in rest] == [
+        ("job", "cancelled"),
+        ("end", None),
+    ]
+
+
+def test_who_comes_again_misses_no_event_and_reads_none_twice(
+    client: httpx.Client, job: str, ledger: Ledger
+) -> None:
+    first, second, third = (_event_id(n) for n in (-60, -50, -1))
+    for event_id in (first, second):
+        _add_event(ledger, job, event_id)
+    with following(client, "/v1/events", **{"Last-Event-ID": first}) as told:
+        kind, data, event_id = next(told)
+        assert next(told)[0] == "job"
+        _add_event(ledger, job, third)
+        after = next(told)
+
+    assert (kind, event_id and event_id.replace("-", "")) == ("ledger", second)
+    assert data == {"type": "job.cancelled", "job_id": job}
+    assert (after[0], after[2] and after[2].replace("-", "")) == ("ledger", third)
+
+
+def test_nobody_is_told_of_the_jobs_of_others(
+    guarded: httpx.Client, make_key: MakeKey, client: httpx.Client, job: str, ledger: Ledger
+) -> None:
+    """The job of nobody is the administrator's alone; each sees his own."""
+    mine = client.post("/v1/jobs", json={"dataset": "items", "data_date": "2026-01-02"}).json()[
+        "id"
+    ]
+    ledger.execute("UPDATE adsp.jobs SET owner = 'prices' WHERE id = %s", mine)
+    key = {"Authorization": f"Bearer {make_key('read')}"}
+    admin = {"Authorization": f"Bearer {make_key('admin', owner='ops')}"}
+    with following(guarded, "/v1/events", **key) as told:
+        shown = next(told)[1]["id"]
+        _add_event(ledger, job, _event_id())
+        _add_event(ledger, mine, _event_id())
+        event = next(told)
+    with following(guarded, "/v1/events", **admin) as told:
+        seen = {next(told)[1]["id"] for _ in range(2)}
+
+    assert shown == mine
+    assert event[1]["job_id"] == mine
+    assert seen == {job, mine}
+    assert problem_of(guarded.get(f"/v1/jobs/{job}/events", headers=key))[:2] == (
+        404,
+        "job-unknown",
+    )
+
+
+def test_streams_hold_no_connection_and_are_bounded(
+    settings_with: SettingsWith, client: httpx.Client, job: str, ledger: Ledger
+) -> None:
+    limits = httpx.Limits(max_connections=None)
+    with serving(settings_with(max_event_streams=20)) as api, ExitStack() as streams:
+        many = streams.enter_context(
+            httpx.Client(base_url=api.base_url, limits=limits, trust_env=False, timeout=10)
+        )
+        told = [streams.enter_context(following(many, "/v1/events")) for _ in range(20)]
+        assert all(next(each)[1]["id"] == job for each in told)
+        refused = problem_of(many.get("/v1/events"))
+        pool = settings_with().database_pool_size
+        held = ledger.value(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'adsp-api'"
+            " AND datname = current_database()"
+        )
+
+        assert refused[:2] == (429, "too-many-streams")
+        assert held <= 2 * pool  # two apis serve this database; twenty streams would hold more
+        assert many.get("/livez").status_code == 200
+
+
+def test_the_ledger_is_not_looked_at_while_nobody_listens(
+    client: httpx.Client, job: str, served_feed_looks: Any
+) -> None:
+    with following(client, "/v1/events") as told:
+        next(told)
+    wait_for(lambda: not served_feed_looks(1.2), 10, "the looks have stopped")
+
+
+def test_a_look_that_fails_ends_no_stream(client: httpx.Client, job: str, ledger: Ledger) -> None:
+    with following(client, f"/v1/jobs/{job}/events") as told:
+        next(told)
+        ledger.execute("ALTER TABLE adsp.chunk_leases RENAME TO gone")
+        time.sleep(1.2)  # as long as two looks take, which both fail
+        ledger.execute("ALTER TABLE adsp.gone RENAME TO chunk_leases")
+        _end(ledger, job)
+
+        assert next(told)[1]["state"] == "cancelled"
+
+
+def test_an_odd_last_event_is_refused(client: httpx.Client) -> None:
+    answer = client.get("/v1/events", headers={"Last-Event-ID": "x"})
+
+    assert problem_of(answer)[:2] == (422, "invalid-request")
+
+
+@pytest.fixture
+def served_feed_looks(ledger: Ledger) -> Any:
+    """Return whether the api has read the jobs within so many seconds, as Postgres counts the scans."""
+
+    def looks(seconds: float) -> bool:
+        query = "SELECT coalesce(sum(seq_scan + idx_scan), 0) FROM pg_stat_user_tables WHERE relname = 'events'"
+        before = ledger.value(query)
+        time.sleep(seconds)
+        return bool(ledger.value(query) > before)
+
+    return looks
