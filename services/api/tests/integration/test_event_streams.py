@@ -98,14 +98,14 @@ def test_who_comes_again_misses_no_event_and_reads_none_twice(
     for event_id in (first, second):
         _add_event(ledger, job, event_id)
     with following(client, "/v1/events", **{"Last-Event-ID": first}) as told:
-        kind, data, event_id = next(told)
+        kind, data, found = next(told)
         assert next(told)[0] == "job"
         _add_event(ledger, job, third)
-        after = next(told)
+        later = next(told)
 
-    assert (kind, event_id and event_id.replace("-", "")) == ("ledger", second)
+    assert (kind, found and found.replace("-", "")) == ("ledger", second)
     assert data == {"type": "job.cancelled", "job_id": job}
-    assert (after[0], after[2] and after[2].replace("-", "")) == ("ledger", third)
+    assert (later[0], later[2] and later[2].replace("-", "")) == ("ledger", third)
 
 
 def test_nobody_is_told_of_the_jobs_of_others(
