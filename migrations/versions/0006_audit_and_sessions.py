@@ -1,6 +1,6 @@
 """Keep who changed what, and the sessions of people who signed in to the console; find the last job of a day.
 
-Revision 0006, after 0004.
+Revision 0006, after 0005.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision: str = "0006"
-down_revision: str | Sequence[str] | None = "0004"
+down_revision: str | Sequence[str] | None = "0005"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 

@@ -107,6 +107,7 @@ async def find_with_room(
 async def store_failed_rows(
     dependencies: Dependencies, caller: Caller, replayed: Replayed
 ) -> StoredUpload:
+    """Store the failed rows of a job as they are in the upload area."""
     async with dependencies.upload_slots.writing(caller.owner):
         return await run_in_threadpool(_write_failed_rows, dependencies, replayed)
 

@@ -1,12 +1,20 @@
-"""Lead from a job to the dashboard of its dataset, at the time of the job."""
+"""Lead from a job to what Grafana serves: its dataset's dashboard at the time of the job, and the runbook."""
 
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
+from libs.common.enums import JobState
 from services.api.schemas import JobDocument
 
 DAILY_LOADS = "adsp-daily-loads"
 """The uid of the dashboard, which a test compares with Grafana's file."""
+
+_RUNBOOKS = {
+    JobState.FAILED: "JobsFailing",
+    JobState.COMPLETED_WITH_REJECTS: "FailedRowsUnresolved",
+    JobState.WAITING: "SourceLate",
+}
+"""The alerts that tell of such a job."""
 
 _AROUND = timedelta(hours=1)
 
@@ -23,6 +31,14 @@ def dashboard_of(grafana_url: str | None, job: JobDocument) -> str | None:
         }
     )
     return f"{grafana_url.rstrip('/')}/d/{DAILY_LOADS}?{query}"
+
+
+def runbook_of(grafana_url: str | None, job: JobDocument) -> str | None:
+    """Return the URL of the runbook for a job that failed or was rejected in part, which Grafana serves."""
+    runbook = _RUNBOOKS.get(job.state)
+    if grafana_url is None or runbook is None:
+        return None
+    return f"{grafana_url.rstrip('/')}/public/runbooks/{runbook}.md"
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -5,19 +5,26 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
+from sqlalchemy.orm import Session
 
-from libs.common.enums import END_STATES, LIVE_STATES, ErrorCode
+from libs.common.enums import END_STATES, LIVE_STATES, ErrorCode, Scope
 from libs.common.ledger.job_end import count_failed_rows
-from libs.common.ledger.jobs import find_job
-from services.api.dependencies import Dependencies, Wired
+from libs.common.ledger.models import Job
+from services.api.dependencies import Wired
+from services.api.exports.dialects import encoding_of
 from services.api.pagination import PageQuery
 from services.api.routes.failed_rows import FailedRowQuery, page_of_failed_rows
-from services.api.routes.jobs import JobQuery, get_job, list_jobs
+from services.api.routes.job_files import list_job_files
+from services.api.routes.jobs import JobQuery, describe_job, list_jobs
 from services.api.security.caller import Reader
-from services.api.web.dashboards import dashboard_of
+from services.api.web.dashboards import dashboard_of, runbook_of
+from services.api.web.job_actions import offers_of
+from services.api.web.job_details import MOST_GROUPED, read_details, speed_of
 from services.api.web.pages import show_page
 
 router = APIRouter(include_in_schema=False)
+
+_MOST_FILES = 50
 
 
 @router.get("/jobs/{job_id}")
@@ -29,27 +36,36 @@ def show_job(
     asked: Annotated[PageQuery, Query()],
 ) -> HTMLResponse:
     """Show one job, what became of its records, and why some failed."""
-    job = get_job(dependencies, caller, job_id)
+    with dependencies.sessions() as session:
+        stored = caller.find_job(session, job_id)
+        job = describe_job(session, stored)
+        details = read_details(session, job, encoding_of(stored))
+        reasons = _count_reasons(session, stored)
+    settings = dependencies.settings
     query = FailedRowQuery(page_size=asked.page_size, page_token=asked.page_token)
     return show_page(
         request,
         "job.html",
         job=job,
         is_live=job.state in LIVE_STATES,
-        dashboard=dashboard_of(dependencies.settings.grafana_url, job),
+        details=details,
+        speed=speed_of(job),
+        offers=offers_of(job) if caller.has_scope(Scope.SUBMIT) else [],
+        files=list_job_files(dependencies, caller, job_id, PageQuery(page_size=_MOST_FILES)),
+        dashboard=dashboard_of(settings.grafana_url, job),
+        runbook=runbook_of(settings.grafana_url, job),
         replays=list_jobs(dependencies, caller, JobQuery(replay_of=job_id)).items,
-        reasons=_count_reasons(dependencies, job_id),
+        reasons=reasons,
+        most_grouped=MOST_GROUPED,
         failed=page_of_failed_rows(dependencies, caller, job_id, query),
         page_size=asked.page_size,
     )
 
 
-def _count_reasons(dependencies: Dependencies, job_id: UUID) -> list[tuple[ErrorCode, int]]:
+def _count_reasons(session: Session, job: Job) -> list[tuple[ErrorCode, int]]:
     """Count the failed rows of each reason, the most frequent first; at its end a job has noted them."""
-    with dependencies.sessions() as session:
-        job = find_job(session, job_id)
-        if job.state in END_STATES:
-            reasons = {ErrorCode(code): count for code, count in job.rejected_by_code.items()}
-        else:
-            reasons = count_failed_rows(session, job_id)
+    if job.state in END_STATES:
+        reasons = {ErrorCode(code): count for code, count in job.rejected_by_code.items()}
+    else:
+        reasons = count_failed_rows(session, job.id)
     return sorted(reasons.items(), key=lambda reason: (-reason[1], reason[0]))

@@ -44,9 +44,9 @@ def test_a_job_is_explained(client: httpx.Client, planned: str) -> None:
     text = client.get(f"/jobs/{planned}").text
 
     assert '<span class="state running">running</span>' in text
-    assert "<td>missing-cell</td><td>2</td>" in text
-    assert "<td>type-error</td><td>1</td>" in text
-    assert "<td>72</td><td><code>2,short</code></td>" in text
+    assert "<strong>missing-cell</strong> 2" in text
+    assert "<strong>type-error</strong> 1" in text
+    assert '<td class="number">72</td><td><code>2,short</code></td>' in text
     assert "<td>price</td><td>22P02</td>" in text
 
 
@@ -116,7 +116,10 @@ def test_lists_are_cut_into_pages(client: httpx.Client, planned: str) -> None:
 
     assert f"/jobs/{planned}" not in _links(jobs)
     assert f"/jobs/{planned}" in _links(client.get(next_jobs))
-    assert [text.count("<td>142</td>") for text in (rows.text, client.get(next_rows).text)] == [
+    assert [
+        text.count('<td class="number">142</td>')
+        for text in (rows.text, client.get(next_rows).text)
+    ] == [
         0,
         1,
     ]
@@ -152,3 +155,103 @@ def test_what_is_not_there_is_a_problem(client: httpx.Client) -> None:
 
     assert problem_of(client.get(f"/jobs/{unknown}"))[:2] == (404, "job-unknown")
     assert problem_of(client.get("/jobs", params={"state": "lost"}))[:2] == (422, "invalid-request")
+
+
+def test_reasons_are_shown_by_column_with_three_examples(
+    client: httpx.Client, planned: str, ledger: Ledger
+) -> None:
+    for offset in range(1000, 1005):
+        ledger.add_failed_row(
+            planned, offset, b"x,%d" % offset, column_name="quantity", message="no"
+        )
+    ledger.execute(
+        "UPDATE adsp.jobs SET state = 'completed_with_rejects', finished_at = now(), rows_read = 8, rows_rejected = 8,"
+        ' rejected_by_code = \'{"type-error": 6, "missing-cell": 2}\''
+    )
+    text = client.get(f"/jobs/{planned}").text
+
+    assert '<td>type-error</td><td>quantity</td><td class="number">5</td>' in text
+    assert '<td>type-error</td><td>price</td><td class="number">1</td>' in text
+    assert [f"<code>x,{offset}</code><br>" in text for offset in range(1000, 1005)] == [
+        *[True] * 3,
+        *[False] * 2,
+    ]
+
+
+def test_the_accounting_is_a_bar_and_words(
+    client: httpx.Client, planned: str, ledger: Ledger
+) -> None:
+    ledger.execute("UPDATE adsp.jobs SET rows_read = 8, rows_loaded = 6, rows_rejected = 2")
+    ledger.execute(
+        "UPDATE adsp.chunks SET state = 'done', finished_at = now(), rows_read = 8, rows_loaded = 6, rows_rejected = 2"
+    )
+    text = client.get(f"/jobs/{planned}").text
+
+    assert 'aria-label="loaded 6, rejected 2"' in text
+    assert '<rect class="fill-rejected" x="750.00" y="0" width="250.00" height="10"/>' in text
+
+
+def _button(page: httpx.Response) -> dict[str, str]:
+    """Return the fields of the one form of a page that asks."""
+    return dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page.text))
+
+
+def _send(client: httpx.Client, path: str) -> httpx.Response:
+    """Press the button of a page that asks."""
+    return client.post(path, data=_button(client.get(path)))
+
+
+def test_a_job_is_cancelled_after_it_was_asked_for(client: httpx.Client, job: str) -> None:
+    path = f"/jobs/{job}/cancel"
+    offered = client.get(f"/jobs/{job}")
+    asked = client.get(path)
+    done = _send(client, path)
+
+    assert path in _links(offered)
+    assert "stops within seconds" in asked.text
+    assert f"/v1/jobs/{job}/cancel" in asked.text
+    assert done.headers["location"] == f"/jobs/{job}"
+    assert client.get(f"/v1/jobs/{job}").json()["state"] == "cancelled"
+    assert path not in _links(client.get(f"/jobs/{job}"))
+    assert problem_of(client.get(path))[:2] == (409, "action-not-possible")
+
+
+@pytest.mark.parametrize("action", ["retry", "force"])
+def test_a_source_is_loaded_again_once_however_often_the_button_is_pressed(
+    client: httpx.Client, job: str, ledger: Ledger, action: str
+) -> None:
+    client.post(f"/v1/jobs/{job}/cancel")
+    path = f"/jobs/{job}/{action}"
+    fields = _button(client.get(path))
+    made = {client.post(path, data=fields).headers["location"] for _ in range(2)}
+    [page] = made
+    new = client.get(f"/v1{page}").json()
+
+    assert new["id"] != job
+    assert (new["data_date"], new["force"]) == ("2026-01-02", action == "force")
+    assert ledger.value("SELECT count(*) FROM adsp.jobs") == 2
+
+
+def test_failed_rows_are_replayed_from_the_page(
+    client: httpx.Client, planned: str, ledger: Ledger, upload_dir: Path
+) -> None:
+    ledger.execute("UPDATE adsp.chunks SET state = 'done', rows_read = 3, rows_rejected = 3")
+    ledger.execute(
+        "UPDATE adsp.jobs SET state = 'completed_with_rejects', finished_at = now(), rows_read = 3, rows_rejected = 3"
+    )
+    page = _send(client, f"/jobs/{planned}/replay").headers["location"]
+
+    assert client.get(f"/v1{page}").json()["replay_of"] == planned
+
+
+def test_files_and_phases_are_shown(client: httpx.Client, planned: str, ledger: Ledger) -> None:
+    ledger.execute("UPDATE adsp.jobs SET fingerprint = repeat('ab', 32)")
+    ledger.execute("UPDATE adsp.chunks SET started_at = now()")
+    text = client.get(f"/jobs/{planned}").text
+
+    assert f"<code>{'ab' * 32}</code>" in text
+    assert [f"<td>{name}</td>" in text for name in ("waited", "planned", "loaded", "finished")] == [
+        *[True] * 3,
+        False,
+    ]
+    assert "not over yet" in text

@@ -17,10 +17,13 @@ from services.api.middleware.authentication import is_of_api
 from services.api.pagination import Page
 from services.api.schemas import JobDocument, JobErrorDocument
 from services.api.web.forms import read_form
+from services.api.web.job_details import JobDetails
 from services.api.web.pages import render
 
+COUNTS = ("rows_loaded", "rows_rejected", "rows_superseded", "bytes_done", "attempt")
 JOB_ID = UUID("01a20bb0-ed59-716e-a450-60748f27550b")
 
+NOTHING = JobDetails(phases=[], chunks=0, chunks_done=0, loaders=[], groups=[], events=[])
 FRAME: dict[str, Any] = {
     "path": "/", "who": None, "may_submit": False, "may_admin": False, "csrf": "", "is_signed_in": False,
 }  # fmt: skip
@@ -53,7 +56,9 @@ def _job(text: str = "") -> JobDocument:
         "source": text,
         "state": JobState.FAILED,
         "trigger": Trigger.API,
+        **dict.fromkeys(COUNTS, 0),
         "rows_read": 1234567,
+        "finished_at": None,
         "created_at": datetime(2026, 3, 1, 12, tzinfo=UTC),
         "error": JobErrorDocument(code="source-missing", message=text),
         "warnings": [],
@@ -65,7 +70,7 @@ def _page(job: JobDocument, dashboard: str | None = None) -> str:
     none: Page[object] = Page(items=[], next_page_token=None)
     shown = render(
         "job.html", {}, **FRAME, job=job, is_live=False, dashboard=dashboard, replays=[], reasons=[],
-        failed=none, page_size=50,
+        failed=none, page_size=50, details=NOTHING, speed=None, offers=[], files=none, runbook=None, most_grouped=1,
     )  # fmt: skip
     return bytes(shown.body).decode()
 
@@ -102,10 +107,9 @@ def test_text_and_attributes_come_back_as_they_were(text: str, link: str) -> Non
 def test_numbers_moments_and_what_is_not_there_are_shown_for_people() -> None:
     page = _page(_job())
 
-    assert "<td>rows_read</td><td>1,234,567</td>" in page
-    assert "<td>created_at</td><td>2026-03-01 12:00:00 UTC</td>" in page
-    assert "<td>finished_at</td><td></td>" in page
-    assert '<td>state</td><td><span class="state failed">failed</span></td>' in page
+    assert "<dt>read</dt><dd>1,234,567</dd>" in page
+    assert "<dt>finished</dt>" not in page
+    assert '<span class="state failed">failed</span>' in page
 
 
 def test_the_next_page_is_asked_for_with_the_same_filters() -> None:
