@@ -10,7 +10,7 @@ Lists are iterators that fetch page by page. Errors are drawn in `errors`.
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -20,7 +20,7 @@ import httpx
 from libs.client.answers import PAGE_SIZE, Answers
 from libs.client.errors import JobTooSlow
 from libs.client.file_body import blocks_of, size_of
-from libs.client.models import Backfill, BackfillDay, Dataset, FailedRow, Job, JobFile
+from libs.client.models import Backfill, BackfillDay, Dataset, FailedRow, Job, JobFile, Key, NewKey
 from libs.client.transport import Request, Transport
 
 KEY_VARIABLE = "ADSP_API_KEY"
@@ -250,6 +250,23 @@ class Client:
             timeout=BACKFILL_TIMEOUT,
         )
         return self._answers.read(Backfill, request).items
+
+    # Keys
+
+    def keys(self) -> Iterator[Key]:
+        """Yield the API keys, revoked ones too."""
+        return self._answers.list(Key, "/v1/keys", {})
+
+    def create_key(self, name: str, owner: str, scopes: Sequence[str]) -> NewKey:
+        """Make an API key; only this answer has it."""
+        body = {"name": name, "owner": owner, "scopes": list(scopes)}
+        return self._answers.read(
+            NewKey, Request("POST", "/v1/keys", json=body, is_repeatable=False)
+        )
+
+    def revoke_key(self, key_id: str) -> Key:
+        """End an API key."""
+        return self._answers.read(Key, Request("POST", f"/v1/keys/{key_id}/revoke"))
 
     # What has no method of its own.
 

@@ -31,6 +31,7 @@ from services.api.routes import (
     health,
     job_files,
     jobs,
+    keys,
     notifications,
     replays,
     task_results,
@@ -67,6 +68,7 @@ _NOUNS = (
     backfill,
     uploads,
     task_results,
+    keys,
     events,
     audit,
 )

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli import datasets, doctor, jobs, loads, login, rejects
+from services.cli import datasets, doctor, jobs, keys, loads, login, rejects
 from services.cli.version import VERSION
 
 app = typer.Typer(
@@ -41,5 +41,6 @@ app.command()(loads.replay)
 app.command()(loads.cancel)
 app.command()(loads.backfill)
 app.add_typer(datasets.app, name="datasets")
+app.add_typer(keys.app, name="keys")
 app.command()(doctor.doctor)
 app.command()(login.login)

@@ -280,3 +280,18 @@ def test_the_jobs_of_today_are_chosen_by_state_and_date(run: Run, dataset: str, 
 
     assert len(found.stdout.splitlines()) == 2
     assert len(none.stdout.splitlines()) == 1
+
+
+def test_keys_are_made_listed_and_revoked(run: Run) -> None:
+    made = run("keys", "create", "--name", "night", "--owner", "me", "--scope", "read")
+    key = made.stdout.strip()
+    [shown] = [
+        each for each in json.loads(run("keys", "list", "--json").stdout) if each["id"] in key
+    ]
+    revoked = run("keys", "revoke", shown["id"], "--json")
+
+    assert re.fullmatch(r"adsp_[0-9a-f]{12}_[0-9a-f]{64}", key)
+    assert (shown["name"], shown["scopes"], shown["revoked_at"]) == ("night", ["read"], None)
+    assert json.loads(revoked.stdout)["revoked_at"]
+    assert run("keys", "revoke", "0" * 12).returncode == 1
+    assert run("keys", "create", "--name", "a", "--owner", "b", "--scope", "all").returncode == 64

@@ -18,7 +18,7 @@ from libs.devstack.testing.databases import ScratchDatabase
 RESTRICTED: tuple[Role, ...] = ("api", "worker", "loader", "monitor", "reader")
 MAY: dict[Role, dict[str, str]] = {
     "api": {
-        "adsp.api_keys": "select",
+        "adsp.api_keys": "select insert",
         "adsp.audit_log": "select insert",
         "adsp.chunk_leases": "select",
         "adsp.chunks": "select",
@@ -169,7 +169,7 @@ def test_no_role_reaches_beyond_its_tables(cursor: Cursor, statement: str) -> No
     ("role", "statement"),
     [
         ("api", "UPDATE adsp.api_keys SET scopes = '{admin}'"),
-        ("api", "UPDATE adsp.api_keys SET revoked_at = NULL"),
+        ("api", "UPDATE adsp.api_keys SET created_at = now()"),
         ("api", "UPDATE adsp.api_keys SET digest = ''"),
         ("api", "CREATE TEMPORARY TABLE mine ()"),
         ("worker", "CREATE TEMPORARY TABLE mine ()"),
@@ -190,4 +190,18 @@ def test_the_loader_stages_in_a_schema_of_its_own(database: ScratchDatabase) -> 
     with closing(psycopg2.connect(database.dsn_for("loader"))) as connection:
         with connection.cursor() as cursor:
             assert _is_allowed(cursor, "CREATE TABLE adsp_staging.mine (LIKE public.items)")
+        connection.rollback()
+
+
+def test_a_revoked_key_stays_revoked(database: ScratchDatabase) -> None:
+    with closing(psycopg2.connect(database.dsn_for("api"))) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO adsp.api_keys (id, name, owner, scopes, digest)"
+                " VALUES ('k', 'n', 'o', '{read}', sha256('x'))"
+            )
+            cursor.execute("UPDATE adsp.api_keys SET revoked_at = now()")
+            cursor.execute("UPDATE adsp.api_keys SET revoked_at = now()")  # the same moment
+            with pytest.raises(errors.CheckViolation, match="stays so"):
+                cursor.execute("UPDATE adsp.api_keys SET revoked_at = NULL")
         connection.rollback()

@@ -48,7 +48,7 @@ def ask_to_notify(worker: WorkerContext, _limit: int = 0) -> int:
 
 
 def notify(worker: WorkerContext) -> int:
-    """Send what is due and return how many were taken; nothing while another run is at it."""
+    """Send what is due and return how many were taken; nothing while another run goes on."""
     with worker.sessions.begin() as session:
         if not try_to_take(session, "adsp.notify"):
             return 0

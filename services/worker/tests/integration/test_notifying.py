@@ -176,7 +176,7 @@ def test_what_a_guard_has_stopped_is_both(
     assert occasions(hook) == heard
 
 
-def test_only_what_a_rule_names_is_told(notified: Bench, hook: Hook) -> None:
+def test_only_what_a_rule_names_is_sent(notified: Bench, hook: Hook) -> None:
     target = notified.worker.settings.notify_targets["hook"]
     notified.set(notify_targets={"a": target, "b": target, "c": target})
     rules = [
@@ -219,7 +219,7 @@ def test_a_job_that_waits_for_its_source_is_late_once(notified: Bench, hook: Hoo
     assert "waits_until" in hook.documents[0]["data"]
 
 
-def test_a_dry_run_is_told_to_nobody(notified: Bench) -> None:
+def test_of_a_dry_run_nobody_hears(notified: Bench) -> None:
     fail(notified, notified.make_job(dry_run=True))
 
     assert notifications(notified) == []

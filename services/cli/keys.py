@@ -1,0 +1,90 @@
+"""Commands for API keys, for administrators: list, create, revoke."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from libs.client.models import Key
+from services.cli.connection import connect
+from services.cli.exit_codes import ExitCode
+from services.cli.options import Json
+from services.cli.output import Column, moment, say, show_json, show_table
+
+app = typer.Typer(help="Make and revoke API keys.", no_args_is_help=True)
+
+_KEYS = (
+    Column("id", 12, rank=0),
+    Column("name", 20, rank=1),
+    Column("owner", 12, rank=2),
+    Column("scopes", 12, rank=3),
+    Column("last used", 19, rank=4),
+    Column("revoked", 19, rank=5),
+    Column("made", 19, rank=6),
+)
+
+
+class Scope(StrEnum):
+    """What a key may do."""
+
+    READ = "read"
+    SUBMIT = "submit"
+    ADMIN = "admin"
+
+
+@app.command("list")
+def list_keys(*, json: Json = False) -> ExitCode:
+    """List the keys, revoked ones too."""
+    with connect() as client:
+        keys = list(client.keys())
+    if json:
+        show_json(keys)
+    else:
+        show_table(_KEYS, (_cells(key) for key in keys))
+    return ExitCode.OK
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Option(help="What it is for, e.g. 'nightly feed of prices'.")],
+    owner: Annotated[str, typer.Option(help="Whose jobs it sees; keys may share an owner.")],
+    scope: Annotated[list[Scope], typer.Option(help="Give it again for a second one.")],
+    *,
+    json: Json = False,
+) -> ExitCode:
+    """Make a key and print it; it is shown this once."""
+    with connect() as client:
+        made = client.create_key(name, owner, [each.value for each in scope])
+    if json:
+        show_json(made)
+    else:
+        typer.echo(made.key)
+    return ExitCode.OK
+
+
+@app.command()
+def revoke(
+    key: Annotated[str, typer.Argument(help="Its id: the part between 'adsp_' and the next '_'.")],
+    *,
+    json: Json = False,
+) -> ExitCode:
+    """Revoke a key: the next request with it is refused."""
+    with connect() as client:
+        revoked = client.revoke_key(key)
+    if json:
+        show_json(revoked)
+    else:
+        say(f"the key {revoked.id} is revoked")
+    return ExitCode.OK
+
+
+def _cells(key: Key) -> tuple[str, ...]:
+    return (
+        key.id,
+        key.name,
+        key.owner,
+        ", ".join(key.scopes),
+        moment(key.last_used_at),
+        moment(key.revoked_at),
+        moment(key.created_at),
+    )
