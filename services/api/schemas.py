@@ -104,9 +104,9 @@ class JobDocument(BaseModel):
 
     id: UUID
     dataset: str
-    definition_version: int | None = Field(
+    definition_version: int = Field(
         description="The version of the dataset's definition that it loads by: GET "
-        "/v1/datasets/{name}/versions/{version}; null: it was made before versions were kept."
+        "/v1/datasets/{name}/versions/{version}."
     )
     data_date: date
     source: str = Field(description="As requested, or the dataset's pattern for the data date.")

@@ -71,7 +71,7 @@ _MARK_PUBLISHED = _STILL_QUEUED.values(
 class JobRequest:
     """What is asked for when a job is made; what is left out comes from the dataset.
 
-    `definition` takes the place of the dataset's own; it was made of the dataset's `definition_version`.
+    `definition` takes the place of the dataset's own; it was made of the dataset's `definition_version`, now's if None.
     """
 
     dataset: str
@@ -137,16 +137,14 @@ def create_job(session: Session, request: JobRequest) -> Job:
     second one of the same due time violates a unique constraint (sqlalchemy.exc.IntegrityError).
     """
     dataset = hold_dataset(session, request.dataset)
-    definition, version = request.definition, request.definition_version
-    if definition is None:
-        definition, version = dataset.parsed(), dataset.version
+    definition = request.definition or dataset.parsed()
     if request.dry_run:  # chunks that see nothing of each other would judge otherwise
         definition = definition.model_copy(update={"atomic": True})
     data_date = request.data_date or today_for(definition)
     job = Job(
         dataset=dataset.name,
         definition=definition.model_dump(mode="json"),
-        definition_version=version,
+        definition_version=request.definition_version or dataset.version,
         data_date=data_date,
         source=request.source or expand_source(definition, data_date),
         trigger=request.trigger,

@@ -33,8 +33,8 @@ END $$
 NAMES = ("adsp_test_migrated", "adsp_test_modelled")
 _JOB_WITH_FAILED_ROWS = """
 WITH job AS (
-    INSERT INTO adsp.jobs (id, dataset, definition, data_date, source, trigger, state)
-    VALUES (:job, 'd', '{}', '2026-01-02', 's', 'api', 'running')
+    INSERT INTO adsp.jobs (id, dataset, definition, definition_version, data_date, source, trigger, state)
+    VALUES (:job, 'd', '{}', 1, '2026-01-02', 's', 'api', 'running')
 ), chunk AS (
     INSERT INTO adsp.chunks (job_id, number, byte_start, first_line) VALUES (:job, 0, 0, 1), (:job, 1, 9, 2)
 )
@@ -234,4 +234,32 @@ def test_without_migration_0002_a_conversion_error_counts_as_a_type_error(
         ).all()
         assert (list(codes), counts) == (["type-error", "missing-cell"], {"type-error": 3})
         assert [tuple(row) for row in counters] == [("type-error", 3)]
+    engine.dispose()
+
+
+def test_a_job_without_a_version_gets_that_of_its_time(
+    two_databases: tuple[ScratchDatabase, ScratchDatabase],
+) -> None:
+    migrated, _ = two_databases
+    upgrade(migrated.url_for("owner"), "0005")
+    engine = create_engine(migrated.url_for("owner"))
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO adsp.datasets (name, definition) VALUES ('d', '{}');"
+                " UPDATE adsp.datasets SET definition = '{\"table\"\\: \"t\"}';"
+                " UPDATE adsp.dataset_versions SET created_at = created_at + (version - 1) * interval '1 h';"
+                " INSERT INTO adsp.jobs (id, dataset, definition, data_date, source, trigger, created_at)"
+                " SELECT gen_random_uuid(), 'd', '{}', '2026-01-02', 's', 'api', now() + age"
+                " FROM unnest('{-1 h,1 min,2 h}'::interval[]) AS age"
+            )
+        )
+
+    upgrade(migrated.url_for("owner"), "0009")
+
+    with engine.begin() as connection:
+        versions = connection.scalars(
+            text("SELECT definition_version FROM adsp.jobs ORDER BY created_at")
+        )
+        assert list(versions) == [1, 1, 2]
     engine.dispose()

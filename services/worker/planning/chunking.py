@@ -112,16 +112,10 @@ def require_alike(job: Job, earlier: Job) -> None:
             "resume-refused",
             f"job {earlier.id} has loaded a part of this file into {then['table']} and did not end; the dataset has "
             f"changed since ({', '.join(changed)}), so going on would load rows twice or into two places: undo that "
-            f"change with PUT{_version_of(earlier)} and trigger again to load the rest, or delete those rows and "
-            "trigger this file alone (as 'source') with force",
+            f"change with PUT (GET /v1/datasets/{earlier.dataset}/versions/{earlier.definition_version} is what it "
+            "was) and trigger again to load the rest, or delete those rows and trigger this file alone (as 'source') "
+            "with force",
         )
-
-
-def _version_of(job: Job) -> str:
-    """Say where the definition is to be found that a job was made under."""
-    if job.definition_version is None:
-        return ""
-    return f" (GET /v1/datasets/{job.dataset}/versions/{job.definition_version} is what it was)"
 
 
 def release_chunks(session: Session, job: Job) -> list[int]:

@@ -205,7 +205,7 @@ class Job(RowChanges, Base):
     definition: Mapped[dict[str, Any]] = mapped_column(
         comment="The dataset's definition when the job was made."
     )
-    definition_version: Mapped[int | None] = mapped_column(
+    definition_version: Mapped[int] = mapped_column(
         Integer,
         comment="The dataset's version that the job was made under.",
     )

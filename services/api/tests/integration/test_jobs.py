@@ -338,8 +338,8 @@ def test_jobs_of_a_filter_are_found_without_reading_the_others(
 ) -> None:
     """The page links to each state: one that hardly any job is in read all jobs there ever were."""
     ledger.execute(
-        "INSERT INTO adsp.jobs (id, dataset, definition, data_date, source, trigger, state, finished_at)"
-        " SELECT gen_random_uuid(), 'items', '{}', '2026-01-02', 's', 'api', 'succeeded', now()"
+        "INSERT INTO adsp.jobs (id, dataset, definition, definition_version, data_date, source, trigger,"
+        " state, finished_at) SELECT gen_random_uuid(), 'items', '{}', 1, '2026-01-02', 's', 'api', 'succeeded', now()"
         " FROM generate_series(1, 20000)"
     )
     ledger.execute("ANALYZE adsp.jobs")

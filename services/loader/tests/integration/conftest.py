@@ -79,9 +79,9 @@ class LoadBench:
         name = f"dataset-{job_id.hex[-12:]}"
         self.execute("INSERT INTO adsp.datasets (name, definition) VALUES (%s, %s)", name, document)
         self.execute(
-            "INSERT INTO adsp.jobs (id, dataset, definition, data_date, source, trigger, state,"
+            "INSERT INTO adsp.jobs (id, dataset, definition, definition_version, data_date, source, trigger, state,"
             " source_path, source_mtime_ns, bytes_total, chunks_at_once)"
-            " VALUES (%s, %s, %s, '2026-01-02', 's', 'api', 'running', %s, %s, %s, %s)",
+            " VALUES (%s, %s, %s, 1, '2026-01-02', 's', 'api', 'running', %s, %s, %s, %s)",
             str(job_id),
             name,
             document,

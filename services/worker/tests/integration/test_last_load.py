@@ -252,9 +252,9 @@ def test_a_day_that_is_appended_to_again_is_reported(contacts: Bench, mode: Load
 
 
 _ENDED = """
-    INSERT INTO adsp.jobs (id, dataset, definition, data_date, source, trigger, state, finished_at, rows_read,
-        rows_loaded, fingerprint)
-    SELECT gen_random_uuid(), d.name, d.definition, date '2000-01-01' + n %% 5000, 's', 'api', 'succeeded',
+    INSERT INTO adsp.jobs (id, dataset, definition, definition_version, data_date, source, trigger, state, finished_at,
+        rows_read, rows_loaded, fingerprint)
+    SELECT gen_random_uuid(), d.name, d.definition, d.version, date '2000-01-01' + n %% 5000, 's', 'api', 'succeeded',
         now() - n * interval '1 minute', 1, 1, n::text
     FROM adsp.datasets AS d, generate_series(1, 20000) AS n
 """

@@ -72,6 +72,7 @@ def insert_job(execute: Execute, **columns: Any) -> None:
         "id": str(uuid4()),
         "dataset": "items",
         "definition": json.dumps({"table": "public.items"}),
+        "definition_version": 1,
         "data_date": AT.date(),
         "source": "items.csv",
         "trigger": "api",
