@@ -2,7 +2,7 @@
 
 Jobs are checked without holding up writers. What was written by hand without a version gets that of its time.
 
-Revision 0009, after 0005.
+Revision 0009, after 0008.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from alembic import op
 
 revision: str = "0009"
-down_revision: str | Sequence[str] | None = "0005"
+down_revision: str | Sequence[str] | None = "0008"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 

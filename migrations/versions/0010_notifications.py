@@ -1,6 +1,6 @@
 """Keep what people are to hear of jobs until they did, and give readers views of what was loaded and refused.
 
-Revision 0010, after 0006.
+Revision 0010, after 0009.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY
 
 revision: str = "0010"
-down_revision: str | Sequence[str] | None = "0006"
+down_revision: str | Sequence[str] | None = "0009"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 

@@ -69,8 +69,8 @@ class ChunkSource:
         return [*warn_of_skipped(counts), *warn_of_oddities(self._oddities)]
 
     def read_header(self) -> Header:
-        """Read the header from the start of the source; other files of it have the same, as the plan has seen."""
-        return self._read_header(self._work.files[0])
+        """Return the header of the source's start; other files of it have the same, as the plan has seen."""
+        return self._header_of(self._work.files[0])
 
     def blocks(
         self, header: Header, count_ends: Callable[[bytes, bytes], int | None] | None
@@ -83,7 +83,7 @@ class ChunkSource:
         self._footers.clear()
         self._oddities.clear()
         for file in self._work.files:
-            own = header if file is self._work.files[0] else self._read_header(file)
+            own = header if file is self._work.files[0] else self._header_of(file)
             yield from self._blocks_of(file, own, count_ends)
 
     def _blocks_of(
@@ -138,7 +138,10 @@ class ChunkSource:
                 f"{file.path} has more than {MOST_PLACES} bytes; give it a job of its own",
             )
 
-    def _read_header(self, file: PlannedFile) -> Header:
+    def _header_of(self, file: PlannedFile) -> Header:
+        """Return what the plan has read, or read it where the ledger has none (a plan of the version before)."""
+        if file.header is not None:
+            return file.header
         with self._open(file) as stream:
             return read_header(
                 stream,

@@ -1,7 +1,7 @@
 """Read a source's header and match its cells to columns of the target table, by name.
 
-Runs before a row is touched: in the worker's plan, so that a wrong file fails early, and again in the loader,
-which must know the columns. Every `HeaderError` says how to fix the file or the dataset.
+Runs in the worker's plan, so that a wrong file fails early; the ledger keeps what it has read (`stored_header`).
+Every `HeaderError` says how to fix the file or the dataset.
 """
 
 from collections.abc import Sequence

@@ -247,7 +247,7 @@ def test_a_job_without_a_version_gets_that_of_its_time(
         connection.execute(
             text(
                 "INSERT INTO adsp.datasets (name, definition) VALUES ('d', '{}');"
-                " UPDATE adsp.datasets SET definition = '{\"table\"\\: \"t\"}';"
+                ' UPDATE adsp.datasets SET definition = \'{"table"\\: "t"}\';'
                 " UPDATE adsp.dataset_versions SET created_at = created_at + (version - 1) * interval '1 h';"
                 " INSERT INTO adsp.jobs (id, dataset, definition, data_date, source, trigger, created_at)"
                 " SELECT gen_random_uuid(), 'd', '{}', '2026-01-02', 's', 'api', now() + age"

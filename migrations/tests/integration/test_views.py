@@ -10,9 +10,9 @@ from psycopg2 import errors
 from libs.devstack.testing.databases import ScratchDatabase
 
 JOB = """
-INSERT INTO adsp.jobs (id, dataset, definition, data_date, source, state, trigger,
+INSERT INTO adsp.jobs (id, dataset, definition, definition_version, data_date, source, state, trigger,
     rows_read, rows_rejected, finished_at, dry_run)
-VALUES (%s, 'items', '{"table": "public.items"}', '2026-11-26', 'items.csv', %s, 'api', 1, 1, now(), %s)
+VALUES (%s, 'items', '{"table": "public.items"}', 1, '2026-11-26', 'items.csv', %s, 'api', 1, 1, now(), %s)
 """
 ROW = """
 INSERT INTO adsp.failed_rows (job_id, chunk_number, line_number, byte_offset, raw, stage, error_code, message)

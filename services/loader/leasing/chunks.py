@@ -4,16 +4,19 @@ A load that goes on for hours locks no table of the ledger meanwhile: what it re
 that is undone, which gives the locks back, and it writes just before its commit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import Json, RealDictCursor
 
+from libs.common.csv.header import Header
+from libs.common.csv.stored_header import restore_header
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.datasets.job_warnings import JobWarning
 from libs.common.enums import ChunkState, ErrorCode
@@ -23,6 +26,7 @@ from libs.common.sql_files import read_statement
 from services.loader.changes.row_changes import RowChanges
 from services.loader.load_paths import PathTaken
 
+_Restore: TypeAlias = Callable[[Mapping[str, Any] | None], Header | None]
 _TAKE_FENCE = "SELECT pg_catalog.pg_advisory_xact_lock(hashtextextended(%(fence)s, 0))"
 
 
@@ -54,7 +58,8 @@ class ChunkKey:
 class PlannedFile:
     """A file of the delivery as the plan saw it: size in bytes as stored, modification time in ns.
 
-    `digest` is the SHA-256 of what the chunk reads of it, hex; None where the plan knew none.
+    `digest` is the SHA-256 of what the chunk reads of it, hex; None where the plan knew none. `header` is what the plan
+    has read; None where that was of the version before and has kept none.
     """
 
     number: int
@@ -62,6 +67,7 @@ class PlannedFile:
     size: int
     mtime_ns: int
     digest: str | None
+    header: Header | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,15 +194,17 @@ def open_chunk(connection: Connection, key: ChunkKey) -> ChunkWork | None:
         row: dict[str, Any] | None = _look(cursor, "open_chunk", key)
         if row is None or not row["is_ours"]:
             return None
-        own = _read_own_file(row)
-        files = (own,) if own.path else _read_files(cursor, key)
+        definition = DatasetDefinition.model_validate(row["definition"])
+        restore = partial(_restore, row["header"], definition.format.encoding)
+        own = _read_own_file(row, restore)
+        files = (own,) if own.path else _read_files(cursor, key, restore)
     return ChunkWork(
         job_id=key.job_id,
         number=key.number,
         byte_start=row["byte_start"],
         byte_end=row["byte_end"],
         first_line=row["first_line"],
-        definition=DatasetDefinition.model_validate(row["definition"]),
+        definition=definition,
         files=files,
         counts_files=not own.path,
         rows_before=row["rows_before"],
@@ -207,13 +215,31 @@ def open_chunk(connection: Connection, key: ChunkKey) -> ChunkWork | None:
     )
 
 
-def _read_own_file(row: Mapping[str, Any]) -> PlannedFile:
-    names = ("source_path", "bytes_total", "source_mtime_ns", "digest")
-    return PlannedFile(0, *(row[name] for name in names))
+def _read_own_file(row: Mapping[str, Any], restore: _Restore) -> PlannedFile:
+    return PlannedFile(
+        0,
+        row["source_path"],
+        row["bytes_total"],
+        row["source_mtime_ns"],
+        row["digest"],
+        restore(row["header_end"]),
+    )
 
 
-def _read_files(cursor: RealDictCursor, key: ChunkKey) -> tuple[PlannedFile, ...]:
-    return tuple(PlannedFile(**row) for row in _look_at_all(cursor, "chunk_files", key))
+def _read_files(
+    cursor: RealDictCursor, key: ChunkKey, restore: _Restore
+) -> tuple[PlannedFile, ...]:
+    rows = _look_at_all(cursor, "chunk_files", key)
+    return tuple(PlannedFile(header=restore(row.pop("header_end")), **row) for row in rows)
+
+
+def _restore(
+    cells: Sequence[str] | None, encoding: str, stored: Mapping[str, Any] | None
+) -> Header | None:
+    """Return the header that the plan has read, None where it has kept none."""
+    if stored is None or cells is None:
+        return None
+    return restore_header(stored, cells, encoding)
 
 
 def _look(cursor: Cursor, statement: str, key: ChunkKey) -> Any:

@@ -6,18 +6,22 @@ A file whose path, size, time and inode are those of one that was loaded is not 
 """
 
 import hashlib
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import ColumnElement, delete, select, text
 from sqlalchemy.orm import Session
 
+from libs.common.csv.header import Header
+from libs.common.csv.stored_header import describe_header
 from libs.common.enums import LOADED_STATES, JobState, LoadMode, Once
 from libs.common.ledger.models import Job, JobFile
 from libs.common.sources.fingerprints import fingerprint
 from libs.common.sources.regular_files import SourceIdentity
+from libs.common.sql_files import read_statement
 from services.worker.dependencies import WorkerContext
 
 
@@ -101,6 +105,19 @@ def write_files(
                 duplicate_of=loaded[file.path].id if file.path in loaded else None,
             )
         )
+
+
+def note_headers(
+    session: Session, job: Job, files: Sequence[JobFile], headers: Sequence[Header]
+) -> None:
+    """Keep where the records of each file begin."""
+    form = job.parsed_definition().format
+    ends = [json.dumps(describe_header(header, form)) for header in headers]
+    numbers = [file.number for file in files]
+    session.execute(
+        text(read_statement(__package__, "note_headers")),
+        {"job_id": job.id, "numbers": numbers, "ends": ends},
+    )
 
 
 def read_files(session: Session, job_id: UUID) -> list[JobFile]:

@@ -50,6 +50,7 @@ class Inspected:
     `is_ordered`: each chunk is loaded after those before it (decision 50).
     """
 
+    header: Header
     columns: Columns
     boundaries: list[Boundary]
     digests: list[str]
@@ -68,16 +69,21 @@ def inspect_file(connection: Any, definition: DatasetDefinition, scanned: Scanne
     is_ordered = table.has_order_dependent_constraints
     boundaries = cut.boundaries[::_LONGER_ALONE] if is_ordered else cut.boundaries
     columns = _describe_columns(cut.header, table, given)
-    return Inspected(columns, boundaries, _digest_chunks(scanned, boundaries), is_ordered)
+    return Inspected(
+        cut.header, columns, boundaries, _digest_chunks(scanned, boundaries), is_ordered
+    )
 
 
-def inspect_files(connection: Any, reader: FileReader, paths: Sequence[Path]) -> Columns:
-    """Check target and headers of files that are loaded together; they must have the same header.
+def inspect_files(
+    connection: Any, reader: FileReader, paths: Sequence[Path]
+) -> tuple[Columns, list[Header]]:
+    """Check target and headers of files that are loaded together; return the headers too, which must be the same.
 
     `connection` is a psycopg2 connection. Raises `BadInput`.
     """
     table = _read_target(connection, reader.definition)
-    first, *others = [reader.read_header(path) for path in paths]
+    headers = [reader.read_header(path) for path in paths]
+    first, *others = headers
     given = _match_header(first, table, reader.definition)
     check_needed_rights(connection, table, [column.name for column in given])
     for path, other in zip(paths[1:], others, strict=True):
@@ -87,7 +93,7 @@ def inspect_files(connection: Any, reader: FileReader, paths: Sequence[Path]) ->
                 f"{path} has another header or encoding than {paths[0]}; the files that one job loads need the "
                 "same columns in the same order: correct the file, or give it a dataset of its own",
             )
-    return _describe_columns(first, table, given)
+    return _describe_columns(first, table, given), headers
 
 
 def _read_target(connection: Any, definition: DatasetDefinition) -> TargetTable:

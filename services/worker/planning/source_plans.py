@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from libs.common.csv.chunk_boundaries import Boundary
 from libs.common.csv.header import with_names
+from libs.common.csv.stored_header import describe_header
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import SENT_WHOLE, JobState, SourceMatch
 from libs.common.errors import SourceError
@@ -37,6 +38,7 @@ from services.worker.planning.comparison import compare_with_loads
 from services.worker.planning.job_files import (
     fingerprint_of,
     identify_files,
+    note_headers,
     read_files,
     read_seen_files,
 )
@@ -135,7 +137,7 @@ def _plan_files(
     with worker.sessions.begin() as session:
         left = read_files(session, job.id)
         connection = session.connection().connection.driver_connection
-        columns = inspect_files(connection, reader, [Path(file.path) for file in left])
+        columns, headers = inspect_files(connection, reader, [Path(file.path) for file in left])
         for file in left if columns.take_rows_twice else ():
             watched = worker.settings.source_watch_seconds
             refuse_grown(session, job, Path(file.path), file.size, watched)
@@ -146,6 +148,7 @@ def _plan_files(
         if begun is not None:
             require_alike(locked, begun)
         locked.bytes_total = sum(file.size for file in left)
+        note_headers(session, locked, left, headers)
         _note_columns(session, locked, columns)
         _bound_rejects(worker, locked)
         log.info("job_planned", job_id=str(job.id), bytes_total=locked.bytes_total, files=len(left))
@@ -188,6 +191,7 @@ def _write_plan(
     # Of a dataset with `settle`, beside what the looks before have noted.
     seen = {"inode": scanned.identity.inode, "device": scanned.identity.device}
     job.seen_identity = {**(job.seen_identity or {}), **seen}
+    job.header_end = describe_header(inspected.header, job.parsed_definition().format)
     _note_columns(session, job, inspected.columns)
     _bound_rejects(worker, job)
     job.chunks_at_once = 1 if inspected.is_ordered else None

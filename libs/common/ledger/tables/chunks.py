@@ -48,6 +48,10 @@ class JobFile(Base):
     duplicate_of: Mapped[UUID | None] = mapped_column(
         comment="The job that has loaded the file; NULL: this one does."
     )
+    header_end: Mapped[dict[str, Any] | None] = mapped_column(
+        JSONB(none_as_null=True),
+        comment="Where the records begin behind the header, set by plan; NULL: not known, the file tells.",
+    )
     rows_read: Mapped[int] = mapped_column(server_default=text("0"))
     rows_loaded: Mapped[int] = mapped_column(server_default=text("0"))
     rows_rejected: Mapped[int] = mapped_column(server_default=text("0"))

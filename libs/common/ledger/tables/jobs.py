@@ -242,6 +242,10 @@ class Job(RowChanges, Base):
     header: Mapped[list[str] | None] = mapped_column(
         ARRAY(Text()), comment="Cells of the source's header, set by plan."
     )
+    header_end: Mapped[dict[str, Any] | None] = mapped_column(
+        JSONB(none_as_null=True),
+        comment="Where the records begin behind the header, set by plan; NULL: not known, the file tells.",
+    )
     header_changes: Mapped[dict[str, Any] | None] = mapped_column(
         JSONB(none_as_null=True),
         comment="How its header differs from that of the last load, set by plan; NULL: it does not.",

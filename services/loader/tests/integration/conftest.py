@@ -10,13 +10,16 @@ from uuid import UUID
 import psycopg2
 import pytest
 from psycopg2.extensions import connection as Connection
+from psycopg2.extras import Json
 
 from libs.common.csv.chunk_boundaries import find_boundaries
 from libs.common.csv.footer import without_footer
 from libs.common.csv.framing import MAX_RECORD_BYTES
 from libs.common.csv.header import read_header
+from libs.common.csv.stored_header import describe_header
 from libs.common.csv.text import Text
 from libs.common.datasets.definition import DatasetDefinition
+from libs.common.errors import BadInput
 from libs.common.ids import uuid7
 from libs.common.sources.fingerprints import digest_parts
 from libs.common.sources.magic_bytes import detect
@@ -36,6 +39,7 @@ class LoadBench:
     owner: Connection
     folder: Path
     announced: list[UUID] = field(default_factory=list)
+    jobs: int = 0
 
     def settings(self, **changes: Any) -> LoaderSettings:
         """Return the settings of a loader of this database."""
@@ -80,8 +84,8 @@ class LoadBench:
         self.execute("INSERT INTO adsp.datasets (name, definition) VALUES (%s, %s)", name, document)
         self.execute(
             "INSERT INTO adsp.jobs (id, dataset, definition, definition_version, data_date, source, trigger, state,"
-            " source_path, source_mtime_ns, bytes_total, chunks_at_once)"
-            " VALUES (%s, %s, %s, 1, '2026-01-02', 's', 'api', 'running', %s, %s, %s, %s)",
+            " source_path, source_mtime_ns, bytes_total, chunks_at_once, header, header_end)"
+            " VALUES (%s, %s, %s, 1, '2026-01-02', 's', 'api', 'running', %s, %s, %s, %s, %s, %s)",
             str(job_id),
             name,
             document,
@@ -89,6 +93,7 @@ class LoadBench:
             seen.mtime_ns,
             seen.size,
             1 if is_ordered else None,
+            *self.header_of(path, definition),
         )
         starts = [start for start, _, _ in chunks or [(0, None, 1)]]
         # A plan leaves a compressed file whole; some tests cut it all the same.
@@ -106,6 +111,22 @@ class LoadBench:
                 digests[number],
             )
         return job_id
+
+    def header_of(self, path: Path, definition: DatasetDefinition) -> tuple[list[str], Any]:
+        """Return the columns `header` and `header_end` of a plan; none where the loader is to read the header itself.
+
+        That is so of jobs that a worker of the version before has planned, here of each other one.
+        """
+        self.jobs += 1
+        form, limits = definition.format, SourceLimits.from_settings(self.settings())
+        try:
+            with open_source(path, form.compression, limits, member=form.member) as stream:
+                header = read_header(stream, form)
+        except BadInput:
+            return [], None
+        # A plan has put the byte order into the definition, these jobs have not.
+        is_kept = self.jobs % 2 == 1 and header.encoding == form.encoding
+        return list(header.cells), Json(describe_header(header, form)) if is_kept else None
 
     def plan(
         self,

@@ -29,13 +29,15 @@ def add_files(bench: LoadBench, contents: list[bytes], definition: DatasetDefini
     bench.execute(
         "UPDATE adsp.jobs SET source_path = NULL, source_mtime_ns = NULL WHERE id = %s", str(job_id)
     )
+    cells: list[str] = []
     for number, content in enumerate([HEADER + b"99,other\n", *contents]):
         path = bench.folder / f"{job_id}-{number}.csv"
         path.write_bytes(content)
         seen = identity(path)
+        cells, end = bench.header_of(path, definition)
         bench.execute(
-            "INSERT INTO adsp.job_files (job_id, number, path, size, mtime_ns, inode, fingerprint, duplicate_of)"
-            " VALUES (%s, %s, %s, %s, %s, '', %s, %s)",
+            "INSERT INTO adsp.job_files (job_id, number, path, size, mtime_ns, inode, fingerprint, duplicate_of,"
+            " header_end) VALUES (%s, %s, %s, %s, %s, '', %s, %s, %s)",
             str(job_id),
             number,
             str(path),
@@ -43,7 +45,9 @@ def add_files(bench: LoadBench, contents: list[bytes], definition: DatasetDefini
             seen.mtime_ns,
             fingerprint(path),
             None if number else str(job_id),
+            end,
         )
+    bench.execute("UPDATE adsp.jobs SET header = %s WHERE id = %s", cells, str(job_id))
     return job_id
 
 

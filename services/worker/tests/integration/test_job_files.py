@@ -67,6 +67,21 @@ def load(bench: Bench, **changes: Any) -> Job:
     return end(bench, job)
 
 
+def test_a_plan_keeps_where_the_records_of_each_file_begin(bench: Bench) -> None:
+    bench.put_dataset(**SOURCE)
+    write(bench, "a", "1")
+    bench.write("\ufeff" + HEADER + ROW.format(2), "in/b.csv")
+    job = bench.make_job()
+
+    assert plan(bench.worker, job.id) == "running"
+
+    with bench.worker.sessions() as session:
+        ends = session.scalars(
+            select(JobFile.header_end).where(JobFile.job_id == job.id).order_by(JobFile.number)
+        ).all()
+    assert [end and end["byte_end"] for end in ends] == [len(HEADER), len(HEADER) + 3]
+
+
 def test_one_job_has_all_matches_in_the_order_of_their_paths(bench: Bench) -> None:
     bench.put_dataset(**SOURCE)
     sizes = [write(bench, name, name).stat().st_size for name in ("b", "a", "c")]

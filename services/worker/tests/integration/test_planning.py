@@ -42,6 +42,18 @@ def test_plan_writes_one_chunk_for_an_atomic_dataset(bench: Bench) -> None:
     ]
 
 
+def test_plan_keeps_where_the_records_begin(bench: Bench) -> None:
+    """A loader need not read the header again."""
+    bench.put_dataset()
+    bench.write_rows(10)
+    job = bench.make_job()
+
+    plan(bench.worker, job.id)
+
+    end = bench.job(job).header_end or {}
+    assert (end["byte_end"], end["next_line"]) == (len(HEADER), 2)
+
+
 def test_planning_twice_changes_nothing(bench: Bench) -> None:
     """A redelivered plan finds the job planned."""
     bench.put_dataset()
