@@ -129,6 +129,13 @@ CASES = (
         },
     ),
     Case(
+        "added-day",
+        "append atomic with the day added, against `\\copy` that leaves this column NULL",
+        0.92,
+        table=f"{PLAIN}, day date",
+        definition={"mode": "append", "add": {"day": "$data_date"}},
+    ),
+    Case(
         "append-chunked",
         "append chunked with 2 loaders, clean, table without key",
         0.65,
