@@ -33,6 +33,7 @@ from services.api.routes import (
     jobs,
     keys,
     notifications,
+    overview,
     replays,
     task_results,
     uploads,
@@ -48,6 +49,7 @@ from services.api.web import (
     job_actions,
     job_page,
     jobs_page,
+    overview_page,
     reference,
     sign_in,
 )
@@ -69,6 +71,7 @@ _NOUNS = (
     uploads,
     task_results,
     keys,
+    overview,
     events,
     audit,
 )
@@ -79,6 +82,7 @@ CONSOLE = (
     dataset_schema,
     assets,
     sign_in,
+    overview_page,
     jobs_page,
     job_page,
     job_actions,

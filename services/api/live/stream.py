@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
-from libs.common.enums import Scope
 from services.api.live.feed import Feed
 from services.api.live.reading import LedgerEvent, Progress
 from services.api.security.caller import Caller
@@ -78,8 +77,7 @@ class Stream:
         job_id = item.id if isinstance(item, Progress) else item.job_id
         if self._job_id is not None and job_id != self._job_id:
             return False
-        is_own = item.owner is not None and item.owner == self._caller.owner
-        return is_own or self._caller.has_scope(Scope.ADMIN)
+        return self._caller.sees(item.owner)
 
     def _has_ended(self) -> bool:
         job = self._feed.progress.get(self._job_id) if self._job_id else None

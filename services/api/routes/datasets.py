@@ -32,7 +32,7 @@ def _name(text: str) -> str:
     return text
 
 
-_BY_NAME = Order[Dataset](Dataset.name, _name)
+BY_NAME = Order[Dataset](Dataset.name, _name)
 
 DatasetName = Annotated[
     str,
@@ -131,4 +131,4 @@ def list_datasets(
     """List datasets by name."""
     query = select(Dataset).where(Dataset.deleted_at.is_(None))
     with dependencies.sessions() as session:
-        return paginate(session, query, _BY_NAME, asked, ["datasets"], describe_dataset)
+        return paginate(session, query, BY_NAME, asked, ["datasets"], describe_dataset)

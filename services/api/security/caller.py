@@ -51,7 +51,11 @@ class Caller:
 
     def can_see(self, job: Job) -> bool:
         """Return whether a job is there for this caller."""
-        return self.has_scope(Scope.ADMIN) or (job.owner is not None and job.owner == self.owner)
+        return self.sees(job.owner)
+
+    def sees(self, owner: str | None) -> bool:
+        """Return whether jobs of this owner are there for this caller; None: of nobody."""
+        return self.has_scope(Scope.ADMIN) or (owner is not None and owner == self.owner)
 
     def find_job(self, session: Session, job_id: UUID) -> Job:
         """Return a job, or raise `NotFound`, also for one of another owner."""

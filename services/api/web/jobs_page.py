@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse
 from sqlalchemy import Select, func, literal, select, union_all
 
 from libs.common.enums import JobState, Trigger
@@ -11,7 +11,7 @@ from libs.common.ledger.models import Job
 from services.api.dependencies import Dependencies, Wired
 from services.api.routes.jobs import JobQuery, list_jobs, select_jobs
 from services.api.security.caller import Caller, Reader
-from services.api.web.forms import see_other, without_empty
+from services.api.web.forms import without_empty
 from services.api.web.pages import show_page
 
 router = APIRouter(include_in_schema=False)
@@ -24,12 +24,6 @@ class JobsForm(JobQuery):
     """The filters as a form sends them."""
 
     _drop_empty = without_empty
-
-
-@router.get("/")
-def show_start() -> RedirectResponse:
-    """Lead to the jobs."""
-    return see_other("/jobs")
 
 
 @router.get("/jobs")
