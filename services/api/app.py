@@ -43,6 +43,7 @@ from services.api.uploads.abandoned_uploads import keep_removing
 from services.api.web import (
     assets,
     audit_page,
+    dataset_actions,
     dataset_page,
     dataset_schema,
     datasets_page,
@@ -88,6 +89,7 @@ CONSOLE = (
     job_actions,
     datasets_page,
     dataset_page,
+    dataset_actions,
     audit_page,
 )
 """The console, and what is shown to everybody."""

@@ -35,6 +35,7 @@ _NEWEST_FIRST = Order[Job](Job.id, UUID, is_descending=True)
 
 
 MOST_SEARCHED = 10_000
+_LEAST_ID = UUID(int=0)
 
 
 class JobQuery(PageQuery):
@@ -116,10 +117,12 @@ def _with_text(query: Select[Job], searched: str) -> Select[Job]:
         return query.where(Job.id == UUID(searched))
     except ValueError:
         pass
-    newest = query.with_only_columns(Job.id).order_by(Job.id.desc()).limit(MOST_SEARCHED)
+    ids = query.with_only_columns(Job.id).order_by(Job.id.desc())
+    first = ids.offset(MOST_SEARCHED - 1).limit(1).scalar_subquery()
+    is_new = Job.id >= func.coalesce(first, _LEAST_ID)
     texts = (Job.source, Job.error_code, Job.error_message, Job.dataset)
     has_text = or_(*(column.icontains(searched, autoescape=True) for column in texts))
-    return select(Job).where(Job.id.in_(newest), has_text)
+    return query.where(is_new, has_text)
 
 
 @router.get(

@@ -15,7 +15,7 @@ from libs.common.ledger.models import Event
 from libs.common.sql_files import read_statement
 from services.api.schemas import JobDocument, render_raw
 
-MOST_GROUPED = 20_000
+MOST_GROUPED = 10_000
 """More failed rows are not sorted by column for the page; those of each reason are counted at the job's end."""
 
 _MOST_EVENTS = 50

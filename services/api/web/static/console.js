@@ -25,6 +25,42 @@ document.addEventListener("click", (event) => {
   if (button) copy(button);
 });
 
+/** Send a file as the body of a request, showing how far it is; lead to its job, or show why there is none. */
+function send(form, file) {
+  const [bar, alert] = [form.querySelector("progress"), form.querySelector("[role=alert]")];
+  const date = form.querySelector("[name=data_date]").value;
+  const query = new URLSearchParams({ filename: file.name, ...(date && { data_date: date }) });
+  const request = new XMLHttpRequest();
+  const fail = (text) => { alert.textContent = text; alert.hidden = false; bar.hidden = true; };
+  request.open("POST", `${form.dataset.upload}?${query}`);
+  for (const [name, value] of Object.entries(JSON.parse(document.body.getAttribute("hx-headers")))) request.setRequestHeader(name, value);
+  request.setRequestHeader("Content-Type", "application/octet-stream");
+  request.upload.onprogress = (event) => { bar.value = 100 * event.loaded / event.total; };
+  request.onerror = () => fail("The connection broke; send the file again.");
+  request.onload = () => {
+    const answer = JSON.parse(request.responseText);
+    if (request.status === 202) location.assign(`/jobs/${answer.id}`);
+    else fail(`${answer.code}: ${answer.detail}`);
+  };
+  alert.hidden = true;
+  bar.hidden = false;
+  request.send(file);
+}
+
+/** Let a form take a file that is chosen or dropped. */
+function takeFiles(form) {
+  const input = form.querySelector("input[type=file]");
+  form.hidden = false;
+  form.addEventListener("submit", (event) => { event.preventDefault(); send(form, input.files[0]); });
+  for (const kind of ["dragover", "dragleave", "drop"]) {
+    form.addEventListener(kind, (event) => {
+      event.preventDefault();
+      form.classList.toggle("over", kind === "dragover");
+      if (kind === "drop" && event.dataTransfer.files.length) input.files = event.dataTransfer.files;
+    });
+  }
+}
+
 /** Show what works with scripts alone, in a part of the page that has come. */
 function reveal(part) {
   for (const button of part.querySelectorAll("[data-copy]")) button.hidden = false;
@@ -35,4 +71,5 @@ document.addEventListener("DOMContentLoaded", () => {
   reveal(document);
   const live = document.querySelector("#live[data-events]");
   if (live) follow(live);
+  document.querySelectorAll("form[data-upload]").forEach(takeFiles);
 });
