@@ -12,12 +12,13 @@ from tools.tasks import (
     fuzz,
     jobs,
     keys,
+    pictures,
     stack,
     supply,
 )
 
 namespace = Collection.from_module(stack)
-for module in (jobs, checks, bench, dashboards, docs, faults, fuzz, supply):
+for module in (jobs, checks, bench, dashboards, docs, faults, fuzz, pictures, supply):
     for task in Collection.from_module(module).tasks.values():
         namespace.add_task(task)
 namespace.add_collection(Collection.from_module(database), name="db")

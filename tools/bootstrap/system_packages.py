@@ -56,6 +56,11 @@ def ensure_pgbouncer() -> bool:
     return ensure_program("pgbouncer", "pgbouncer")
 
 
+def ensure_chromium() -> bool:
+    """Install Chromium where that can be done: the console is tested in it, and those tests are skipped without."""
+    return ensure_program("chromium", "chromium")
+
+
 def ensure_program(name: str, package: str) -> bool:
     """Install the package of a missing program where that can be done; return whether it is there."""
     if which(name) is None and os.geteuid() == 0 and which("apt-get"):

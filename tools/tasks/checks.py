@@ -87,6 +87,7 @@ def test(_context: Context, force: bool = False) -> None:  # noqa: FBT001, FBT00
 
 def _ensure_servers() -> None:
     from tools.bootstrap.system_packages import (
+        ensure_chromium,
         ensure_monitoring,
         ensure_pgbouncer,
         ensure_rabbitmq,
@@ -95,6 +96,10 @@ def _ensure_servers() -> None:
     ensure_rabbitmq()
     ensure_monitoring()
     ensure_pgbouncer()
+    if not ensure_chromium():
+        print(
+            "Without Chromium: the tests of the console in a browser are skipped", file=sys.stderr
+        )
 
 
 def _checks() -> "list[Check]":
