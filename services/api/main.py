@@ -15,7 +15,7 @@ GRACE_SECONDS = 20
 
 
 class _Server(uvicorn.Server):
-    """A server that ends its streams when it is told to stop: it waits for every answer to be out."""
+    """A server that ends its streams when it has to stop: it waits for every answer to be out."""
 
     def __init__(self, config: uvicorn.Config, feed: Feed) -> None:
         super().__init__(config)

@@ -42,7 +42,7 @@ def shown(site: Site) -> dict[str, str]:
         "console-jobs": "/jobs?page_size=8",
         "console-job": f"/jobs/{job.id}",
         "console-dataset": f"/datasets/{DATASET}",
-        "console-audit": "/audit",
+        "console-audit": "/audit?action=dataset.put",
     }
 
 

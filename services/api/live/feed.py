@@ -1,9 +1,9 @@
 """Look at the ledger for all streams of an api process: one query twice a second, and none while nobody listens.
 
-    ledger ──► look ──► every stream: what has changed since it last told
+    ledger ──► one read ──► every stream: what has changed since it last sent
 
 So a stream holds no connection to Postgres. An event may be committed after a later one: each look goes back a
-little, and what was told already is left out.
+little, and what was sent already is left out.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class Feed:
 
     @contextmanager
     def listening(self, job_id: UUID | None) -> Iterator[None]:
-        """Have the ledger looked at, or raise the problem where too many listen already."""
+        """Have the ledger read, or raise the problem where too many listen already."""
         if self._streams >= self._most:
             raise ProblemError(
                 429,

@@ -12,14 +12,14 @@ from libs.common.enums import END_STATES, JobState
 from libs.common.sql_files import read_statement
 
 MOST_JOBS = 200
-"""More jobs under way are not told of one by one; who watches one of them is told of it all the same."""
+"""No more of the jobs under way are read; one that somebody watches is read all the same."""
 
 MOST_EVENTS = 1000
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a job is: what is told of it, and to whom."""
+    """How far a job is: what is shown of it, and to whom."""
 
     id: UUID
     owner: str | None

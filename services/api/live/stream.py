@@ -19,21 +19,21 @@ from services.api.security.caller import Caller
 
 HEARTBEAT_SECONDS = 15.0
 LONGEST_SECONDS = 600.0
-"""Then the client comes again, and its key is looked at again."""
+"""Then the client comes again, and its key is checked again."""
 
 _MOST_REMEMBERED = 10_000
 
 
 class Stream:
-    """One client's view: what it may see, and what it was told."""
+    """One client's view: what it may see, and what it was sent."""
 
     def __init__(self, feed: Feed, caller: Caller, job_id: UUID | None) -> None:
         """Tell of one job, or of all that the caller sees."""
         self._feed = feed
         self._caller = caller
         self._job_id = job_id
-        self._told_events: deque[UUID] = deque(maxlen=_MOST_REMEMBERED)
-        self._told_jobs: dict[UUID, dict[str, Any]] = {}
+        self._sent_events: deque[UUID] = deque(maxlen=_MOST_REMEMBERED)
+        self._sent_jobs: dict[UUID, dict[str, Any]] = {}
 
     async def frames(self, last: UUID | None) -> AsyncIterator[str]:
         """Yield the text of each event until the job has ended, or it is time to come again."""
@@ -43,8 +43,8 @@ class Stream:
             if last is not None:
                 for frame in self._events(await self._feed.events_after(last)):
                     yield frame
-            # What was found before this client came is not news to it; of how far jobs are, it is told at once.
-            self._told_events.extend(event.id for event in self._feed.events)
+            # What was found before this client came is not news to it; of how far jobs are, it is sent at once.
+            self._sent_events.extend(event.id for event in self._feed.events)
             looks = self._feed.looks
             while time.monotonic() < end and not self._feed.is_closing:
                 before = looks
@@ -59,18 +59,18 @@ class Stream:
                     return
 
     def _news(self) -> Iterator[str]:
-        """Yield what the last look has found that this client was not told."""
+        """Yield what the last look has found that this client was not sent."""
         yield from self._events(self._feed.events)
         current = {each.id: each for each in self._feed.progress.values() if self._is_seen(each)}
         for progress in current.values():
-            if self._told_jobs.get(progress.id) != progress.shown:
+            if self._sent_jobs.get(progress.id) != progress.shown:
                 yield _frame("job", progress.shown)
-        self._told_jobs = {each.id: each.shown for each in current.values()}
+        self._sent_jobs = {each.id: each.shown for each in current.values()}
 
     def _events(self, events: Iterable[LedgerEvent]) -> Iterator[str]:
         for event in list(events):
-            if event.id not in self._told_events and self._is_seen(event):
-                self._told_events.append(event.id)
+            if event.id not in self._sent_events and self._is_seen(event):
+                self._sent_events.append(event.id)
                 yield _frame("ledger", {"type": event.type, **event.payload}, event.id)
 
     def _is_seen(self, item: Progress | LedgerEvent) -> bool:

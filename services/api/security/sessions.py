@@ -47,7 +47,7 @@ class SessionToken:
 
     @property
     def csrf(self) -> str:
-        """Return the token of its forms, from which the session's cannot be told."""
+        """Return the token of its forms, from which nobody gets that of the session."""
         return hmac.digest(self.text.encode(), b"csrf", "sha256").hex()
 
     @property

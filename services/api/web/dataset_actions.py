@@ -43,7 +43,7 @@ _CONSEQUENCES = {
     ],
     Action.DELETE: [
         "It is not loaded any more. Its table, jobs, failed rows and versions stay.",
-        "Made anew under this name it goes on where it ended: what was loaded is not loaded again.",
+        "Put again under this name, it goes on where it ended: what was loaded is not loaded again.",
     ],
 }
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from starlette.concurrency import run_in_threadpool
 
-from libs.common.enums import END_STATES, LIVE_STATES, SENT_WHOLE, JobState
+from libs.common.enums import LIVE_STATES, SENT_WHOLE, JobState
 from libs.common.errors import Conflict
 from libs.common.ids import uuid7
 from services.api.dependencies import Dependencies, Wired
@@ -50,11 +50,9 @@ def offers_of(job: JobDocument) -> list[Offer]:
     """Return what may be done to a job now."""
     if job.state in LIVE_STATES:
         return [_cancel(job)]
-    offers = []
+    offers = [_replay(job)] if job.rows_rejected and not job.dry_run else []
     if job.trigger not in SENT_WHOLE:
         offers += [_load_again(job, Action.RETRY), _load_again(job, Action.FORCE)]
-    if job.rows_rejected and not job.dry_run and job.state in END_STATES:
-        offers.append(_replay(job))
     return offers
 
 

@@ -1,4 +1,4 @@
-"""Who follows a job is told of each change within a second, of nobody else's, and holds no connection to Postgres."""
+"""Who follows a job reads each change within a second, nobody else's, and holds no connection to Postgres."""
 
 import json
 import time
@@ -20,11 +20,11 @@ from services.api.tests.integration.api_bench import (
     serving,
 )
 
-Told = tuple[str, dict[str, Any], str | None]
+Frame = tuple[str, dict[str, Any], str | None]
 
 
 @contextmanager
-def following(client: httpx.Client, path: str, **headers: str) -> Iterator[Iterator[Told]]:
+def following(client: httpx.Client, path: str, **headers: str) -> Iterator[Iterator[Frame]]:
     """Give the events of a stream as they come."""
     with client.stream("GET", path, headers=headers, timeout=10) as answer:
         assert answer.status_code == 200
@@ -32,7 +32,7 @@ def following(client: httpx.Client, path: str, **headers: str) -> Iterator[Itera
         yield _parse(answer.iter_lines())
 
 
-def _parse(lines: Iterator[str]) -> Iterator[Told]:
+def _parse(lines: Iterator[str]) -> Iterator[Frame]:
     fields: dict[str, str] = {}
     for line in lines:
         if line:
@@ -67,20 +67,20 @@ def _event_id(seconds: int = 0) -> str:
 def test_a_job_is_followed_to_its_end_within_a_second(
     client: httpx.Client, job: str, items: Path, ledger: Ledger
 ) -> None:
-    with following(client, f"/v1/jobs/{job}/events") as told:
-        kind, queued, _ = next(told)
+    with following(client, f"/v1/jobs/{job}/events") as got:
+        kind, queued, _ = next(got)
         changed = time.monotonic()
         ledger.plan(job, items)
-        running = next(told)[1]
+        running = next(got)[1]
         seconds = time.monotonic() - changed
         ledger.execute(
             "INSERT INTO adsp.chunk_leases (job_id, chunk_number, holder, backend_pid, backend_start, expires_at,"
             " bytes_done, rows_read) VALUES (%s, 0, 'a', 1, now(), now(), 40, 7)",
             job,
         )
-        further = next(told)[1]
+        further = next(got)[1]
         _end(ledger, job)
-        rest = list(told)
+        rest = list(got)
 
     assert (kind, queued["state"], running["state"]) == ("job", "queued", "running")
     assert seconds < 1
@@ -97,18 +97,18 @@ def test_who_comes_again_misses_no_event_and_reads_none_twice(
     first, second, third = (_event_id(n) for n in (-60, -50, -1))
     for event_id in (first, second):
         _add_event(ledger, job, event_id)
-    with following(client, "/v1/events", **{"Last-Event-ID": first}) as told:
-        kind, data, found = next(told)
-        assert next(told)[0] == "job"
+    with following(client, "/v1/events", **{"Last-Event-ID": first}) as got:
+        kind, data, found = next(got)
+        assert next(got)[0] == "job"
         _add_event(ledger, job, third)
-        later = next(told)
+        later = next(got)
 
     assert (kind, found and found.replace("-", "")) == ("ledger", second)
     assert data == {"type": "job.cancelled", "job_id": job}
     assert (later[0], later[2] and later[2].replace("-", "")) == ("ledger", third)
 
 
-def test_nobody_is_told_of_the_jobs_of_others(
+def test_nobody_reads_of_the_jobs_of_others(
     guarded: httpx.Client, make_key: MakeKey, client: httpx.Client, job: str, ledger: Ledger
 ) -> None:
     """The job of nobody is the administrator's alone; each sees his own."""
@@ -118,13 +118,13 @@ def test_nobody_is_told_of_the_jobs_of_others(
     ledger.execute("UPDATE adsp.jobs SET owner = 'prices' WHERE id = %s", mine)
     key = {"Authorization": f"Bearer {make_key('read')}"}
     admin = {"Authorization": f"Bearer {make_key('admin', owner='ops')}"}
-    with following(guarded, "/v1/events", **key) as told:
-        shown = next(told)[1]["id"]
+    with following(guarded, "/v1/events", **key) as got:
+        shown = next(got)[1]["id"]
         _add_event(ledger, job, _event_id())
         _add_event(ledger, mine, _event_id())
-        event = next(told)
-    with following(guarded, "/v1/events", **admin) as told:
-        seen = {next(told)[1]["id"] for _ in range(2)}
+        event = next(got)
+    with following(guarded, "/v1/events", **admin) as got:
+        seen = {next(got)[1]["id"] for _ in range(2)}
 
     assert shown == mine
     assert event[1]["job_id"] == mine
@@ -143,8 +143,8 @@ def test_streams_hold_no_connection_and_are_bounded(
         many = streams.enter_context(
             httpx.Client(base_url=api.base_url, limits=limits, trust_env=False, timeout=10)
         )
-        told = [streams.enter_context(following(many, "/v1/events")) for _ in range(20)]
-        assert all(next(each)[1]["id"] == job for each in told)
+        got = [streams.enter_context(following(many, "/v1/events")) for _ in range(20)]
+        assert all(next(each)[1]["id"] == job for each in got)
         refused = problem_of(many.get("/v1/events"))
         pool = settings_with().database_pool_size
         held = ledger.value(
@@ -160,20 +160,20 @@ def test_streams_hold_no_connection_and_are_bounded(
 def test_the_ledger_is_not_looked_at_while_nobody_listens(
     client: httpx.Client, job: str, served_feed_looks: Any
 ) -> None:
-    with following(client, "/v1/events") as told:
-        next(told)
+    with following(client, "/v1/events") as got:
+        next(got)
     wait_for(lambda: not served_feed_looks(1.2), 10, "the looks have stopped")
 
 
 def test_a_look_that_fails_ends_no_stream(client: httpx.Client, job: str, ledger: Ledger) -> None:
-    with following(client, f"/v1/jobs/{job}/events") as told:
-        next(told)
+    with following(client, f"/v1/jobs/{job}/events") as got:
+        next(got)
         ledger.execute("ALTER TABLE adsp.chunk_leases RENAME TO gone")
         time.sleep(1.2)  # as long as two looks take, which both fail
         ledger.execute("ALTER TABLE adsp.gone RENAME TO chunk_leases")
         _end(ledger, job)
 
-        assert next(told)[1]["state"] == "cancelled"
+        assert next(got)[1]["state"] == "cancelled"
 
 
 def test_an_odd_last_event_is_refused(client: httpx.Client) -> None:
