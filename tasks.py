@@ -10,6 +10,7 @@ from tools.tasks import (
     docs,
     faults,
     fuzz,
+    history,
     jobs,
     keys,
     pictures,
@@ -18,7 +19,7 @@ from tools.tasks import (
 )
 
 namespace = Collection.from_module(stack)
-for module in (jobs, checks, bench, dashboards, docs, faults, fuzz, pictures, supply):
+for module in (jobs, checks, bench, dashboards, docs, faults, fuzz, history, pictures, supply):
     for task in Collection.from_module(module).tasks.values():
         namespace.add_task(task)
 namespace.add_collection(Collection.from_module(database), name="db")

@@ -4,6 +4,8 @@
     events             outbox rows that the broker confirmed long ago
     idempotency keys   of requests made long ago
 
+Beside that it is noted of which jobs all failed rows are closed.
+
 Jobs, chunks and failed rows stay: they are what was promised to be accounted for. A file in the upload area whose job
 is not over is never removed, however old it is.
 """
@@ -47,6 +49,15 @@ def delete_expired(worker: WorkerContext) -> Removed:
     return removed
 
 
+def settle_failed_rows(worker: WorkerContext) -> int:
+    """Note which jobs have no open failed rows any more, so that no scrape asks about them again."""
+    try:
+        return _change(worker, "settle_failed_rows")
+    except SQLAlchemyError:
+        log.exception("retention_step_failed", step="settle_failed_rows")
+        return 0
+
+
 def _step(
     worker: WorkerContext, remove: Callable[[WorkerContext, datetime], int], days: float
 ) -> int:
@@ -61,14 +72,15 @@ def _step(
 
 
 def _remove_events(worker: WorkerContext, cutoff: datetime) -> int:
-    return _delete(worker, "old_events", cutoff=cutoff, before=earliest_uuid7(cutoff))
+    return _change(worker, "old_events", cutoff=cutoff, before=earliest_uuid7(cutoff))
 
 
 def _forget_keys(worker: WorkerContext, cutoff: datetime) -> int:
-    return _delete(worker, "old_idempotency_keys", cutoff=cutoff)
+    return _change(worker, "old_idempotency_keys", cutoff=cutoff)
 
 
-def _delete(worker: WorkerContext, statement: str, **parameters: Any) -> int:
+def _change(worker: WorkerContext, statement: str, **parameters: Any) -> int:
+    """Run a statement that changes a batch of rows; return how many it has changed."""
     parameters["limit"] = worker.settings.retention_batch
     with worker.engine.begin() as connection:
         done: CursorResult[Any] = connection.execute(

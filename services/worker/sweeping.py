@@ -6,10 +6,10 @@ first, so a second message does no harm. Each kind of trouble is handled in a bo
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import CursorResult, exists, func, select, text, update
+from sqlalchemy import exists, func, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -50,7 +50,6 @@ class SweepResult(NamedTuple):
     events: int
     notifications: int
     dead_letters: int
-    settled: int
     files: int
     grown: int
 
@@ -77,7 +76,6 @@ def _sweep(worker: WorkerContext) -> SweepResult:
         events=_step(worker, _publish_events),
         notifications=_step(worker, ask_to_notify),
         dead_letters=dead_letters,
-        settled=_step(worker, _settle_failed_rows),
         files=_step(worker, put_due_files_away),
         grown=_step(worker, tell_grown),  # last: a file's server may let it wait
     )
@@ -111,15 +109,6 @@ def _publish_events(worker: WorkerContext, limit: int) -> int:
 def _publish_target_names(worker: WorkerContext, _limit: int) -> int:
     publish_names(worker.sessions, worker.settings.notify_targets)
     return 0
-
-
-def _settle_failed_rows(worker: WorkerContext, limit: int) -> int:
-    """Note which jobs have no open failed rows any more, so that no scrape asks about them again."""
-    with worker.engine.begin() as connection:
-        settled: CursorResult[Any] = connection.execute(
-            text(read_statement(__package__, "settle_failed_rows")), {"limit": limit}
-        )
-        return settled.rowcount
 
 
 def _send_due_plans(worker: WorkerContext, limit: int) -> int:

@@ -6,7 +6,7 @@ from uuid import UUID
 from celery import Celery, signals
 
 from libs.common.messaging.names import CLEANUP, DISPATCH_DUE, FINISH, NOTIFY, PLAN, SWEEP
-from services.worker.cleanup import delete_expired
+from services.worker.cleanup import delete_expired, settle_failed_rows
 from services.worker.dependencies import WorkerContext, wire
 from services.worker.dispatching import dispatch_due
 from services.worker.finishing import finish
@@ -38,7 +38,8 @@ def register_tasks(celery: Celery, settings: WorkerSettings) -> None:
         return sweep(wired[0])._asdict()
 
     def cleanup_task() -> dict[str, int]:
-        return delete_expired(wired[0])._asdict()
+        settled = settle_failed_rows(wired[0])
+        return {**delete_expired(wired[0])._asdict(), "settled": settled}
 
     def notify_task() -> int:
         return notify(wired[0])

@@ -102,6 +102,21 @@ def test_the_migrations_make_what_the_models_declare(
     assert _schema_of(migrated) == _schema_of(modelled)
 
 
+def test_migration_0005_can_be_run_again_when_it_was_cut_off(
+    stack: StackAddresses, two_databases: tuple[ScratchDatabase, ScratchDatabase]
+) -> None:
+    """It commits on its way, before Alembic notes that it is done."""
+    migrated, _ = two_databases
+    upgrade(migrated.url_for("owner"))
+    at_head = _schema_of(migrated)
+    with administration(stack, migrated.name) as cursor:
+        cursor.execute("UPDATE adsp.alembic_version SET version_num = '0004'")
+
+    upgrade(migrated.url_for("owner"), "0005")
+
+    assert _schema_of(migrated) == at_head
+
+
 def test_a_database_that_is_not_utf_8_is_refused(
     stack: StackAddresses, two_databases: tuple[ScratchDatabase, ScratchDatabase]
 ) -> None:

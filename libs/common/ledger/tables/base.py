@@ -1,6 +1,6 @@
 """What the models of all tables share: the schema, the names of constraints, the types of columns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     Date,
     DateTime,
     Enum,
@@ -45,16 +46,24 @@ class Base(DeclarativeBase):
     }
 
 
-def words(vocabulary: type[StrEnum], name: str, first: Sequence[StrEnum] = ()) -> Enum:
-    """Store a word of a closed vocabulary as text under a CHECK, which compares with `first` before the others."""
+def words(vocabulary: type[StrEnum], name: str, *, is_checked: bool = True) -> Enum:
+    """Store a word of a closed vocabulary as text, under a CHECK unless the table has its own (`is_one_of`)."""
     return Enum(
         vocabulary,
         name=name,
         native_enum=False,
-        create_constraint=True,
+        create_constraint=is_checked,
         length=None,
-        values_callable=lambda words: [word.value for word in dict.fromkeys((*first, *words))],
+        values_callable=lambda words: [word.value for word in words],
     )
+
+
+def is_one_of(
+    column: str, vocabulary: Iterable[StrEnum], first: Sequence[StrEnum]
+) -> CheckConstraint:
+    """Return the CHECK of a column of words, which compares with `first` before the others."""
+    listed = ", ".join(f"'{word.value}'" for word in dict.fromkeys((*first, *vocabulary)))
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
 class RowChanges:

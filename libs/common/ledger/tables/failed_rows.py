@@ -12,7 +12,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from libs.common.enums import ErrorCode, Stage
-from libs.common.ledger.tables.base import Base, words
+from libs.common.ledger.tables.base import Base, is_one_of, words
 
 _PLACE = "in the decompressed source; of file n of several (job_files), n << 40 more."
 _FREQUENT_STAGES = (Stage.CONSTRAINT, Stage.CONVERT)
@@ -36,6 +36,8 @@ class FailedRow(Base):
     __tablename__ = "failed_rows"
     __table_args__ = (
         PrimaryKeyConstraint("job_id", "byte_offset"),
+        is_one_of("stage", Stage, _FREQUENT_STAGES),
+        is_one_of("error_code", ErrorCode, _FREQUENT_CODES),
         Index("ix_failed_rows_cut", "job_id", postgresql_where=text("record_bytes IS NOT NULL")),
     )
 
@@ -50,8 +52,8 @@ class FailedRow(Base):
     record_bytes: Mapped[int | None] = mapped_column(
         comment="Its length with the line end where raw is only its start; NULL: raw is all of it."
     )
-    stage: Mapped[Stage] = mapped_column(words(Stage, "stage", _FREQUENT_STAGES))
-    error_code: Mapped[ErrorCode] = mapped_column(words(ErrorCode, "error_code", _FREQUENT_CODES))
+    stage: Mapped[Stage] = mapped_column(words(Stage, "stage", is_checked=False))
+    error_code: Mapped[ErrorCode] = mapped_column(words(ErrorCode, "error_code", is_checked=False))
     column_name: Mapped[str | None]
     sqlstate: Mapped[str | None]
     message: Mapped[str]

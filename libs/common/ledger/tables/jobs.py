@@ -164,7 +164,17 @@ class Job(RowChanges, Base):
             "finished_at",
             postgresql_where=text(
                 "state IN ('succeeded', 'completed_with_rejects')"
-                " AND definition ->> 'mode' = 'replace'"
+                " AND definition ->> 'mode' = 'replace' AND definition ->> 'scope' IS NULL"
+            ),
+        ),
+        Index(
+            "ix_jobs_slices",
+            "dataset",
+            "data_date",
+            "finished_at",
+            postgresql_where=text(
+                "state IN ('succeeded', 'completed_with_rejects')"
+                " AND definition ->> 'mode' = 'replace' AND definition ->> 'scope' IS NOT NULL"
             ),
         ),
         Index(
@@ -299,7 +309,7 @@ class Job(RowChanges, Base):
     finished_at: Mapped[datetime | None]
     failed_rows_settled: Mapped[bool] = mapped_column(
         server_default=text("false"),
-        comment="Whether the sweep has seen that no replay can load its failed rows any more.",
+        comment="Whether it is known that no replay can load its failed rows any more.",
     )
 
     def parsed_definition(self) -> DatasetDefinition:

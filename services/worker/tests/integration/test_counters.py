@@ -15,7 +15,7 @@ from psycopg2.extras import Json
 from libs.common.enums import ErrorCode, Trigger
 from libs.common.sql_files import read_statement
 from libs.devstack.testing.databases import ScratchDatabase
-from services.worker import sweeping
+from services.worker.cleanup import settle_failed_rows
 from services.worker.finishing import finish
 from services.worker.planning.job_plan import plan
 from services.worker.tests.conftest import Bench
@@ -209,7 +209,7 @@ def test_counters_are_what_every_ended_job_adds_up_to(
 ) -> None:
     """Chunks that a job took over are counted once, deleted jobs stay counted, and nothing ever goes down.
 
-    The sweep settles the failed rows that are not open any more, which changes nothing of what is reported.
+    To settle the failed rows that are not open any more changes nothing of what is reported.
     """
     history = History(bench, cursor, Random(seed))
     before = read(cursor)
@@ -220,7 +220,7 @@ def test_counters_are_what_every_ended_job_adds_up_to(
         before = now
 
         still_open = read_open(cursor)
-        sweeping._settle_failed_rows(bench.worker, 1000)
+        settle_failed_rows(bench.worker)
         assert read_open(cursor) == still_open
 
     jobs, rows, failed = before

@@ -24,6 +24,7 @@ from libs.common.messaging.queues import dead_letter_queue
 from libs.devstack.testing.databases import ScratchDatabase
 from libs.devstack.testing.waiting import wait_for
 from services.worker import sweeping
+from services.worker.cleanup import settle_failed_rows
 from services.worker.dependencies import WorkerContext
 from services.worker.finishing import finish
 from services.worker.planning.job_plan import plan
@@ -507,12 +508,12 @@ def test_failed_rows_that_no_replay_can_load_are_settled_and_others_are_not(benc
         next_attempt_at=None,
     )
     finish(bench.worker, ended.id)
-    before = sweep(bench.worker).settled
+    before = settle_failed_rows(bench.worker)
     replay = bench.make_job(trigger=Trigger.REPLAY, replay_of=ended.id)
     _change_job(bench, replay, state=JobState.SUCCEEDED, finished_at=datetime.now(UTC))
 
     assert before == 0
-    assert [sweep(bench.worker).settled for _ in range(2)] == [1, 0]
+    assert [settle_failed_rows(bench.worker) for _ in range(2)] == [1, 0]
     assert bench.job(ended).failed_rows_settled
 
 
