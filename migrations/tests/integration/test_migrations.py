@@ -102,6 +102,42 @@ def test_the_migrations_make_what_the_models_declare(
     assert _schema_of(migrated) == _schema_of(modelled)
 
 
+_FOREIGN_KEYS_WITHOUT_INDEX = """
+SELECT c.conrelid::regclass::text, c.conname
+FROM pg_constraint AS c
+WHERE
+    c.contype = 'f' AND c.confrelid = 'adsp.jobs'::regclass
+    AND NOT EXISTS (
+        SELECT FROM pg_index AS i
+        WHERE
+            i.indrelid = c.conrelid AND i.indkey[0] = c.conkey[1] AND array_length(c.conkey, 1) = 1
+            AND coalesce(pg_get_expr(i.indpred, i.indrelid), '') IN (
+                '',
+                (
+                    SELECT format('(%I IS NOT NULL)', a.attname)
+                    FROM pg_attribute AS a
+                    WHERE a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+                )
+            )
+    )
+"""
+
+
+def test_jobs_that_name_another_are_found_by_an_index(
+    stack: StackAddresses, two_databases: tuple[ScratchDatabase, ScratchDatabase]
+) -> None:
+    """Else to delete one job reads all of them."""
+    migrated, _ = two_databases
+    upgrade(migrated.url_for("owner"))
+
+    with administration(stack, migrated.name) as cursor:
+        cursor.execute(_FOREIGN_KEYS_WITHOUT_INDEX)
+        assert cursor.fetchall() == []
+        cursor.execute("DROP INDEX adsp.ix_jobs_duplicate_of")
+        cursor.execute(_FOREIGN_KEYS_WITHOUT_INDEX)
+        assert [name for _, name in cursor.fetchall()] == ["fk_jobs_duplicate_of"]
+
+
 def test_migration_0005_can_be_run_again_when_it_was_cut_off(
     stack: StackAddresses, two_databases: tuple[ScratchDatabase, ScratchDatabase]
 ) -> None:
