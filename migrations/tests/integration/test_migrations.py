@@ -1,5 +1,6 @@
 """The migrations make what the models declare and can be taken back."""
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ DO $$ DECLARE statement text; BEGIN
     LOOP EXECUTE statement; END LOOP;
 END $$
 """
-NAMES = ("adsp_test_migrated", "adsp_test_modelled")
+NAMES = tuple(f"test_{name}_{os.getpid()}" for name in ("migrated", "modelled"))
 _JOB_WITH_FAILED_ROWS = """
 WITH job AS (
     INSERT INTO adsp.jobs (id, dataset, definition, definition_version, data_date, source, trigger, state)
