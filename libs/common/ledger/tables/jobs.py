@@ -23,6 +23,7 @@ from libs.common.enums import JobState, Trigger
 from libs.common.ids import uuid7
 from libs.common.ledger.tables.base import SCHEMA, Base, RowChanges, words
 
+_SNAPSHOT = "state IN ('succeeded', 'completed_with_rejects') AND definition ->> 'mode' = 'replace'"
 _APPENDED = (
     "state IN ('running', 'succeeded', 'completed_with_rejects') AND NOT force "
     "AND (definition ->> 'mode' = 'append' OR replay_of IS NOT NULL)"
@@ -162,20 +163,14 @@ class Job(RowChanges, Base):
             "ix_jobs_snapshots",
             "dataset",
             "finished_at",
-            postgresql_where=text(
-                "state IN ('succeeded', 'completed_with_rejects')"
-                " AND definition ->> 'mode' = 'replace' AND definition ->> 'scope' IS NULL"
-            ),
+            postgresql_where=text(f"{_SNAPSHOT} AND definition ->> 'scope' IS NULL"),
         ),
         Index(
             "ix_jobs_slices",
             "dataset",
             "data_date",
             "finished_at",
-            postgresql_where=text(
-                "state IN ('succeeded', 'completed_with_rejects')"
-                " AND definition ->> 'mode' = 'replace' AND definition ->> 'scope' IS NOT NULL"
-            ),
+            postgresql_where=text(f"{_SNAPSHOT} AND definition ->> 'scope' IS NOT NULL"),
         ),
         Index(
             "ix_jobs_unsettled",

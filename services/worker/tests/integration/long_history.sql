@@ -6,7 +6,7 @@ CREATE FUNCTION pg_temp.id_of(age integer) RETURNS uuid LANGUAGE sql STABLE AS $
     )::uuid
 $$;
 
--- Add so many ended jobs with their chunks and events, the last one now, one each five minutes, over the datasets in turn. Of
+-- Add so many ended jobs with their chunks and events, the last one now, one every five minutes, over the datasets in turn. Of
 -- twenty one has failed rows, open in the last tenth where no snapshot has closed them, one has failed, one is a duplicate.
 WITH made AS (
     INSERT INTO adsp.jobs (
@@ -53,6 +53,7 @@ WITH made AS (
     INSERT INTO adsp.events (id, job_id, type, payload, created_at, published_at)
     SELECT id, id, 'job.' || state, '{}', finished_at, finished_at
     FROM made
+    WHERE finished_at > now() - interval '30 days'  -- published ones are kept no longer
 )
 INSERT INTO adsp.job_counters (
     dataset, trigger, state, jobs, rows_read, rows_loaded, rows_rejected, rows_superseded, bytes, unaccounted

@@ -48,7 +48,7 @@ class Cost:
 
 @contextmanager
 def without_autovacuum(bench: Bench) -> Iterator[Connection]:
-    """Open the ledger as its owner; Postgres counts its rows only when it is told to."""
+    """Open the ledger as its owner; Postgres counts its rows only when it is asked to."""
     with bench.owner.connect().execution_options(isolation_level="AUTOCOMMIT") as owner:
         for table in TABLES:
             owner.exec_driver_sql(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
@@ -58,7 +58,7 @@ def without_autovacuum(bench: Bench) -> Iterator[Connection]:
 
 
 def fill_ledger(bench: Bench, owner: Connection) -> None:
-    """Add ended jobs of all kinds, evenly over the datasets, one each five minutes up to now."""
+    """Add ended jobs of all kinds, evenly over the datasets, one every five minutes up to now."""
     for number in range(DATASETS):
         kind = list(MODES)[number % len(MODES)]
         bench.put_dataset(f"{kind}-{number}", **MODES[kind])
