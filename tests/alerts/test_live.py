@@ -14,7 +14,8 @@ import pytest
 from libs.common.messaging.amqp import broker_parameters
 from libs.common.messaging.names import JOBS_QUEUE
 from libs.devstack.binaries import missing_monitoring, monitoring_program
-from libs.devstack.monitoring import MonitoringAddresses, monitored
+from libs.devstack.monitoring import monitored
+from libs.devstack.monitoring_addresses import MonitoringAddresses
 from libs.devstack.ports import free_port, free_ports
 from libs.devstack.testing.databases import ScratchDatabase
 from libs.devstack.testing.fixtures import EnvironmentFor

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 
 from libs.devstack.addresses import StackAddresses
-from libs.devstack.monitoring import MonitoringAddresses, MonitoringPlan
+from libs.devstack.monitoring import MonitoringPlan
+from libs.devstack.monitoring_addresses import MonitoringAddresses
 from libs.devstack.prometheus import name_webhooks
 from libs.devstack.scraping import Target
 from tests.alerts.rules import ALERTMANAGER, RULES

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from psycopg2.extensions import parse_dsn
 
 from libs.devstack.binaries import client_program
-from tools.local_env import control
 from tools.local_env.layout import Layout
+from tools.local_env.state import running_state
 
 # libpq's variables: a password among a program's arguments would be public.
 _LIBPQ_VARIABLES = {
@@ -31,7 +31,7 @@ def api_url() -> str:
 
 def _address(variable: str) -> str:
     given = os.environ.get(variable)
-    return given or control.running_state(Layout.of_checkout()).environment()[variable]
+    return given or running_state(Layout.of_checkout()).environment()[variable]
 
 
 def psql_command() -> tuple[str, Mapping[str, str]]:

@@ -29,14 +29,6 @@ _PROBE_SECONDS = 3.0
 Progress = Callable[[str], None]
 
 
-def running_state(layout: Layout) -> LocalState:
-    """Return the state of the running stack; raise `StackError` when there is none."""
-    state = LocalState.read(layout) if layout.is_running else None
-    if state is None or state.addresses is None:
-        raise StackError("the local stack is not running; start it with ./dev up")
-    return state
-
-
 def bring_up(layout: Layout, tell: Progress) -> LocalState:
     """Start the stack unless it runs, wait until all services answer, and return the state.
 

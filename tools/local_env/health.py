@@ -7,7 +7,7 @@ from http import HTTPStatus
 import httpx
 
 from libs.devstack.addresses import StackAddresses
-from libs.devstack.monitoring import MonitoringAddresses
+from libs.devstack.monitoring_addresses import MonitoringAddresses
 from libs.devstack.probes import postgres_answers, rabbitmq_answers, redis_answers
 from tools.local_env.control import status_of
 from tools.local_env.prometheus import faulty_rules, targets_down

@@ -7,7 +7,8 @@ from typing import Self
 
 from libs.devstack.addresses import StackAddresses
 from libs.devstack.atomic_files import publish
-from libs.devstack.monitoring import MonitoringAddresses
+from libs.devstack.errors import StackError
+from libs.devstack.monitoring_addresses import MonitoringAddresses
 from libs.devstack.process_identity import ProcessIdentity
 from tools.local_env.layout import Layout
 
@@ -84,6 +85,14 @@ class LocalState:
                 "processes": [_process(record) for record in values["processes"]],
             }
         )
+
+
+def running_state(layout: Layout) -> LocalState:
+    """Return the state of the running stack; raise `StackError` when there is none."""
+    state = LocalState.read(layout) if layout.is_running else None
+    if state is None or state.addresses is None:
+        raise StackError("the local stack is not running; start it with ./dev up")
+    return state
 
 
 def _addresses(values: dict[str, object] | None) -> StackAddresses | None:

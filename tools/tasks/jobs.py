@@ -20,8 +20,9 @@ def demo(_context: Context) -> None:
     from tools.bootstrap.system_packages import ensure_rabbitmq
     from tools.client import demo as show
     from tools.client.progress import show_result, watch
-    from tools.local_env.display import console, start_local_stack
+    from tools.local_env.display import console
     from tools.local_env.layout import Layout
+    from tools.local_env.start import start_local_stack
 
     ensure_rabbitmq()
     layout = Layout.of_checkout()

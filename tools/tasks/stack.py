@@ -19,10 +19,10 @@ from tools.tasks.errors import plain_errors
 )
 def up(context: Context, local: bool = False, build: bool = False) -> None:  # noqa: FBT001, FBT002
     """Start the stack in the background and wait until it is ready."""
-    from tools.local_env import display
     from tools.local_env.compose import compose_command
     from tools.local_env.images import build_images, images_exist
     from tools.local_env.layout import Layout
+    from tools.local_env.start import print_addresses, start_local_stack
 
     compose = None if local else compose_command()
     if compose is not None:
@@ -31,7 +31,7 @@ def up(context: Context, local: bool = False, build: bool = False) -> None:  # n
         _compose(context, compose, "up", "--detach")
         return
     with plain_errors():
-        display.print_addresses(display.start_local_stack(Layout.of_checkout()))
+        print_addresses(start_local_stack(Layout.of_checkout()))
 
 
 @task(help={"purge": "Remove the local stack's data, logs and uploads as well."})
@@ -107,11 +107,11 @@ def show_logs(
 @task
 def env(_context: Context) -> None:
     """Print the running stack's addresses as export lines: eval "$(./dev env)"."""
-    from tools.local_env import control
     from tools.local_env.layout import Layout
+    from tools.local_env.state import running_state
 
     with plain_errors():
-        state = control.running_state(Layout.of_checkout())
+        state = running_state(Layout.of_checkout())
     for name, value in state.environment().items():
         sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
 
@@ -119,12 +119,13 @@ def env(_context: Context) -> None:
 @task
 def verify(_context: Context) -> None:
     """Check every endpoint and server; exits 1 when one is in trouble."""
-    from tools.local_env import control, health
+    from tools.local_env import health
     from tools.local_env.display import console, findings_table
     from tools.local_env.layout import Layout
+    from tools.local_env.state import running_state
 
     with plain_errors():
-        checks = health.check_all(control.running_state(Layout.of_checkout()))
+        checks = health.check_all(running_state(Layout.of_checkout()))
     console.print(findings_table(checks))
     failed = [check.name for check in checks if not check.healthy]
     if failed:

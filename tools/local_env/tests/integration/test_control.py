@@ -16,12 +16,12 @@ from libs.devstack.local_http import ask
 from libs.devstack.os_user import Account
 from libs.devstack.process_identity import ProcessIdentity, marked_processes
 from libs.devstack.testing.waiting import wait_for
-from tools.local_env.control import bring_down, bring_up, purge, running_state
+from tools.local_env.control import bring_down, bring_up, purge
 from tools.local_env.health import check_all
 from tools.local_env.layout import Layout
 from tools.local_env.prometheus import faulty_rules
 from tools.local_env.services import SERVICES
-from tools.local_env.state import LocalState, Phase
+from tools.local_env.state import LocalState, Phase, running_state
 
 WATCHERS = [] if missing_monitoring() else ["Prometheus"]
 

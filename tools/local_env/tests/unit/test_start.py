@@ -6,8 +6,8 @@ import pytest
 
 from libs.devstack.binaries import RABBITMQ_VARIABLE
 from libs.devstack.errors import ServerMissingError
-from tools.local_env.display import start_local_stack
 from tools.local_env.layout import Layout
+from tools.local_env.start import start_local_stack
 
 
 def test_without_rabbitmq_nothing_is_started(
