@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from libs.devstack.addresses import DATABASE, StackAddresses
 from libs.devstack.child_process import ChildProcess
-from libs.devstack.exporters import Exporters
+from libs.devstack.exporters import start_postgres_exporter, start_redis_exporter
 from libs.devstack.monitoring_addresses import MonitoringAddresses
-from libs.devstack.os_user import Account, make_own_folder
 from libs.devstack.ports import free_port, free_ports
 from libs.devstack.probes import web_answers
-from libs.devstack.prometheus import AlertmanagerServer, PrometheusServer
+from libs.devstack.prometheus import start_alertmanager, start_prometheus
 from libs.devstack.scraping import Target, broker_targets, scrape_configuration
+from libs.devstack.server_home import ServerHome
 
 READY_SECONDS = 30.0
 _GRACE_SECONDS = 10.0
@@ -88,28 +88,19 @@ def _choose_addresses(preferred_port: int | None) -> MonitoringAddresses:
 
 
 def _start(plan: MonitoringPlan, ports: MonitoringAddresses) -> Iterator[ChildProcess]:
-    account = Account.current()
-    make_own_folder(plan.folder)
-    make_own_folder(plan.logs)
-    exporters = Exporters(
-        account.make_folder(plan.folder / "exporters"), plan.logs, account, plan.addresses
+    def home(name: str, log: str | None = None) -> ServerHome:
+        made = ServerHome.below(plan.folder, plan.logs, name)
+        return replace(made, log=plan.logs / f"{log or name}.log")
+
+    exporter = home("exporters", "postgres-exporter")
+    yield start_postgres_exporter(
+        exporter, plan.addresses, plan.database, ports.postgres_exporter_port
     )
-    yield exporters.start_postgres(plan.database, ports.postgres_exporter_port)
-    yield exporters.start_redis(ports.redis_exporter_port)
-    yield AlertmanagerServer(
-        folder=account.make_folder(plan.folder / "alertmanager"),
-        log=plan.logs / "alertmanager.log",
-        account=account,
-        port=ports.alertmanager_port,
-        configuration=plan.alertmanager,
-    ).start()
+    exporter = home("exporters", "redis-exporter")
+    yield start_redis_exporter(exporter, plan.addresses, ports.redis_exporter_port)
+    yield start_alertmanager(home("alertmanager"), ports.alertmanager_port, plan.alertmanager)
     targets = [*plan.services, *broker_targets(plan.addresses), *ports.targets()]
-    yield PrometheusServer(
-        folder=account.make_folder(plan.folder / "prometheus"),
-        log=plan.logs / "prometheus.log",
-        account=account,
-        port=ports.prometheus_port,
-        configuration=scrape_configuration(targets, ports.alertmanager_port, plan.interval),
-        rules=plan.rules,
-        resend_delay=plan.resend_delay,
-    ).start()
+    configuration = scrape_configuration(targets, ports.alertmanager_port, plan.interval)
+    yield start_prometheus(
+        home("prometheus"), ports.prometheus_port, configuration, plan.rules, plan.resend_delay
+    )

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from libs.devstack.binaries import postgres_programs
-from libs.devstack.child_process import ChildProcess, Command, log_tail
+from libs.devstack.child_process import ChildProcess, log_tail
 from libs.devstack.errors import ServerFailedError
-from libs.devstack.os_user import Account
 from libs.devstack.ports import LOOPBACK
+from libs.devstack.server_home import ENVIRONMENT, ServerHome
 
 _INITDB_TIMEOUT = 120.0
 
@@ -20,38 +20,29 @@ _NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes":
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """A cluster in `folder`/data, made on first start, whose superuser is `postgres`."""
+    """A cluster in `data` of its folder, made on first start, whose superuser is `postgres`."""
 
-    folder: Path
-    log: Path
-    account: Account
+    home: ServerHome
     port: int
     superuser_password: str
     durable: bool
 
     def start(self) -> ChildProcess:
         """Start the server, making its cluster first when there is none; it is not ready yet."""
-        programs = postgres_programs(self.account)
+        programs = postgres_programs(self.home.account)
         if not (self._data / "PG_VERSION").exists():
             self._make_cluster(programs)
-        return ChildProcess.start(
-            Command(
-                name="PostgreSQL",
-                arguments=[programs / "postgres", "-D", self._data, *self._options()],
-                environment=self._environment(),
-                folder=self.folder,
-                log=self.log,
-                account=self.account,
-                # pg_ctl(1): INT is the fast shutdown, QUIT the immediate one that still frees
-                # shared memory.
-                stop_signal=signal.SIGINT,
-                orphan_signal=signal.SIGQUIT,
-            )
+        # pg_ctl(1): INT is the fast shutdown, QUIT the immediate one that still frees shared memory.
+        return self.home.start(
+            "PostgreSQL",
+            [programs / "postgres", "-D", self._data, *self._options()],
+            stop_signal=signal.SIGINT,
+            orphan_signal=signal.SIGQUIT,
         )
 
     @property
     def _data(self) -> Path:
-        return self.folder / "data"
+        return self.home.folder / "data"
 
     def _options(self) -> list[str]:
         settings = {
@@ -66,14 +57,11 @@ class PostgresServer:
         }
         return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 
-    def _environment(self) -> dict[str, str]:
-        return {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-
     def _make_cluster(self, programs: Path) -> None:
         """Run initdb aside, then rename: what a killed start leaves half made is never used."""
-        making = self.folder / "data.making"
+        making = self.home.folder / "data.making"
         shutil.rmtree(making, ignore_errors=True)
-        password = self.account.write_secret(self.folder / "superuser", self.superuser_password)
+        password = self.home.write("superuser", self.superuser_password)
         try:
             self._initdb(programs, making, password)
         finally:
@@ -85,20 +73,20 @@ class PostgresServer:
         arguments += ["--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8"]
         arguments += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C.UTF-8"]
         arguments += [] if self.durable else ["--no-sync"]
-        with self.log.open("ab") as log:
+        with self.home.log.open("ab") as log:
             made = subprocess.run(
                 arguments,
-                env=self._environment(),
-                cwd=self.folder,
+                env=ENVIRONMENT,
+                cwd=self.home.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 check=False,
                 timeout=_INITDB_TIMEOUT,
-                **self.account.popen_arguments(),
+                **self.home.account.popen_arguments(),
             )
         if made.returncode != 0:
-            status, end = made.returncode, log_tail(self.log)
+            status, end = made.returncode, log_tail(self.home.log)
             raise ServerFailedError(
-                f"initdb ended with status {status}; the end of {self.log}:\n{end}"
+                f"initdb ended with status {status}; the end of {self.home.log}:\n{end}"
             )

@@ -2,101 +2,54 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from libs.devstack.binaries import monitoring_program
-from libs.devstack.child_process import ChildProcess, Command
+from libs.devstack.child_process import ChildProcess
 from libs.devstack.errors import StackError
-from libs.devstack.os_user import Account
 from libs.devstack.ports import LOOPBACK
+from libs.devstack.server_home import ServerHome
 
 RETENTION = "30d"
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 
-@dataclass(frozen=True)
-class PrometheusServer:
-    """A server whose series lie in `folder`/data.
+def start_prometheus(
+    home: ServerHome, port: int, configuration: str, rules: Mapping[str, str], resend_delay: str
+) -> ChildProcess:
+    """Start a server whose series lie in `data` of its folder.
 
     `configuration` is the text of prometheus.yml; `rules` are rule files by name, which it finds
     in the folder `rules` beside itself. What still fires is sent again after `resend_delay`.
     """
-
-    folder: Path
-    log: Path
-    account: Account
-    port: int
-    configuration: str
-    rules: Mapping[str, str] = field(default_factory=dict)
-    resend_delay: str = "1m"
-
-    def start(self) -> ChildProcess:
-        """Start the server; it is not ready yet."""
-        program = monitoring_program("prometheus")
-        configuration = self._write_files()
-        return ChildProcess.start(
-            Command(
-                name="Prometheus",
-                arguments=[
-                    program,
-                    f"--config.file={configuration}",
-                    f"--storage.tsdb.path={self.account.make_folder(self.folder / 'data')}",
-                    f"--storage.tsdb.retention.time={RETENTION}",
-                    f"--web.listen-address={LOOPBACK}:{self.port}",
-                    f"--rules.alert.resend-delay={self.resend_delay}",
-                    "--log.level=warn",
-                ],
-                environment=ENVIRONMENT,
-                folder=self.folder,
-                log=self.log,
-                account=self.account,
-            )
-        )
-
-    def _write_files(self) -> Path:
-        rules = self.account.make_folder(self.folder / "rules")
-        for old in rules.iterdir():
-            old.unlink()
-        for name, text in self.rules.items():
-            self.account.write_secret(rules / name, text)
-        return self.account.write_secret(self.folder / "prometheus.yml", self.configuration)
+    program = monitoring_program("prometheus")
+    for old in home.make_folder("rules").iterdir():
+        old.unlink()
+    for name, text in rules.items():
+        home.write(f"rules/{name}", text)
+    arguments: list[str | Path] = [
+        program,
+        f"--config.file={home.write('prometheus.yml', configuration)}",
+        f"--storage.tsdb.path={home.make_folder('data')}",
+        f"--storage.tsdb.retention.time={RETENTION}",
+        f"--web.listen-address={LOOPBACK}:{port}",
+        f"--rules.alert.resend-delay={resend_delay}",
+        "--log.level=warn",
+    ]
+    return home.start("Prometheus", arguments)
 
 
-@dataclass(frozen=True)
-class AlertmanagerServer:
-    """A server that sends on what Prometheus reports; its notes lie in `folder`/data."""
-
-    folder: Path
-    log: Path
-    account: Account
-    port: int
-    configuration: str
-
-    def start(self) -> ChildProcess:
-        """Start the server; it is not ready yet."""
-        program = monitoring_program("prometheus-alertmanager")
-        configuration = self.account.write_secret(
-            self.folder / "alertmanager.yml", self.configuration
-        )
-        return ChildProcess.start(
-            Command(
-                name="Alertmanager",
-                arguments=[
-                    program,
-                    f"--config.file={configuration}",
-                    f"--storage.path={self.account.make_folder(self.folder / 'data')}",
-                    f"--web.listen-address={LOOPBACK}:{self.port}",
-                    # Alone: without peers it needs no second port.
-                    "--cluster.listen-address=",
-                    "--log.level=warn",
-                ],
-                environment=ENVIRONMENT,
-                folder=self.folder,
-                log=self.log,
-                account=self.account,
-            )
-        )
+def start_alertmanager(home: ServerHome, port: int, configuration: str) -> ChildProcess:
+    """Start a server that sends on what Prometheus reports; its notes lie in `data` of its folder."""
+    arguments: list[str | Path] = [
+        monitoring_program("prometheus-alertmanager"),
+        f"--config.file={home.write('alertmanager.yml', configuration)}",
+        f"--storage.path={home.make_folder('data')}",
+        f"--web.listen-address={LOOPBACK}:{port}",
+        # Alone: without peers it needs no second port.
+        "--cluster.listen-address=",
+        "--log.level=warn",
+    ]
+    return home.start("Alertmanager", arguments)
 
 
 def name_webhooks(configuration: str, urls: Mapping[str, str]) -> str:

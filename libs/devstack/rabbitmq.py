@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from libs.devstack.binaries import rabbitmq_server
-from libs.devstack.child_process import ChildProcess, Command
+from libs.devstack.child_process import ChildProcess
 from libs.devstack.errors import ServerMissingError
-from libs.devstack.os_user import Account
 from libs.devstack.ports import LOOPBACK
+from libs.devstack.server_home import ServerHome
 
 # Above the longest load, which acknowledges its message at its end (RabbitMQ's default is 30
 # minutes).
@@ -37,11 +37,9 @@ class RabbitPorts:
 
 @dataclass(frozen=True)
 class RabbitServer:
-    """A node whose data lie in `folder`; its only user is made on the first start."""
+    """A node whose data lie in its folder; its only user is made on the first start."""
 
-    folder: Path
-    log: Path
-    account: Account
+    home: ServerHome
     ports: RabbitPorts
     user: str
     password: str
@@ -65,24 +63,15 @@ class RabbitServer:
         return self._start("RabbitMQ", [rabbitmq_server()])
 
     def _start(self, name: str, arguments: Sequence[str | Path]) -> ChildProcess:
-        return ChildProcess.start(
-            Command(
-                name=name,
-                arguments=arguments,
-                environment=self._environment(),
-                folder=self.folder,
-                log=self.log,
-                account=self.account,
-                stop_signal=signal.SIGTERM if self.durable else signal.SIGKILL,
-            )
-        )
+        stop_signal = signal.SIGTERM if self.durable else signal.SIGKILL
+        return self.home.start(name, arguments, self._environment(), stop_signal=stop_signal)
 
     def _write_files(self) -> None:
-        self.account.write_secret(self.folder / "rabbitmq.conf", self._configuration())
-        self.account.write_secret(self.folder / "enabled_plugins", _PLUGINS)
-        self.account.write_secret(self.folder / "rabbitmq-env.conf", "")
+        self.home.write("rabbitmq.conf", self._configuration())
+        self.home.write("enabled_plugins", _PLUGINS)
+        self.home.write("rabbitmq-env.conf", "")
         # Erlang refuses a cookie that others may read.
-        self.account.write_secret(self.folder / ".erlang.cookie", self.cookie, mode=0o400)
+        self.home.write(".erlang.cookie", self.cookie, mode=0o400)
 
     def _configuration(self) -> str:
         lines = [
@@ -104,7 +93,7 @@ class RabbitServer:
         return "\n".join(lines) + "\n"
 
     def _environment(self) -> dict[str, str]:
-        node = self.folder
+        node = self.home.folder
         return {
             "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
             "LC_ALL": "C.UTF-8",

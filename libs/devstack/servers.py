@@ -11,12 +11,12 @@ from libs.devstack.addresses import VHOST, Credentials, StackAddresses
 from libs.devstack.binaries import rabbitmq_server
 from libs.devstack.child_process import ChildProcess
 from libs.devstack.cluster import prepare_cluster
-from libs.devstack.os_user import Account, make_own_folder
 from libs.devstack.ports import free_ports, is_listening
 from libs.devstack.postgres import PostgresServer
 from libs.devstack.probes import postgres_answers, rabbitmq_answers, redis_answers
 from libs.devstack.rabbitmq import RabbitPorts, RabbitServer
-from libs.devstack.valkey import ValkeyServer
+from libs.devstack.server_home import ServerHome
+from libs.devstack.valkey import start_valkey
 
 READY_SECONDS = 90.0
 _STOP_GRACE_SECONDS = 20.0
@@ -33,6 +33,10 @@ class StackPlan:
     logs: Path
     durable: bool
     credentials: Credentials
+
+    def home(self, name: str) -> ServerHome:
+        """Return where a server of the stack runs."""
+        return ServerHome.below(self.folder, self.logs, name)
 
 
 class RunningServers:
@@ -87,47 +91,25 @@ def _choose_addresses(plan: StackPlan, rabbit: RabbitPorts) -> StackAddresses:
 
 
 def _start_all(plan: StackPlan, rabbit: RabbitPorts, servers: RunningServers) -> None:
-    account, addresses = Account.current(), servers.addresses
-    make_own_folder(plan.folder)
-    make_own_folder(plan.logs)
-    broker = _start_rabbitmq(plan, account, rabbit, servers)
-    valkey = servers.add(_valkey(plan, account, addresses).start())
-    postgres = servers.add(_postgres(plan, account, addresses).start())
+    addresses = servers.addresses
+    broker = _start_rabbitmq(plan, rabbit, servers)
+    password, durable = plan.credentials.redis, plan.durable
+    valkey = servers.add(
+        start_valkey(plan.home("valkey"), addresses.redis_port, password, durable=durable)
+    )
+    cluster = PostgresServer(
+        plan.home("postgres"), addresses.postgres_port, plan.credentials.superuser, durable
+    )
+    postgres = servers.add(cluster.start())
     valkey.wait_ready(lambda: redis_answers(addresses), READY_SECONDS)
     postgres.wait_ready(lambda: postgres_answers(addresses), READY_SECONDS)
     broker.wait_ready(lambda: rabbitmq_answers(addresses), READY_SECONDS)
 
 
-def _valkey(plan: StackPlan, account: Account, addresses: StackAddresses) -> ValkeyServer:
-    return ValkeyServer(
-        folder=account.make_folder(plan.folder / "valkey"),
-        log=plan.logs / "valkey.log",
-        account=account,
-        port=addresses.redis_port,
-        password=plan.credentials.redis,
-        durable=plan.durable,
-    )
-
-
-def _postgres(plan: StackPlan, account: Account, addresses: StackAddresses) -> PostgresServer:
-    return PostgresServer(
-        folder=account.make_folder(plan.folder / "postgres"),
-        log=plan.logs / "postgres.log",
-        account=account,
-        port=addresses.postgres_port,
-        superuser_password=plan.credentials.superuser,
-        durable=plan.durable,
-    )
-
-
-def _start_rabbitmq(
-    plan: StackPlan, account: Account, ports: RabbitPorts, servers: RunningServers
-) -> ChildProcess:
+def _start_rabbitmq(plan: StackPlan, ports: RabbitPorts, servers: RunningServers) -> ChildProcess:
     server = RabbitServer(
-        folder=account.make_folder(plan.folder / "rabbitmq"),
-        log=plan.logs / "rabbitmq.log",
-        account=account,
-        ports=ports,
+        plan.home("rabbitmq"),
+        ports,
         user=servers.addresses.broker_user,
         password=plan.credentials.broker,
         vhost=VHOST,
