@@ -10,7 +10,6 @@ import hashlib
 import io
 import os
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 from libs.common.errors import SourceError
@@ -112,12 +111,7 @@ class SourceStream:
         """Return the stream itself."""
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exc: object) -> None:
         """Close the file."""
         self.close()
 

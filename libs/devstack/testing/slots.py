@@ -1,15 +1,15 @@
 """Give each test process a numbered database of the shared Valkey to itself."""
 
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from redis import Redis
+
 from libs.devstack.addresses import StackAddresses
 from libs.devstack.errors import StackError
 from libs.devstack.file_locks import EXCLUSIVE, try_hold
-from libs.devstack.ports import LOOPBACK
 from libs.devstack.valkey import DATABASES
 
 SLOT_VARIABLE = "ADSP_TEST_SLOT"
@@ -33,10 +33,5 @@ def redis_slot(locks: Path) -> Iterator[int]:
 
 def flush(addresses: StackAddresses, number: int) -> None:
     """Remove every key of one numbered database."""
-    commands = [f"AUTH {addresses.credentials.redis}", f"SELECT {number}", "FLUSHDB"]
-    with socket.create_connection((LOOPBACK, addresses.redis_port), timeout=5) as connection:
-        connection.sendall("".join(f"{command}\r\n" for command in commands).encode())
-        with connection.makefile("rb") as answers:
-            for command in commands:
-                if (answer := answers.readline()) != b"+OK\r\n":
-                    raise StackError(f"Valkey answered {answer!r} to {command.split()[0]}")
+    with Redis.from_url(addresses.redis_url(number)) as client:
+        client.flushdb()
