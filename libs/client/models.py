@@ -69,7 +69,7 @@ class Job(_Answer):
 
     id: str
     dataset: str
-    definition_version: int | None = None
+    definition_version: int
     data_date: date
     source: str
     state: str

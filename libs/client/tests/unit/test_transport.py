@@ -30,6 +30,7 @@ from libs.client.errors import (
 JOB = {
     "id": "01",
     "dataset": "items",
+    "definition_version": 1,
     "data_date": "2026-01-02",
     "source": "items.csv",
     "state": "queued",
