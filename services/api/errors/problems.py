@@ -1,6 +1,6 @@
 """Turn what goes wrong into ``application/problem+json`` (RFC 9457), the only form of errors.
 
-    BadInput, validation, HTTP errors ──► 4xx that says how to fix it
+    BadInput, validation, HTTP errors ──► 4xx (mostly 422) that says how to fix it
     a server that is away             ──► 503 with Retry-After (Postgres: `database`)
 
 Every problem has a stable `code`, also the last part of its `type`, and a `detail` that says how to
