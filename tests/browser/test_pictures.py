@@ -30,12 +30,7 @@ def shown(site: Site) -> dict[str, str]:
         site.write(days_ago, *good, *bad)
         if days_ago != 7:
             site.load(days_ago)
-    site.write(
-        1,
-        "last1,Milk,dairy,free,1,2026-01-01",
-        "last2,Oat drink,dairy,2,many,2026-01-01",
-        "last3,Tea,hot,1,1,2026-01-01",
-    )
+    site.write(1, *LAST_DAY)
     job = site.load(1)
     return {
         "console-overview": "/",

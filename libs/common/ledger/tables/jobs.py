@@ -29,6 +29,8 @@ _APPENDED = (
     "AND (definition ->> 'mode' = 'append' OR replay_of IS NOT NULL)"
 )
 
+_DELIVERY = text("replay_of IS NULL AND NOT dry_run")
+
 
 class Job(RowChanges, Base):
     """One load of one source for one dataset and data date."""
@@ -185,13 +187,7 @@ class Job(RowChanges, Base):
         Index("ix_jobs_state_id", "state", "id"),
         Index("ix_jobs_trigger_id", "trigger", "id"),
         Index("ix_jobs_data_date_id", "data_date", "id"),
-        Index(
-            "ix_jobs_dataset_day",
-            "dataset",
-            "data_date",
-            "id",
-            postgresql_where=text("replay_of IS NULL AND NOT dry_run"),
-        ),
+        Index("ix_jobs_dataset_day", "dataset", "data_date", "id", postgresql_where=_DELIVERY),
         Index(
             "ix_jobs_owner_unfinished",
             "owner",
