@@ -1,11 +1,12 @@
 """Show who changed what: ``GET /v1/audit``, the newest first."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field
 from sqlalchemy import select
 
 from libs.common.enums import AuditAction
@@ -21,8 +22,22 @@ router = APIRouter(tags=["audit"])
 _NEWEST_FIRST = Order[AuditEntry](AuditEntry.id, UUID, is_descending=True)
 
 
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_Moment = Annotated[AwareDatetime, AfterValidator(lambda moment: max(moment, _EPOCH))]
+
+
+def _require_moment(value: Any) -> Any:
+    """Refuse the numbers that would pass for seconds since 1970."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _MOMENT.match(value)):
+        return value
+    raise ValueError("write the moment as 2026-11-27T06:00:00Z")
+
+
+_Moment = Annotated[
+    AwareDatetime,
+    BeforeValidator(_require_moment),
+    AfterValidator(lambda moment: max(moment, _EPOCH)),
+]
 """Entries are found by the time in their id, which begins in 1970."""
 
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from services.api.tests.integration.api_bench import ITEMS, Ledger, MakeKey
+from services.api.tests.integration.api_bench import ITEMS, Ledger, MakeKey, problem_of
 
 DAY = "2026-01-02"
 
@@ -135,3 +135,8 @@ def test_the_page_shows_the_log(admin: httpx.Client) -> None:
     assert page.status_code == 200
     assert '<a href="/datasets/items">dataset/items</a>' in page.text
     assert "version 1" in page.text
+
+
+@pytest.mark.parametrize("moment", ["0.5", "yesterday", "2026-11-27", "2026-11-27T06:00:00"])
+def test_a_moment_is_written_out_with_its_zone(admin: httpx.Client, moment: str) -> None:
+    assert problem_of(admin.get("/v1/audit", params={"until": moment}))[0] == 422
