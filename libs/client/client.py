@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, Self
 import httpx
 
 from libs.client.answers import PAGE_SIZE, Answers
+from libs.client.corrections import Corrections
 from libs.client.errors import JobTooSlow
 from libs.client.file_body import blocks_of, size_of
 from libs.client.models import Backfill, BackfillDay, Dataset, FailedRow, Job, JobFile, Key, NewKey
@@ -196,6 +197,10 @@ class Client:
         with self._transport.stream(request) as response:
             file.writelines(response.iter_bytes())
         return int(response.headers.get("ADSP-Rows-Left-Out", 0))
+
+    def corrections(self, job_id: str) -> Corrections:
+        """Return the draft of corrections of a job's failed rows."""
+        return Corrections(self._answers, job_id)
 
     # Datasets.
 

@@ -141,6 +141,7 @@ class FailedRow(_Answer):
     """A rejected record with its place, its text and the reason."""
 
     id: int
+    place: int
     file: str
     line_number: int
     byte_offset: int
@@ -153,6 +154,38 @@ class FailedRow(_Answer):
     column: str | None
     sqlstate: str | None
     message: str
+
+
+class Correction(_Answer):
+    """What somebody has made of a failed row: some of its cells, its whole record, or nothing."""
+
+    place: int
+    cells: dict[str, str | None] | None
+    record: str | None
+    discarded: bool
+    version: int
+    corrected_by: str
+    corrected_at: datetime
+
+
+class RuleExample(_Answer):
+    """One row that a rule changes."""
+
+    place: int
+    line_number: int
+    before: str | None
+    after: str | None
+
+
+class RuleResult(_Answer):
+    """What a rule changes: `unreadable` rows cannot be cut into cells, `whole` ones are corrected otherwise."""
+
+    rows: int
+    changed: int
+    unreadable: int
+    whole: int
+    examples: list[RuleExample]
+    draft_version: str
 
 
 class Dataset(_Answer):

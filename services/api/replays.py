@@ -26,7 +26,7 @@ from services.api.exports.dialects import definition_of
 from services.api.idempotency import keyed
 from services.api.limits.quotas import require_room
 from services.api.security.caller import Caller
-from services.api.submission import Submission
+from services.api.submission import FindEarlier, Submission
 from services.api.uploads.receive import (
     submit_stored,
 )
@@ -46,6 +46,15 @@ class Replayed:
     cut: int
 
 
+@dataclass(frozen=True)
+class ReplayOptions:
+    """How a file of failed rows is loaded; one that a person has corrected may be of another form than theirs."""
+
+    is_corrected: bool = False
+    force: bool = False
+    dry_run: bool = False
+
+
 async def replay_as_is(
     dependencies: Dependencies, caller: Caller, job_id: UUID, idempotency_key: str | None
 ) -> Submission:
@@ -58,8 +67,8 @@ async def replay_as_is(
         caller,
         replayed,
         stored,
-        is_corrected=False,
-        idempotency_key=idempotency_key,
+        ReplayOptions(),
+        idempotency_key,
     )
 
 
@@ -68,30 +77,40 @@ def submit_replay(
     caller: Caller,
     replayed: Replayed,
     stored: StoredUpload,
-    *,
-    is_corrected: bool,
-    force: bool = False,
+    options: ReplayOptions,
     idempotency_key: str | None = None,
+    find_earlier: FindEarlier | None = None,
 ) -> Submission:
-    """Make the job that loads a file of failed rows; one that was corrected may be of another form."""
+    """Make the job that loads a file of failed rows.
+
+    `find_earlier` returns the job that has loaded the file, or raises; it is asked while no other replay can be made.
+    """
     job_id = replayed.job.id
+    definition = definition_of_replay(
+        replayed.before, replayed.current, "auto" if options.is_corrected else "none"
+    )
+    if find_earlier is not None:  # another draft may follow one that fails
+        definition = definition.model_copy(update={"atomic": True})
     job_request = JobRequest(
         dataset=replayed.job.dataset,
         trigger=Trigger.REPLAY,
         source=str(stored.path),
         data_date=replayed.job.data_date,
-        force=force,
+        force=options.force,
+        dry_run=options.dry_run,
         request_id=structlog.contextvars.get_contextvars().get("request_id"),
         owner=replayed.job.owner,
         replay_of=job_id,
-        definition=definition_of_replay(
-            replayed.before, replayed.current, "auto" if is_corrected else "none"
-        ),
+        definition=definition,
         definition_version=replayed.version,
     )
     route = f"POST /v1/jobs/{job_id}/replay"
-    keyed_request = keyed(idempotency_key, route, stored.digest, str(force))
-    return submit_stored(dependencies, caller.actor, stored, job_request, keyed_request)
+    keyed_request = keyed(
+        idempotency_key, route, stored.digest, f"{options.force}{' dry' * options.dry_run}"
+    )
+    return submit_stored(
+        dependencies, caller.actor, stored, job_request, keyed_request, find_earlier
+    )
 
 
 async def find_with_room(

@@ -198,6 +198,7 @@ class FailedRowDocument(BaseModel):
     """A rejected record with its place, its text and the reason."""
 
     id: int
+    place: int = Field(description="Names it within its job, as its corrections do.")
     file: str = Field(description="Path of the file that it stands in.")
     line_number: int = Field(description="Physical line it starts on, from 1.")
     byte_offset: int = Field(description="Of its first byte in the decompressed file.")
@@ -235,6 +236,7 @@ class FailedRowDocument(BaseModel):
         file, line_number, byte_offset = place_of(row, paths)
         return cls(
             id=row.id,
+            place=row.byte_offset,
             file=file,
             line_number=line_number,
             byte_offset=byte_offset,

@@ -6,6 +6,7 @@ The job's row is what counts. When the message cannot be published the answer is
 sweeper sends what the ledger says is queued.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,6 +52,10 @@ class OutcomeUnknown(ProblemError):
         )
 
 
+FindEarlier = Callable[[Session, str], Job | None]
+"""Returns the job that has loaded a file, by the path that equal files share."""
+
+
 @dataclass(frozen=True)
 class Submission:
     """The job that answers a request; `is_repeat` when an earlier request with the key made it."""
@@ -65,16 +70,18 @@ def submit_job(
     request: JobRequest,
     keyed: KeyedRequest | None,
     stored_bytes: int = 0,
+    find_earlier: FindEarlier | None = None,
 ) -> Submission:
     """Make the job and have it planned, or return the one that the key made before.
 
-    `stored_bytes`: the size of its file, where the api has stored that.
+    `stored_bytes`: the size of its file, where the api has stored that. `find_earlier` returns the job that stands for
+    a replay of this file, under the lock of replays.
 
     Raises `BadInput` and `ProblemError` (nothing was recorded) and `OutcomeUnknown`.
     """
     keyed = keyed and keyed.of_owner(request.owner)
     with dependencies.sessions() as session:
-        submission = _record(dependencies, session, request, keyed, stored_bytes)
+        submission = _record(dependencies, session, request, keyed, stored_bytes, find_earlier)
         if not submission.is_repeat:
             _audit(session, actor, submission.job)
         _commit(session)
@@ -92,6 +99,7 @@ def _record(
     request: JobRequest,
     keyed: KeyedRequest | None,
     stored_bytes: int,
+    find_stored: FindEarlier | None,
 ) -> Submission:
     earlier = find_earlier(session, keyed) if keyed else None
     if earlier is not None:
@@ -101,6 +109,9 @@ def _record(
         shared = shared_source(session, request.replay_of, stored)
         request = replace(request, source=shared)
         stored_bytes = stored_bytes if shared == stored else 0
+        same = find_stored(session, shared) if find_stored else None
+        if same is not None:
+            return Submission(same, is_repeat=True)
     require_room(session, dependencies.settings, request.owner, stored_bytes)
     job = create_job(session, request)
     _check_source(dependencies, job)

@@ -11,6 +11,7 @@ Import models from here: the metadata is whole then, and foreign keys find the t
 from libs.common.ledger.tables.access import AuditEntry, KeyRecord, SessionRecord
 from libs.common.ledger.tables.base import SCHEMA, Base
 from libs.common.ledger.tables.chunks import Chunk, ChunkLease, JobFile
+from libs.common.ledger.tables.corrections import Correction
 from libs.common.ledger.tables.counters import FailedRowCounter, JobCounter
 from libs.common.ledger.tables.datasets import Dataset, DatasetVersion
 from libs.common.ledger.tables.failed_rows import FailedRow
@@ -25,6 +26,7 @@ __all__ = [
     "Base",
     "Chunk",
     "ChunkLease",
+    "Correction",
     "Dataset",
     "DatasetVersion",
     "Event",

@@ -20,6 +20,7 @@ MAY: dict[Role, dict[str, str]] = {
     "api": {
         "adsp.api_keys": "select insert",
         "adsp.audit_log": "select insert",
+        "adsp.corrections": "select insert update delete",
         "adsp.chunk_leases": "select",
         "adsp.chunks": "select",
         "adsp.dataset_versions": "select",

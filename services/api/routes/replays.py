@@ -19,7 +19,7 @@ from services.api.errors.problems import ProblemError
 from services.api.idempotency import IdempotencyKeyHeader, keyed
 from services.api.limits.body_limit import TAKES_FILE
 from services.api.media_type import media_type
-from services.api.replays import find_with_room, store_failed_rows, submit_replay
+from services.api.replays import ReplayOptions, find_with_room, store_failed_rows, submit_replay
 from services.api.responses import JOB_ACCEPTED, accepted, problems
 from services.api.schemas import JobDocument
 from services.api.security.caller import Submitter
@@ -85,9 +85,8 @@ async def replay_job(
         caller,
         replayed,
         stored,
-        is_corrected=corrected is not None,
-        force=asked.force,
-        idempotency_key=idempotency_key,
+        ReplayOptions(is_corrected=corrected is not None, force=asked.force),
+        idempotency_key,
     )
     return accepted(submission, response)
 

@@ -14,7 +14,7 @@ from services.api.dependencies import Dependencies
 from services.api.errors.problems import ProblemError
 from services.api.idempotency import KeyedRequest
 from services.api.media_type import media_type
-from services.api.submission import OutcomeUnknown, Submission, submit_job
+from services.api.submission import FindEarlier, OutcomeUnknown, Submission, submit_job
 from services.api.uploads.upload_area import IncomingUpload, StoredUpload, too_large
 
 _BLOCK_BYTES = 1 << 20
@@ -120,10 +120,13 @@ def submit_stored(
     stored: StoredUpload,
     request: JobRequest,
     keyed_request: KeyedRequest | None,
+    find_earlier: FindEarlier | None = None,
 ) -> Submission:
     """Make the job; a file that no job will load is removed, one that a job may load is kept."""
     try:
-        submission = submit_job(dependencies, actor, request, keyed_request, stored.size)
+        submission = submit_job(
+            dependencies, actor, request, keyed_request, stored.size, find_earlier
+        )
     except OutcomeUnknown:
         raise
     except BaseException:

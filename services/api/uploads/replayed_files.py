@@ -3,6 +3,7 @@
 failed rows ──► upload area, named by its content ──► an earlier replay's file of that name, if there is one
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -22,28 +23,45 @@ _SHARED_FOR = timedelta(days=1)
 """Well below the time that an upload is kept for: the file must outlive the new job."""
 
 _MOST_LOOKED_AT = 100
-_ROWS_AT_A_TIME = 100
+ROWS_AT_A_TIME = 100
+
+LAST_IN_FILE = FailedRow.error_code.in_(OPEN_ENDED)
+"""Of a failed row: it may end nowhere, so that it stands behind the others."""
 
 
 def write_failed_rows(
     sessions: sessionmaker[Session], settings: ApiSettings, job: Job, dialect: FileFormat
 ) -> StoredUpload:
-    """Write the failed rows of a job into the upload area, whole or not at all; those that end nowhere come last."""
-    is_last = FailedRow.error_code.in_(OPEN_ENDED)
-    query = replayable_rows(job.id, FailedRow.raw).order_by(is_last, FailedRow.byte_offset)
+    """Write the failed rows of a job as they are into the upload area."""
+    query = replayable_rows(job.id, FailedRow.raw).order_by(LAST_IN_FILE, FailedRow.byte_offset)
+    with sessions() as session:
+        raws = session.scalars(query.execution_options(yield_per=ROWS_AT_A_TIME))
+        return write_records(settings, job, dialect, raws)
+
+
+def write_records(
+    settings: ApiSettings, job: Job, dialect: FileFormat, raws: Iterable[bytes]
+) -> StoredUpload:
+    """Write records of a job's failed rows into the upload area, whole or not at all, named by their content."""
     header = require_header(job)
     upload = IncomingUpload.begin(
         settings.upload_dir, f"failed-rows-{job.id}.csv", settings.max_upload_bytes
     )
     try:
-        with sessions() as session:
-            raws = session.scalars(query.execution_options(yield_per=_ROWS_AT_A_TIME))
-            for block in source_blocks(raws, header, dialect):
-                upload.write(block)
+        for block in source_blocks(raws, header, dialect):
+            upload.write(block)
         return upload.keep(named=lambda digest: f"failed-rows-{job.id}-{digest}.csv")
     except BaseException:
         upload.discard()
         raise
+
+
+def lock_replays(session: Session, job_id: UUID) -> None:
+    """Let replays of a job, and writers of its corrections, take turns until the transaction's end."""
+    session.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"),
+        {"name": f"adsp.replay:{job_id}"},
+    )
 
 
 def shared_source(session: Session, replay_of: UUID, source: str) -> str:
@@ -52,10 +70,7 @@ def shared_source(session: Session, replay_of: UUID, source: str) -> str:
     Two equal replays that come at once do so one after the other, until the transaction's end. A corrected file is
     not named by its content, so that it is shared with none.
     """
-    session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"),
-        {"name": f"adsp.replay:{replay_of}"},
-    )
+    lock_replays(session, replay_of)
     earlier = session.scalars(
         select(Job.source)
         .where(Job.replay_of == replay_of, Job.created_at > datetime.now(UTC) - _SHARED_FOR)
