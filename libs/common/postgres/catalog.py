@@ -7,8 +7,8 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extras import RealDictCursor
 
 from libs.common.errors import BadInput
+from libs.common.postgres.prepared import fetch_prepared
 from libs.common.postgres.target_table import TargetColumn, TargetTable, UniqueKey
-from libs.common.sql_files import read_statement
 
 _RESERVED_SCHEMAS = frozenset(
     {"adsp", "adsp_staging", "pg_catalog", "information_schema", "pg_toast"}
@@ -19,16 +19,15 @@ _LOADABLE_KINDS = frozenset({"r", "p"})
 def read_table(connection: Connection, name: str) -> TargetTable:
     """Read the table ``schema.table``, or raise `BadInput` (table-missing, table-not-permitted)."""
     schema, _, relation = name.partition(".")
-    # The planner expects thousands of types, and would compile the statement: a second where Postgres has a compiler.
-    statement = "SET LOCAL jit = off; " + read_statement(__package__, "target_relation")
+    names = {"schema": schema, "name": relation}
     with connection.cursor(cursor_factory=RealDictCursor) as cursor:
-        cursor.execute(statement, {"schema": schema, "name": relation})
-        found: dict[str, Any] | None = cursor.fetchone()
-    if found is None:
+        rows = fetch_prepared(cursor, __package__, "target_relation", names)
+    if not rows:
         raise BadInput(
             "table-missing",
             f"there is no table {name}; create it first (names are case-sensitive, and written without quotes)",
         )
+    found: dict[str, Any] = rows[0]
     _refuse_unloadable(name, schema, found)
     return TargetTable(
         schema=schema,

@@ -10,9 +10,9 @@ from psycopg2.extensions import connection as Connection
 
 from libs.common.enums import LoadMode
 from libs.common.errors import BadInput
+from libs.common.postgres.prepared import fetch_prepared
 from libs.common.postgres.target_checks import LOADER_ROLE
 from libs.common.postgres.target_table import TargetTable
-from libs.common.sql_files import read_statement
 
 
 def check_needed_rights(
@@ -24,11 +24,8 @@ def check_needed_rights(
     schemas, functions of defaults, checks, domains and indexes.
     """
     with connection.cursor() as cursor:
-        cursor.execute(
-            read_statement(__package__, "lacking_rights"),
-            {"table": table.oid, "given": list(given), "role": role},
-        )
-        lacking = cursor.fetchall()
+        parameters = {"table": table.oid, "given": list(given), "role": role}
+        lacking = fetch_prepared(cursor, __package__, "lacking_rights", parameters)
     if lacking:
         grants = "; ".join(f"GRANT {lacks} TO {role}" for lacks, _ in lacking)
         needed_for = ", ".join(dict.fromkeys(used for _, used in lacking))
@@ -47,16 +44,15 @@ def check_writable(
     Sources: `CheckCmdReplicaIdentity` (execReplication.c), `check_enable_rls` (rls.c).
     """
     with connection.cursor() as cursor:
-        cursor.execute(
-            read_statement(__package__, "refused_writes"),
-            {
-                "table": table.oid,
-                "role": role,
-                "updates": mode is LoadMode.UPSERT,
-                "deletes": mode is LoadMode.REPLACE,
-            },
+        parameters = {
+            "table": table.oid,
+            "role": role,
+            "updates": mode is LoadMode.UPSERT,
+            "deletes": mode is LoadMode.REPLACE,
+        }
+        [(has_row_security, unidentified)] = fetch_prepared(
+            cursor, __package__, "refused_writes", parameters
         )
-        has_row_security, unidentified = cursor.fetchone() or (False, [])
     if has_row_security:
         raise BadInput(
             "table-not-permitted",

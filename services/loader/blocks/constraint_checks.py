@@ -15,8 +15,8 @@ from psycopg2.extensions import cursor as Cursor
 
 from libs.common.datasets.slices import Slice
 from libs.common.postgres.copy.statements import column_list, copy_in, unused_name
+from libs.common.postgres.prepared import fetch_prepared
 from libs.common.postgres.target_table import TargetColumn, TargetTable
-from libs.common.sql_files import read_statement
 from services.loader.blocks.broken import OUTSIDE, UNIQUE, Broken, as_texts
 from services.loader.blocks.constraint_messages import describe
 from services.loader.blocks.key_lookup import KeyLookup
@@ -184,11 +184,9 @@ class Violations:
 
     def _read_checks(self) -> list[tuple[str, bool]]:
         """Return the CHECK expressions, and whether each needs only columns of the header."""
-        self._cursor.execute(
-            read_statement(__package__, "constraint_checks"),
-            {"table": self._table.oid, "columns": [column.name for column in self._columns]},
-        )
-        return list(self._cursor.fetchall())
+        columns = [column.name for column in self._columns]
+        parameters = {"table": self._table.oid, "columns": columns}
+        return fetch_prepared(self._cursor, __package__, "constraint_checks", parameters)
 
 
 def _by_constraint(

@@ -17,8 +17,8 @@ from libs.common.csv.records import Record
 from libs.common.failpoints import FailPoint, failpoint
 from libs.common.postgres.copy.statements import column_list, unused_name
 from libs.common.postgres.copy.text import encode_record
+from libs.common.postgres.prepared import fetch_prepared
 from libs.common.postgres.target_table import TargetColumn, TargetTable, UniqueKey
-from libs.common.sql_files import read_statement
 from services.loader.blocks.superseded_rows import are_sound
 from services.loader.changes.comparison import Comparison
 from services.loader.changes.row_changes import RowChanges
@@ -203,9 +203,8 @@ def _name(cursor: Cursor, *, is_shared: bool) -> sql.Identifier:
 def can_stage(cursor: Cursor, table: TargetTable, key: UniqueKey) -> bool:
     """Return whether an upsert of this table may put rows together before it writes them."""
     parameters = {"table": table.oid, "key": list(key.columns)}
-    cursor.execute(read_statement(__package__, "staging_rules"), parameters)
-    row = cursor.fetchone()
-    return bool(row and row[0])
+    rows = fetch_prepared(cursor, __package__, "staging_rules", parameters)
+    return bool(rows and rows[0][0])
 
 
 def _upsert(

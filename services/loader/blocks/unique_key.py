@@ -7,8 +7,8 @@ from typing import Self
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
+from libs.common.postgres.prepared import fetch_prepared
 from libs.common.postgres.target_table import TargetColumn, TargetTable
-from libs.common.sql_files import read_statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +22,11 @@ class UniqueKeyCheck:
     @classmethod
     def read(cls, cursor: Cursor, table: TargetTable, given: Sequence[TargetColumn]) -> Self | None:
         """Return the key of the table, or None when a join may judge otherwise than its index."""
-        cursor.execute(
-            read_statement(__package__, "unique_key"),
-            {"table": table.oid, "columns": [column.name for column in given]},
-        )
-        found = cursor.fetchone()
-        if found is None:
+        parameters = {"table": table.oid, "columns": [column.name for column in given]}
+        found = fetch_prepared(cursor, __package__, "unique_key", parameters)
+        if not found:
             return None
-        columns, nulls_are_equal, can_be_hashed = found
+        columns, nulls_are_equal, can_be_hashed = found[0]
         return cls(tuple(columns), nulls_are_equal, can_be_hashed)
 
     def description(self, row: sql.Composable) -> sql.Composed:

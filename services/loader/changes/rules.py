@@ -13,8 +13,8 @@ from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import RealDictCursor
 
 from libs.common.datasets.slices import Slice
+from libs.common.postgres.prepared import fetch_prepared
 from libs.common.postgres.target_table import TargetColumn, TargetTable
-from libs.common.sql_files import read_statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,7 @@ def read_upsert_rules(
 def _ask(cursor: Cursor, table: TargetTable, columns: Sequence[TargetColumn]) -> dict[str, Any]:
     parameters = {"table": table.oid, "columns": [column.name for column in columns]}
     with cursor.connection.cursor(cursor_factory=RealDictCursor) as asking:
-        asking.execute(read_statement(__package__, "rules"), parameters)
-        return asking.fetchone() or {}
+        return next(iter(fetch_prepared(asking, __package__, "rules", parameters)), {})
 
 
 def _rules(

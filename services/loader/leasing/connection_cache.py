@@ -14,6 +14,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from libs.common.logs import get_logger
+from libs.common.sql_files import read_statement
 from services.loader.pooling import shares_backends
 
 log = get_logger(__name__)
@@ -102,7 +103,7 @@ class LoadingConnections:
         try:
             cached.connection.autocommit = True
             # Settings, temporary tables, locks of the session: triggers may have left any of them.
-            _run(cached.connection, "DISCARD ALL")
+            _run(cached.connection, read_statement(__package__, "reset_session"))
         except psycopg2.Error as exc:
             log.info("kept_connection_lost", error=str(exc).strip())
             return False

@@ -7,18 +7,20 @@ of one dataset are ordered by its mode (decision 28); without a unique index row
 A job that waits for its turn lets no younger one pass, so nobody waits for ever (decision 36).
 """
 
-from functools import cache
-from typing import NamedTuple
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import TextClause, bindparam, select, text
+from psycopg2.extensions import cursor as Cursor
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from libs.common.enums import JobState, LoadMode
 from libs.common.ledger.advisory_locks import advisory_xact_lock
 from libs.common.ledger.jobs import PLAN_OVERDUE
 from libs.common.ledger.models import Job
-from libs.common.sql_files import read_statement
+from libs.common.postgres.prepared import fetch_prepared
 
 _LOADING_ELSEWHERE = (
     select(Job)
@@ -76,19 +78,23 @@ def find_next_at_table(session: Session, ended: Job) -> UUID | None:
 def _find_waiting(session: Session, meeting: dict[str, object]) -> UUID | None:
     """Return the oldest job that waits, which a younger one must not pass."""
     alive = {"plan_is_alive": PLAN_OVERDUE - _PLAN_MAY_LAST}
-    found: UUID | None = session.scalar(_statement("waits_at_tables"), {**meeting, **alive})
-    return found
+    before = {"before": str(meeting["before"])}
+    rows = _ask(session, "waits_at_tables", {**meeting, **alive, **before})
+    return UUID(str(rows[0][0])) if rows else None
 
 
 def _find_touched(session: Session, table: str) -> _Touched:
     schema, _, relation = table.partition(".")
-    names = {"schema": schema, "relation": relation}
-    row = session.execute(_statement("touched_tables"), names).one_or_none()
-    if row is None:  # it was dropped, which the plan will tell
+    rows = _ask(session, "touched_tables", {"schema": schema, "relation": relation})
+    if not rows:  # it was dropped, which the plan will tell
         return _Touched(table, [table], has_keys=False)
-    return _Touched(str(row.root), row.names, row.has_keys)
+    [(root, names, has_keys)] = rows
+    return _Touched(str(root), names, has_keys)
 
 
-@cache
-def _statement(name: str) -> TextClause:
-    return text(read_statement(__package__, name))
+def _ask(session: Session, statement: str, parameters: Mapping[str, object]) -> list[Any]:
+    """Run a statement beside this module as part of the session's transaction."""
+    session.flush()
+    connection = session.connection().connection
+    with closing(connection.cursor()) as cursor:
+        return fetch_prepared(cast("Cursor", cursor), __package__, statement, parameters)

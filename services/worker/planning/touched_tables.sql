@@ -5,7 +5,7 @@ WITH target AS (
     SELECT c.oid
     FROM pg_catalog.pg_class AS c
     INNER JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid
-    WHERE n.nspname = :schema AND c.relname = :relation
+    WHERE n.nspname = %(schema)s AND c.relname = %(relation)s
 ),
 
 touched AS (

@@ -4,15 +4,15 @@ SELECT waiting.id
 FROM adsp.jobs AS waiting
 WHERE
     waiting.finished_at IS NULL
-    AND waiting.dataset <> :dataset
-    AND waiting.definition ->> 'table' = ANY(:tables)
-    AND (:meets_all OR waiting.definition ->> 'mode' = 'replace')
-    AND waiting.id < :before
+    AND waiting.dataset <> %(dataset)s
+    AND waiting.definition ->> 'table' = ANY(%(tables)s)
+    AND (%(meets_all)s OR waiting.definition ->> 'mode' = 'replace')
+    AND waiting.id < %(before)s
     AND (
         (waiting.state = 'queued' AND waiting.fingerprint IS NOT NULL)
         OR (
             waiting.state = 'running' AND waiting.fingerprint IS NULL
-            AND waiting.next_attempt_at > now() + :plan_is_alive
+            AND waiting.next_attempt_at > now() + %(plan_is_alive)s
             AND (
                 waiting.known_content IS NOT NULL
                 OR EXISTS (SELECT FROM adsp.job_files AS f WHERE f.job_id = waiting.id)
