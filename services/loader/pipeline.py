@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from libs.common.csv.records import RecordSplitter
 from libs.common.enums import LoadPath
 from services.loader.blocks.block_path import BlockPath, open_block_path
+from services.loader.blocks.sink import Target
 from services.loader.blocks.slice_filter import SliceGate
 from services.loader.cells.record_shape import ShapingSplitter, Splitter
 from services.loader.changes.row_changes import RowChanges
@@ -43,6 +44,11 @@ class LoadPipeline:
     def changes(self) -> RowChanges | None:
         """Return what has been changed in the target, where its sink knows."""
         return self.blocks.sink.changes if self.blocks is not None else None
+
+    @property
+    def joins_blocks(self) -> bool:
+        """Return whether blocks of several files may be written at once: what becomes of each file is known then."""
+        return self.blocks is not None and isinstance(self.blocks.sink, Target)
 
     def flush(self, *, is_last: bool) -> None:
         """Have all that was written by blocks in the target; records may follow unless it `is_last`."""

@@ -16,6 +16,7 @@ from libs.common.failpoints import FailPoint, failpoint
 from libs.common.messaging.stage_metrics import STAGES, StageOfJob
 from services.loader.blocks.block_path import BlockPath
 from services.loader.blocks.prepared_block import Prepared
+from services.loader.blocks.small_blocks import ReadBlock, join_small
 from services.loader.date_orders import DateOrderWatch
 from services.loader.file_counts import FileTally
 from services.loader.leasing.lease import Heartbeat
@@ -61,29 +62,49 @@ class RecordLoad:
         self.rows_accepted = 0
         self.blocks = 0
         self.blocks_by_records = 0
+        self._file = 0
 
     def write(
         self, pipeline: LoadPipeline, probe: Callable[[Savepoint], None] | None = None
     ) -> None:
         """Write every record one way or another; `probe` may raise when some are written."""
-        file = 0
-        for block, prepared, bytes_done in read_ahead(self._prepared(pipeline.blocks)):
-            self.blocks += 1
-            number, _ = from_place(block.byte_offset)
-            if self._tally.counts_files and number != file:
-                pipeline.flush(is_last=False)
-                self._close_file(file, pipeline)
-            file = number
-            if prepared is None or not self._write_prepared(pipeline, prepared):
-                self._write_by_records(pipeline, block)
-            self._heartbeat.progress.bytes_done = bytes_done
+        blocks = read_ahead(self._prepared(pipeline.blocks))
+        for together in (
+            join_small(blocks) if pipeline.joins_blocks else ([read] for read in blocks)
+        ):
+            before = self.blocks
+            self._write_blocks(pipeline, together)
             failpoint(FailPoint.MID_COPY)
-            if probe is not None and self.blocks == _PROBED_AFTER:
+            if probe is not None and before < _PROBED_AFTER <= self.blocks:
                 probe(pipeline.savepoint)
         pipeline.flush(is_last=True)
         pipeline.savepoint.settle()
-        self._close_file(file, pipeline)
+        self._close_file(self._file, pipeline)
         STAGES.add(pipeline.single_row.seconds, StageOfJob.JUDGE)
+
+    def _write_blocks(self, pipeline: LoadPipeline, together: Sequence[ReadBlock]) -> None:
+        """Write blocks at once, or one after the other where that is not possible."""
+        is_written = len(together) > 1 and self._write_together(pipeline, together)
+        for block, prepared, bytes_done in together:
+            self.blocks += 1
+            self._begin_file(block, pipeline)
+            if is_written and prepared is not None:
+                self._count_written(prepared, pipeline)
+            elif prepared is None or not self._write_prepared(pipeline, prepared):
+                self._write_by_records(pipeline, block)
+            self._heartbeat.progress.bytes_done = bytes_done
+
+    def _write_together(self, pipeline: LoadPipeline, together: Sequence[ReadBlock]) -> bool:
+        """Write blocks by one COPY, or return False when nothing was written."""
+        self._heartbeat.check()
+        prepared = [read.prepared for read in together if read.prepared is not None]
+        return pipeline.blocks is not None and pipeline.blocks.writer.write_together(prepared)
+
+    def _count_written(self, prepared: Prepared, pipeline: LoadPipeline) -> None:
+        """Count the records of a block all of which were written."""
+        pipeline.splitter.skipped.update(prepared.skipped)
+        self.rows_accepted += prepared.count
+        self._heartbeat.progress.rows_read += prepared.count
 
     def forget(self) -> None:
         """Begin to count again: what was written has been undone."""
@@ -92,19 +113,26 @@ class RecordLoad:
         self._tally.forget()
         self._dates.forget()
         self._heartbeat.progress.rows_read = 0
+        self._file = 0
+
+    def _begin_file(self, block: Block, pipeline: LoadPipeline) -> None:
+        """Close the file before where a block is of the next one."""
+        number, _ = from_place(block.byte_offset)
+        if self._tally.counts_files and number != self._file:
+            pipeline.flush(is_last=False)
+            self._close_file(self._file, pipeline)
+        self._file = number
 
     def _close_file(self, number: int, pipeline: LoadPipeline) -> None:
         """Note what has become of the records up to the end of a file."""
         superseded = pipeline.writer.rows_superseded
         self._tally.close(number, accepted=self.rows_accepted, superseded=superseded)
 
-    def _prepared(
-        self, blocks: BlockPath | None
-    ) -> Generator[tuple[Block, Prepared | None, int], None, None]:
+    def _prepared(self, blocks: BlockPath | None) -> Generator[ReadBlock, None, None]:
         """Yield the blocks, prepared where that is possible, with the bytes read so far."""
         plan = blocks.plan if blocks else None
         for block, bytes_done in self._blocks_of(plan.count_ends if plan else None):
-            yield block, plan.prepare(block) if plan else None, bytes_done
+            yield ReadBlock(block, plan.prepare(block) if plan else None, bytes_done)
 
     def _write_prepared(self, pipeline: LoadPipeline, prepared: Prepared) -> bool:
         """Write a prepared block, or return False when it has to take the row path."""

@@ -27,7 +27,7 @@ _MARKS = {
 }
 """Byte order marks, those first that begin as another does."""
 _LONGEST_MARK = 4
-_BLOCK_BYTES = 1 << 16
+_BLOCK_BYTES = 1 << 11
 _PROBED_BYTES = 1 << 16
 _MOST_MARKS = 8
 _DECLARED = "sep="

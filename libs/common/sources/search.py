@@ -16,7 +16,7 @@ from libs.common.enums import SourceMatch
 from libs.common.errors import SourceError
 from libs.common.sources.regular_files import SourceIdentity, identity
 from libs.common.sources.search_errors import ambiguous, missing, not_allowed, refuse_unstorable
-from libs.common.sources.source_areas import SourceAreas
+from libs.common.sources.source_areas import RealPaths, SourceAreas
 
 MOST_FILES = 1_000
 """A job loads at most so many files."""
@@ -74,9 +74,10 @@ def _find(
     real = (areas if isinstance(areas, SourceAreas) else SourceAreas(tuple(areas))).resolved()
     found: dict[Path, SourceIdentity] = {}
     refused: list[SourceError] = []
-    for candidate in _candidates(pattern_or_path, real, most):
+    links = RealPaths()
+    for candidate in _candidates(pattern_or_path, real, most, links):
         try:
-            path = _require_inside(candidate, real, pattern_or_path)
+            path = _require_inside(candidate, real, pattern_or_path, links)
             found[path] = identity(path)
         except SourceError as exc:
             refused.append(exc)
@@ -87,7 +88,9 @@ def _find(
     raise telling[0] if telling else missing(pattern_or_path, real.roots)
 
 
-def _candidates(text: str, areas: SourceAreas, most: int | None) -> Iterator[Path]:
+def _candidates(
+    text: str, areas: SourceAreas, most: int | None, links: RealPaths
+) -> Iterator[Path]:
     """Yield the paths that a source may mean; a file that has the very name comes before a pattern."""
     bases = [Path("/")] if text.startswith("/") else areas.roots
     plain = [base / text for base in bases]
@@ -98,11 +101,11 @@ def _candidates(text: str, areas: SourceAreas, most: int | None) -> Iterator[Pat
         raise not_allowed(text, areas.roots)
     for base in bases:
         # Nothing outside the roots is even listed.
-        fixed = _require_inside(base / _fixed_part(text), areas, text)
+        fixed = _require_inside(base / _fixed_part(text), areas, text, links)
         matches = glob.iglob(text.lstrip("/"), root_dir=base)  # noqa: PTH207  # patterns as in a shell
         if fixed.is_dir():
-            shown = (base / match for match in matches if not areas.hides(base / match))
-            yield from islice(shown, most)
+            found = (base / match for match in matches)
+            yield from islice((path for path in found if not areas.hides(links.find(path))), most)
 
 
 def _fixed_part(pattern: str) -> Path:
@@ -112,9 +115,9 @@ def _fixed_part(pattern: str) -> Path:
     return Path(*parts[:wild])
 
 
-def _require_inside(path: Path, areas: SourceAreas, text: str) -> Path:
+def _require_inside(path: Path, areas: SourceAreas, text: str, links: RealPaths) -> Path:
     """Return the path with its links followed, or raise when that leaves the roots or is hidden."""
-    real = Path(os.path.realpath(path))
+    real = links.find(path)
     if areas.hides(real):
         raise SourceError(
             "source-not-allowed",

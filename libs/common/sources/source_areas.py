@@ -17,9 +17,28 @@ class SourceAreas:
         hidden = None if self.hidden is None else _real(self.hidden)
         return SourceAreas(tuple(map(_real, self.roots)), hidden)
 
-    def hides(self, path: Path) -> bool:
-        """Return whether a path leads to the hidden folder, its links followed."""
-        return self.hidden is not None and _real(path).is_relative_to(self.hidden)
+    def hides(self, real: Path) -> bool:
+        """Return whether a path, whose links are followed, is in the hidden folder."""
+        return self.hidden is not None and real.is_relative_to(self.hidden)
+
+
+class RealPaths:
+    """Follows links, those of each folder once: a search looks at many files of few folders."""
+
+    def __init__(self) -> None:
+        """Know no folder."""
+        self._folders: dict[str, str] = {}
+
+    def find(self, path: Path) -> Path:
+        """Return the path with every link followed."""
+        folder, name = os.path.split(path)
+        if name in {"", ".", ".."}:
+            return _real(path)
+        real = self._folders.get(folder)
+        if real is None:
+            real = self._folders[folder] = os.path.realpath(folder)
+        found = Path(real, name)
+        return _real(found) if os.path.islink(found) else found  # noqa: PTH114  # answers for any name
 
 
 def _real(path: Path) -> Path:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import Framer
 from libs.common.csv.records import Record, split
+from libs.common.csv.text import Text
 from libs.common.csv.utf16 import with_byte_order
 from libs.common.errors import BadInput
 from libs.common.ledger.datasets import find_dataset
@@ -109,7 +110,9 @@ def dialect_of(header: Sequence[str], dialect: FileFormat) -> FileFormat:
 
 
 def _only_record(raw: bytes, dialect: FileFormat) -> Record | None:
-    framer = Framer(io.BytesIO(raw), dialect, max_record_bytes=max(1, len(raw)))
+    encoding = with_byte_order(dialect.encoding, b"")
+    dialect = dialect.model_copy(update={"encoding": encoding})
+    framer = Framer(Text(io.BytesIO(raw), encoding), dialect, max_record_bytes=max(1, len(raw)))
     records = [record for block in split(framer) for record in block]
     return records[0] if len(records) == 1 else None
 

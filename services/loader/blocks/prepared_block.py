@@ -39,6 +39,11 @@ class Prepared:
         """Return the number of records."""
         return len(self.lines) - self.skipped.total()
 
+    @property
+    def is_certain(self) -> bool:
+        """Return whether all records are rows that nothing has to be asked about."""
+        return not (len(self.suspected) or self.doubtful or self.malformed)
+
     def records(self, lines: Sequence[int]) -> list[Record]:
         """Return lines of the block as records."""
         block, found = self.block, list[Record]()

@@ -15,7 +15,7 @@ from psycopg2.extensions import cursor as Cursor
 from libs.common.csv.line_scanner import Positions
 from libs.common.csv.records import Record
 from libs.common.postgres.copy.encoded_block import TypeCheckCell
-from libs.common.postgres.copy.row_forms import BINARY
+from libs.common.postgres.copy.row_forms import BINARY, RowForm
 from libs.common.postgres.copy.rows import Rows
 from libs.common.postgres.copy.statements import copy_in
 from libs.common.postgres.copy.text import encode_records
@@ -92,6 +92,13 @@ class BlockWriter:
         # What has broken without such cells would only break again.
         return self._settle(*rest) if self._types_first or not is_tried else None
 
+    def write_together(self, blocks: Sequence[Prepared]) -> bool:
+        """Write blocks that hold certain rows alone by one COPY; return False when nothing was written."""
+        if self._look_first or self._types_first:
+            return False  # that may break, so they are asked about one by one
+        form, count = blocks[0].certain.form, sum(len(block.certain) for block in blocks)
+        return self._try_copy(form, form.join([block.encoded for block in blocks]), count, [])
+
     def _settle(self, prepared: Prepared, left: Sequence[int]) -> BlockResult | None:
         """Settle the block but for lines that are left to single inserts, or return None as `write` does."""
         asked = self._ask_inputs(prepared.type_check_cells)
@@ -144,7 +151,7 @@ class BlockWriter:
         if found is None or sum(len(lines) for _, lines in found) < len(suspected):
             return None  # a guess was wrong: its row would have to go between the others
         looks_first, encoded = self._look_first, prepared.encoded
-        if looks_first or not self._try_copy(certain, encoded, spelt):
+        if looks_first or not self._try_copy(certain.form, encoded, len(certain), spelt):
             more = self._find_certain(certain)
             if more is None:
                 return None
@@ -155,7 +162,7 @@ class BlockWriter:
                 found += more
             # What has broken just now would only break again.
             has_broken = not (looks_first or more)
-            if has_broken or not self._try_copy(certain, encoded, spelt):
+            if has_broken or not self._try_copy(certain.form, encoded, len(certain), spelt):
                 return self._leave_spelt(certain, encoded, spelt, found)
         return found, []
 
@@ -167,7 +174,11 @@ class BlockWriter:
         found: list[BrokenLines],
     ) -> tuple[list[BrokenLines], list[Record]] | None:
         """Leave the records in other spellings to single inserts, where their order does not matter."""
-        if not spelt or self._order is RowOrder.FATE or not self._try_copy(certain, encoded, []):
+        if (
+            not spelt
+            or self._order is RowOrder.FATE
+            or not self._try_copy(certain.form, encoded, len(certain), [])
+        ):
             return None
         return found, spelt
 
@@ -255,15 +266,17 @@ class BlockWriter:
         """Return whether the words of a constraint can be known and were not looked for in vain."""
         return self._violations.are_complete and not self._messages.is_unknowable(constraint)
 
-    def _try_copy(self, rows: Rows, encoded: bytes, records: Sequence[Record]) -> bool:
-        """Copy rows, which are `encoded`, and records; undo it and return False when one of them is refused."""
+    def _try_copy(
+        self, form: RowForm, encoded: bytes, count: int, records: Sequence[Record]
+    ) -> bool:
+        """Copy so many encoded rows, and records; undo it and return False when one of them is refused."""
         try:
             with self._savepoint:
-                copy = f"{self._sink.copy} (FORMAT {rows.form.name})"
+                copy = f"{self._sink.copy} (FORMAT {form.name})"
                 written = copy_in(self._cursor, copy, encoded)
                 if records:
                     written += copy_in(self._cursor, self._sink.copy, self._sink.text(records))
-                if written != len(rows) + len(records):
+                if written != count + len(records):
                     raise _RowsWithheld
         except _RowsWithheld:
             return False

@@ -5,7 +5,7 @@ that is undone, which gives the locks back, and it writes just before its commit
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
@@ -106,11 +106,6 @@ class RowCounts:
     def rows_read(self) -> int:
         """Return how many records were read."""
         return self.rows_loaded + self.rows_rejected + self.rows_superseded
-
-    @property
-    def parameters(self) -> dict[str, object]:
-        """Return them as parameters of a statement."""
-        return _with_read(asdict(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,12 +258,22 @@ def close_chunk(cursor: Cursor, key: ChunkKey, end: ChunkEnd) -> bool:
         {**key.parameters, **end.parameters},
     )
     is_closed = cursor.rowcount == 1
-    for number, counts in end.by_file.items():
-        cursor.execute(
-            read_statement(__package__, "count_file"),
-            {**key.parameters, **counts.parameters, "file_number": number},
-        )
+    if end.by_file:
+        _count_files(cursor, key, end.by_file)
     return is_closed
+
+
+def _count_files(cursor: Cursor, key: ChunkKey, by_file: Mapping[int, RowCounts]) -> None:
+    """Record what became of the records of each file."""
+    counts = by_file.values()
+    parameters = {
+        "numbers": list(by_file),
+        "read": [each.rows_read for each in counts],
+        "loaded": [each.rows_loaded for each in counts],
+        "rejected": [each.rows_rejected for each in counts],
+        "superseded": [each.rows_superseded for each in counts],
+    }
+    cursor.execute(read_statement(__package__, "count_files"), {**key.parameters, **parameters})
 
 
 def requeue_chunk(cursor: Cursor, key: ChunkKey, again: Requeue) -> bool:

@@ -1,5 +1,6 @@
 """The two forms of a COPY: what stands around its rows and in front of their fields."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,12 @@ class RowForm:
     def wrap(self, rows: "np.ndarray[tuple[int], np.dtype[np.uint8]]") -> bytes:
         """Return rows as a whole COPY."""
         return b"".join((self.header, rows.data, self.trailer))
+
+    def join(self, copies: Sequence[bytes]) -> bytes:
+        """Return several whole COPYs as one."""
+        begin, end = len(self.header), len(self.trailer)
+        rows = b"".join([memoryview(copy)[begin : len(copy) - end] for copy in copies])
+        return b"".join((self.header, rows, self.trailer))
 
     def fields_of(self, copied: bytes) -> bytes:
         """Return the fields of a COPY of one row, as they can stand before more of them."""

@@ -14,6 +14,7 @@ from libs.common.datasets.definition import DatasetDefinition
 from libs.common.sources.fingerprints import fingerprint
 from libs.common.sources.regular_files import identity
 from services.loader.chunk_loader import Outcome
+from services.loader.savepoint import SavepointCursor
 from services.loader.tests.integration.conftest import LoadBench
 
 TABLES = {
@@ -218,3 +219,45 @@ def test_each_file_has_a_footer_of_its_own(
     else:
         assert f"{job_id}-3.csv has 3 records, but its footer says 4" in chunk["error_message"]
         assert bench.execute("SELECT count(*) FROM feed.t") == [(0,)]
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("repeated", [(), (7, 150, 299)], ids=["certain", "with repeated keys"])
+def test_files_that_are_copied_together_are_accounted_one_by_one(
+    bench: LoadBench, table: str, repeated: tuple[int, ...]
+) -> None:
+    """A key that comes again breaks the COPY of all of them."""
+    bench.execute(TABLES[table].format(key="PRIMARY KEY"))
+    definition = DatasetDefinition.model_validate({"table": "feed.t"})
+    contents = [
+        HEADER + b"%d,a\n%d,b\n" % (2 * n, 0 if n in repeated else 2 * n + 1) for n in range(300)
+    ]
+    job_id = add_files(bench, contents, definition)
+
+    with closing(bench.loader()) as loader:
+        assert loader.load_chunk(job_id, 0) is Outcome.LOADED
+
+    refused = [int(n in repeated) for n in range(300)]
+    assert counts(bench, job_id)[1:] == [(2, 2 - bad, bad, 0) for bad in refused]
+    files = [from_place(line) for line, *_ in bench.failed_rows(job_id)]
+    assert files == [(n + 1, 3) for n in repeated]
+    assert bench.execute("SELECT count(*) FROM feed.t") == [(600 - len(repeated),)]
+
+
+def test_small_files_share_a_copy(bench: LoadBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.execute(TABLES["by blocks"].format(key="PRIMARY KEY"))
+    contents = [HEADER + b"%d,a\n" % n for n in range(20)]
+    job_id = add_files(bench, contents, DatasetDefinition.model_validate({"table": "feed.t"}))
+    copies: list[str] = []
+    copy = SavepointCursor.copy_expert
+
+    def count(cursor: SavepointCursor, statement: Any, *rest: Any, **more: Any) -> None:
+        copies.append(str(statement))
+        copy(cursor, statement, *rest, **more)
+
+    monkeypatch.setattr(SavepointCursor, "copy_expert", count)
+    with closing(bench.loader()) as loader:
+        assert loader.load_chunk(job_id, 0) is Outcome.LOADED
+
+    assert len(copies) == 1
+    assert bench.execute("SELECT count(*) FROM feed.t") == [(20,)]
