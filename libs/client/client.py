@@ -256,8 +256,6 @@ class Client:
         )
         return self._answers.read(Backfill, request).items
 
-    # Keys
-
     def keys(self) -> Iterator[Key]:
         """Yield the API keys, revoked ones too."""
         return self._answers.list(Key, "/v1/keys", {})
@@ -265,9 +263,8 @@ class Client:
     def create_key(self, name: str, owner: str, scopes: Sequence[str]) -> NewKey:
         """Make an API key; only this answer has it."""
         body = {"name": name, "owner": owner, "scopes": list(scopes)}
-        return self._answers.read(
-            NewKey, Request("POST", "/v1/keys", json=body, is_repeatable=False)
-        )
+        request = Request("POST", "/v1/keys", json=body, is_repeatable=False)
+        return self._answers.read(NewKey, request)
 
     def revoke_key(self, key_id: str) -> Key:
         """End an API key."""
