@@ -25,9 +25,13 @@ WHERE j.definition_version IS NULL
 
 
 def upgrade() -> None:
-    """Apply the revision; with a check that holds for all jobs, SET NOT NULL reads none of them."""
+    """Apply the revision; with a check that holds for all jobs, SET NOT NULL reads none of them.
+
+    What an attempt that was cut off has left is made again.
+    """
     op.execute(
-        f"ALTER TABLE adsp.jobs ADD CONSTRAINT {CHECK} CHECK (definition_version IS NOT NULL) NOT VALID"
+        f"ALTER TABLE adsp.jobs DROP CONSTRAINT IF EXISTS {CHECK},"
+        f" ADD CONSTRAINT {CHECK} CHECK (definition_version IS NOT NULL) NOT VALID"
     )
     with op.get_context().autocommit_block():
         op.execute(FILL)

@@ -35,8 +35,7 @@ class Job(RowChanges, Base):
         comment="The dataset's definition when the job was made."
     )
     definition_version: Mapped[int] = mapped_column(
-        Integer,
-        comment="The dataset's version that the job was made under.",
+        Integer, comment="The dataset's version that the job was made under."
     )
     data_date: Mapped[date]
     source: Mapped[str] = mapped_column(
