@@ -6,7 +6,7 @@ from functools import cache
 from itertools import zip_longest
 from uuid import UUID
 
-from sqlalchemy import TextClause, func, select, text, update
+from sqlalchemy import TextClause, bindparam, func, select, text, update
 from sqlalchemy.orm import Session
 
 from libs.common.csv.chunk_boundaries import Boundary
@@ -18,7 +18,7 @@ from libs.common.ledger.session import commit_without_waiting
 from libs.common.logs import get_logger
 from libs.common.sql_files import read_statement
 from services.worker.dependencies import WorkerContext
-from services.worker.planning.job_files import once_with
+from services.worker.planning.job_files import ONCE_WITH, once_with
 
 log = get_logger(__name__)
 
@@ -29,6 +29,21 @@ IS_UNDER_WAY = (Chunk.state == ChunkState.RUNNING) | (
     (Chunk.state == ChunkState.QUEUED) & Chunk.next_attempt_at.is_not(None)
 )
 """Of a chunk: a loader is processing it, or its message is on the way."""
+
+_UNFINISHED = (
+    select(Job)
+    .join(Chunk, Chunk.job_id == Job.id)
+    .where(
+        *ONCE_WITH,
+        Job.fingerprint.in_(bindparam("contents", expanding=True)),
+        Job.state.in_([JobState.FAILED, JobState.CANCELLED]),
+        Chunk.state == ChunkState.DONE,
+        Chunk.rows_loaded > 0,
+    )
+    # The one that ended last holds what those before it have loaded; it may have been made before them.
+    .order_by(Job.finished_at.desc())
+    .limit(1)
+)
 
 _WHAT_IS_LOADED = (
     *("table", "columns", "header_match", "unknown_columns", "convert", "add"),
@@ -72,20 +87,7 @@ def find_unfinished(session: Session, job: Job, contents: Collection[str]) -> Jo
     """
     if job.force or job.dry_run or job.parsed_definition().mode is not LoadMode.APPEND:
         return None
-    return session.scalar(
-        select(Job)
-        .join(Chunk, Chunk.job_id == Job.id)
-        .where(
-            *once_with(job),
-            Job.fingerprint.in_(contents),
-            Job.state.in_([JobState.FAILED, JobState.CANCELLED]),
-            Chunk.state == ChunkState.DONE,
-            Chunk.rows_loaded > 0,
-        )
-        # The one that ended last holds what those before it have loaded; it may have been made before them.
-        .order_by(Job.finished_at.desc())
-        .limit(1)
-    )
+    return session.scalar(_UNFINISHED, {**once_with(job), "contents": list(contents)})
 
 
 def take_over_chunks(session: Session, job: Job, earlier: Job) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, select, text
+from sqlalchemy import Executable, bindparam, delete, select, text
 from sqlalchemy.orm import Session
 
 from libs.common.csv.header import Header
@@ -23,6 +23,28 @@ from libs.common.sources.fingerprints import fingerprint
 from libs.common.sources.regular_files import SourceIdentity
 from libs.common.sql_files import read_statement
 from services.worker.dependencies import WorkerContext
+
+ONCE_WITH = (
+    Job.dataset == bindparam("dataset"),
+    Job.id != bindparam("own_id"),
+    bindparam("is_any_day") | (Job.data_date == bindparam("data_date")),
+)
+"""The other jobs of its dataset with which an append shares its contents: all, or those of its day."""
+_MAY_HOLD = (*ONCE_WITH, Job.state.in_([*LOADED_STATES, JobState.RUNNING]))
+# Put together once: that takes longer than to run them.
+_LOADED_ALONE = select(Job.fingerprint, Job).where(
+    Job.fingerprint.in_(bindparam("contents", expanding=True)), *_MAY_HOLD
+)
+_LOADED_WITH_OTHERS = (
+    select(JobFile.fingerprint, Job)
+    .join(Job, Job.id == JobFile.job_id)
+    .where(
+        JobFile.fingerprint.in_(bindparam("contents", expanding=True)),
+        JobFile.duplicate_of.is_(None),
+        *_MAY_HOLD,
+    )
+)
+_SAME_CONTENTS: tuple[Executable, ...] = (_LOADED_ALONE, _LOADED_WITH_OTHERS)
 
 
 @dataclass(frozen=True)
@@ -147,23 +169,21 @@ def find_same_contents(session: Session, job: Job, contents: Collection[str]) ->
 
     Of several that which has loaded it before one that is about to, the first of them.
     """
-    others = [*once_with(job), Job.state.in_([*LOADED_STATES, JobState.RUNNING])]
-    alone = select(Job.fingerprint, Job).where(Job.fingerprint.in_(contents), *others)
-    with_others = (
-        select(JobFile.fingerprint, Job)
-        .join(Job, Job.id == JobFile.job_id)
-        .where(JobFile.fingerprint.in_(contents), JobFile.duplicate_of.is_(None), *others)
-    )
-    found = [(row[0], row[1]) for row in (*session.execute(alone), *session.execute(with_others))]
+    parameters = {**once_with(job), "contents": list(contents)}
+    found = [
+        (row[0], row[1])
+        for statement in _SAME_CONTENTS
+        for row in session.execute(statement, parameters)
+    ]
     ordered = sorted(found, key=lambda pair: (pair[1].state not in LOADED_STATES, pair[1].id))
     return dict(reversed(ordered))
 
 
-def once_with(job: Job) -> list[ColumnElement[bool]]:
-    """Say with which other jobs of its dataset an append shares its contents: with all, or those of its day."""
-    others = [Job.dataset == job.dataset, Job.id != job.id]
-    is_by_day = job.parsed_definition().once is Once.DATA_DATE
-    return [*others, Job.data_date == job.data_date] if is_by_day else others
+def once_with(job: Job) -> dict[str, object]:
+    """Return the parameters of `ONCE_WITH`."""
+    is_any_day = job.parsed_definition().once is not Once.DATA_DATE
+    ours = {"dataset": job.dataset, "own_id": job.id, "data_date": job.data_date}
+    return {**ours, "is_any_day": is_any_day}
 
 
 def _find_same_files(session: Session, job: Job, files: Sequence[DeliveredFile]) -> dict[Path, Job]:
