@@ -7,6 +7,7 @@ from libs.common.messaging.names import LOAD_QUEUE
 from libs.common.messaging.worker_process import run_worker
 from libs.common.postgres.copy import picked_fields
 from libs.common.postgres.copy import warm_up as tuples
+from services.loader.heap import share_one_heap
 from services.loader.rejects import columns
 from services.loader.settings import LoaderSettings
 from services.loader.tasks import register_tasks
@@ -16,6 +17,7 @@ SERVICE = "loader"
 
 def main() -> None:
     """Wire the loader and run it until it is asked to stop."""
+    share_one_heap()
     settings = LoaderSettings.read()
     configure_logging(settings, SERVICE)
     warm_up()

@@ -34,7 +34,7 @@ class LoaderSettings(
         5.0, ge=0, description="Wait before the second attempt; doubles each time, up to 5 minutes."
     )
     block_rows: int = Field(20_000, ge=1, description="Most records in one COPY.")
-    block_bytes: int = Field(4 << 20, ge=1, description="Bytes read and loaded at a time.")
+    block_bytes: int = Field(2 << 20, ge=1, description="Bytes read and loaded at a time.")
     comparison_bytes: int = Field(
         512 << 20,
         ge=1 << 20,
