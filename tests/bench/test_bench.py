@@ -30,7 +30,7 @@ def test_every_case_runs_and_finds_the_rows_that_it_must(report: Report) -> None
 def test_times_and_memory_are_measured(report: Report) -> None:
     assert report.small is not None
     assert (report.small.files, len(report.small.alone_seconds)) == (40, 5)
-    assert report.small.seconds > 0
+    assert min(report.small.seconds, report.small.one_job_seconds) > 0
     for one in report.comparisons:
         assert one.ratio > 0
         assert one.peak_loader_bytes > 50_000_000

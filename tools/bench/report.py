@@ -15,7 +15,12 @@ from tools.bench.scale import (
     GOAL_TIME_RATIO,
     Scale,
 )
-from tools.bench.small import GOAL_ALONE_SECONDS, GOAL_JOBS_PER_SECOND, SmallJobs
+from tools.bench.small import (
+    GOAL_ALONE_SECONDS,
+    GOAL_FILES_PER_SECOND,
+    GOAL_JOBS_PER_SECOND,
+    SmallJobs,
+)
 
 BEGIN = "<!-- written by ./dev bench --write: begin -->"
 END = "<!-- written by ./dev bench --write: end -->"
@@ -114,6 +119,12 @@ def _small(small: SmallJobs) -> Table:
                 f"{rate:.1f} jobs/s",
                 f"≥ {GOAL_JOBS_PER_SECOND:.0f}",
                 _yes(rate >= GOAL_JOBS_PER_SECOND),
+            ),
+            (
+                f"the same {small.files:,} files as one job (`match: all`)",
+                f"{small.files_per_second:.0f} files/s",
+                f"≥ {GOAL_FILES_PER_SECOND:.0f}",
+                _yes(small.files_per_second >= GOAL_FILES_PER_SECOND),
             ),
             (
                 f"one such job alone, p50 of {len(small.alone_seconds)}",

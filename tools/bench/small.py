@@ -15,18 +15,25 @@ from tools.client.sample_items import ItemsFile
 
 ROWS = 100
 IN_FLIGHT = 8
-GOAL_JOBS_PER_SECOND = 40.0
-GOAL_ALONE_SECONDS = 0.100
+GOAL_JOBS_PER_SECOND = 60.0
+GOAL_ALONE_SECONDS = 0.050
+GOAL_FILES_PER_SECOND = 300.0
 _CASE = Case("small", "small files", 0.0, table=KEYED)
 
 
 @dataclass(frozen=True)
 class SmallJobs:
-    """How many jobs a second, and how long a job alone takes from its POST to its end state."""
+    """How many jobs a second, how long a job alone and one over all files take from POST to end state."""
 
     files: int
     seconds: float
     alone_seconds: list[float]
+    one_job_seconds: float
+
+    @property
+    def files_per_second(self) -> float:
+        """Return how many files a second one job over all of them loads."""
+        return self.files / self.one_job_seconds
 
     @property
     def jobs_per_second(self) -> float:
@@ -46,7 +53,10 @@ def measure_small_jobs(system: BenchSystem, files: int, alone: int) -> SmallJobs
     newest = paths[-1].stat().st_mtime
     wait_until(lambda: time.time() - newest > 1.5, 10)
     seconds = _all_at_once(system, paths[:files])
-    return SmallJobs(files, seconds, _one_by_one(system, paths[files:]))
+    alone_seconds = _one_by_one(system, paths[files:])
+    for path in paths[files:]:
+        path.unlink()  # the pattern of the job over all others means it too
+    return SmallJobs(files, seconds, alone_seconds, _in_one_job(system, files))
 
 
 def _write(system: BenchSystem, number: int) -> Path:
@@ -94,3 +104,20 @@ def _one_by_one(system: BenchSystem, paths: list[Path]) -> list[float]:
         if ledger.count(table) != len(paths) * ROWS:
             raise BenchError("the small jobs' rows are not all there")
     return taken
+
+
+def _in_one_job(system: BenchSystem, files: int) -> float:
+    """Return the time of one job over all files that are there."""
+    dataset = "bench-small-files"
+    with (
+        system.ledger() as ledger,
+        system.client as client,
+        fresh_target(ledger, _CASE, is_filled=False) as table,
+    ):
+        client.put_dataset(dataset, {"table": table, "source": "small-*.csv", "match": "all"})
+        start = time.perf_counter()
+        job = client.submit(dataset=dataset)
+        seconds = ledger.wait_over(job.id, JOB_SECONDS) - start
+        if ledger.states(dataset) != {"succeeded": 1} or ledger.count(table) != files * ROWS:
+            raise BenchError(f"the job over {files} files ended as {ledger.states(dataset)}")
+    return seconds

@@ -26,6 +26,7 @@ _WIDTH = 150
         "scale": "Load files of four times the rows as well: time and memory (slow).",
         "shapes": "Only tables of other shapes: narrow, wide, texts, types without a codec.",
         "daily": "Only the files of a full table of which little has changed.",
+        "files": "Only small files: as many jobs, one job alone, all of them as one job.",
         "peers": "Load a smaller file with bad rows with other tools that are installed.",
         "small_files": "Files of the small jobs; fewer make a quick try.",
         "short": "100,000 rows and one pair: to see that it works, not how fast.",
@@ -41,6 +42,7 @@ def bench(  # noqa: PLR0913 - the options of a command
     cases: str = "",
     shapes: bool = False,
     daily: bool = False,
+    files: bool = False,
     scale: bool = False,
     peers: bool = False,
     small_files: int = 0,
@@ -62,7 +64,7 @@ def bench(  # noqa: PLR0913 - the options of a command
             rows=rows or plan.rows,
             pairs=pairs or plan.pairs,
             small_files=small_files or plan.small_files,
-            cases=_chosen(shapes=shapes, daily=daily) or _names(cases, NAMES),
+            cases=_chosen(shapes=shapes, daily=daily, files=files) or _names(cases, NAMES),
         )
         report = run_bench(replace(plan, scale=scale, peers=peers), print)
     _show(report)
@@ -72,12 +74,12 @@ def bench(  # noqa: PLR0913 - the options of a command
         write_into(DOCUMENT, report.to_markdown())
 
 
-def _chosen(*, shapes: bool, daily: bool) -> tuple[str, ...]:
+def _chosen(*, shapes: bool, daily: bool, files: bool) -> tuple[str, ...]:
     """Return the cases of the groups that were asked for."""
-    from tools.bench.cases import DAILY, SHAPED
+    from tools.bench.cases import DAILY, SHAPED, SMALL
 
     chosen = (*(SHAPED if shapes else ()), *(DAILY if daily else ()))
-    return tuple(case.name for case in chosen)
+    return (*(case.name for case in chosen), *([SMALL] if files else []))
 
 
 def _names(cases: str, known: tuple[str, ...]) -> tuple[str, ...]:
