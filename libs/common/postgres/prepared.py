@@ -20,7 +20,7 @@ _LOOK = (
     "SELECT pg_catalog.current_setting('plan_cache_mode') AS mode,"
     " EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE name = %s) AS is_prepared"
 )
-# A plan for these very values would be made again each time. Compiling takes longer than any of these statements.
+# Plans for the very values would be made each time. To compile one takes longer than any of these statements.
 _BEFORE = "SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_generic_plan; "
 _AFTER = "SELECT pg_catalog.set_config('plan_cache_mode', %s, TRUE)"
 
