@@ -12,7 +12,7 @@ from libs.common.ledger.models import Chunk, Correction, FailedRow
 from libs.common.strict_model import StrictModel
 from services.api.corrections.rules import Text
 
-DRAFT_OF_ROW = and_(
+_DRAFT_OF_ROW = and_(
     Correction.job_id == FailedRow.job_id, Correction.byte_offset == FailedRow.byte_offset
 )
 
@@ -41,13 +41,22 @@ class Filter(StrictModel):
         return found
 
 
-def rows_with_drafts(job_id: UUID, *more: ColumnElement[bool]) -> Select[Any, Any]:
-    """Select the failed rows that a replay of the job has to load, in their order, with their drafts."""
+def failed_rows_with_drafts(job_id: UUID, *more: ColumnElement[bool]) -> Select[Any, Any]:
+    """Select the failed rows of a job with their drafts."""
     return (
         select(FailedRow, Correction)
+        .select_from(FailedRow)
+        .outerjoin(Correction, _DRAFT_OF_ROW)
+        .where(FailedRow.job_id == job_id, *more)
+    )
+
+
+def rows_with_drafts(job_id: UUID, *more: ColumnElement[bool]) -> Select[Any, Any]:
+    """Select those that a replay of the job has to load."""
+    return (
+        failed_rows_with_drafts(job_id, *more)
         .join(Chunk, (Chunk.job_id == FailedRow.job_id) & (Chunk.number == FailedRow.chunk_number))
-        .outerjoin(Correction, DRAFT_OF_ROW)
-        .where(FailedRow.job_id == job_id, Chunk.state == ChunkState.DONE, *more)
+        .where(Chunk.state == ChunkState.DONE)
     )
 
 

@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel, ValidationError
 
 from libs.common.ids import uuid7
 from services.api.dependencies import Wired
@@ -18,12 +15,10 @@ from services.api.routes.jobs import create_job
 from services.api.schemas import JobCreation
 from services.api.security.caller import Administrator, Submitter
 from services.api.web.curl import curl
-from services.api.web.forms import Form, see_other
+from services.api.web.forms import Form, parsed_form, see_other
 from services.api.web.pages import show_page
 
 router = APIRouter(include_in_schema=False)
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 class Action(StrEnum):
@@ -51,7 +46,7 @@ _CONSEQUENCES = {
 @router.post("/datasets/{name}/load")
 def load_day(dependencies: Wired, caller: Submitter, name: DatasetName, form: Form) -> Response:
     """Make the job of a day, and lead to it."""
-    body = _parsed(JobCreation, {"dataset": name, **_given(form, "data_date"), **_flags(form)})
+    body = parsed_form(JobCreation, {"dataset": name, **_given(form, "data_date"), **_flags(form)})
     job = create_job(dependencies, caller, Response(), body, form.get("once"))
     return see_other(f"/jobs/{job.id}")
 
@@ -61,7 +56,7 @@ def load_days(
     request: Request, dependencies: Wired, caller: Submitter, name: DatasetName, form: Form
 ) -> HTMLResponse:
     """Make the jobs of a range of days, and show what became of each."""
-    body = _parsed(BackfillRequest, {**_given(form, "from", "to"), "force": "force" in form})
+    body = parsed_form(BackfillRequest, {**_given(form, "from", "to"), "force": "force" in form})
     done = backfill_dataset(dependencies, caller, name, body, form.get("once"))
     return show_page(request, "backfill.html", name=name, days=done.items)
 
@@ -113,13 +108,3 @@ def _given(form: Mapping[str, str], *names: str) -> dict[str, str]:
 
 def _flags(form: Mapping[str, str]) -> dict[str, bool]:
     return {name: name in form for name in ("force", "dry_run")}
-
-
-def _parsed(model: type[Model], fields: Mapping[str, Any]) -> Model:
-    """Return what the fields of a form say, or raise what a request of it would be answered with."""
-    try:
-        return model.model_validate(fields)
-    except ValidationError as exc:
-        raise RequestValidationError(
-            [{**error, "loc": ("form", *error["loc"])} for error in exc.errors()]
-        ) from exc

@@ -2,16 +2,19 @@
 
 import hmac
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
-from pydantic import BaseModel, model_validator
+from pydantic import BaseModel, ValidationError, model_validator
 
 from services.api.errors.problems import ProblemError
 from services.api.media_type import media_type
 from services.api.web.pages import caller_of
+
+Model = TypeVar("Model", bound=BaseModel)
 
 FIELD = "csrf"
 _TYPE = "application/x-www-form-urlencoded"
@@ -49,6 +52,16 @@ Form = Annotated[Mapping[str, str], Depends(read_form)]
 def see_other(path: str) -> RedirectResponse:
     """Lead the browser to what came of its form."""
     return RedirectResponse(path, 303)
+
+
+def parsed_form(model: type[Model], fields: Mapping[str, Any]) -> Model:
+    """Return what the fields of a form say, or raise what a request of it would be answered with."""
+    try:
+        return model.model_validate(fields)
+    except ValidationError as exc:
+        raise RequestValidationError(
+            [{**error, "loc": ("form", *error["loc"])} for error in exc.errors()]
+        ) from exc
 
 
 def _drop_empty(given: Any) -> Any:

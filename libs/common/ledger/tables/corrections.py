@@ -14,7 +14,7 @@ from libs.common.ledger.tables.base import SCHEMA, Base
 class Correction(Base):
     """The draft for one failed row, found by the row's place; the last one who wrote it is named.
 
-    The key of failed rows is not referred to: deleting a million of them would look for each here (decision 61).
+    The key of failed rows is not referred to: deleting a million of them would look for each here (decision 57).
     """
 
     __tablename__ = "corrections"

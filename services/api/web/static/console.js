@@ -28,8 +28,8 @@ document.addEventListener("click", (event) => {
 /** Send a file as the body of a request, showing how far it is; lead to its job, or show why there is none. */
 function send(form, file) {
   const [bar, alert] = [form.querySelector("progress"), form.querySelector("[role=alert]")];
-  const date = form.querySelector("[name=data_date]").value;
-  const query = new URLSearchParams({ filename: file.name, ...(date && { data_date: date }) });
+  const date = form.querySelector("[name=data_date]");
+  const query = date ? new URLSearchParams({ filename: file.name, ...(date.value && { data_date: date.value }) }) : "";
   const request = new XMLHttpRequest();
   const fail = (text) => { alert.textContent = text; alert.hidden = false; bar.hidden = true; };
   request.open("POST", `${form.dataset.upload}?${query}`);
