@@ -9,7 +9,7 @@ from playwright.sync_api import Page
 from tests.browser.site import DATASET, Site
 
 FOLDER_VARIABLE = "ADSP_PICTURES"
-LARGEST = 60_000
+LARGEST = 80_000
 LAST_DAY = (
     "last1,Milk,dairy,free,1,2026-01-01",
     "last2,Oat drink,dairy,2,many,2026-01-01",
@@ -36,6 +36,8 @@ def shown(site: Site) -> dict[str, str]:
         "console-overview": "/",
         "console-jobs": "/jobs?page_size=8",
         "console-job": f"/jobs/{job.id}",
+        "console-failed-rows": f"/jobs/{job.id}/failed-rows",
+        "console-rule": f"/jobs/{job.id}/corrections/rule?kind=set_null&cell=price",
         "console-dataset": f"/datasets/{DATASET}",
         "console-audit": "/audit?action=dataset.put",
     }
