@@ -144,15 +144,17 @@ def record_end(
     if state not in END_STATES or job.state in END_STATES:
         raise ValueError(f"job {job.id} cannot move from {job.state} to {state}")
     counts = counts or sum_finished(count_by_state(session, job.id))
-    # Kept, so that nobody has to go through all of them again.
+    # Kept, so that nobody has to go through all of them again. All is asked before the job is changed: else the session
+    # would write the half of it first, and the row has many indexes.
     reasons = _count_reasons(session, job.id, counts.rejected)
+    warnings = _all_warnings(session, job)
     job.rows_read, job.rows_loaded = counts.read, counts.loaded
     job.rows_rejected, job.rows_superseded = counts.rejected, counts.superseded
     job.bytes_done = counts.bytes_done
     for name, count in zip(ROW_CHANGES, counts.changes, strict=True):
         setattr(job, name, count)
     job.rejected_by_code = {code.value: count for code, count in reasons.items()}
-    job.warnings = _all_warnings(session, job)
+    job.warnings = warnings
     job.state = state
     job.error_code = error.code if error else None
     job.error_message = cut_message(error.message, error.limit) if error else None

@@ -185,17 +185,12 @@ def _write_plan(
     job = lock_job(session, job_id)
     if job is None or job.state is not JobState.RUNNING:
         return None
-    job.source_path = str(scanned.path)
-    job.bytes_total = scanned.identity.size
-    job.source_mtime_ns = scanned.identity.mtime_ns
-    # Of a dataset with `settle`, beside what the looks before have noted.
-    seen = {"inode": scanned.identity.inode, "device": scanned.identity.device}
-    job.seen_identity = {**(job.seen_identity or {}), **seen}
-    job.header_end = describe_header(inspected.header, job.parsed_definition().format)
-    _note_columns(session, job, inspected.columns)
-    _bound_rejects(worker, job)
-    job.chunks_at_once = 1 if inspected.is_ordered else None
-    earlier = find_unfinished(session, job, {content})
+    # Its row has many indexes, so it is written once; what is asked meanwhile is about other jobs.
+    with session.no_autoflush:
+        _note_file(job, scanned, inspected)
+        _note_columns(session, job, inspected.columns)
+        _bound_rejects(worker, job)
+        earlier = find_unfinished(session, job, {content})
     if earlier is None:
         numbers = write_chunks(session, job, inspected.boundaries, inspected.digests)
     else:
@@ -209,3 +204,15 @@ def _write_plan(
         is_ordered=inspected.is_ordered,
     )
     return numbers
+
+
+def _note_file(job: Job, scanned: ScannedFile, inspected: Inspected) -> None:
+    """Keep what the job's one file is, and how it is loaded."""
+    job.source_path = str(scanned.path)
+    job.bytes_total = scanned.identity.size
+    job.source_mtime_ns = scanned.identity.mtime_ns
+    # Of a dataset with `settle`, beside what the looks before have noted.
+    seen = {"inode": scanned.identity.inode, "device": scanned.identity.device}
+    job.seen_identity = {**(job.seen_identity or {}), **seen}
+    job.header_end = describe_header(inspected.header, job.parsed_definition().format)
+    job.chunks_at_once = 1 if inspected.is_ordered else None
