@@ -21,6 +21,8 @@ LAST_DAY = (
 def shown(site: Site) -> dict[str, str]:
     """Load two weeks of a dataset; return the address of each page by the picture's name."""
     site.ensure_dataset()
+    for left in site.system.incoming.glob(f"{DATASET}-*"):
+        left.unlink()
     for days_ago in range(14, 1, -1):
         bad = [f"bad{days_ago},n,c,free,1,2026-01-01"] if days_ago % 5 == 0 else []
         good = [

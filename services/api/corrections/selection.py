@@ -21,7 +21,7 @@ class Filter(StrictModel):
     """Which failed rows; all that is said must hold."""
 
     error_code: ErrorCode | None = None
-    column: str | None = Field(None, max_length=63, description="The column of the reason.")
+    column: Text | None = Field(None, max_length=63, description="The column of the reason.")
     text: Text | None = Field(
         None,
         min_length=1,

@@ -44,10 +44,15 @@ _Moment = Annotated[
 class AuditQuery(PageQuery):
     """Which changes to list."""
 
-    who: str | None = Field(None, max_length=200, description="Owner of the API key.")
+    who: str | None = Field(
+        None, max_length=200, pattern=r"^[^\x00]*$", description="Owner of the API key."
+    )
     action: AuditAction | None = None
     object: str | None = Field(
-        None, max_length=200, description="What was changed: job/<id>, dataset/<name> or key/<id>."
+        None,
+        max_length=200,
+        pattern=r"^[^\x00]*$",
+        description="What was changed: job/<id>, dataset/<name> or key/<id>.",
     )
     since: _Moment | None = Field(None, description="No earlier than this.")
     until: _Moment | None = Field(None, description="Before this.")

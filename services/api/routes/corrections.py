@@ -48,7 +48,7 @@ router = APIRouter(tags=["corrections"])
 
 _BY_PLACE = Order[Correction](Correction.byte_offset, int)
 _PATH = "/v1/jobs/{job_id}/corrections"
-_REFUSED: Responses = problems(404, 409, 422, 503)
+_REFUSED: Responses = problems(400, 404, 409, 413, 415, 422, 503)
 
 Place = Annotated[int, Path(ge=0, lt=1 << 63, description="`place` of the failed row.")]
 
@@ -72,7 +72,7 @@ def list_corrections(
 
 
 @router.put(
-    _PATH + "/{place}",
+    _PATH + "/{place:int}",
     operation_id="putCorrection",
     summary="Correct a failed row",
     responses=_REFUSED,
@@ -120,7 +120,7 @@ def apply_rule(
 
 
 @router.delete(
-    _PATH + "/{place}",
+    _PATH + "/{place:int}",
     operation_id="deleteCorrection",
     summary="Take the correction of a row back",
     responses=_REFUSED,

@@ -49,6 +49,7 @@ class JobQuery(PageQuery):
     text: str | None = Field(
         None,
         max_length=200,
+        pattern=r"^[^\x00]*$",
         description="Stands in the source or the error of the job, or is its id; only the newest "
         f"{MOST_SEARCHED:,} jobs that the other filters leave are looked through.",
     )

@@ -97,9 +97,9 @@ def test_a_dataset_is_paused_resumed_and_deleted_after_it_was_asked_for(
 def test_the_history_is_drawn(client: httpx.Client, dataset: str, ledger: Ledger) -> None:
     for rows in (5, 10):
         ledger.execute(
-            "INSERT INTO adsp.jobs (id, dataset, definition, data_date, source, trigger, state, started_at,"
-            " finished_at, rows_read, rows_loaded) VALUES (uuidv7(), 'items', '{}', %s, 'x', 'api', 'succeeded',"
-            " now() - interval '2 s', now(), %s, %s)",
+            "INSERT INTO adsp.jobs (id, dataset, definition, definition_version, data_date, source, trigger, state,"
+            " started_at, finished_at, rows_read, rows_loaded)"
+            " VALUES (uuidv7(), 'items', '{}', 1, %s, 'x', 'api', 'succeeded', now() - interval '2 s', now(), %s, %s)",
             datetime.now(UTC).date(),
             rows,
             rows,

@@ -57,6 +57,7 @@ def test_a_dataset_is_made_and_shown_with_its_defaults(client: httpx.Client) -> 
         "required_columns": [],
         "missing_columns": "refuse",
         "scope": None,
+        "notify": [],
     }  # fmt: skip
 
 

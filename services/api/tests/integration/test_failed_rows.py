@@ -17,7 +17,7 @@ from services.api.tests.integration.api_bench import (
 )
 
 FIELDS = {
-    "id", "file", "line_number", "byte_offset", "raw",
+    "id", "place", "file", "line_number", "byte_offset", "raw",
     "stage", "error_code", "column", "sqlstate", "message",
 }  # fmt: skip
 REASONS = ["adsp_line_number", "adsp_error_code", "adsp_column", "adsp_sqlstate", "adsp_message"]
@@ -43,6 +43,7 @@ def test_a_failed_row_tells_everything_about_itself(
     assert row == {
         "file": str(items),
         "line_number": 9,
+        "place": 7,
         "byte_offset": 7,
         "raw": "a,b",
         "stage": "convert",

@@ -166,3 +166,27 @@ def test_a_table_with_a_hostile_name_is_refused(client: httpx.Client, name: str)
     answer = client.put(f"/v1/datasets/{name}", json={**ITEMS, "table": 'public.items"; --'})
 
     assert problem_of(answer)[:2] == (422, "table-missing")
+
+
+UNKNOWN = "01a20bb0-ed59-716e-a450-60748f27550b"
+
+
+def test_no_text_of_a_query_holds_a_nul_that_postgres_would_refuse(client: httpx.Client) -> None:
+    """Seen before: a filter with one was answered 500."""
+    document = client.get("/openapi.json").json()
+    asked = [
+        (path, method, parameter["name"])
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        for parameter in operation.get("parameters", [])
+        if parameter["in"] == "query"
+    ]
+    answers = {
+        (path, name): client.request(
+            method, path.replace("{job_id}", UNKNOWN).replace("{place}", "1"), params={name: "\0"}
+        ).status_code
+        for path, method, name in asked
+    }
+
+    assert ("/v1/jobs", "text") in answers
+    assert {each: status for each, status in answers.items() if status >= 500} == {}

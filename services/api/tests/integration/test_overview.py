@@ -32,6 +32,7 @@ def add_job(
         "source": "items.csv",
         "trigger": "api",
         "definition": "{}",
+        "definition_version": 1,
         **_ended(ledger, state),
         **more,
     }

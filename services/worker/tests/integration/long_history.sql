@@ -10,12 +10,12 @@ $$;
 -- twenty one has failed rows, open in the last tenth where no snapshot has closed them, one has failed, one is a duplicate.
 WITH made AS (
     INSERT INTO adsp.jobs (
-        id, dataset, definition, data_date, source, trigger, state, error_code, error_message, duplicate_of, fingerprint,
+        id, dataset, definition, definition_version, data_date, source, trigger, state, error_code, error_message, duplicate_of, fingerprint,
         bytes_total, bytes_done, rows_read, rows_loaded, rows_rejected, rejected_by_code, failed_rows_settled,
         created_at, started_at, finished_at, next_attempt_at
     )
     SELECT
-        own.id, d.name, d.definition, date '2000-01-01' + n / %(datasets)s, 'items.csv', 'api', own.state,
+        own.id, d.name, d.definition, d.version, date '2000-01-01' + n / %(datasets)s, 'items.csv', 'api', own.state,
         CASE own.state WHEN 'failed' THEN 'source-missing' END,
         CASE own.state WHEN 'failed' THEN 'no such file' END,
         CASE own.state WHEN 'duplicate' THEN own.before END,
