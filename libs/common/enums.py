@@ -52,6 +52,7 @@ class AuditAction(StrEnum):
     DATASET_DELETE = "dataset.delete"
     DATASET_PAUSE = "dataset.pause"
     DATASET_RESUME = "dataset.resume"
+    TABLE_CREATE = "table.create"
     FAILED_ROWS_CORRECT = "failed-rows.correct"
     KEY_CREATE = "key.create"
     KEY_REVOKE = "key.revoke"

@@ -64,6 +64,10 @@ class ApiSettings(BuildSettings, DatabaseSettings, MessagingSettings, SourceSett
     upload_min_rate: int = Field(
         1024, ge=0, description="Bytes a second that an upload must bring; 0: any byte will do."
     )
+    create_tables_in: list[str] = Field(
+        default_factory=list,
+        description="Schemas in which the api may make tables, which its role then owns; it needs CREATE there.",
+    )
     grafana_url: str | None = Field(
         None,
         pattern=r"^https?://",
