@@ -22,6 +22,7 @@ from libs.client.corrections import Corrections
 from libs.client.errors import JobTooSlow
 from libs.client.file_body import blocks_of, size_of
 from libs.client.models import Backfill, BackfillDay, Dataset, FailedRow, Job, JobFile, Key, NewKey
+from libs.client.new_tables import NewTables
 from libs.client.transport import Request, Transport
 
 KEY_VARIABLE = "ADSP_API_KEY"
@@ -53,6 +54,7 @@ class Client:
         held = key or os.environ.get(KEY_VARIABLE)
         self._transport = Transport(url, held, timeout, retry_seconds)
         self._answers = Answers(self._transport)
+        self.new_tables = NewTables(self._answers)
 
     def __enter__(self) -> Self:
         return self
@@ -290,9 +292,8 @@ class Client:
             for name, value in body.items()
             if value is not None
         }
-        return self._answers.read(
-            Job, Request("POST", path, json=said, headers=_idempotent(idempotency_key))
-        )
+        request = Request("POST", path, json=said, headers=_idempotent(idempotency_key))
+        return self._answers.read(Job, request)
 
 
 def _idempotent(key: str | None) -> dict[str, str]:

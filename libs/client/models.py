@@ -188,6 +188,52 @@ class RuleResult(_Answer):
     draft_version: str
 
 
+class InspectedColumn(_Answer):
+    """A column of a file; `column` is None for a cell that the table has no column for."""
+
+    cell: str
+    column: str | None
+    type: str
+    examples: list[str | None]
+
+
+class InspectedReject(_Answer):
+    """A record of a file that would be refused, and why."""
+
+    line_number: int
+    error_code: str
+    column: str | None
+    sqlstate: str | None
+    message: str
+    raw: str
+
+
+class InspectedFile(_Answer):
+    """What a file is, and the table (`ddl`) and the dataset (`name`, `definition`) proposed for it."""
+
+    compression: str
+    is_part: bool
+    records: int
+    format: dict[str, Any]
+    columns: list[InspectedColumn]
+    table: str
+    table_exists: bool
+    ddl: list[str]
+    can_create: bool
+    name: str
+    definition: dict[str, Any]
+    rejected: int
+    rejects: list[InspectedReject]
+    notes: list[str]
+
+
+class CreatedTable(_Answer):
+    """A table that was made, and the statements that were run."""
+
+    table: str
+    ddl: list[str]
+
+
 class Dataset(_Answer):
     """A dataset: its name, its definition (a body for PUT), and what stands beside it."""
 

@@ -6,6 +6,7 @@ import yaml
 from libs.client.models import Dataset
 from services.cli.connection import connect
 from services.cli.dataset_folders import apply, diff
+from services.cli.dataset_init import init
 from services.cli.exit_codes import ExitCode
 from services.cli.options import DatasetName, Json, Yes
 from services.cli.output import Column, moment, say, show_json, show_table
@@ -77,6 +78,7 @@ def delete(name: DatasetName, *, yes: Yes = False) -> ExitCode:
     return ExitCode.OK
 
 
+app.command()(init)
 app.command()(diff)
 app.command()(apply)
 

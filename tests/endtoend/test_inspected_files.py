@@ -106,6 +106,7 @@ def test_a_proposed_table_takes_the_file(system: System, case: Case) -> None:
     assert seen["rejected"] == case.rejected
     assert (job.rows_loaded, job.rows_rejected) == (case.rows, case.rejected), job
     assert again["table_exists"]
+    assert again["rejected"] == case.rejected
     assert {each["column"] for each in again["columns"]} == case.types.keys()
 
 

@@ -5,9 +5,9 @@ A type is proposed only if it keeps what stands in the cells: 00123 stays a text
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -38,6 +38,8 @@ _GERMAN_NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?(?: ?(€
 _PARTS = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2\d{2,4}")
 TYPES = tuple(dict.fromkeys(["text", *(name for types in _SHAPES.values() for name in types)]))
 _MONTHS = 12
+_TEXTS = ("text", "character", "json", "bytea", "xml", "name", "citext")
+_NUMBERS = ("numeric", "real", "double precision", "integer", "bigint", "smallint")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,22 @@ class ColumnGuess:
     type: str = "text"
     convert: Mapping[str, Any] = field(default_factory=dict)
     nulls: frozenset[str] = frozenset()
+
+    def read(self, cell: str) -> str | None:
+        """Return what Postgres gets of a cell, None for NULL."""
+        if cell in self.nulls:
+            return None
+        if not self.convert:
+            return cell
+        for sign in self.convert.get("currency", ()):
+            cell = cell.removesuffix(sign)
+        return cell.strip().replace(".", "").replace(",", ".")
+
+    def for_type(self, name: str) -> Self:
+        """Return what of it holds for a column of a type that is there already."""
+        if name.startswith(_TEXTS):
+            return replace(self, type=name, convert={}, nulls=frozenset())
+        return replace(self, type=name, convert=self.convert if name.startswith(_NUMBERS) else {})
 
 
 def guess_columns(
@@ -124,17 +142,8 @@ def _german(values: frozenset[str], nulls: frozenset[str]) -> list[tuple[ColumnG
         return []
     signs = sorted({match[1] for match in matches if match and match[1]})
     convert = {**_GERMAN, **({"currency": signs} if signs else {})}
-    read = _reader(signs)
-    return [(ColumnGuess("numeric", convert, nulls), sorted(map(read, values)))]
-
-
-def _reader(signs: Sequence[str]) -> Callable[[str], str]:
-    def read(value: str) -> str:
-        for sign in signs:
-            value = value.removesuffix(sign)
-        return value.strip().replace(".", "").replace(",", ".")
-
-    return read
+    guess = ColumnGuess("numeric", convert, nulls)
+    return [(guess, sorted(filter(None, map(guess.read, values))))]
 
 
 def _fix_meaning(session: Session, date_order: DateOrder | None) -> None:

@@ -17,7 +17,7 @@ from libs.common.csv.records import Record, split
 _PROBED_BYTES = 1 << 18
 _PROBED_RECORDS = 500
 _DELIMITERS = (",", ";", "\t", "|", "||", "\u0001", "~", "^")
-_LEAST_SHARE = 0.6
+_LEAST_SHARE = 0.5
 _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _VALUE = re.compile(r"[-+]?\d[\d.,:/ T-]*[€$%]?")
 

@@ -6,7 +6,7 @@ For a table that exists its own types are asked about, and the header is mapped 
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, cast
@@ -182,15 +182,23 @@ def _judge_by_table(
         found.mapping.append(name)
         taken.add(name or "")
     targets = [exact[name] if name else None for name in found.mapping]
+    guesses = guess_columns(session, cells, found.date_order)
+    found.columns = [
+        guess.for_type(column.type if column else "text")
+        for guess, column in zip(guesses, targets, strict=True)
+    ]
     asked = [
-        {"number": number, "type": column.type, "cells": list(cells[number])}
-        for number, column in enumerate(targets)
-        if column is not None
+        {"number": number, "type": guess.type, "cells": _read_cells(guess, cells[number])}
+        for number, guess in enumerate(found.columns)
+        if targets[number] is not None
     ]
     refused = ask_refusals(session, asked, found.date_order, MOST_RECORDS)
     for record in found.records:
         _judge_record(found, record, targets, refused)
-    found.columns = [ColumnGuess(column.type if column else "text") for column in targets]
+
+
+def _read_cells(guess: ColumnGuess, cells: Iterable[str]) -> list[str]:
+    return [read for read in map(guess.read, cells) if read is not None]
 
 
 def _judge_record(
@@ -202,9 +210,10 @@ def _judge_record(
     """Note the first reason why the table would not take a record."""
     if record.fault is not None:
         return
-    for number, (cell, column) in enumerate(zip(texts(record), targets, strict=True)):
+    for number, (came, column) in enumerate(zip(texts(record), targets, strict=True)):
         if column is None:
             continue
+        cell = None if came is None else found.columns[number].read(came)
         if cell is None and column.is_not_null:
             message = f'null value in column "{column.name}" violates not-null constraint'
             _add(

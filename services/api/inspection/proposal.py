@@ -77,7 +77,7 @@ def _nulls_and_conversions(
         for record in found.records
         if record.fault is None
         for cell, guess in zip(record.cells, found.columns, strict=True)
-        if cell is not None and guess.type == "text"
+        if cell is not None and not guess.nulls
     }
     nulls = sorted({null for guess in found.columns for null in guess.nulls} - in_texts)
     convert: dict[str, Mapping[str, Any]] = {}

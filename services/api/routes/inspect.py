@@ -30,7 +30,7 @@ from services.api.inspection.sample import read_sample
 from services.api.limits.body_limit import TAKES_FILE
 from services.api.responses import problems
 from services.api.schemas import render_raw
-from services.api.security.caller import Reader
+from services.api.security.caller import Caller, Reader
 from services.api.uploads.receive import (
     empty_body,
     receive_file,
@@ -132,20 +132,28 @@ async def inspect_file(
     request: Request, dependencies: Wired, caller: Reader, asked: Annotated[InspectQuery, Query()]
 ) -> InspectDocument:
     """Find dialect, header and types of a file; nothing of it is kept."""
+    return await inspect_body(request, dependencies, caller, asked)
+
+
+async def inspect_body(
+    request: Request, dependencies: Dependencies, caller: Caller, asked: InspectQuery
+) -> InspectDocument:
+    """Return what the body of a request is."""
     refuse_form(request)
     refuse_declared_size(request, MOST_BYTES)
     stored = await receive_file(request, dependencies, safe_filename(asked.filename), caller.owner)
     if stored is None:
         raise empty_body()
     try:
-        return await run_in_threadpool(_inspect, dependencies, stored, asked)
+        return await run_in_threadpool(inspect_stored, dependencies, stored, asked)
     finally:
         stored.discard()
 
 
-def _inspect(
+def inspect_stored(
     dependencies: Dependencies, stored: StoredUpload, asked: InspectQuery
 ) -> InspectDocument:
+    """Return what a file in the upload area is."""
     if stored.size > MOST_BYTES:
         raise ProblemError(
             413,

@@ -48,16 +48,35 @@ function send(form, file) {
 }
 
 /** Let a form take a file that is chosen or dropped. */
-function takeFiles(form) {
+function takeFiles(form, take) {
   const input = form.querySelector("input[type=file]");
   form.hidden = false;
-  form.addEventListener("submit", (event) => { event.preventDefault(); send(form, input.files[0]); });
+  form.addEventListener("submit", (event) => { event.preventDefault(); take(form, input.files[0]); });
   for (const kind of ["dragover", "dragleave", "drop"]) {
     form.addEventListener(kind, (event) => {
       event.preventDefault();
       form.classList.toggle("over", kind === "dragover");
       if (kind === "drop" && event.dataTransfer.files.length) input.files = event.dataTransfer.files;
     });
+  }
+}
+
+/** Have the start of a file inspected, and show what came of it. */
+async function inspectFile(form, file) {
+  const alert = form.querySelector("[role=alert]");
+  const table = form.querySelector("[name=table]").value;
+  const start = file.slice(0, 4 << 20);
+  const query = new URLSearchParams({ filename: file.name, is_part: file.size > start.size, ...(table && { table }) });
+  const headers = { ...JSON.parse(document.body.getAttribute("hx-headers")), "Content-Type": "application/octet-stream" };
+  alert.hidden = true;
+  const answer = await fetch(`${form.dataset.inspect}?${query}`, { method: "POST", body: start, headers });
+  if (answer.ok) {
+    htmx.swap("#seen", await answer.text(), { swapStyle: "innerHTML" });
+    document.querySelector("#seen h2").focus();
+  } else {
+    const problem = await answer.json();
+    alert.textContent = `${problem.code}: ${problem.detail}`;
+    alert.hidden = false;
   }
 }
 
@@ -71,5 +90,6 @@ document.addEventListener("DOMContentLoaded", () => {
   reveal(document);
   const live = document.querySelector("#live[data-events]");
   if (live) follow(live);
-  document.querySelectorAll("form[data-upload]").forEach(takeFiles);
+  document.querySelectorAll("form[data-upload]").forEach((form) => takeFiles(form, send));
+  document.querySelectorAll("form[data-inspect]").forEach((form) => takeFiles(form, inspectFile));
 });
