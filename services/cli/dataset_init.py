@@ -95,7 +95,7 @@ def _create(client: Client, seen: InspectedFile, name: str) -> ExitCode:
 
 def _remarks(seen: InspectedFile) -> Iterator[str]:
     looked_at = f"{seen.records:,} records" + (" of its start" if seen.is_part else "")
-    yield f"{looked_at} were looked at; {seen.rejected:,} of them would be refused"
+    yield f"{looked_at} were examined; {seen.rejected:,} of them would be refused"
     for reject in seen.rejects[:5]:
         column = f" {reject.column}:" if reject.column else ""
         yield f"line {reject.line_number}:{column} {reject.message}"

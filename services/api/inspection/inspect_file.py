@@ -57,7 +57,7 @@ class Inspection:
     header: Sequence[str]
     records: Sequence[Record]
     is_part: bool = False
-    """Whether there are records that were not looked at."""
+    """Whether there are records that were not examined."""
     date_order: DateOrder | None = None
     columns: list[ColumnGuess] = field(default_factory=list)
     mapping: list[str | None] = field(default_factory=list)

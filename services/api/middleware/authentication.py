@@ -36,6 +36,7 @@ from services.api.security.caller import ANYONE, KEY_HEADER, Caller
 from services.api.security.sessions import COOKIE, SessionToken
 from services.api.web import assets, sign_in
 from services.api.web.dataset_schema import PATH as SCHEMA_PATH
+from services.api.web.forms import HEADER as CSRF_HEADER
 from services.api.web.reference import ASSETS
 
 OPEN_PATHS = frozenset(
@@ -49,7 +50,6 @@ OPEN_PATHS = frozenset(
 )
 """What needs no key: probes, Prometheus, the description of the interface, and the page to sign in."""
 
-CSRF_HEADER = "X-CSRF-Token"
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _FAULTS = (DBAPIError, PoolTimeoutError, psycopg2.Error)

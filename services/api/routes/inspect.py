@@ -93,8 +93,8 @@ class InspectDocument(BaseModel):
 
     filename: str
     compression: str
-    is_part: bool = Field(description="Only the start of the file was looked at.")
-    records: int = Field(description="So many records were looked at.")
+    is_part: bool = Field(description="Only the start of the file was examined.")
+    records: int = Field(description="So many records were examined.")
     format: dict[str, Any] = Field(description="What of its format is not the default.")
     columns: list[InspectedColumn]
     table: str

@@ -16,7 +16,7 @@ from services.api.web.pages import caller_of
 
 Model = TypeVar("Model", bound=BaseModel)
 
-FIELD = "csrf"
+FIELD, HEADER = "csrf", "X-CSRF-Token"
 _TYPE = "application/x-www-form-urlencoded"
 _MOST_FIELDS = 1000
 
@@ -32,6 +32,11 @@ async def read_form(request: Request) -> Mapping[str, str]:
         raise ProblemError(400, "malformed-request", f"the form cannot be read: {exc}") from exc
     require_token(request, fields.pop(FIELD, ""))
     return fields
+
+
+async def require_script(request: Request) -> None:
+    """Take what a script of a page sends and is no form: its token is in a header."""
+    require_token(request, request.headers.get(HEADER, ""))
 
 
 def require_token(request: Request, sent: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import yaml
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import TypeAdapter, ValidationError
 
@@ -24,7 +24,7 @@ from services.api.routes.tables import TableCreation, create_table
 from services.api.security.caller import Administrator
 from services.api.uploads.upload_area import IncomingUpload, safe_filename
 from services.api.web.dataset_details import as_yaml
-from services.api.web.forms import Form, parsed_form, see_other
+from services.api.web.forms import Form, parsed_form, require_script, see_other
 from services.api.web.pages import show_page
 
 router = APIRouter(include_in_schema=False)
@@ -53,7 +53,7 @@ def inspect_text(
         return _show(request, None, sent, refusal=exc.message)
 
 
-@router.post(PATH + "/inspect", dependencies=[TAKES_FILE])
+@router.post(PATH + "/inspect", dependencies=[TAKES_FILE, Depends(require_script)])
 async def inspect_file(
     request: Request,
     dependencies: Wired,

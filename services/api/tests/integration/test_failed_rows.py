@@ -41,6 +41,7 @@ def test_a_failed_row_tells_everything_about_itself(
     assert row.keys() == FIELDS
     assert row.pop("id") > 0
     assert row == {
+        "place": 7,
         "file": str(items),
         "line_number": 9,
         "place": 7,

@@ -1,4 +1,4 @@
-"""Any file is told from any other without a fault, and nothing of it is kept; tables are made where that is allowed."""
+"""Any file is answered without a fault, and nothing of it is kept; tables are made where that is allowed."""
 
 import gzip
 from collections.abc import Iterator

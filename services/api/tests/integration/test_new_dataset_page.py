@@ -7,7 +7,7 @@ from html import unescape
 import httpx
 import pytest
 
-from services.api.tests.integration.api_bench import Ledger, SettingsWith, serving
+from services.api.tests.integration.api_bench import Ledger, MakeKey, SettingsWith, serving
 
 LINES = "id;Tag;<b>\r\n1;31.12.2026;5,50\r\n2;01.02.2026;x\r\n"
 
@@ -112,3 +112,18 @@ def test_lines_that_cannot_be_read_are_refused_on_the_page(page: httpx.Client) -
 
     assert answer.status_code == 422
     assert "holds no text" in answer.text
+
+
+def test_what_another_site_sends_is_refused(guarded: httpx.Client, make_key: MakeKey) -> None:
+    """The session's cookie comes with it, the token does not."""
+    with httpx.Client(base_url=guarded.base_url, trust_env=False) as browser:
+        browser.post("/sign-in", data={"key": make_key("admin"), "next": "/"})
+        token = re.search(r'name="csrf" value="([0-9a-f]{64})"', browser.get("/new-dataset").text)
+        assert token
+        headers = {"Content-Type": "application/octet-stream"}
+        sent = [
+            browser.post("/new-dataset/inspect", content=b"a,b\n1,2\n", headers=more)
+            for more in (headers, {**headers, "X-CSRF-Token": token[1]})
+        ]
+
+    assert [answer.status_code for answer in sent] == [403, 200]

@@ -16,7 +16,7 @@ from services.api.app import CONSOLE
 from services.api.middleware.authentication import is_of_api
 from services.api.pagination import Page
 from services.api.schemas import JobDocument, JobErrorDocument
-from services.api.web.forms import read_form
+from services.api.web.forms import read_form, require_script
 from services.api.web.job_details import JobDetails
 from services.api.web.pages import render
 
@@ -140,5 +140,6 @@ def test_every_form_of_the_console_is_read_with_its_token() -> None:
 
     assert posts
     for route in posts:
-        assert read_form in {each.call for each in route.dependant.dependencies}, route.path
+        called = {each.call for each in route.dependant.dependencies}
+        assert called & {read_form, require_script}, route.path
         assert not is_of_api(route.path), "the interface has a rule of its own"
