@@ -50,7 +50,7 @@ class TableDocument(BaseModel):
     status_code=201,
     operation_id="createTable",
     summary="Make a table for a dataset",
-    responses=problems(403, 409, 422, 503),
+    responses=problems(400, 403, 409, 413, 415, 422, 503),
 )
 def create_table(dependencies: Wired, caller: Administrator, body: TableCreation) -> TableDocument:
     """Make a table of the types that POST /v1/inspect proposes, in a schema that the operator has allowed.
