@@ -21,12 +21,12 @@ from libs.client.answers import PAGE_SIZE, Answers
 from libs.client.corrections import Corrections
 from libs.client.errors import JobTooSlow
 from libs.client.file_body import blocks_of, size_of
-from libs.client.models import Backfill, BackfillDay, Dataset, FailedRow, Job, JobFile, Key, NewKey
+from libs.client.keys import Key, NewKey
+from libs.client.models import Backfill, BackfillDay, Dataset, FailedRow, Job, JobFile
 from libs.client.new_tables import NewTables
 from libs.client.transport import Request, Transport
 
-KEY_VARIABLE = "ADSP_API_KEY"
-TIMEOUT = 30.0
+KEY_VARIABLE, TIMEOUT = "ADSP_API_KEY", 30.0
 REPLAY_TIMEOUT = 600.0
 """The api answers a replay when all failed rows are written."""
 BACKFILL_TIMEOUT = 300.0

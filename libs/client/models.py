@@ -282,21 +282,3 @@ class Page(_Answer, Generic[Item]):
 
     items: list[Item]
     next_page_token: str | None
-
-
-class Key(_Answer):
-    """An API key, without what makes it one."""
-
-    id: str
-    name: str
-    owner: str
-    scopes: list[str]
-    created_at: datetime
-    last_used_at: datetime | None
-    revoked_at: datetime | None
-
-
-class NewKey(Key):
-    """An API key that has just been made: `key` is what its holder sends."""
-
-    key: str = Field(repr=False)

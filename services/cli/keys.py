@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from libs.client.models import Key
+from libs.client.keys import Key
 from services.cli.connection import connect
 from services.cli.exit_codes import ExitCode
 from services.cli.options import Json

@@ -1,6 +1,6 @@
 """Find the dialect of a file by reading it in each one that it may be, with the reader that loads it.
 
-No library is as exact: see decision 57. A dialect fits as well as its records have the same number of cells.
+No library is as exact: see decision 62. A dialect fits as well as its records have the same number of cells.
 """
 
 import io
@@ -13,6 +13,8 @@ from itertools import islice, product
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import Framer
 from libs.common.csv.records import Record, split
+from libs.common.csv.text import Text
+from libs.common.csv.utf16 import with_byte_order
 
 _PROBED_BYTES = 1 << 18
 _PROBED_RECORDS = 500
@@ -91,7 +93,9 @@ def _fit(records: Sequence[Record], dialect: FileFormat) -> tuple[float, int, in
 
 
 def _records(probe: bytes, dialect: FileFormat) -> list[Record]:
-    framer = Framer(io.BytesIO(probe), dialect)
+    encoding = with_byte_order(dialect.encoding, probe[:4])
+    dialect = dialect.model_copy(update={"encoding": encoding})
+    framer = Framer(Text(io.BytesIO(probe), encoding), dialect)
     records = (record for block in split(framer) for record in block)
     return list(islice(records, _PROBED_RECORDS))
 

@@ -19,6 +19,7 @@ from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import Framer
 from libs.common.csv.header import Header, read_header, with_names
 from libs.common.csv.records import Record, RecordSplitter
+from libs.common.csv.text import Text
 from libs.common.enums import DateOrder
 from libs.common.errors import BadInput
 from libs.common.postgres.target_table import TargetColumn
@@ -96,10 +97,9 @@ def _read(sample: Sample, dialect: FileFormat) -> tuple[FileFormat, Header, list
     named = with_names(dialect, header.cells).model_copy(update={"encoding": header.encoding})
     plain.seek(header.byte_end)
     framer = Framer(
-        plain,
+        Text(plain, header.encoding, start=header.byte_end),
         named,
         first_line=header.next_line,
-        first_offset=header.byte_end,
         cr_ends_records=header.cr_ends_records,
     )
     splitter = RecordSplitter(named, width=len(header.cells))

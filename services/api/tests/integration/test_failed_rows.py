@@ -44,7 +44,6 @@ def test_a_failed_row_tells_everything_about_itself(
         "place": 7,
         "file": str(items),
         "line_number": 9,
-        "place": 7,
         "byte_offset": 7,
         "raw": "a,b",
         "stage": "convert",
