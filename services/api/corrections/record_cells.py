@@ -17,7 +17,7 @@ from libs.common.csv.utf16 import with_byte_order
 from libs.common.errors import BadInput
 from libs.common.ledger.datasets import find_dataset
 from libs.common.ledger.models import Job
-from libs.common.ledger.replays import OPEN_ENDED, definition_of_replay
+from libs.common.ledger.replays import definition_of_replay, is_one_record
 from services.api.exports.dialects import definition_of
 
 Cells = list[str | None]
@@ -92,8 +92,7 @@ def encode_record(text: str, dialect: FileFormat) -> bytes:
             f"{text[exc.start : exc.start + 1]!r} does not exist in {dialect.encoding}, the encoding of the file; "
             "write it otherwise",
         ) from exc
-    record = _only_record(raw, dialect)
-    if record is None or (record.fault is not None and record.fault.code in OPEN_ENDED):
+    if not is_one_record(raw, _with_byte_order(dialect)):
         raise BadInput(
             "not-one-record",
             "this is not one record: look for a quote that is not closed, or for a line end outside of quotes",
@@ -109,10 +108,15 @@ def dialect_of(header: Sequence[str], dialect: FileFormat) -> FileFormat:
     return dialect.model_copy(update={"header": names})
 
 
+def _with_byte_order(dialect: FileFormat) -> FileFormat:
+    """Return the dialect with the byte order that records are written in."""
+    return dialect.model_copy(update={"encoding": with_byte_order(dialect.encoding, b"")})
+
+
 def _only_record(raw: bytes, dialect: FileFormat) -> Record | None:
-    encoding = with_byte_order(dialect.encoding, b"")
-    dialect = dialect.model_copy(update={"encoding": encoding})
-    framer = Framer(Text(io.BytesIO(raw), encoding), dialect, max_record_bytes=max(1, len(raw)))
+    dialect = _with_byte_order(dialect)
+    text = Text(io.BytesIO(raw), dialect.encoding)
+    framer = Framer(text, dialect, max_record_bytes=max(1, len(raw)))
     records = [record for block in split(framer) for record in block]
     return records[0] if len(records) == 1 else None
 
