@@ -156,6 +156,13 @@ GUARDS = [
         REPLACE,
     ),
     Guard(
+        "published without the column of its identity",
+        "CREATE TABLE {t} (id int PRIMARY KEY, v text);" + _PUBLISHED + " (v)",
+        "ALTER PUBLICATION {t}_sent DROP TABLE {t}; ALTER PUBLICATION {t}_sent ADD TABLE {t} (id, v)",
+        _UPDATE,
+        UPSERT,
+    ),
+    Guard(
         "key without overlaps",
         "CREATE TABLE {t} (id int4range, v tstzrange, PRIMARY KEY (id, v WITHOUT OVERLAPS))",
         "not WITHOUT OVERLAPS) or change 'key'",

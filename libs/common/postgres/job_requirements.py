@@ -41,7 +41,8 @@ def check_writable(
 ) -> None:
     """Raise `BadInput` where Postgres would refuse to write rows, or to change them as this mode does.
 
-    Sources: `CheckCmdReplicaIdentity` (execReplication.c), `check_enable_rls` (rls.c).
+    Sources: `CheckCmdReplicaIdentity` (execReplication.c), `pub_contains_invalid_column`
+    (publicationcmds.c), `check_enable_rls` (rls.c).
     """
     with connection.cursor() as cursor:
         parameters = {
@@ -50,7 +51,7 @@ def check_writable(
             "updates": mode is LoadMode.UPSERT,
             "deletes": mode is LoadMode.REPLACE,
         }
-        [(has_row_security, unidentified)] = fetch_prepared(
+        [(has_row_security, fixes)] = fetch_prepared(
             cursor, __package__, "refused_writes", parameters
         )
     if has_row_security:
@@ -59,12 +60,11 @@ def check_writable(
             f"{table.name} has row-level security, which COPY does not support: as a superuser run ALTER ROLE {role} "
             f"BYPASSRLS; or ALTER TABLE {table.quoted_name} DISABLE ROW LEVEL SECURITY; or load into a staging table",
         )
-    if unidentified:
-        statements = "; ".join(f"ALTER TABLE {name} REPLICA IDENTITY FULL" for name in unidentified)
+    if fixes:
         raise BadInput(
             "table-not-permitted",
-            f"mode {mode.value!r} changes rows that a publication sends, and without a replica identity Postgres "
-            f"refuses that: {statements}; or add a primary key",
+            f"mode {mode.value!r} changes rows that a publication sends, which Postgres refuses unless it sends a "
+            f"replica identity with them: {'; '.join(fixes)}; or add a primary key",
         )
 
 

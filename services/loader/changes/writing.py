@@ -23,8 +23,8 @@ from services.loader.rejects.rejection import is_row_error
 _WHOLE_FROM = 0.3
 """An update costs as much as a few inserts in the order of the file: its index entries are scattered."""
 _UNIQUE = "23505"
-_NOT_REPLICATED = "55000"
-"""A publication wants an identity of rows to be updated, which the table does not have."""
+# A publication that sends updates wants an identity of rows, which the table does not have or it does not send.
+_NOT_REPLICATED = {"55000", "42P10"}
 
 
 class ChangeWriter:
@@ -66,7 +66,7 @@ class ChangeWriter:
         except psycopg2.Error as exc:
             if exc.pgcode == _UNIQUE:
                 raise RowsRepeated from exc
-            if not is_row_error(exc.pgcode) and exc.pgcode != _NOT_REPLICATED:
+            if not is_row_error(exc.pgcode) and exc.pgcode not in _NOT_REPLICATED:
                 raise
             raise StagedRowsRefused from exc
 

@@ -69,6 +69,30 @@ def staged(bench: LoadBench) -> list[tuple[Any, ...]]:
     )
 
 
+@pytest.mark.parametrize(
+    "ddl",
+    [
+        "ALTER TABLE feed.t REPLICA IDENTITY NOTHING; CREATE PUBLICATION sent FOR TABLE feed.t",
+        "CREATE PUBLICATION sent FOR TABLE feed.t (v)",
+        "CREATE PUBLICATION sent FOR TABLE feed.t WHERE (v <> '')",
+    ],
+)
+def test_a_replace_goes_on_where_a_publication_of_updates_alone_refuses_them(
+    bench: LoadBench, ddl: str
+) -> None:
+    bench.execute(KEYED)
+    bench.load(file_of(snapshot()), dataset())
+    bench.execute(f"{ddl} WITH (publish = 'insert, update')")
+
+    try:
+        job = bench.load(file_of(snapshot() | {7: "another"}), dataset())
+    finally:
+        bench.execute("DROP PUBLICATION sent")
+
+    assert changes_of(bench.chunk(job)) == (None, None, None, None)
+    assert dict(bench.execute("SELECT id, v FROM feed.t")) == snapshot() | {7: "another"}
+
+
 @pytest.mark.parametrize("options", [{}, UPSERT], ids=["replace", "upsert"])
 def test_only_rows_that_differ_are_written_and_all_are_counted(
     bench: LoadBench, options: dict[str, Any]
