@@ -30,7 +30,7 @@ _LONGEST_MARK = 4
 _BLOCK_BYTES = 1 << 11
 _PROBED_BYTES = 1 << 16
 _MOST_MARKS = 8
-_DECLARED = "sep="
+DELIMITER_LINE = "sep="
 
 
 class _Place(NamedTuple):
@@ -101,10 +101,10 @@ def _read_text(text: Text, start: bytes, dialect: FileFormat, max_record_bytes: 
 def _pass_declared_delimiter(before: Preamble, start: bytes, dialect: FileFormat) -> None:
     """Pass a first line as `sep=;`, which Excel reads; raise where it contradicts the format."""
     if dialect.type != "csv" or not start.decode(dialect.encoding, "ignore").lower().startswith(
-        _DECLARED
+        DELIMITER_LINE
     ):
         return
-    declared = (before.peek() or "")[len(_DECLARED) :]
+    declared = (before.peek() or "")[len(DELIMITER_LINE) :]
     if declared != dialect.delimiter:
         raise HeaderError(
             "header-malformed",

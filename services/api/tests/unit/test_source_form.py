@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from libs.common.csv.dialect import FileFormat
@@ -18,6 +18,7 @@ DIALECTS = [
     FileFormat(),
     FileFormat(delimiter=";", quote="'"),
     FileFormat(delimiter="\t"),
+    FileFormat(delimiter="="),
     FileFormat(encoding="utf-16-le"),
     FileFormat(encoding="utf-16-be"),
     FileFormat(line_end="lf", comment="#", delimiter="||"),
@@ -32,6 +33,9 @@ DIALECTS = [
         st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), min_size=1
     )
 )
+@example(cells=["SEP=", "x"])
+@example(cells=["sep", "x"])
+@example(cells=["sep=;"])
 def test_a_header_comes_back(dialect: FileFormat, cells: list[str]) -> None:
     written = write_header(cells, dialect)
 
@@ -58,6 +62,37 @@ def test_a_record_that_ends_with_a_bare_return_is_refused_again(dialect: FileFor
         None,
         ErrorCode.BARE_CARRIAGE_RETURN,
     ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("delimiter", [",", "=", "s"])
+@given(st.lists(st.text(st.characters(codec="latin-1", exclude_characters='\0\r\n"'), min_size=1)))
+@example(["sep=,", "1"])
+@example(["SEP=", "1"])
+@example(["sep=;a"])
+@example(["\ufeff1"])
+@example(["\xef\xbb\xbf1"])
+def test_records_of_a_file_without_a_header_come_back(
+    delimiter: str, encoding: str, records: list[str]
+) -> None:
+    """Also where the first was not the first of its file, and would mean something else there."""
+    dialect = FileFormat.model_validate(
+        {
+            "header": {"lines": 0, "names": ["id", "v"]},
+            "delimiter": delimiter,
+            "encoding": encoding,
+        }
+    )
+    raws = [record.encode(encoding, "ignore") for record in records]
+    assume(all(raws))
+
+    written = b"".join(source_blocks(raws, ["id", "v"], dialect))
+
+    assume(written)
+    header = read_header(io.BytesIO(written), dialect)
+    text = Text(io.BytesIO(written[header.byte_end :]), header.encoding, header.byte_end)
+    found = [record for block in split(Framer(text, dialect)) for record in block]
+    assert [record.raw for record in found] == raws
 
 
 def test_rows_of_a_file_without_a_header_stand_alone() -> None:
