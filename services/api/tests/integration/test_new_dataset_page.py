@@ -91,7 +91,9 @@ def test_statements_are_shown_where_no_table_may_be_made(page: httpx.Client) -> 
         ("definition", "table: feed.stock\nmode: some", "mode"),
         ("definition", "a: &a [1]\ntable: *a", "without aliases"),
         ("definition", "", "dict"),
-        ("definition", "table: feed.stock\n# " + "[" * 5000 + "\nformat: " + "[" * 5000, "YAML"),
+        ("definition", "table: feed.stock\n# [[\nformat: " + "[" * 90_000, "YAML"),
+        ("definition", "- " * 45_000, "YAML"),
+        ("definition", "table: " + "1:" * 60_000 + "1", "100000 characters"),
     ],
 )
 def test_what_was_typed_stays_when_it_is_refused(
