@@ -59,7 +59,7 @@ class LoadPipeline:
 def open_pipeline(target: LoadTarget, *, by_blocks: bool = True) -> LoadPipeline:
     """Prepare a load; for a replace, the old rows go, those of a slice if only that is replaced."""
     cursor, table, columns, part = target.cursor, target.table, target.columns, target.part
-    writer = make_writer(cursor, table, columns, target.definition, part)
+    writer = make_writer(target)
     savepoint = Savepoint(cursor)
     gate = SliceGate(cursor, columns, part, savepoint) if part else None
     single_row = SingleRowWriter(cursor, table, columns, writer, savepoint)

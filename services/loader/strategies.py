@@ -1,7 +1,7 @@
 """Choose the strategy by which a load gets its records into the target, and start over by another one where it has to.
 
 replace: compared with the target ──► compared, with its unique indexes ──► deleted and inserted
-upsert:  staged ──► record by record
+upsert:  appended, into an empty table ──► staged ──► record by record
 append:  at once
 """
 
@@ -19,6 +19,7 @@ from services.loader.load_errors import MostRowsDiffer, RowsRepeated, StagedRows
 from services.loader.load_target import LoadTarget
 from services.loader.pipeline import LoadPipeline, open_pipeline
 from services.loader.savepoint import Savepoint
+from services.loader.target import has_no_rows
 
 log = get_logger(__name__)
 
@@ -59,14 +60,31 @@ def load_records(target: LoadTarget, steps: LoadSteps) -> Loaded:
     """Write every record by the first strategy that does."""
     if target.definition.mode is LoadMode.REPLACE:
         return _replace(target, steps)
-    pipeline = open_pipeline(target)
+    if target.definition.mode is LoadMode.UPSERT:
+        return _upsert(target, steps)
+    return _write(target, steps)
+
+
+def _write(target: LoadTarget, steps: LoadSteps, *, by_blocks: bool = True) -> Loaded:
+    """Write every record; raises `StagedRowsRefused` where rows are put together."""
+    pipeline = open_pipeline(target, by_blocks=by_blocks)
+    steps.write(pipeline, None)
+    return Loaded(pipeline, pipeline.changes)
+
+
+def _upsert(target: LoadTarget, steps: LoadSteps) -> Loaded:
+    """Append to a table without rows; stage the rows of others, or where a key comes again."""
+    # What an INSERT … ON CONFLICT does to triggers an INSERT does not.
+    if not target.table.has_user_triggers and has_no_rows(target.cursor, target.table):
+        try:
+            return _write(replace(target, appends_new_keys=True), steps)
+        except RowsRepeated as exc:
+            steps.start_over(target.table, exc)
     try:
-        steps.write(pipeline, None)
+        return _write(target, steps)
     except StagedRowsRefused as exc:
         steps.start_over(target.table, exc)
-        pipeline = open_pipeline(target, by_blocks=False)
-        steps.write(pipeline, None)
-    return Loaded(pipeline, pipeline.changes)
+        return _write(target, steps, by_blocks=False)
 
 
 def _replace(target: LoadTarget, steps: LoadSteps) -> Loaded:
@@ -77,8 +95,7 @@ def _replace(target: LoadTarget, steps: LoadSteps) -> Loaded:
         if isinstance(loaded, Loaded):
             return loaded
         rules = loaded
-    pipeline = open_pipeline(target)
-    steps.write(pipeline, None)
+    pipeline = _write(target, steps).pipeline
     return Loaded(replace(pipeline, path=pipeline.path.all_written(rules.reason)))
 
 

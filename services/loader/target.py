@@ -7,14 +7,13 @@ from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
 from libs.common.datasets.definition import DatasetDefinition
-from libs.common.datasets.slices import Slice
 from libs.common.enums import LoadMode
 from libs.common.postgres.job_requirements import check_writable
 from libs.common.postgres.target_checks import check_key, check_target
 from libs.common.postgres.target_table import TargetColumn, TargetTable
-from services.loader.rows.append import Appender, Writer
+from services.loader.load_target import LoadTarget
+from services.loader.rows.append import Appender, NewKeyAppender, Writer
 from services.loader.rows.upsert import Upserter
-from services.loader.savepoint import SavepointCursor
 
 # Writers and readers go on beside a load; a replace keeps other writers out, never readers.
 _LOCKS = {LoadMode.REPLACE: "SHARE ROW EXCLUSIVE"}
@@ -51,20 +50,26 @@ def _lock(cursor: Cursor, definition: DatasetDefinition) -> psycopg2.Error | Non
     return None
 
 
-def make_writer(
-    cursor: SavepointCursor,
-    table: TargetTable,
-    columns: Sequence[TargetColumn],
-    definition: DatasetDefinition,
-    part: Slice | None = None,
-) -> Writer:
-    """Return the writer of the load mode; for a replace, the old rows go first, those of a slice if there is one."""
-    if definition.mode is LoadMode.UPSERT:
-        return Upserter(cursor, table, columns, check_key(table, definition.key))
-    if definition.mode is LoadMode.REPLACE:
+def make_writer(target: LoadTarget) -> Writer:
+    """Return the writer of a load; for a replace, the old rows go first, those of a slice if there is one."""
+    cursor, table, columns, part = target.cursor, target.table, target.columns, target.part
+    if target.appends_new_keys:
+        return NewKeyAppender(cursor, table, columns)
+    if target.mode is LoadMode.UPSERT:
+        return Upserter(cursor, table, columns, check_key(table, target.definition.key))
+    if target.mode is LoadMode.REPLACE:
         delete = sql.SQL("DELETE FROM {}").format(table.own_rows)
         cursor.execute(delete + sql.SQL(" WHERE ") + part.condition() if part else delete)
     return Appender(cursor, table, columns)
+
+
+def has_no_rows(cursor: Cursor, table: TargetTable) -> bool:
+    """Return whether the table certainly holds no row that a new one could meet."""
+    cursor.execute("SELECT has_table_privilege(%s, 'SELECT')", (table.oid,))
+    if cursor.fetchone() != (True,):
+        return False
+    cursor.execute(sql.SQL("SELECT NOT EXISTS (SELECT FROM {})").format(table.own_rows))
+    return cursor.fetchone() == (True,)
 
 
 def why_single_row_inserts(

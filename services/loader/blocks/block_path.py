@@ -59,7 +59,7 @@ def _wire(
 ) -> BlockPath:
     """Put the path together."""
     cursor, table, columns = target.cursor, target.table, target.columns
-    order = RowOrder.of(table, columns, target.definition.mode)
+    order = RowOrder.of(table, columns, target.mode)
     is_unique_asked = order is not RowOrder.BY_LINE
     violations = Violations(cursor, table, columns, target.part, is_unique_asked=is_unique_asked)
     plan = plan_blocks(

@@ -1,18 +1,20 @@
 """Write records into the target table, many at a time or one by itself: for every load mode.
 
-`Appender` serves append and replace, `upsert` has the one for upsert. A writer does not handle
-errors: the bisection and the single insert do.
+`Appender` serves append and replace, `NewKeyAppender` an upsert that meets no rows, `upsert` has the one for others.
+A writer does not handle errors: the bisection and the single insert do.
 """
 
 from collections.abc import Sequence
 from typing import Protocol
 
 from psycopg2 import sql
+from psycopg2.errors import ExclusionViolation, UniqueViolation
 
 from libs.common.csv.records import Record
 from libs.common.postgres.copy.statements import column_list, copy_in
 from libs.common.postgres.copy.text import encode_records
 from libs.common.postgres.target_table import TargetColumn, TargetTable
+from services.loader.load_errors import RowsRepeated
 from services.loader.savepoint import SavepointCursor
 
 _READ_BYTES = 1 << 20
@@ -105,3 +107,14 @@ class Appender:
     def find_cell(self, record: Record, position: int) -> int | None:
         """Return the cell at a position of the INSERT."""
         return self._insert.find_cell(record, position)
+
+
+class NewKeyAppender(Appender):
+    """Insert the rows of an upsert into a table that has none: as long as no key comes again, none is updated."""
+
+    def write_one(self, record: Record) -> bool:
+        """Insert the record; raises `RowsRepeated` where a row stands in its way, of the file or of another writer."""
+        try:
+            return super().write_one(record)
+        except (UniqueViolation, ExclusionViolation) as exc:
+            raise RowsRepeated from exc

@@ -70,7 +70,7 @@ def test_what_is_declared_about_cells_goes_by_blocks_where_it_can(
             id="converted type",
         ),
         pytest.param(
-            f"{PLAIN}; CREATE UNIQUE INDEX ON feed.t (v)",
+            f"{PLAIN}; CREATE UNIQUE INDEX ON feed.t (v); INSERT INTO feed.t VALUES (9, 'x')",
             UPSERT,
             "records",
             "a second unique index",
