@@ -248,6 +248,7 @@ _SHAPE_GOALS = {
     "narrow": (0.80, 0.70),
     "wide": (0.65, 0.50),
     "text": (0.90, 0.70),
+    "notes": (0.90, 0.70),
     "codecless": (1.10, 1.10),
 }
 SHAPED = tuple(case for shape in SHAPES for case in _shaped(shape, _SHAPE_GOALS[shape.name]))

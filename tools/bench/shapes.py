@@ -140,4 +140,19 @@ CODECLESS = Shape(
         " DROP DOMAIN IF EXISTS bench_amount; CREATE DOMAIN bench_amount AS numeric(12,2) CHECK (VALUE >= 0)"
     ),
 )
-SHAPES = (NARROW, WIDE, TEXT, CODECLESS)
+NOTES = Shape(
+    "notes",
+    "bigint, date and two texts, one in ten with a line end",
+    (
+        ("id", "bigint", "g"),
+        ("day", "date", f"'2026-01-01'::date + ({_random(1, 300)})::int"),
+        ("title", "text", _phrase(10, 2)),
+        (
+            "note",
+            "text",
+            f"{_phrase(20, 3)} || CASE WHEN g % 10 = 0 THEN E'\\n' ELSE ' ' END || {_word(30)}",
+        ),
+    ),
+    per_item=0.8,
+)
+SHAPES = (NARROW, WIDE, TEXT, NOTES, CODECLESS)
