@@ -106,7 +106,7 @@ class RecordSplitter:
         data, first_line = block.data, block.line_number
         for frame in block.frames if block.frames is not None else _line_frames(block):
             start, end, after, _ = frame
-            if start < end and not self._is_skipped(data[start:end]):
+            if start < end and not self._is_skipped(frame, data[start:end]):
                 ends_with_cr = data[end:after] == b"\r"
                 ends = line_ends_of(self._line_end, cr_ends_records=ends_with_cr)
                 before, up_to = (ends.count(data[:place]) for place in (start, after))
@@ -122,9 +122,10 @@ class RecordSplitter:
                 )
         return None
 
-    def _is_skipped(self, raw: bytes) -> bool:
-        """Return whether this is no record, and count it then."""
-        reason = self.skips.reason(raw) if self.skips else None
+    def _is_skipped(self, frame: Frame, raw: bytes) -> bool:
+        """Return whether this is no record, and count it then; a record beyond the cap may be cut."""
+        is_whole = len(raw) == frame.end - frame.start
+        reason = self.skips.reason(raw, is_whole=is_whole) if self.skips else None
         if reason is not None:
             self.skipped[reason] += 1
         return reason is not None
@@ -171,7 +172,7 @@ class RecordSplitter:
         for frame in block.frames if block.frames is not None else _line_frames(block):
             start, end, after, fault = frame
             raw = data[start:end]
-            if start < end and not (skips and self._is_skipped(raw)):
+            if start < end and not (skips and self._is_skipped(frame, raw)):
                 offset = block.byte_offset + start
                 if is_sound and fault is None and end - start <= cap:
                     cells = split_cells(raw, nulls)

@@ -42,10 +42,12 @@ class SkippedRecords:
         """Return whether anything is skipped."""
         return bool(self.comment or self.headers or self.blank_bytes)
 
-    def reason(self, raw: bytes) -> Skip | None:
-        """Return why the bytes of a record are none, None when they are one."""
+    def reason(self, raw: bytes, *, is_whole: bool = True) -> Skip | None:
+        """Return why the bytes of a record, or the start of one, are none, None when they are one."""
         if self.comment and raw.startswith(self.comment):
             return Skip.COMMENT
+        if not is_whole:
+            return None
         if raw in self.headers:
             return Skip.REPEATED_HEADER
         if self._blank is not None and self._blank.fullmatch(raw):

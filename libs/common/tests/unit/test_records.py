@@ -240,6 +240,16 @@ def split_all(
     width=2,
     cr=False,
 )
+@example(
+    data=b'""||,,',
+    dialect=FileFormat(delimiter="||", blank_records="skip"),
+    block_bytes=1,
+    step=1,
+    cap=4,
+    kept=0,
+    width=2,
+    cr=False,
+)
 def test_agrees_with_the_reference_for_every_block_size(
     data: bytes,
     dialect: FileFormat,
