@@ -2,12 +2,12 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from libs.common.csv.block import Block
 from libs.common.csv.footer import Footer, without_footer
-from libs.common.csv.framing import Framer
+from libs.common.csv.framing import FindLines, Framer
 from libs.common.csv.header import Header, read_header
 from libs.common.csv.places import MOST_PLACES, from_place, to_place
 from libs.common.csv.skipped_records import Skip
@@ -72,9 +72,7 @@ class ChunkSource:
         """Return the header of the source's start; other files of it have the same, as the plan has seen."""
         return self._header_of(self._work.files[0])
 
-    def blocks(
-        self, header: Header, count_ends: Callable[[bytes, bytes], int | None] | None
-    ) -> Iterator[tuple[Block, int]]:
+    def blocks(self, header: Header, find: FindLines | None) -> Iterator[tuple[Block, int]]:
         """Yield the chunk's blocks, each with `bytes_done` behind it; those of a file begin behind its header.
 
         `header` is that of the first file.
@@ -84,13 +82,13 @@ class ChunkSource:
         self._oddities.clear()
         for file in self._work.files:
             own = header if file is self._work.files[0] else self._header_of(file)
-            yield from self._blocks_of(file, own, count_ends)
+            yield from self._blocks_of(file, own, find)
 
     def _blocks_of(
         self,
         file: PlannedFile,
         header: Header,
-        count_ends: Callable[[bytes, bytes], int | None] | None,
+        find: FindLines | None,
     ) -> Iterator[tuple[Block, int]]:
         work, before = self._work, self.bytes_done
         start, line = work.byte_start, work.first_line
@@ -111,7 +109,7 @@ class ChunkSource:
                 to_place(file.number, line),
                 cap,
                 self._settings.block_bytes,
-                count_ends,
+                find,
                 header.cr_ends_records,
                 self._settings.max_failed_record_bytes,
             )

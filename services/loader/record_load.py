@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TypeAlias
 
 from libs.common.csv.block import Block
+from libs.common.csv.framing import FindLines
 from libs.common.csv.places import from_place
 from libs.common.csv.records import Record
 from libs.common.failpoints import FailPoint, failpoint
@@ -29,9 +30,7 @@ from services.loader.rows.bisection import BisectingWriter
 from services.loader.savepoint import Savepoint
 from services.loader.thresholds import Thresholds
 
-BlocksOf: TypeAlias = Callable[
-    [Callable[[bytes, bytes], int | None] | None], Iterator[tuple[Block, int]]
-]
+BlocksOf: TypeAlias = Callable[[FindLines | None], Iterator[tuple[Block, int]]]
 """Yields the blocks of a chunk, each with the bytes read so far; it is given what counts the line ends of one."""
 
 _PROBED_AFTER = 2
@@ -131,7 +130,7 @@ class RecordLoad:
     def _prepared(self, blocks: BlockPath | None) -> Generator[ReadBlock, None, None]:
         """Yield the blocks, prepared where that is possible, with the bytes read so far."""
         plan = blocks.plan if blocks else None
-        for block, bytes_done in self._blocks_of(plan.count_ends if plan else None):
+        for block, bytes_done in self._blocks_of(plan.find_lines if plan else None):
             yield ReadBlock(block, plan.prepare(block) if plan else None, bytes_done)
 
     def _write_prepared(self, pipeline: LoadPipeline, prepared: Prepared) -> bool:

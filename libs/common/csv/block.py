@@ -1,11 +1,14 @@
 """Bytes of a stream that are whole records."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from libs.common.csv.line_ends import AUTO, LineEnds
 from libs.common.csv.utf16 import OffsetMap, as_utf8, restore
 from libs.common.enums import ErrorCode
+
+if TYPE_CHECKING:
+    from libs.common.csv.line_scanner import Lines
 
 
 class Frame(NamedTuple):
@@ -19,11 +22,9 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Whole records that are adjacent; `frames` is None when each line up to `newline` is one of them.
+    """Whole records that are adjacent; `lines` has them where they were found at once, `frames` where one by one.
 
-    That is LF, also of CRLF, CRLF alone, or CR.
-
-    Such lines may hold quotes only where the framer was given `count_ends`.
+    Without either each line up to `newline` is a record: that is LF, also of CRLF, CRLF alone, or CR.
 
     `byte_offset` and `line_number` (from 1) tell where `data` begins in the decompressed source;
     `byte_end` and `next_line` where the block after it begins. `utf16`: the source's encoding where `data` is UTF-8
@@ -39,6 +40,7 @@ class Block:
     line_ends: LineEnds = AUTO
     newline: bytes = b"\n"
     utf16: str | None = None
+    lines: "Lines | None" = None
 
     def count_breaks(self, start: int, end: int) -> int:
         """Count the line ends in a part of `data`."""

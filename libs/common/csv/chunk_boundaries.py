@@ -2,10 +2,12 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from libs.common.csv.block import Block
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import BLOCK_BYTES, MAX_RECORD_BYTES, Framer
-from libs.common.csv.line_scanner import count_ends
+from libs.common.csv.line_scanner import Lines, find_lines
 from libs.common.csv.text import Text
 
 
@@ -32,6 +34,10 @@ def find_boundaries(
     framed, not split; each boundary but the first is where a record (or a blank line) begins, so a chunk is never
     empty of bytes.
     """
+
+    def find(data: bytes, newline: bytes, *, may_go_on: bool) -> Lines | None:
+        return find_lines(data, dialect, newline, may_go_on=may_go_on)
+
     boundaries = [Boundary(text.start, first_line)]
     framer = Framer(
         text,
@@ -39,7 +45,7 @@ def find_boundaries(
         first_line,
         max_record_bytes,
         block_bytes,
-        lambda data, newline: count_ends(data, dialect, newline),
+        find,
         cr_ends_records,
     )
     for block in framer.blocks():
@@ -56,7 +62,10 @@ def _first_start(block: Block, offset: int) -> Boundary | None:
     wanted = block.position_at(offset)
     if wanted <= 0:
         return Boundary(block.byte_offset, block.line_number)
-    if block.frames is None:
+    if block.lines is not None:
+        starts = block.lines.starts
+        start = int(starts[min(int(np.searchsorted(starts, wanted)), len(starts) - 1)])
+    elif block.frames is None:
         size = len(block.newline)
         found = block.data.find(block.newline, max(0, wanted - size))
         start = found + size if found >= 0 else 0

@@ -18,8 +18,9 @@ while offsets are always those of the file.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 from libs.common.csv.block import Block, Frame
 from libs.common.csv.cell_patterns import body_pattern, line_pattern
@@ -27,6 +28,9 @@ from libs.common.csv.dialect import FileFormat
 from libs.common.csv.line_ends import LineEnds, line_ends_of, whole_lines
 from libs.common.csv.text import Text
 from libs.common.enums import ErrorCode
+
+if TYPE_CHECKING:
+    from libs.common.csv.line_scanner import Lines
 
 BLOCK_BYTES = 1 << 20
 MAX_RECORD_BYTES = 1 << 20
@@ -36,12 +40,19 @@ _END_MARK = b"\x1a"
 """A Ctrl-Z: where DOS ends texts. As the last record of a file it is none."""
 
 
+class FindLines(Protocol):
+    """Find the records of some bytes at once, which end with `newline`, or return None: see `find_lines`."""
+
+    def __call__(self, data: bytes, newline: bytes, *, may_go_on: bool) -> "Lines | None":
+        """Return the whole records at the start, all but one that may go on behind the bytes."""
+        ...
+
+
 @dataclass(slots=True)
 class Framer:
     """Cut a text into blocks of frames.
 
-    `count_ends` may tell quickly how many line ends some bytes have if each line, quotes and all, is one sound record
-    that ends with the byte given.
+    `find_lines` may find records at once where all are sound.
     Of a record longer than the cap `kept_record_bytes` are kept, or the cap if that is more.
     `cr_ends_records` says that a lone CR ends records and lines too: see `Header`.
     """
@@ -51,7 +62,7 @@ class Framer:
     first_line: int = 1
     max_record_bytes: int = MAX_RECORD_BYTES
     block_bytes: int = BLOCK_BYTES
-    count_ends: Callable[[bytes, bytes], int | None] | None = None
+    find_lines: FindLines | None = None
     cr_ends_records: bool = False
     kept_record_bytes: int = 0
     _marks: tuple[bytes, ...] = field(init=False)
@@ -101,21 +112,23 @@ class Framer:
         """Make a block of the whole records at the start of `buffer`."""
         newline = self._line_ends.newline
         data = self._whole_lines(buffer, newline, at_end=at_end)
-        ends = self.count_ends(data, newline) if self.count_ends is not None else None
-        frames: list[Frame] | None = None
-        if ends is None and self._need_frames(buffer, at_end=at_end):
+        lines, frames = None, None
+        if self.find_lines is not None:
+            lines = self.find_lines(data, newline, may_go_on=not at_end)
+        if lines is not None:
+            data = lines.data
+        elif self._need_frames(buffer, at_end=at_end):
             frames = self._frames(buffer, at_end=at_end)
             if frames and self._is_end_mark(buffer[frames[-1].start :], at_end=at_end):
                 frames.pop()
             data = buffer[: frames[-1].after if frames else 0]
-        elif ends is None:
+        else:
             newline = b"\n" if newline == b"\r" else newline
             data = self._whole_lines(buffer, newline, at_end=at_end)
         start, end = self.text.place(offset), self.text.place(offset + len(data))
-        next_line = line + (ends or self._line_ends.count(data))
-        return Block(
-            start, line, data, frames, end, next_line, self._line_ends, newline, self.text.utf16
-        )
+        next_line = line + (self._line_ends.count(data) if lines is None else lines.ends)
+        ends, utf16 = self._line_ends, self.text.utf16
+        return Block(start, line, data, frames, end, next_line, ends, newline, utf16, lines)
 
     def _whole_lines(self, buffer: bytes, newline: bytes, *, at_end: bool) -> bytes:
         """Return the lines of a buffer that have ended, if lines end so; the last one of all may have no end."""

@@ -1,4 +1,4 @@
-"""Find the lines of a block at once where each is certainly one record: the quick look before `framing`.
+"""Find the records of a block at once where each is certain, most a line: the quick look before `framing`.
 
     bytes ──lines──► where each record begins ──► the planner's chunks, the loader's tuples
                └── anything uncommon ──► frames, record by record
@@ -33,11 +33,12 @@ _ENDINGS = {"lf": (1,), "crlf": (2,), "cr": ()}
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """The lines of a block: line `i` (from 0) is `data[starts[i]:starts[i + 1] - ending]`.
+    """The lines of a block, each a record: line `i` (from 0) is `data[starts[i]:starts[i + 1] - ending]`.
 
     `ending` is the length of a line end, 1 or 2 bytes; a last line without one counts as if it had it. `newline` is
     the end itself, of lines that end at LF or CRLF perhaps its last byte. `quoted` are the same lines with quotes
-    instead of escapes, where there are any of these.
+    instead of escapes, where there are any of these. Where cells hold line ends, `numbers` tells on which line of the
+    block each record begins, from 0, and one after the last would.
     """
 
     data: bytes
@@ -45,6 +46,7 @@ class Lines:
     ending: int
     newline: bytes = b"\n"
     quoted: Self | None = None
+    numbers: Positions | None = None
 
     def __len__(self) -> int:
         """Return the number of lines."""
@@ -53,7 +55,12 @@ class Lines:
     @property
     def ends(self) -> int:
         """Return the number of line ends: the last line may have none."""
-        return len(self) - int(self.starts[-1] > len(self.data))
+        lines = len(self) if self.numbers is None else int(self.numbers[-1])
+        return lines - int(self.starts[-1] > len(self.data))
+
+    def number(self, records: Positions) -> Positions:
+        """Return on which lines of the block, from 0, some records begin."""
+        return records if self.numbers is None else self.numbers[records]
 
     def texts(self, places: Sequence[int] | Positions) -> tuple[list[int], list[bytes]]:
         """Return for some lines where they begin, and their bytes without the end."""
@@ -70,30 +77,36 @@ class Lines:
         return int(np.diff(self.starts).max()) - self.ending
 
 
-def find_lines(data: bytes, dialect: FileFormat, newline: bytes = b"\n") -> Lines | None:
-    """Return the lines of whole records, or None when not each line is certainly one.
+def find_lines(
+    data: bytes, dialect: FileFormat, newline: bytes = b"\n", *, may_go_on: bool = False
+) -> Lines | None:
+    """Return the lines of whole records, or None when not all are certain.
 
-    They end at `newline`: LF, also of CRLF, CRLF alone, or CR.
+    They end at `newline`: LF, also of CRLF, CRLF alone, or CR. Where more bytes `may_go_on` a last record is left out
+    of their `data` whose quoted cell is not over.
     """
     delimiter = dialect.byte_delimiter
     if not data or delimiter is None or (dialect.quote is None and b"\0" in data):
         return None
     text, size = with_slack(data), len(data)
-    starts = np.empty(count_bytes(text, newline[-1]) + 2, np.int64)
+    starts, numbers = np.empty((2, count_bytes(text, newline[-1]) + 2), np.int64)
     data_byte = LF if dialect.line_end in _WITH_FEEDS else _NO_BYTE
-    signs = Signs(delimiter, quote_byte(dialect), newline[-1], data_byte)
+    # A comment ends with its line, quotes or not.
+    has_lines = newline == b"\n" and data_byte != LF and dialect.comment is None
+    signs = Signs(delimiter, quote_byte(dialect), newline[-1], data_byte, has_lines)
     quoted = None
     if dialect.escape is not None and dialect.escape.encode() in data:
         quoted = QuotedLines(np.empty(2 * size + 2 * SLACK, np.uint8), np.empty_like(starts))
         count, ending = quote_lines(text, size, signs, dialect.quoted_null, starts, quoted)
     else:
-        count, ending = mark_lines(text, size, signs, starts)
+        count, ending = mark_lines(text, size, signs, may_go_on, starts, numbers)
     endings = (1,) if newline == b"\r" else _ENDINGS.get(dialect.line_end, (1, 2))
     if count <= 0 or ending not in endings:
         return None
-    lines = Lines(data, starts[: count + 1], ending, newline)
+    lines = Lines(data[: starts[count]], starts[: count + 1], ending, newline)
     if quoted is None:
-        return lines
+        has_more = numbers[count] > count
+        return replace(lines, numbers=numbers[: count + 1]) if has_more else lines
     without = quoted.starts[: count + 1]
     return replace(lines, quoted=Lines(quoted.text[: without[-1]].tobytes(), without, ending))
 
@@ -130,12 +143,6 @@ def with_slack(data: bytes) -> Bytes:
     text = np.zeros(len(data) + SLACK, np.uint8)
     text[: len(data)] = np.frombuffer(data, np.uint8)
     return text
-
-
-def count_ends(data: bytes, dialect: FileFormat, newline: bytes) -> int | None:
-    """Return the number of line ends, or None when not each line is certainly one record."""
-    lines = find_lines(data, dialect, newline)
-    return None if lines is None else lines.ends
 
 
 def warm_up() -> None:

@@ -11,6 +11,7 @@ Blocks of a UTF-16 file are UTF-8; their records get the places and the bytes th
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import pairwise
 from typing import NamedTuple
 
 from libs.common.csv import parse_errors
@@ -268,7 +269,12 @@ def _encode_known(texts: Iterable[str], encoding: str) -> frozenset[bytes]:
 
 
 def _line_frames(block: Block) -> Iterator[Frame]:
-    """Frame each line of a block whose lines are its records."""
+    """Frame the records of a block that are its lines, or were found at once."""
+    if block.lines is not None:
+        size, ending, starts = len(block.data), block.lines.ending, block.lines.starts.tolist()
+        for begin, after in pairwise(starts):
+            yield Frame(begin, after - ending, min(after, size), None)
+        return
     data, start, may_have_returns = block.data, 0, block.newline == b"\n"
     size = len(block.newline)
     while start < len(data):

@@ -44,16 +44,17 @@ class BlockPlan:
         self._cap = max_record_bytes
         self._added = added
         self._converters = converters or {}
-        self._seen: tuple[bytes, bytes, Lines | None] = (b"", b"", None)
 
-    def count_ends(self, data: bytes, newline: bytes) -> int | None:
-        """Return the number of line ends if each line is certainly one record."""
-        lines = self._find_lines(data, newline)
-        return None if lines is None else lines.ends
+    def find_lines(self, data: bytes, newline: bytes, *, may_go_on: bool) -> Lines | None:
+        """Return the records at the start of some bytes, all but one that may go on, if all are certain."""
+        lines = find_lines(data, self._dialect, newline, may_go_on=may_go_on)
+        return None if lines is None or lines.longest > self._cap else lines
 
     def prepare(self, block: Block) -> Prepared | None:
         """Return the block as rows, or None when it is not of the common shape."""
-        lines = self._find_lines(block.data, block.newline) if block.frames is None else None
+        lines = block.lines
+        if lines is None and block.frames is None:
+            lines = self.find_lines(block.data, block.newline, may_go_on=False)
         if lines is None:
             return None
         skipped = find_skipped(lines, self._splitter.skips)
@@ -84,7 +85,7 @@ class BlockPlan:
             return self._encoder.encode(lines, block.line_number, skipped)
         number, line = from_place(block.line_number)
         same = self._added.of_file(number)
-        if same is None or line + len(lines) > self._added.last_line:
+        if same is None or line + lines.ends > self._added.last_line:
             return None
         return self._encoder.encode(lines, block.line_number, skipped, same, line)
 
@@ -113,15 +114,6 @@ class BlockPlan:
                 for line, (column, message) in refused.items()
             ],
         )
-
-    def _find_lines(self, data: bytes, newline: bytes) -> Lines | None:
-        """Return the lines if each is certainly one record; the last answer is remembered."""
-        if self._seen[0] is not data or self._seen[1] != newline:
-            lines = find_lines(data, self._dialect, newline)
-            if lines is not None and lines.longest > self._cap:
-                lines = None
-            self._seen = (data, newline, lines)
-        return self._seen[2]
 
     def _wrong_width(self, found: Encoded) -> list[RejectedLine]:
         """Return why lines have not the shape of a record."""

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from libs.common.csv.block import Block, Frame
 from libs.common.csv.line_scanner import Lines
 from libs.common.csv.records import Record
@@ -48,7 +50,8 @@ class Prepared:
         """Return lines of the block as records."""
         block, found = self.block, list[Record]()
         begins, texts = self.lines.texts(lines)
-        for line, begin, text in zip(lines, begins, texts, strict=True):
+        numbers = self.lines.number(np.array(lines, np.int64)).tolist()
+        for line, begin, text in zip(numbers, begins, texts, strict=True):
             offset, number = block.byte_offset + begin, block.line_number + line
             frames = [Frame(0, len(text), len(text), None)]
             one = Block(offset, number, text, frames, offset + len(text), number + 1)

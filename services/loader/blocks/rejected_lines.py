@@ -34,7 +34,7 @@ def _failed_rows(
     block, starts = prepared.block, prepared.lines.starts
     begins, ends = starts[lines], starts[lines + 1] - prepared.lines.ending
     return RejectedRows(
-        lines + block.line_number,
+        prepared.lines.number(lines) + block.line_number,
         begins + block.byte_offset,
         Texts.of_bytes(prepared.lines.data, begins, ends),
         np.full(len(lines), -1, np.int64),

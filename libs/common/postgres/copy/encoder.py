@@ -136,6 +136,7 @@ class Encoder:
 
     def _read_lines(self, lines: Lines, skipped: Collection[int]) -> SourceLines | None:
         """Return lines as compiled code takes them, in UTF-8, or None where that is not certain."""
+        numbers = lines.number(np.arange(len(lines)))
         lines = lines.quoted or lines
         data = None if self._delimiter is None else self._as_utf8(lines.data)
         if data is None:
@@ -148,6 +149,7 @@ class Encoder:
         return SourceLines(
             text,
             starts,
+            numbers,
             ending,
             self._delimiter,
             self._quote,

@@ -280,6 +280,7 @@ def encode_lines(
         )
         written = _put_line(source, columns, shaping, text_form, found, line, begun)
         if found.verdicts[line] == ACCEPTED or found.verdicts[line] == MAY_VIOLATE:
-            at = _end_row(shaping, text_form, line, first_line, found.tuples, written.at)
+            number = source.numbers[line]
+            at = _end_row(shaping, text_form, number, first_line, found.tuples, written.at)
     found.begins[len(source.starts) - 1] = at
     return at, written.doubtful, written.deferred_floats

@@ -16,7 +16,9 @@ from libs.common.compiled.words import (
 
 
 class SourceLines(NamedTuple):
-    """The lines of a block in UTF-8: line `i` is ``text[starts[i]:starts[i + 1] - ending]``.
+    """The lines of a block in UTF-8, each a record: line `i` is ``text[starts[i]:starts[i + 1] - ending]``.
+
+    `numbers` tells on which line of the block it begins, from 0.
 
     `nulls` are the texts that stand for NULL, one after the other, and `null_ends` where each of them ends;
     `longest_null` is the most bytes of one, -1 where there is none.
@@ -25,6 +27,7 @@ class SourceLines(NamedTuple):
 
     text: Bytes
     starts: Numbers
+    numbers: Numbers
     ending: Number
     delimiter: Number
     quote: Number

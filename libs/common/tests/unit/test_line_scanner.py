@@ -4,6 +4,7 @@ import re
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import Framer
 from libs.common.csv.line_ends import line_ends_of
-from libs.common.csv.line_scanner import find_lines, find_skipped
+from libs.common.csv.line_scanner import Lines, find_lines, find_skipped
 from libs.common.csv.records import split
 from libs.common.csv.skipped_records import SkippedRecords
 from libs.common.csv.text import Text
@@ -58,8 +59,10 @@ def assert_records(data: bytes, dialect: FileFormat, *, has_returns: bool = Fals
     form = dialect.model_copy(update={"comment": None})
     framer = Framer(Text(BytesIO(data), form.encoding), form, cr_ends_records=has_returns)
     records = [record for block in split(framer) for record in block]
-    assert [(record.byte_offset, record.raw, record.fault) for record in records] == [
-        (begin, text, None) for begin, text in zip(begins, texts, strict=True)
+    numbers = (1 + lines.number(np.arange(len(lines)))).tolist()
+    assert [(one.line_number, one.byte_offset, one.raw, one.fault) for one in records] == [
+        (number, begin, text, None)
+        for number, begin, text in zip(numbers, begins, texts, strict=True)
     ]
 
 
@@ -121,11 +124,11 @@ def test_blocks_whose_lines_are_counted_hold_the_same_records(
         )
         return [record for block in split(framer) for record in block]
 
-    def count(text: bytes, newline: bytes) -> int | None:
-        lines = find_lines(text, dialect, newline)
-        return lines.ends if lines is not None and lines.longest <= cap else None
+    def find(text: bytes, newline: bytes, *, may_go_on: bool) -> Lines | None:
+        lines = find_lines(text, dialect, newline, may_go_on=may_go_on)
+        return lines if lines is not None and lines.longest <= cap else None
 
-    assert read(count_ends=count) == read()
+    assert read(find_lines=find) == read()
 
 
 @pytest.mark.parametrize("dialect", OPTIONS[:6])
@@ -199,7 +202,9 @@ def test_each_character_quotes_beside_each_delimiter(quote: str) -> None:
         b"a\r\nb\n",
         b"a\rb\n",
         b"a\r\n\r\n",
-        b'"a\nb"\n',
+        b'"a\nb',
+        b'"a\nb"c\n',
+        b'"a\0\nb"\n',
         b'a"b\n',
         b'"a"b\n',
         b'"a\n',
@@ -208,6 +213,20 @@ def test_each_character_quotes_beside_each_delimiter(quote: str) -> None:
     ],
 )
 def test_nothing_is_found_where_a_line_is_not_certainly_a_record(data: bytes) -> None:
+    assert find_lines(data, DIALECT) is None
+
+
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n"])
+def test_cells_hold_line_ends(ending: bytes) -> None:
+    records = [b'1,"a\n\r\n"', b'2,"b""\n"', b"3,c"]
+    data = ending.join([*records, b'4,"d\n'])
+
+    lines = find_lines(data, DIALECT, may_go_on=True)
+
+    assert lines is not None
+    assert lines.texts(range(3))[1] == records
+    assert (lines.number(np.arange(4)).tolist(), lines.ends) == ([0, 3, 5, 6], 6)
+    assert lines.data + b'4,"d\n' == data
     assert find_lines(data, DIALECT) is None
 
 
