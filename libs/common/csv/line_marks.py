@@ -28,7 +28,7 @@ _FIRST_PLAIN = 14
 class Signs(NamedTuple):
     """The bytes that a dialect gives a meaning to; a sign of line ends that is data in its files is `plain`.
 
-    `has_lines` tells whether a quoted cell may hold line ends, which are LFs.
+    `has_lines`: a quoted cell may hold line ends, which are LFs.
     """
 
     delimiter: Number
