@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Self, Unpack
 
 import httpx
 
@@ -22,7 +22,7 @@ from libs.client.corrections import Corrections
 from libs.client.errors import JobTooSlow
 from libs.client.file_body import blocks_of, size_of
 from libs.client.keys import Key, NewKey
-from libs.client.models import Backfill, BackfillDay, Dataset, FailedRow, Job, JobFile
+from libs.client.models import Backfill, BackfillDay, Dataset, FailedRow, Job, JobFile, RowFilters
 from libs.client.new_tables import NewTables
 from libs.client.transport import Request, Transport
 
@@ -178,14 +178,14 @@ class Client:
     # Failed rows.
 
     def failed_rows(
-        self, job_id: str, *, error_code: str | None = None, page_size: int = PAGE_SIZE
+        self, job_id: str, *, page_size: int = PAGE_SIZE, **filters: Unpack[RowFilters]
     ) -> Iterator[FailedRow]:
         """Yield the failed rows of a job in the order of the file."""
-        filters = {"error_code": error_code, "page_size": page_size}
-        return self._answers.list(FailedRow, f"/v1/jobs/{job_id}/failed-rows", filters)
+        asked = {**filters, "page_size": page_size}
+        return self._answers.list(FailedRow, f"/v1/jobs/{job_id}/failed-rows", asked)
 
     def export_failed_rows(
-        self, job_id: str, file: BinaryIO, *, form: str = "csv", error_code: str | None = None
+        self, job_id: str, file: BinaryIO, *, form: str = "csv", **filters: Unpack[RowFilters]
     ) -> int:
         """Write all failed rows to a file and return how many were left out because only their start is kept.
 
@@ -194,7 +194,7 @@ class Client:
         request = Request(
             "GET",
             f"/v1/jobs/{job_id}/failed-rows",
-            parameters={"format": form, "error_code": error_code},
+            parameters={"format": form, **filters},
         )
         with self._transport.stream(request) as response:
             file.writelines(response.iter_bytes())

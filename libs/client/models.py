@@ -5,7 +5,7 @@ The names are those of the API reference (``/docs``), which describes each field
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypedDict, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -154,6 +154,14 @@ class FailedRow(_Answer):
     column: str | None
     sqlstate: str | None
     message: str
+
+
+class RowFilters(TypedDict, total=False):
+    """Which failed rows: of an error code, a column, or with a text in their record or message."""
+
+    error_code: str | None
+    column: str | None
+    text: str | None
 
 
 class Correction(_Answer):

@@ -15,17 +15,16 @@ from pathlib import Path
 import typer
 
 from libs.client.client import Client
+from libs.client.models import RowFilters
 from services.cli.exit_codes import ExitCode
 from services.cli.loads import finish
 from services.cli.options import DAY_SECONDS
 from services.cli.output import say
 
 
-def edit_and_replay(
-    client: Client, job_id: str, *, error_code: str | None, as_json: bool
-) -> ExitCode:
-    """Have the records edited, load them as a replay, and return what to exit with."""
-    path = _exported(client, job_id, error_code)
+def edit_and_replay(client: Client, job_id: str, filters: RowFilters, *, as_json: bool) -> ExitCode:
+    """Have the records that the filters leave edited, load them as a replay, and return what to exit with."""
+    path = _exported(client, job_id, filters)
     before = _digest(path)
     _edit(path)
     if _digest(path) == before:
@@ -44,11 +43,11 @@ def edit_and_replay(
     return code
 
 
-def _exported(client: Client, job_id: str, error_code: str | None) -> Path:
+def _exported(client: Client, job_id: str, filters: RowFilters) -> Path:
     """Write the failed rows, as they stand in their source, to a file for the user alone."""
     number, name = tempfile.mkstemp(prefix=f"adsp-{job_id}-", suffix=".csv")
     with os.fdopen(number, "wb") as file:
-        left_out = client.export_failed_rows(job_id, file, form="source", error_code=error_code)
+        left_out = client.export_failed_rows(job_id, file, form="source", **filters)
     if left_out:
         say(
             f"{left_out} records are left out: only their start is kept; correct them in the source"

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from libs.client.client import Client
-from libs.client.models import FailedRow
+from libs.client.models import FailedRow, RowFilters
 from services.cli.connection import connect
 from services.cli.editing import edit_and_replay
 from services.cli.exit_codes import ExitCode
@@ -28,6 +28,12 @@ Edit = Annotated[
 ]
 Code = Annotated[
     str | None, typer.Option("--reason", help="Those of this error code alone, as check.")
+]
+InColumn = Annotated[
+    str | None, typer.Option("--column", help="Those alone whose reason is about this column.")
+]
+Holding = Annotated[
+    str | None, typer.Option("--text", help="Those alone with this in their record or message.")
 ]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many rows to list at most.")]
 
@@ -63,35 +69,38 @@ class Group:
             self.examples.append(row)
 
 
-def rejects(
+def rejects(  # noqa: PLR0913 - the options of a command
     job_id: JobId,
     *,
     by_reason: ByReason = False,
     csv: AsCsv = False,
     edit: Edit = False,
     reason: Code = None,
+    column: InColumn = None,
+    text: Holding = None,
     limit: Limit = 50,
     json: Json = False,
 ) -> ExitCode:
     """Show the failed rows of a job: where they stand, and why Postgres or the format refuses them."""
     if by_reason + csv + edit > 1:
         raise typer.BadParameter("choose one of --by-reason, --csv and --edit")
+    filters: RowFilters = {"error_code": reason, "column": column, "text": text}
     with connect() as client:
         if edit:
-            return edit_and_replay(client, job_id, error_code=reason, as_json=json)
+            return edit_and_replay(client, job_id, filters, as_json=json)
         if csv:
-            client.export_failed_rows(job_id, sys.stdout.buffer, error_code=reason)
+            client.export_failed_rows(job_id, sys.stdout.buffer, **filters)
         elif by_reason:
-            _show_reasons(client.failed_rows(job_id, error_code=reason), as_json=json)
+            _show_reasons(client.failed_rows(job_id, **filters), as_json=json)
         else:
-            _show_rows(client, job_id, reason, limit, as_json=json)
+            _show_rows(client, job_id, filters, limit, as_json=json)
     return ExitCode.OK
 
 
 def _show_rows(
-    client: Client, job_id: str, reason: str | None, limit: int, *, as_json: bool
+    client: Client, job_id: str, filters: RowFilters, limit: int, *, as_json: bool
 ) -> None:
-    asked = client.failed_rows(job_id, error_code=reason, page_size=min(limit + 1, 500))
+    asked = client.failed_rows(job_id, page_size=min(limit + 1, 500), **filters)
     rows = list(islice(asked, limit + 1))
     if as_json:
         show_json(rows[:limit])

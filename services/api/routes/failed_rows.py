@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from libs.common.enums import END_STATES, ErrorCode
 from libs.common.ledger.models import FailedRow, Job
 from libs.common.ledger.replays import IS_WHOLE, OPEN_ENDED
+from services.api.corrections.selection import Filter
 from services.api.dependencies import Dependencies, Wired
 from services.api.exports.csv_report import (
     ExportResponse,
@@ -34,10 +35,9 @@ router = APIRouter(tags=["failed rows"])
 _IN_FILE_ORDER = Order[FailedRow](FailedRow.byte_offset, int)
 
 
-class FailedRowQuery(PageQuery):
+class FailedRowQuery(Filter, PageQuery):
     """Which failed rows to show, and how."""
 
-    error_code: ErrorCode | None = None
     form: Literal["json", "csv", "source"] | None = Field(
         None,
         alias="format",
@@ -71,9 +71,9 @@ def list_failed_rows(
     """List failed rows in the order of the file."""
     form = asked.form or _preferred_form(accept)
     if form == "csv":
-        return _export(dependencies, caller, job_id, asked.error_code)
+        return _export(dependencies, caller, job_id, asked)
     if form == "source":
-        return _export_source(dependencies, caller, job_id, asked.error_code)
+        return _export_source(dependencies, caller, job_id, asked)
     return page_of_failed_rows(dependencies, caller, job_id, asked)
 
 
@@ -81,10 +81,10 @@ def page_of_failed_rows(
     dependencies: Dependencies, caller: Caller, job_id: UUID, asked: FailedRowQuery
 ) -> Page[FailedRowDocument]:
     """Return a page of a job's failed rows in the order of the file."""
-    scope = ("failed-rows", job_id, asked.error_code)
-    query = _of_job(job_id, asked.error_code)
+    scope = ("failed-rows", job_id, asked.error_code, asked.column, asked.text)
     with dependencies.sessions() as session:
         job = caller.find_job(session, job_id)
+        query = _of_job(job, asked)
         show = partial(
             FailedRowDocument.of, encoding=encoding_of(job), paths=paths_of(session, job)
         )
@@ -121,7 +121,7 @@ def _preferred_form(accept: str) -> Literal["json", "csv"]:
 
 
 def _export(
-    dependencies: Dependencies, caller: Caller, job_id: UUID, error_code: ErrorCode | None
+    dependencies: Dependencies, caller: Caller, job_id: UUID, asked: Filter
 ) -> ExportResponse:
     """Stream every failed row; what can be refused is refused before the first byte."""
     settings = dependencies.settings
@@ -130,7 +130,7 @@ def _export(
         paths = paths_of(session, job)
     blocks = export_rows(
         dependencies.sessions,
-        _of_job(job_id, error_code),
+        _of_job(job, asked),
         job.header,
         definition_of(job).format,
         settings.max_record_bytes,
@@ -140,12 +140,12 @@ def _export(
 
 
 def _export_source(
-    dependencies: Dependencies, caller: Caller, job_id: UUID, error_code: ErrorCode | None
+    dependencies: Dependencies, caller: Caller, job_id: UUID, asked: Filter
 ) -> ExportResponse:
     """Stream the failed rows as a file like the one they came from."""
     with dependencies.sessions() as session:
         job = caller.find_job(session, job_id)
-        rows = _of_job(job_id, error_code)
+        rows = _of_job(job, asked)
         left_out = session.scalars(_count(rows.where(~IS_WHOLE))).one()
     raws = rows.where(IS_WHOLE).with_only_columns(FailedRow.raw)
     sound = raws.where(FailedRow.error_code.not_in(OPEN_ENDED))
@@ -166,6 +166,6 @@ def _count(rows: Select[FailedRow]) -> Select[int]:
     return select(func.count()).select_from(rows.subquery())
 
 
-def _of_job(job_id: UUID, error_code: ErrorCode | None) -> Select[FailedRow]:
-    query = select(FailedRow).where(FailedRow.job_id == job_id)
-    return query if error_code is None else query.where(FailedRow.error_code == error_code)
+def _of_job(job: Job, asked: Filter) -> Select[FailedRow]:
+    conditions = asked.conditions(encoding_of(job))
+    return select(FailedRow).where(FailedRow.job_id == job.id, *conditions)

@@ -80,6 +80,34 @@ def test_failed_rows_come_in_pages_in_the_order_of_the_file(
     assert page["next_page_token"] is None
 
 
+@pytest.mark.parametrize(
+    ("filters", "left"),
+    [
+        ({"column": "price"}, ["a,1", "b,2"]),
+        ({"text": "B,"}, []),
+        ({"text": "b,"}, ["b,2"]),
+        ({"text": "TOO"}, ["b,2", "c,3"]),
+        ({"column": "price", "text": "too"}, ["b,2"]),
+        ({"column": "sku", "error_code": "type-error"}, ["c,3"]),
+        ({"column": "none"}, []),
+    ],
+)
+def test_failed_rows_are_filtered_by_column_and_text(
+    client: httpx.Client, ledger: Ledger, planned: str, filters: dict[str, str], left: list[str]
+) -> None:
+    """The text is part of the record as it is written, or of the message however that is."""
+    ledger.add_failed_row(planned, 0, b"a,1", column_name="price", message="no number")
+    ledger.add_failed_row(planned, 10, b"b,2", column_name="price", message="too large")
+    ledger.add_failed_row(planned, 20, b"c,3", column_name="sku", message="Too long")
+    path = f"/v1/jobs/{planned}/failed-rows"
+
+    rows = client.get(path, params=filters).json()["items"]
+    exported = client.get(path, params={**filters, "format": "source"}).text
+
+    assert [row["raw"] for row in rows] == left
+    assert exported.splitlines()[1:] == left
+
+
 def test_failed_rows_are_filtered_by_their_error_code(
     client: httpx.Client, ledger: Ledger, planned: str
 ) -> None:
