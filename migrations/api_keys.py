@@ -7,6 +7,7 @@ is made where it is shown, and only its digest comes here.
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +16,8 @@ from sqlalchemy import create_engine, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from libs.common.enums import AuditAction, Scope
+from libs.common.enums import AuditAction
+from libs.common.ledger.api_keys import RIGHT_PATTERN
 from libs.common.ledger.audit import OPERATOR, Actor, record_audit
 from libs.common.ledger.models import KeyRecord
 
@@ -58,13 +60,20 @@ def _audit(session: Session, action: AuditAction, key_id: str, **details: Any) -
     record_audit(session, Actor(OPERATOR), action, f"key/{key_id}", **details)
 
 
+def _right(text: str) -> str:
+    """Return a right, or raise ValueError."""
+    if not re.match(RIGHT_PATTERN, text):
+        raise ValueError(text)
+    return text
+
+
 def _arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     commands = parser.add_subparsers(required=True)
     creating = commands.add_parser("create")
     for name in ("id", "name", "owner", "digest"):
         creating.add_argument(f"--{name}", required=True)
-    creating.add_argument("--scope", action="append", choices=list(Scope), required=True)
+    creating.add_argument("--scope", action="append", type=_right, required=True)
     creating.set_defaults(run=create)
     commands.add_parser("list").set_defaults(run=show)
     revoking = commands.add_parser("revoke")

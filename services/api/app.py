@@ -115,7 +115,8 @@ DESCRIPTION = """Lands daily files in PostgreSQL.
 A job is one load of one source into a dataset's table. Every record ends in exactly one place:
 loaded, failed (with the reason) or superseded. Errors are `application/problem+json` (RFC 9457)
 with a stable `code`. Every call but the probes needs an API key with the scope that the operation
-names (`read`, `submit`, `admin`); a key sees the jobs of its owner. `X-Request-ID` is taken,
+names (`read`, `submit`, `admin`), or that for some datasets (`read:items`, `submit:sales-*`); a key
+sees the jobs of its owner. `X-Request-ID` is taken,
 returned and carried to every service.
 """
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from libs.common.enums import Scope
 from libs.common.errors import AdspError
 from libs.common.ledger.api_keys import ApiKey
 from tools.bootstrap.locations import ROOT
@@ -39,11 +38,11 @@ class KeyStore:
     command: Sequence[str]
     variables: Mapping[str, str]
 
-    def create(self, name: str, owner: str, scopes: Sequence[Scope]) -> ApiKey:
+    def create(self, name: str, owner: str, scopes: Sequence[str]) -> ApiKey:
         """Make a key and return it; its secret is not shown again."""
         key = ApiKey.make()
         named = {"id": key.id, "name": name, "owner": owner, "digest": key.digest.hex()}
-        self._run("create", *named.items(), *(("scope", scope.value) for scope in scopes))
+        self._run("create", *named.items(), *(("scope", scope) for scope in scopes))
         return key
 
     def all(self) -> list[dict[str, Any]]:

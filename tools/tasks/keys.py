@@ -1,6 +1,7 @@
 """Commands for API keys: create, list, revoke; in the local stack, or in that of Docker Compose."""
 
 import os
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -22,20 +23,23 @@ _COLUMNS = ("id", "name", "owner", "scopes", "created_at", "last_used_at", "revo
     help={
         "name": "What the key is for, for example 'nightly feed of prices'.",
         "owner": "Whose jobs it sees; keys of one owner see the same jobs.",
-        "scope": "read, submit or admin (which has all rights); give it again for a second one.",
+        "scope": "read, submit or admin (which has all rights), or for some datasets alone read:NAME or submit:NAME, "
+        "with * for any characters; give it again for a second one.",
     },
 )
 def create(_context: Context, name: str, owner: str, scope: list[str]) -> None:
     """Make an API key and print it; it is shown this once."""
-    from libs.common.enums import Scope
+    from libs.common.ledger.api_keys import RIGHT_PATTERN
 
-    unknown = set(scope) - set(Scope)
-    if unknown or not scope:
-        raise Exit("--scope is read, submit or admin; give one or more", code=1)
+    if not scope or not all(re.match(RIGHT_PATTERN, each) for each in scope):
+        raise Exit(
+            "--scope is read, submit or admin, or read:NAME or submit:NAME; give one or more",
+            code=1,
+        )
     if not name or not owner:
         raise Exit("--name and --owner must say something", code=1)
     with plain_errors():
-        key = _store().create(name, owner, [Scope(word) for word in dict.fromkeys(scope)])
+        key = _store().create(name, owner, list(dict.fromkeys(scope)))
     print(key.text)
 
 

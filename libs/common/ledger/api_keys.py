@@ -2,6 +2,10 @@
 
     adsp_<id>_<secret>      id: finds the row, no secret      secret: 256 random bits, kept as SHA-256 only
 
+What a key may do is a set of rights: a scope, for all datasets or for those of a name.
+
+    read      submit:items      submit:sales-*      admin
+
 A plain SHA-256 is enough: nobody can try 2^256 secrets, so there is nothing that a slow hash would slow down.
 See docs/decisions/0030.
 """
@@ -10,10 +14,15 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Self
 
 from libs.common.enums import Scope
+
+RIGHT_PATTERN = r"^(admin|(read|submit)(:[a-z*][a-z0-9_*-]{0,62})?)$"
+"""A right as text; `*` in a dataset's name stands for any characters. Migration 0012 has it too."""
 
 _FORM = re.compile(r"adsp_([0-9a-f]{12})_([0-9a-f]{64})", re.ASCII)
 
@@ -60,6 +69,26 @@ class ApiKey:
         return f"ApiKey(id={self.id!r})"
 
 
-def grants(held: frozenset[Scope], needed: Scope) -> bool:
-    """Return whether scopes allow what needs one of them; `admin` allows everything."""
-    return needed in held or Scope.ADMIN in held
+class Rights:
+    """What the holder of a key may do."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        """Take rights as they are stored, each of `RIGHT_PATTERN`."""
+        self._names: dict[Scope, list[str]] = {}
+        for text in texts:
+            scope, _, name = text.partition(":")
+            self._names.setdefault(Scope(scope), []).append(name or "*")
+
+    def has_scope(self, scope: Scope) -> bool:
+        """Return whether they allow what needs a scope, for one dataset at least; `admin` allows everything."""
+        return Scope.ADMIN in self._names or scope in self._names
+
+    def datasets(self, scope: Scope) -> Sequence[str] | None:
+        """Return the names of the datasets that a scope is for, with `*` for any characters; None: for all."""
+        names = self._names.get(scope, [])
+        return None if Scope.ADMIN in self._names or "*" in names else names
+
+    def allow(self, scope: Scope, dataset: str) -> bool:
+        """Return whether they allow what needs a scope for a dataset."""
+        names = self.datasets(scope)
+        return names is None or any(fnmatchcase(dataset, name) for name in names)

@@ -315,3 +315,28 @@ def test_a_job_without_a_version_gets_that_of_its_time(
         )
         assert list(versions) == [1, 1, 2]
     engine.dispose()
+
+
+def test_without_migration_0012_keys_keep_what_is_for_all_datasets(
+    two_databases: tuple[ScratchDatabase, ScratchDatabase],
+) -> None:
+    """A key that has nothing else is revoked."""
+    migrated, _ = two_databases
+    upgrade(migrated.url_for("owner"))
+    with closing(psycopg2.connect(migrated.superuser_dsn)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO adsp.api_keys (id, name, owner, scopes, digest) SELECT repeat(n::text, 12), 'n', 'o',"
+                " scopes::text[], sha256('x') FROM (VALUES (1, '{read,submit:a}'), (2, '{submit:a*}'), (3, '{admin}'))"
+                " AS made (n, scopes)"
+            )
+            downgrade(migrated.url_for("owner"), "0011")
+            cursor.execute(
+                "SELECT scopes, revoked_at IS NULL FROM adsp.api_keys WHERE owner = 'o' ORDER BY id"
+            )
+            left = cursor.fetchall()
+            cursor.execute("DELETE FROM adsp.api_keys WHERE owner = 'o'")
+    upgrade(migrated.url_for("owner"))
+
+    assert left == [(["read"], True), (["read"], False), (["admin"], True)]

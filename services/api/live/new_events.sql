@@ -1,8 +1,9 @@
--- List the ledger's events after an id, oldest first, with the owner of each one's job.
+-- List the ledger's events after an id, oldest first, with the owner and the dataset of each one's job.
 SELECT
     e.id,
     e.job_id,
     j.owner,
+    j.dataset,
     e.type,
     e.payload
 FROM adsp.events AS e

@@ -26,6 +26,11 @@ class Progress:
     shown: dict[str, Any]
 
     @property
+    def dataset(self) -> str:
+        """Return the job's dataset."""
+        return str(self.shown["dataset"])
+
+    @property
     def has_ended(self) -> bool:
         """Return whether nothing more will come."""
         return JobState(self.shown["state"]) in END_STATES
@@ -38,6 +43,7 @@ class LedgerEvent:
     id: UUID
     job_id: UUID
     owner: str | None
+    dataset: str
     type: str
     payload: dict[str, Any]
 

@@ -77,7 +77,7 @@ class Stream:
         job_id = item.id if isinstance(item, Progress) else item.job_id
         if self._job_id is not None and job_id != self._job_id:
             return False
-        return self._caller.sees(item.owner)
+        return self._caller.sees(item.owner, item.dataset)
 
     def _has_ended(self) -> bool:
         job = self._feed.progress.get(self._job_id) if self._job_id else None

@@ -93,6 +93,7 @@ def backfill_dataset(
     The days are independent: one that cannot be loaded tells why, and the others go on. Sent again with its
     Idempotency-Key, the days that have a job keep it and the others are tried again.
     """
+    caller.require(name)
     keyed(idempotency_key, "")  # a bad key is refused before the first day
     with dependencies.sessions() as session:
         definition = find_dataset(session, name).parsed()

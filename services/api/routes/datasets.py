@@ -110,9 +110,10 @@ def put_dataset(
     responses={200: {"headers": ETAG}, **problems(404, 422, 503)},
 )
 def get_dataset(
-    dependencies: Wired, _caller: Reader, name: DatasetName, response: Response
+    dependencies: Wired, caller: Reader, name: DatasetName, response: Response
 ) -> AnyDatasetDocument:
     """Show a dataset's definition."""
+    caller.require(name)
     with dependencies.sessions() as session:
         document = describe_dataset(find_dataset(session, name))
     tag(response, document)
@@ -126,9 +127,9 @@ def get_dataset(
     responses=problems(422, 503),
 )
 def list_datasets(
-    dependencies: Wired, _caller: Reader, asked: Annotated[PageQuery, Query()]
+    dependencies: Wired, caller: Reader, asked: Annotated[PageQuery, Query()]
 ) -> Page[AnyDatasetDocument]:
-    """List datasets by name."""
-    query = select(Dataset).where(Dataset.deleted_at.is_(None))
+    """List the datasets that the key may read by name."""
+    query = select(Dataset).where(Dataset.deleted_at.is_(None), caller.of_datasets(Dataset.name))
     with dependencies.sessions() as session:
         return paginate(session, query, BY_NAME, asked, ["datasets"], describe_dataset)

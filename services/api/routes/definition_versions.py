@@ -31,9 +31,10 @@ _NEWEST_FIRST = Order[DatasetVersion](
     responses=problems(404, 422, 503),
 )
 def list_versions(
-    dependencies: Wired, _caller: Reader, name: DatasetName, asked: Annotated[PageQuery, Query()]
+    dependencies: Wired, caller: Reader, name: DatasetName, asked: Annotated[PageQuery, Query()]
 ) -> Page[DatasetVersionDocument]:
     """List the definitions that a dataset has had, the current one first."""
+    caller.require(name)
     scope = ("versions", name)
     query = select(DatasetVersion).where(DatasetVersion.dataset == name)
     with dependencies.sessions() as session:
@@ -49,11 +50,12 @@ def list_versions(
 )
 def get_version(
     dependencies: Wired,
-    _caller: Reader,
+    caller: Reader,
     name: DatasetName,
     version: Annotated[int, Path(ge=1, le=_MOST, description="`definition_version` of a job.")],
 ) -> DatasetVersionDocument:
     """Show the definition that the jobs of this version were made under."""
+    caller.require(name)
     with dependencies.sessions() as session:
         _require_known(session, name)
         found = session.get(DatasetVersion, (name, version))

@@ -131,7 +131,8 @@ _BODY: dict[str, Any] = {
 async def inspect_file(
     request: Request, dependencies: Wired, caller: Reader, asked: Annotated[InspectQuery, Query()]
 ) -> InspectDocument:
-    """Find dialect, header and types of a file; nothing of it is kept."""
+    """Find dialect, header and types of a file; nothing of it is kept. The key may read all datasets."""
+    caller.require_all()
     return await inspect_body(request, dependencies, caller, asked)
 
 

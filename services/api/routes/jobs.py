@@ -10,7 +10,7 @@ from sqlalchemy import Select, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from libs.common.datasets.definition import DATASET_NAME_PATTERN
-from libs.common.enums import JobState, LoadPath, Scope, Trigger
+from libs.common.enums import JobState, LoadPath, Trigger
 from libs.common.ledger.jobs import JobRequest
 from libs.common.ledger.models import Chunk, Job
 from libs.common.sql_files import read_statement
@@ -107,9 +107,8 @@ def list_jobs(
 def select_jobs(caller: Caller, asked: JobQuery) -> Select[Job]:
     """Return the query of the jobs that a caller sees and asks for, in no order."""
     excluded = {"page_size", "page_token", "text"}
-    query = select(Job).filter_by(**asked.model_dump(exclude=excluded, exclude_none=True))
-    if not caller.has_scope(Scope.ADMIN):
-        query = query.where(Job.owner == caller.owner)
+    wanted = asked.model_dump(exclude=excluded, exclude_none=True)
+    query = select(Job).filter_by(**wanted).where(caller.jobs())
     return query if asked.text is None else _with_text(query, asked.text)
 
 
@@ -157,8 +156,10 @@ def _submit(
     idempotency_key: str | None,
 ) -> JobDocument:
     keyed_request = keyed(idempotency_key, route, body.model_dump_json())
+    dataset = body.dataset or dependencies.settings.daily_dataset
+    caller.require(dataset)
     request = JobRequest(
-        dataset=body.dataset or dependencies.settings.daily_dataset,
+        dataset=dataset,
         trigger=Trigger.API,
         source=body.source,
         data_date=body.data_date,

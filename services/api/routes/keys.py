@@ -7,9 +7,9 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import func, select, update
 
-from libs.common.enums import AuditAction, Scope
+from libs.common.enums import AuditAction
 from libs.common.errors import NotFound
-from libs.common.ledger.api_keys import ApiKey
+from libs.common.ledger.api_keys import RIGHT_PATTERN, ApiKey
 from libs.common.ledger.audit import record_audit
 from libs.common.ledger.models import KeyRecord
 from libs.common.strict_model import StrictModel
@@ -20,9 +20,11 @@ from services.api.security.caller import Administrator
 
 router = APIRouter(tags=["keys"])
 
+_MOST_RIGHTS = 100
 _BY_ID = Order[KeyRecord](KeyRecord.id, str)
 
 Words = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+Right = Annotated[str, Field(pattern=RIGHT_PATTERN)]
 KeyId = Annotated[
     str,
     Path(
@@ -36,10 +38,11 @@ class KeyCreation(StrictModel):
 
     name: Words = Field(description="What it is for, to people.")
     owner: Words = Field(description="Whose jobs it sees; several keys may share one.")
-    scopes: list[Scope] = Field(
+    scopes: list[Right] = Field(
         min_length=1,
-        max_length=len(Scope),
-        description="`read` GETs, `submit` what starts or stops jobs, `admin` everything.",
+        max_length=_MOST_RIGHTS,
+        description="`read` GETs, `submit` what starts or stops jobs, `admin` everything; `read:NAME` and `submit:NAME`"
+        " for some datasets alone, where `*` in the name stands for any characters.",
     )
 
 
@@ -49,7 +52,7 @@ class KeyDocument(BaseModel):
     id: str
     name: str
     owner: str
-    scopes: list[Scope]
+    scopes: list[str]
     created_at: datetime
     last_used_at: datetime | None = Field(description="To within a minute.")
     revoked_at: datetime | None

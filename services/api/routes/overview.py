@@ -100,7 +100,7 @@ def get_overview(
     owner = None if caller.has_scope(Scope.ADMIN) else caller.owner
     today = datetime.now(UTC).date()
     days = [today - timedelta(days=n) for n in reversed(range(asked.days))]
-    datasets = select(Dataset).where(Dataset.deleted_at.is_(None))
+    datasets = select(Dataset).where(Dataset.deleted_at.is_(None), caller.of_datasets(Dataset.name))
     with dependencies.sessions() as session:
         page = paginate(session, datasets, BY_NAME, asked, ["overview"], Calendar.of)
         shown = read_days(session, page.items, days, owner)
@@ -147,6 +147,6 @@ def _running(sessions: Any, caller: Caller) -> list[RunningDocument]:
     seen = [
         RunningDocument.model_validate(job.shown)
         for job in read_progress(sessions, ()).values()
-        if caller.sees(job.owner)
+        if caller.sees(job.owner, job.shown["dataset"])
     ]
     return sorted(seen, key=lambda job: job.id, reverse=True)

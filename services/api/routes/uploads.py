@@ -72,6 +72,7 @@ async def upload_file(
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> JobDocument:
     """Store the body in the upload area, whole or not at all, then make a job that loads it."""
+    caller.require(name)
     keyed(idempotency_key, "")  # a bad key is refused before the file is taken
     refuse_form(request)
     # One that was sent before is answered as then, also where it has taken the last room.

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import update
 from sqlalchemy.orm import Session, sessionmaker
 
-from libs.common.enums import Scope
 from libs.common.ledger.api_keys import ApiKey
 from libs.common.ledger.models import KeyRecord
 from services.api.security.caller import Caller
@@ -67,7 +66,7 @@ def authenticate(sessions: sessionmaker[Session], sent: Credential) -> Caller | 
             return None
         _note_use(session, record)
         token = sent if isinstance(sent, SessionToken) else None
-        return Caller(record.owner, frozenset(map(Scope, record.scopes)), record.id, session=token)
+        return Caller(record.owner, frozenset(record.scopes), record.id, session=token)
 
 
 def _find_record(session: Session, key: ApiKey) -> KeyRecord | None:

@@ -52,4 +52,5 @@ def show_dataset(
             charts=charts_of(history),
             next_due=next_due(dataset),
             once=once,
+            may_submit=caller.may(Scope.SUBMIT, name),
         )

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from libs.common.csv.dialect import FileFormat
-from libs.common.enums import END_STATES, HeaderMatch
+from libs.common.enums import END_STATES, HeaderMatch, Scope
 from libs.common.ledger.models import Correction, FailedRow, Job
 from services.api.corrections.draft import draft_version, find_replay
 from services.api.corrections.record_cells import Cells, read_cells
@@ -114,6 +114,7 @@ def show_failed_rows(
         replay=replay,
         check=check,
         corrected=int(version.partition("-")[0]),
+        may_submit=caller.may(Scope.SUBMIT, job.dataset),
         can_correct=job.state in END_STATES and not job.dry_run and replay is None,
     )
 

@@ -50,7 +50,7 @@ def show_job(
         is_live=job.state in LIVE_STATES,
         details=details,
         speed=speed_of(job),
-        offers=offers_of(job) if caller.has_scope(Scope.SUBMIT) else [],
+        offers=offers_of(job) if caller.may(Scope.SUBMIT, job.dataset) else [],
         files=list_job_files(dependencies, caller, job_id, PageQuery(page_size=_MOST_FILES)),
         dashboard=dashboard_of(settings.grafana_url, job),
         runbook=runbook_of(settings.grafana_url, job),

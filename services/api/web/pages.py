@@ -73,7 +73,7 @@ def show_page(
         "csrf": caller.session.csrf if caller.session else "",
         "is_signed_in": caller.session is not None,
     }
-    return render(template, PAGE_HEADERS, status, **frame, **values)
+    return render(template, PAGE_HEADERS, status, **(frame | values))
 
 
 def caller_of(state: dict[str, Any]) -> Caller:

@@ -25,7 +25,9 @@ class KeyRecord(Base):
     __tablename__ = "api_keys"
     __table_args__ = (
         CheckConstraint(
-            "scopes <@ ARRAY['read', 'submit', 'admin'] AND cardinality(scopes) > 0", name="scopes"
+            "array_to_string(scopes, ' ', '?') ~ "
+            "'^((admin|(read|submit)(:[a-z*][a-z0-9_*-]{0,62})?)( |$))+$' AND cardinality(scopes) > 0",
+            name="scopes",
         ),
         CheckConstraint("octet_length(digest) = 32", name="digest_is_sha256"),
         CheckConstraint("name <> '' AND owner <> ''", name="named"),
@@ -34,7 +36,9 @@ class KeyRecord(Base):
     id: Mapped[str] = mapped_column(primary_key=True, comment="The public part of the key.")
     name: Mapped[str] = mapped_column(comment="What it is for, to people.")
     owner: Mapped[str] = mapped_column(comment="Whose jobs it sees; several keys may share one.")
-    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text()))
+    scopes: Mapped[list[str]] = mapped_column(
+        ARRAY(Text()), comment="Each for all datasets, or for those of the name behind its colon."
+    )
     digest: Mapped[bytes] = mapped_column(comment="SHA-256 of the secret part.")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     revoked_at: Mapped[datetime | None]

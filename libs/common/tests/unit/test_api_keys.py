@@ -1,9 +1,10 @@
 import hashlib
+import re
 
 import pytest
 
 from libs.common.enums import Scope
-from libs.common.ledger.api_keys import ApiKey, grants
+from libs.common.ledger.api_keys import RIGHT_PATTERN, ApiKey, Rights
 
 
 def test_a_key_is_read_back_from_its_text() -> None:
@@ -35,8 +36,27 @@ def test_the_secret_shows_in_no_log() -> None:
 
 
 def test_admin_may_do_everything_and_the_others_one_thing_each() -> None:
-    read, submit, admin = (frozenset({scope}) for scope in Scope)
+    read, submit, admin = (Rights([scope]) for scope in Scope)
 
-    assert all(grants(admin, scope) for scope in Scope)
-    assert [grants(read, scope) for scope in Scope] == [True, False, False]
-    assert [grants(submit, scope) for scope in Scope] == [False, True, False]
+    assert all(admin.has_scope(scope) and admin.allow(scope, "a") for scope in Scope)
+    assert [read.has_scope(scope) for scope in Scope] == [True, False, False]
+    assert [submit.allow(scope, "a") for scope in Scope] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("texts", "allowed"),
+    [
+        (["submit:a_b"], {"a_b"}),
+        (["submit:a*"], {"a_b", "axb"}),
+        (["submit:*b"], {"a_b", "axb", "b"}),
+        (["submit:a_b", "submit:b"], {"a_b", "b"}),
+        (["submit:b", "submit"], {"a_b", "axb", "b"}),
+        (["read", "submit:c"], set()),
+        (["read:a_b"], set()),
+    ],
+)
+def test_a_right_is_for_the_datasets_that_it_names(texts: list[str], allowed: set[str]) -> None:
+    rights = Rights(texts)
+
+    assert {name for name in ("a_b", "axb", "b") if rights.allow(Scope.SUBMIT, name)} == allowed
+    assert all(re.match(RIGHT_PATTERN, text) for text in texts)
