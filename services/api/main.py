@@ -4,6 +4,7 @@ from types import FrameType
 
 import uvicorn
 
+from libs.common.heap import settle_heap
 from libs.common.logs import configure_logging
 from services.api.app import create_app
 from services.api.database_timeouts import bound_waits
@@ -42,6 +43,7 @@ def main() -> None:
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+    settle_heap()
     _Server(config, app.state.dependencies.feed).run()
 
 

@@ -1,7 +1,6 @@
 """Run a Celery worker in this process: what the worker and the loader have in common."""
 
 import ctypes
-import gc
 import logging
 import os
 import signal
@@ -15,6 +14,7 @@ from celery import Celery, signals
 from celery.exceptions import SecurityWarning
 from kombu.exceptions import KombuError
 
+from libs.common.heap import settle_heap
 from libs.common.logs import get_logger
 from libs.common.messaging.child_metrics import measure_children
 from libs.common.messaging.names import DEAD_LETTER_QUEUE
@@ -42,11 +42,7 @@ def run_worker(
     watch_pool()
     serve_metrics(settings, service)
     _declare_dead_letters(celery)
-    # What is there now stays: looking through it again and again takes time, and memory that children share. Tasks make
-    # many objects and few cycles: looking for these after every 700 was a fifth of the time of a file with bad rows.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(200_000, 10, 10)
+    settle_heap()
     log.info("service_started", service=service, queues=queues, concurrency=concurrency)
     celery.worker_main(
         [

@@ -117,7 +117,7 @@ def _day(
     if job is None:
         return Day(day, _without_job(calendar, due_at, now), None, due_at)
     due_at = job["due_at"] or due_at
-    state = DayState.LOADED if job["is_repaired"] else _OF_JOBS[JobState(job["state"])]
+    state = DayState.LOADED if job["is_repaired"] else _OF_JOBS[job["state"]]
     if state is DayState.WAITING and due_at and now > due_at + (usual or timedelta()) + _SLACK:
         state = DayState.LATE
     return Day(day, state, job["id"], due_at)

@@ -139,13 +139,13 @@ def test_a_stream_tells_of_the_datasets_that_may_be_read(
 ) -> None:
     headers = _bearer(make_key(*RIGHTS))
     with guarded.stream("GET", STREAM, headers=headers, timeout=20) as stream:
-        told: list[str] = []
+        lines: list[str] = []
         for line in stream.iter_lines():
-            told.append(line)
+            lines.append(line)
             if "mine" in line:
                 break
 
-    assert not any("theirs" in line for line in told)
+    assert not any("theirs" in line for line in lines)
 
 
 @pytest.mark.parametrize("right", ["admin:mine", "read:", "read:A", "read:a b", "write:mine", "x"])
