@@ -31,7 +31,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "json": {"rule": {"kind": "trim"}, "column": "sku"}
     },
 }
-"""What is sent where the body is looked at before the rights are."""
+"""What is sent where the body is checked before the rights are."""
 PLACES = {"version": "1", "place": "0", "key_id": "0" * 12, "asset": "app.css"}
 STREAM = "/v1/events"
 
