@@ -220,7 +220,7 @@ def test_cells_of_any_quote_and_delimiter_are_those_of_the_reference(quote: str)
             if prepared is not None:
                 assert cells_by_line(prepared) == [record.cells for record in expected]
             else:
-                assert text.startswith(('Ä,"Ö\n', 'Ä,Ö"'))
+                assert text.startswith('Ä,Ö"')
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_cells_of_any_quote_and_delimiter_are_those_of_the_reference(quote: str)
         b"a,b\0,c\n",
         b"a,b\xff,c\n",
         b"a,b,c\n\na,b,c\n",
-        b'a,"b\nb",c\n',
+        b'a,"b\nb"b,c\n',
         b'a,b"b,c\n',
         b'a,"b"b,c\n',
         b'a,b,"c\n',
