@@ -13,13 +13,26 @@ from tools.tasks import (
     history,
     jobs,
     keys,
+    kubernetes,
     pictures,
     stack,
     supply,
 )
 
 namespace = Collection.from_module(stack)
-for module in (jobs, checks, bench, dashboards, docs, faults, fuzz, history, pictures, supply):
+for module in (
+    jobs,
+    checks,
+    bench,
+    dashboards,
+    docs,
+    faults,
+    fuzz,
+    history,
+    kubernetes,
+    pictures,
+    supply,
+):
     for task in Collection.from_module(module).tasks.values():
         namespace.add_task(task)
 namespace.add_collection(Collection.from_module(database), name="db")
