@@ -36,7 +36,9 @@ def find_boundaries(
     """
 
     def find(data: bytes, newline: bytes, *, may_go_on: bool) -> Lines | None:
-        return find_lines(data, dialect, newline, may_go_on=may_go_on)
+        lines = find_lines(data, dialect, newline, may_go_on=may_go_on)
+        # A record beyond the cap may end earlier, at a line end in one of its cells.
+        return None if lines is None or lines.longest > max_record_bytes else lines
 
     boundaries = [Boundary(text.start, first_line)]
     framer = Framer(

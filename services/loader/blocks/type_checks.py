@@ -69,9 +69,15 @@ class Inputs:
         return settled, undecided
 
     def _is_of_domain(self, found: Sequence[tuple[bool, int, Answer]]) -> bool:
-        """Return whether the refusals of a line are such as a check of a domain may come after."""
-        domains = [answer for _, column, answer in found if self.columns[column].is_domain]
-        return any(len(found) > 1 or answer.sqlstate.startswith("23") for answer in domains)
+        """Return whether the refusals of a line are such as a check of a domain may come after, or are one.
+
+        The check may be of a domain that the column's type holds; whose column it is only an INSERT says.
+        """
+        is_several = len(found) > 1
+        return any(
+            answer.sqlstate.startswith("23") or (is_several and self.columns[column].is_domain)
+            for _, column, answer in found
+        )
 
     def _ask(self, cells: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Answer]:
         """Return the answers for columns and texts, in the columns' order, those that are refused."""

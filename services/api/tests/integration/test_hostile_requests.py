@@ -21,7 +21,7 @@ def _forge(token: str, key: str) -> str:
 
 @pytest.mark.parametrize("key", ["Infinity", "NaN", "null", "[1]", "{}", '"x"', '"\\ud800"'])
 def test_a_forged_page_token_is_refused(client: httpx.Client, job: str, key: str) -> None:
-    token = _forge(write_token(1, "failed-rows", job, None), key)
+    token = _forge(write_token(1, "failed-rows", job, None, None, None), key)
     answer = client.get(f"/v1/jobs/{job}/failed-rows", params={"page_token": token})
 
     assert problem_of(answer)[:2] == (422, "page-token-invalid")
@@ -30,7 +30,7 @@ def test_a_forged_page_token_is_refused(client: httpx.Client, job: str, key: str
 def test_a_forged_page_token_beyond_every_file_finds_nothing(
     client: httpx.Client, job: str
 ) -> None:
-    token = _forge(write_token(1, "failed-rows", job, None), "1" + "0" * 30)
+    token = _forge(write_token(1, "failed-rows", job, None, None, None), "1" + "0" * 30)
     answer = client.get(f"/v1/jobs/{job}/failed-rows", params={"page_token": token})
 
     assert answer.json() == {"items": [], "next_page_token": None}
