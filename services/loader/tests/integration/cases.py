@@ -124,6 +124,10 @@ DOMAINS = (
     "CREATE DOMAIN feed.{t}_small AS int CHECK (VALUE < 10); CREATE DOMAIN feed.{t}_word AS varchar(5) NOT NULL;"
     " CREATE TABLE feed.{t} (id int PRIMARY KEY, v feed.{t}_small, w feed.{t}_word)"
 )
+INNER_DOMAINS = (
+    "CREATE DOMAIN feed.{t}_small AS int CHECK (VALUE < 8); CREATE TYPE feed.{t}_pair AS (n feed.{t}_small, word text);"
+    "CREATE TABLE feed.{t} (id int PRIMARY KEY, v feed.{t}_pair, w feed.{t}_small[])"
+)
 OMITTED_DOMAIN = "CREATE DOMAIN feed.{t}_must AS text NOT NULL; CREATE TABLE feed.{t} (id int PRIMARY KEY, v text, d feed.{t}_must)"
 ENUM = "CREATE TYPE feed.{t}_mood AS ENUM ('sad', 'ok'); CREATE TABLE feed.{t} (id int PRIMARY KEY, v feed.{t}_mood)"
 COMPOSITE = "CREATE TYPE feed.{t}_point AS (x int, y text); CREATE TABLE feed.{t} (id int PRIMARY KEY, v feed.{t}_point)"
@@ -440,6 +444,11 @@ CASES = [
     Case("enums", b"id,v\n1,ok\n2,OK\n3,\n4,sad\n", ENUM),
     Case("composite values", b'id,v\n1,"(1,a)"\n2,"(x,a)"\n3,"(1)"\n', COMPOSITE),
     Case("domains", b"id,v,w\n1,9,abc\n2,10,abc\n3,x,abc\n4,1,\n5,1,toolong\n6,,ab\n", DOMAINS),
+    Case(
+        "a domain inside a type",
+        b'id,v,w\n1,"(1,a)","{1,2}"\n2,"(9,a)","{1}"\n3,"(1,b)","{1,9}"\n4,"(x,a)","{9}"\n',
+        INNER_DOMAINS,
+    ),
     Case("an omitted domain that must not be null", b"id,v\n1,a\n2,b\n", OMITTED_DOMAIN),
     # Constraints
     items(
