@@ -23,6 +23,14 @@ _KEYS = (
 )
 
 
+def _require_known(rights: list[str]) -> list[str]:
+    """Return the rights, or raise BadParameter where one has another scope."""
+    for right in rights:
+        if right.partition(":")[0] not in {"read", "submit", "admin"}:
+            raise typer.BadParameter(f"{right!r} is none; give read, submit or admin")
+    return rights
+
+
 @app.command("list")
 def list_keys(*, json: Json = False) -> ExitCode:
     """List the keys, revoked ones too."""
@@ -42,8 +50,9 @@ def create(
     scope: Annotated[
         list[str],
         typer.Option(
+            callback=_require_known,
             help="read, submit or admin; for some datasets alone read:NAME or submit:NAME, with * for any "
-            "characters. Give it again for a second one."
+            "characters. Give it again for a second one.",
         ),
     ],
     *,
