@@ -204,7 +204,11 @@ class Heartbeat:
         with self._interrupting:
             if self._may_interrupt:
                 self._verdict = verdict
-                self._loading.cancel()
+                try:
+                    self._loading.cancel()
+                except psycopg2.Error as exc:
+                    # Closed already, or its server is away: the load learns it there or by `check`.
+                    log.warning("load_not_interrupted", error=str(exc).strip())
 
     def _open(self) -> Connection:
         """Connect so that each beat is its own transaction: a loader frozen in one must not keep the lease locked."""

@@ -151,9 +151,14 @@ def signal_all(pids: list[int], number: signal.Signals) -> None:
 
 def loaders_at_work(machine: Machine) -> list[str]:
     """Return the names of the loaders that hold a lease."""
-    holders = machine.system.query("SELECT holder FROM adsp.chunk_leases")
-    pids = {int(holder.split(":")[1]) for (holder,) in holders}
+    pids = children_at_work(machine)
     return [name for name in ("loader-1", "loader-2") if pids & set(family(machine, name))]
+
+
+def children_at_work(machine: Machine) -> set[int]:
+    """Return the processes that hold a lease, each a child of a loader."""
+    holders = machine.system.query("SELECT holder FROM adsp.chunk_leases")
+    return {int(holder.split(":")[1]) for (holder,) in holders}
 
 
 def unacknowledged(machine: Machine, queue: str) -> int:

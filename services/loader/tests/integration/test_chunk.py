@@ -18,11 +18,13 @@ from libs.common.csv.chunk_boundaries import find_boundaries
 from libs.common.csv.header import read_header
 from libs.common.csv.text import Text
 from libs.common.datasets.definition import DatasetDefinition
-from libs.common.errors import MESSAGE_LIMIT, PublishFault
+from libs.common.errors import MESSAGE_LIMIT, LeaseLost, PublishFault
 from libs.devstack.testing.waiting import wait_for
 from services.loader import load, record_load
 from services.loader.chunk_loader import ChunkLoader, Outcome
+from services.loader.leasing.chunks import ChunkKey
 from services.loader.leasing.connection_cache import LoadingConnections
+from services.loader.leasing.lease import Heartbeat
 from services.loader.rejects.columns import RejectedRows, by_columns
 from services.loader.rejects.rejection import RejectedRecord
 from services.loader.tests.integration.conftest import LoadBench
@@ -264,6 +266,22 @@ def test_a_loader_that_lost_its_lease_stops_and_writes_nothing(bench: LoadBench)
     assert rows(bench) == []
     assert bench.chunk(job_id)["state"] == "running"
     assert len(bench.execute("SELECT * FROM adsp.chunk_leases")) == 1
+
+
+def test_a_lease_lost_after_the_connection_is_told_all_the_same(bench: LoadBench) -> None:
+    """The heart that could not interrupt died with a traceback (seen where a frozen loader woke up)."""
+    key = ChunkKey(bench.add_job(DATA, PAIRS), 0, "somebody")
+    loading = psycopg2.connect(bench.database.dsn_for("loader"))
+    loading.close()
+    heartbeat = Heartbeat(
+        lambda: psycopg2.connect(bench.database.dsn_for("loader")), loading, key, bench.settings()
+    )
+
+    heartbeat.start()
+
+    with pytest.raises(LeaseLost):
+        wait_for(heartbeat.check, PATIENCE, "it is told")
+    heartbeat.stop()
 
 
 def test_progress_is_visible_while_the_load_goes_on(bench: LoadBench) -> None:
