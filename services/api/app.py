@@ -65,7 +65,7 @@ from services.api.web import (
 
 log = get_logger(__name__)
 
-_NOUNS = (
+NOUNS = (
     jobs,
     job_files,
     cancel,
@@ -169,7 +169,7 @@ def create_app(settings: ApiSettings) -> Api:
     app.add_middleware(RequestLog, metrics=dependencies.metrics)
     app.add_middleware(ProblemPages)
     app.include_router(health.router)
-    for noun in _NOUNS:
+    for noun in NOUNS:
         app.include_router(noun.router, responses=REFUSALS)
     for page in CONSOLE:
         app.include_router(page.router)

@@ -50,16 +50,17 @@ def _end(ledger: Ledger, job: str) -> None:
     )
 
 
-def _add_event(ledger: Ledger, job: str, event_id: str) -> None:
+def add_event(ledger: Ledger, job: str, new_id: str) -> None:
+    """Put an event of a job on record."""
     ledger.execute(
         "INSERT INTO adsp.events (id, job_id, type, payload) VALUES (%s, %s, 'job.cancelled', %s)",
-        event_id,
+        new_id,
         job,
         json.dumps({"job_id": job}),
     )
 
 
-def _event_id(seconds: int = 0) -> str:
+def new_event_id(seconds: int = 0) -> str:
     """Return an id as one that is made now, and so many seconds later."""
     return f"{int(time.time() * 1000) + seconds * 1000:012x}7000800000000000{uuid4().hex[:4]}"
 
@@ -94,13 +95,13 @@ def test_a_job_is_followed_to_its_end_within_a_second(
 def test_who_comes_again_misses_no_event_and_reads_none_twice(
     client: httpx.Client, job: str, ledger: Ledger
 ) -> None:
-    first, second, third = (_event_id(n) for n in (-60, -50, -1))
+    first, second, third = (new_event_id(n) for n in (-60, -50, -1))
     for event_id in (first, second):
-        _add_event(ledger, job, event_id)
+        add_event(ledger, job, event_id)
     with following(client, "/v1/events", **{"Last-Event-ID": first}) as got:
         kind, data, found = next(got)
         assert next(got)[0] == "job"
-        _add_event(ledger, job, third)
+        add_event(ledger, job, third)
         later = next(got)
 
     assert (kind, found and found.replace("-", "")) == ("ledger", second)
@@ -120,8 +121,8 @@ def test_nobody_reads_of_the_jobs_of_others(
     admin = {"Authorization": f"Bearer {make_key('admin', owner='ops')}"}
     with following(guarded, "/v1/events", **key) as got:
         shown = next(got)[1]["id"]
-        _add_event(ledger, job, _event_id())
-        _add_event(ledger, mine, _event_id())
+        add_event(ledger, job, new_event_id())
+        add_event(ledger, mine, new_event_id())
         event = next(got)
     with following(guarded, "/v1/events", **admin) as got:
         seen = {next(got)[1]["id"] for _ in range(2)}

@@ -1,38 +1,27 @@
-"""A key for some datasets neither sees nor starts anything of others, whatever route it takes."""
+"""A key for some datasets neither sees nor starts anything of others; `test_route_rights.py` asks each route."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from fastapi.routing import APIRoute
 
-from services.api.app import create_app
-from services.api.middleware.authentication import OPEN_PATHS
 from services.api.tests.integration.api_bench import (
     ITEMS,
     Ledger,
     MakeKey,
-    SettingsWith,
     problem_of,
+)
+from services.api.tests.integration.test_event_streams import (
+    Frame,
+    add_event,
+    following,
+    new_event_id,
 )
 from services.api.tests.integration.test_overview import add_job
 
 RIGHTS = ("read:mine", "submit:mi*e")
-BODIES: dict[str, dict[str, Any]] = {
-    "POST /v1/jobs": {"json": {"dataset": "theirs"}},
-    "POST /trigger-job": {"json": {"dataset": "theirs"}},
-    "POST /v1/datasets/{name}/uploads": {"content": b"sku\n1\n"},
-    "POST /v1/datasets/{name}/backfill": {"json": {"from": "2026-01-01", "to": "2026-01-02"}},
-    "POST /v1/inspect": {"content": b"sku\n1\n"},
-    "PUT /v1/jobs/{job_id}/corrections/{place}": {"json": {"cells": {"sku": "1"}}},
-    "POST /v1/jobs/{job_id}/corrections/rule": {
-        "json": {"rule": {"kind": "trim"}, "column": "sku"}
-    },
-}
-"""What is sent where the body is checked before the rights are."""
-PLACES = {"version": "1", "place": "0", "key_id": "0" * 12, "asset": "app.css"}
 STREAM = "/v1/events"
 
 
@@ -41,44 +30,15 @@ def _bearer(key: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def their_job(guarded: httpx.Client, make_key: MakeKey, ledger: Ledger, root: Path) -> str:
-    """Make two datasets, with a job of the owner of all keys in each; return that of `theirs`."""
+def jobs(guarded: httpx.Client, make_key: MakeKey, ledger: Ledger, root: Path) -> dict[str, str]:
+    """Make the datasets `mine` and `theirs`; return the job of each, which the owner of all keys has."""
     admin = _bearer(make_key("admin"))
     for name in ("mine", "theirs"):
         assert guarded.put(f"/v1/datasets/{name}", json=ITEMS, headers=admin).status_code == 201
-    add_job(ledger, "running", dataset="mine", owner="prices")
-    return add_job(ledger, "running", dataset="theirs", owner="prices")
-
-
-def _requests(settings_with: SettingsWith, job: str) -> list[tuple[str, str, str, dict[str, Any]]]:
-    """Return each route with its method, its path for the dataset `theirs` or its job, and what is sent."""
-    found = []
-    for route in create_app(settings_with()).routes:
-        if not isinstance(route, APIRoute) or route.path in OPEN_PATHS | {STREAM}:
-            continue
-        is_job = "/jobs/" in route.path
-        names = {**PLACES, "name": "theirs", "job_id": job, "task_id": job}
-        names["action"] = "cancel" if is_job else "pause"
-        for method in sorted(route.methods or ()):
-            sent = BODIES.get(f"{method} {route.path}", {} if method == "GET" else {"data": {}})
-            found.append((route.path, method, route.path.format(**names), sent))
-    return found
-
-
-def test_no_route_shows_or_starts_anything_of_another_dataset(
-    guarded: httpx.Client, make_key: MakeKey, settings_with: SettingsWith, their_job: str
-) -> None:
-    headers = _bearer(make_key(*RIGHTS))
-    wrong = []
-    for route, method, path, sent in _requests(settings_with, their_job):
-        answer = guarded.request(method, path, headers=headers, **sent)
-        is_refused = answer.status_code in {403, 404}
-        is_about_theirs = "{name}" in route or "{job_id}" in route or "{task_id}" in route
-        shows = "theirs" in answer.text or their_job in answer.text
-        if not is_refused and (is_about_theirs or shows or answer.status_code >= 400):
-            wrong.append(f"{method} {route}: {answer.status_code}")
-
-    assert wrong == []
+    return {
+        name: add_job(ledger, "running", dataset=name, owner="prices")
+        for name in ("mine", "theirs")
+    }
 
 
 @pytest.mark.parametrize(
@@ -95,7 +55,7 @@ def test_no_route_shows_or_starts_anything_of_another_dataset(
 def test_a_key_sees_and_starts_what_its_rights_are_for(
     guarded: httpx.Client,
     make_key: MakeKey,
-    their_job: str,
+    jobs: dict[str, str],
     root: Path,
     rights: tuple[str, ...],
     sees: set[str],
@@ -123,9 +83,9 @@ def test_a_key_sees_and_starts_what_its_rights_are_for(
 
 
 def test_what_may_be_read_may_not_be_cancelled(
-    guarded: httpx.Client, make_key: MakeKey, their_job: str
+    guarded: httpx.Client, make_key: MakeKey, jobs: dict[str, str]
 ) -> None:
-    headers = _bearer(make_key("read", "submit:mine"))
+    headers, their_job = _bearer(make_key("read", "submit:mine")), jobs["theirs"]
 
     assert guarded.get(f"/v1/jobs/{their_job}", headers=headers).status_code == 200
     refused = guarded.post(f"/v1/jobs/{their_job}/cancel", headers=headers)
@@ -134,18 +94,50 @@ def test_what_may_be_read_may_not_be_cancelled(
     assert "/load" not in guarded.get("/datasets/theirs", headers=headers).text
 
 
+@pytest.mark.parametrize(("rights", "sees"), [(RIGHTS, ["mine"]), (("admin",), ["mine", "theirs"])])
 def test_a_stream_tells_of_the_datasets_that_may_be_read(
-    guarded: httpx.Client, make_key: MakeKey, their_job: str
+    guarded: httpx.Client,
+    make_key: MakeKey,
+    ledger: Ledger,
+    jobs: dict[str, str],
+    rights: tuple[str, ...],
+    sees: list[str],
 ) -> None:
-    headers = _bearer(make_key(*RIGHTS))
-    with guarded.stream("GET", STREAM, headers=headers, timeout=20) as stream:
-        lines: list[str] = []
-        for line in stream.iter_lines():
-            lines.append(line)
-            if "mine" in line:
-                break
+    """What comes before and after the lines that end the test is of `theirs`: who sees too much reads it."""
+    owners = {job: name for name, job in jobs.items()}
+    written = [
+        (name, new_event_id(n)) for n, name in enumerate(("theirs", "mine", "theirs", "mine"), 1)
+    ]
+    missed, last = new_event_id(-50), new_event_id(-60)
+    add_event(ledger, jobs["mine"], last)
+    add_event(ledger, jobs["theirs"], missed)
+    with following(guarded, STREAM, **_bearer(make_key(*rights)), **{"Last-Event-ID": last}) as got:
+        frames = _read_until(got, lambda frame: frame[0] == "job")
+        for name, new_id in written:
+            ledger.execute(
+                "UPDATE adsp.jobs SET rows_read = rows_read + 1 WHERE id = %s", jobs[name]
+            )
+            add_event(ledger, jobs[name], new_id)
+        frames += _read_until(got, lambda frame: _hex(frame) == written[-1][1])
 
-    assert not any("theirs" in line for line in lines)
+    reported = [_hex(frame) for frame in frames if frame[0] == "ledger"]
+    assert reported == [new_id for name, new_id in [("theirs", missed), *written] if name in sees]
+    progress = {owners[frame[1]["id"]] for frame in frames if frame[0] == "job"}
+    assert sorted(progress) == sees
+
+
+def _read_until(got: Iterator[Frame], is_last: Callable[[Frame], bool]) -> list[Frame]:
+    """Return what a stream tells, up to the first frame that is the last one."""
+    frames = []
+    for frame in got:
+        frames.append(frame)
+        if is_last(frame):
+            break
+    return frames
+
+
+def _hex(frame: Frame) -> str:
+    return (frame[2] or "").replace("-", "")
 
 
 @pytest.mark.parametrize("right", ["admin:mine", "read:", "read:A", "read:a b", "write:mine", "x"])
