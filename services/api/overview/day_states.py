@@ -88,7 +88,7 @@ def read_days(
     found = session.execute(_statement("last_jobs"), about).mappings()
     jobs = {(row["dataset"], row["data_date"]): row for row in found}
     waiting = {name for (name, _), row in jobs.items() if row["state"] == JobState.WAITING}
-    usual, now = usual_arrivals(session, sorted(waiting)), datetime.now(UTC)
+    usual, now = usual_arrivals(session, sorted(waiting), owner), datetime.now(UTC)
     return {
         calendar.name: [
             _day(calendar, day, jobs.get((calendar.name, day)), usual.get(calendar.name), now)
@@ -98,11 +98,14 @@ def read_days(
     }
 
 
-def usual_arrivals(session: Session, datasets: Sequence[str]) -> dict[str, timedelta]:
-    """Return how long after its due time each dataset is usually loaded, where that is known."""
+def usual_arrivals(
+    session: Session, datasets: Sequence[str], owner: str | None
+) -> dict[str, timedelta]:
+    """Return how long after its due time each dataset is usually loaded, where jobs of the owner, None: all, say it."""
     if not datasets:
         return {}
-    rows = session.execute(_statement("usual_arrivals"), {"datasets": list(datasets)})
+    about = {"datasets": list(datasets), "owner": owner}
+    rows = session.execute(_statement("usual_arrivals"), about)
     return {name: timedelta(seconds=round(float(seconds))) for name, seconds in rows}
 
 

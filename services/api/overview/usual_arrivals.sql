@@ -1,4 +1,5 @@
--- Say how long after its due time each dataset is usually loaded: the median of its last ten scheduled loads.
+-- Say how long after its due time each dataset is usually loaded: the median of its last ten scheduled loads, of all
+-- owners or of one.
 SELECT
     wanted.dataset,
     percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(EPOCH FROM loads.finished_at - loads.due_at)) AS seconds
@@ -13,6 +14,7 @@ CROSS JOIN LATERAL (
         AND j.state IN ('succeeded', 'completed_with_rejects', 'duplicate')
         AND j.trigger <> 'replay'
         AND j.due_at IS NOT NULL
+        AND (CAST(:owner AS text) IS NULL OR j.owner = :owner)
     ORDER BY j.finished_at DESC
     LIMIT 10
 ) AS loads

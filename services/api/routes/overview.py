@@ -59,7 +59,7 @@ class LateDocument(BaseModel):
     data_date: date
     due_at: datetime | None
     usual_at: datetime | None = Field(
-        description="When it is usually loaded: by the median of the last ten loads."
+        description="When it is usually loaded: by the median of the last ten scheduled loads that the key sees."
     )
     job_id: UUID | None
 
@@ -132,7 +132,7 @@ def _late(
         if day.state is DayState.LATE
     ]
     found.sort(key=lambda each: (each[1].due_at or datetime.max.replace(tzinfo=UTC), each[0]))
-    usual = usual_arrivals(session, sorted({name for name, _ in found[:_MOST_LATE]}))
+    usual = usual_arrivals(session, sorted({name for name, _ in found[:_MOST_LATE]}), owner)
     return [
         LateDocument(
             dataset=name,

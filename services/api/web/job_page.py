@@ -42,6 +42,7 @@ def show_job(
         details = read_details(session, job, encoding_of(stored))
         reasons = _count_reasons(session, stored)
     settings = dependencies.settings
+    may_submit = caller.may(Scope.SUBMIT, job.dataset)
     query = FailedRowQuery(page_size=asked.page_size, page_token=asked.page_token)
     return show_page(
         request,
@@ -50,7 +51,8 @@ def show_job(
         is_live=job.state in LIVE_STATES,
         details=details,
         speed=speed_of(job),
-        offers=offers_of(job) if caller.may(Scope.SUBMIT, job.dataset) else [],
+        offers=offers_of(job) if may_submit else [],
+        may_submit=may_submit,
         files=list_job_files(dependencies, caller, job_id, PageQuery(page_size=_MOST_FILES)),
         dashboard=dashboard_of(settings.grafana_url, job),
         runbook=runbook_of(settings.grafana_url, job),

@@ -63,12 +63,14 @@ def render(
 def show_page(
     request: Request, template: str, *, status: int = 200, **values: object
 ) -> HTMLResponse:
-    """Answer with a page of the console, as the caller may see it."""
+    """Answer with a page of the console, as the caller may see it.
+
+    Whether the caller may submit hangs on the dataset: a page that asks for `may_submit` has to be given it.
+    """
     caller = caller_of(request.scope.get("state", {}))
     frame = {
         "path": request.url.path,
         "who": caller.owner,
-        "may_submit": caller.has_scope(Scope.SUBMIT),
         "may_admin": caller.has_scope(Scope.ADMIN),
         "csrf": caller.session.csrf if caller.session else "",
         "is_signed_in": caller.session is not None,

@@ -156,6 +156,25 @@ def test_what_waits_longer_than_usual_is_late_and_named_first(
     assert abs(usual - due - timedelta(hours=1)) < timedelta(seconds=2)
 
 
+def test_when_it_is_usually_loaded_is_said_by_the_jobs_that_the_key_sees(
+    guarded: httpx.Client, make_key: MakeKey, daily: str, ledger: Ledger
+) -> None:
+    """Both owners load it; `stock` an hour after it was due, `prices` never yet."""
+    for days_ago in range(10, 13):
+        due = datetime.now(UTC) - timedelta(days=days_ago)
+        end: dict[str, Any] = {"due_at": due, "finished_at": due + timedelta(hours=1)}
+        add_job(ledger, "succeeded", days_ago, trigger="schedule", owner="stock", **end)
+
+    def usual(*scopes: str, owner: str) -> bool:
+        headers = {"Authorization": f"Bearer {make_key(*scopes, owner=owner)}"}
+        [late, *_] = guarded.get("/v1/overview", headers=headers).json()["late"]
+        return late["usual_at"] is not None
+
+    assert usual("read", owner="stock")
+    assert usual("admin", owner="prices")
+    assert not usual("read", owner="prices")
+
+
 def test_what_runs_is_shown_as_far_as_it_is(
     client: httpx.Client, job: str, items: Path, ledger: Ledger
 ) -> None:

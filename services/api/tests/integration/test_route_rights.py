@@ -148,6 +148,31 @@ def _make(
     return Theirs(dataset, job, written.json()["version"], version)
 
 
+@pytest.mark.parametrize(("submit", "may_submit"), [("submit:mine", False), ("submit:th*", True)])
+def test_pages_offer_what_may_be_done_to_what_they_show(
+    guarded: httpx.Client,
+    make_key: MakeKey,
+    admin: dict[str, str],
+    ledger: Ledger,
+    items_file: Path,
+    submit: str,
+    *,
+    may_submit: bool,
+) -> None:
+    """A right for another dataset offers nothing here."""
+    theirs = _make(guarded, admin, ledger, items_file, 1)
+    headers = _bearer(make_key("read", submit))
+    offers = {
+        "/datasets/{name}": "/load",
+        "/jobs/{job_id}": "/replay",
+        "/jobs/{job_id}/failed-rows": "/corrections/rule",
+    }
+    for template, offered in offers.items():
+        page = guarded.get(theirs.path(template), headers=headers)
+        assert page.status_code == 200
+        assert (offered in page.text) == may_submit, template
+
+
 def _routes() -> Iterator[Route]:
     """Return the method and the path of each route that asks for a key."""
     for route in (each for module in (*NOUNS, *CONSOLE) for each in module.router.routes):

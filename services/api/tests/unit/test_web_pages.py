@@ -25,7 +25,7 @@ JOB_ID = UUID("01a20bb0-ed59-716e-a450-60748f27550b")
 
 NOTHING = JobDetails(phases=[], chunks=0, chunks_done=0, loaders=[], groups=[], events=[])
 FRAME: dict[str, Any] = {
-    "path": "/", "who": None, "may_submit": False, "may_admin": False, "csrf": "", "is_signed_in": False,
+    "path": "/", "who": None, "may_admin": False, "csrf": "", "is_signed_in": False,
 }  # fmt: skip
 
 
@@ -70,7 +70,8 @@ def _page(job: JobDocument, dashboard: str | None = None) -> str:
     none: Page[object] = Page(items=[], next_page_token=None)
     shown = render(
         "job.html", {}, **FRAME, job=job, is_live=False, dashboard=dashboard, replays=[], reasons=[],
-        failed=none, page_size=50, details=NOTHING, speed=None, offers=[], files=none, runbook=None, most_grouped=1,
+        failed=none, page_size=50, details=NOTHING, speed=None, offers=[], may_submit=False, files=none, runbook=None,
+        most_grouped=1,
     )  # fmt: skip
     return bytes(shown.body).decode()
 
