@@ -2,7 +2,7 @@
 
 from libs.common.logs import configure_logging
 from libs.common.messaging.app import make_celery
-from libs.common.messaging.heartbeat import beat_into
+from libs.common.messaging.liveness_file import beat_into
 from libs.common.messaging.names import LOAD_QUEUE
 from libs.common.messaging.worker_process import run_worker
 from libs.common.postgres.copy import picked_fields

@@ -2,7 +2,7 @@
 
 from pydantic import DirectoryPath, Field
 
-from libs.common.messaging.heartbeat import LivenessSettings
+from libs.common.messaging.liveness_file import LivenessSettings
 from libs.common.metrics import MetricsSettings
 from libs.common.settings import DatabaseSettings, MessagingSettings
 from libs.common.sources.settings import SourceSettings

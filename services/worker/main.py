@@ -4,7 +4,7 @@ from prometheus_client import REGISTRY
 
 from libs.common.logs import configure_logging
 from libs.common.messaging.app import make_celery
-from libs.common.messaging.heartbeat import beat_into
+from libs.common.messaging.liveness_file import beat_into
 from libs.common.messaging.names import WORKER_QUEUES
 from libs.common.messaging.worker_process import run_worker
 from services.worker.ledger_metrics.collector import LedgerCollector

@@ -1,7 +1,8 @@
 """Define a dataset: what is fed into which table, from where, in which format, when, and how.
 
 The definition is what ``PUT /v1/datasets/{name}`` accepts. A job keeps a copy of the definition it was
-made under, so that a later change does not alter a load that is under way.
+made under, so that a later change does not alter a load that is under way. What is checked against the target table
+when a definition is stored is in `services/api/dataset_changes.py`.
 """
 
 from typing import Annotated, Literal, Self

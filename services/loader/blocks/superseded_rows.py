@@ -2,7 +2,7 @@
 
 An upsert writes the last record of each key only. An earlier one is superseded if Postgres would have taken it, and a
 failed row if not; NOT NULL and CHECK have been asked of each before it was staged, so what is left are foreign keys
-and rare things that are not looked into here.
+and rare things that are not looked into here. `services.loader.blocks.staging`, which finds the repeated keys, asks.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Say why a record is rejected, and what an answer of Postgres means: a failed row, or a fault of the job.
+"""Classify why a record is rejected, and what an error of Postgres is: a failed row, or a fault of the job.
 
 A `Rejection` goes with its record, or the line of a block, to `columns`, which makes failed rows of them, and `spool`,
 which keeps these until they are written. Records that Postgres does not see are rejected elsewhere:

@@ -26,8 +26,8 @@ from services.worker.dependencies import WorkerContext
 from services.worker.finishing import after_end
 from services.worker.planning.arrival import describe_failure, is_awaited, wait_for_source
 from services.worker.planning.chunking import send_chunks
-from services.worker.planning.known_content import find_seen_content
 from services.worker.planning.long_plans import WAIT_SECONDS, NoRoomToPlan
+from services.worker.planning.remembered_fingerprint import find_remembered_fingerprint
 from services.worker.planning.source_plans import plan_source
 
 log = get_logger(__name__)
@@ -142,7 +142,9 @@ def _plan_later(
         if locked is not None and locked.state is JobState.RUNNING:
             locked.state = JobState.QUEUED
             locked.attempt -= 0 if counts else 1
-            locked.fingerprint = find_seen_content(session, locked) if keeps_place else None
+            locked.fingerprint = (
+                find_remembered_fingerprint(session, locked) if keeps_place else None
+            )
             locked.next_attempt_at = datetime.now(UTC) + _seconds(wait)
     log.info(
         "plan_postponed",

@@ -42,8 +42,8 @@ from services.worker.planning.job_files import (
     read_files,
     read_seen_files,
 )
-from services.worker.planning.known_content import describe_content, known_fingerprint
 from services.worker.planning.long_plans import room_for_plan
+from services.worker.planning.remembered_fingerprint import describe_content, known_fingerprint
 from services.worker.planning.source_inspection import (
     Columns,
     Inspected,

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from libs.common.logs import configure_logging, get_logger
 from libs.common.messaging.app import make_celery
-from libs.common.messaging.heartbeat import LivenessSettings, beat_into
+from libs.common.messaging.liveness_file import LivenessSettings, beat_into
 from libs.common.messaging.names import JOBS_QUEUE, PLAN
 from libs.common.messaging.worker_process import run_worker
 from libs.common.metrics import MetricsSettings

@@ -1,4 +1,7 @@
-"""Remember the source of a job that may not load, and its fingerprint: while it waits each look would read it again."""
+"""Remember the fingerprint of a job that may not load, and of which file: while it waits each look would read it again.
+
+It is in `jobs.known_content`, and for several files in `job_files`.
+"""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +20,7 @@ def known_fingerprint(job: Job, path: Path, seen: SourceIdentity) -> str | None:
     return known.get("fingerprint") if known.get("file") == _describe(path, seen) else None
 
 
-def find_seen_content(session: Session, job: Job) -> str | None:
+def find_remembered_fingerprint(session: Session, job: Job) -> str | None:
     """Return the fingerprint of what the job has seen before it had to wait; None: it had not to."""
     files = read_seen_files(session, job.id)
     if files:

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from libs.common.messaging.heartbeat import HEARTBEAT_SECONDS
+from libs.common.messaging.liveness_file import HEARTBEAT_SECONDS
 from libs.common.messaging.tests.integration import probe as probe_module
 from libs.devstack.testing.vhosts import ScratchVhost
 from libs.devstack.testing.waiting import wait_for

@@ -1,4 +1,4 @@
-"""Show that a process without an HTTP interface still turns: it touches a file, whose age anyone can read.
+"""Touch a file while a process without an HTTP interface is alive, so that anyone can read from its age whether it is.
 
 The health checks of the images look at nothing else, so they cost next to nothing and need no broker.
 """
