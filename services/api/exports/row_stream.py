@@ -20,6 +20,7 @@ _PAGE_BYTES = 1 << 20
 # Right after a load the planner knows nothing of its rows, and would sort all of them for each page. Without sorts
 # the unique index on job and offset is left, which has them in order.
 _READ_IN_ORDER = text("SET LOCAL enable_sort = off")
+_PLAN_AS_BEFORE = text("SET LOCAL enable_sort TO DEFAULT")
 
 
 def pages_of(sessions: sessionmaker[Session], query: Select[Any]) -> Iterator[list[Any]]:
@@ -50,6 +51,9 @@ def read_page(
     ).all()
     fitting = sum(1 for total in accumulate(sizes[:most_rows]) if total <= most_bytes)
     rows = session.execute(query.limit(max(1, fitting))).all()
+    session.execute(
+        _PLAN_AS_BEFORE
+    )  # the newest job of a few is found by a sort, not by a walk over all jobs
     return rows, len(sizes) > len(rows)
 
 

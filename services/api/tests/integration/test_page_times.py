@@ -13,9 +13,13 @@ from statistics import quantiles
 
 import httpx
 import pytest
+from sqlalchemy import select, text
 
 from libs.common.heap import settle_heap
-from services.api.tests.integration.api_bench import Ledger
+from libs.common.ledger.models import FailedRow
+from services.api.dependencies import Dependencies
+from services.api.exports.row_stream import read_page
+from services.api.tests.integration.api_bench import Ledger, SettingsWith
 
 IS_MEASURED = "ADSP_HISTORY_JOBS" in os.environ
 JOBS = int(os.environ.get("ADSP_HISTORY_JOBS", "20000"))
@@ -168,3 +172,16 @@ def test_pages_keep_to_their_size_and_time(
     assert [cost.path for cost in costs if cost.size > MOST_BYTES] == []
     slow = [cost.path for cost in costs if cost.most > MOST_SECONDS]
     assert not IS_MEASURED or slow == []
+
+
+def test_a_page_of_failed_rows_leaves_the_planner_as_it_was(
+    client: httpx.Client, settings_with: SettingsWith
+) -> None:
+    """Without sorts, the newest replay of a job was found by a walk over all jobs, later in the transaction."""
+    dependencies = Dependencies.from_settings(settings_with())
+    with dependencies.sessions() as session:
+        read_page(session, select(FailedRow).order_by(FailedRow.byte_offset), 1)
+        setting = session.scalar(text("SHOW enable_sort"))
+    dependencies.close()
+
+    assert setting == "on"
