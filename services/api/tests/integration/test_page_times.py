@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from statistics import quantiles
 
 import httpx
@@ -17,6 +18,7 @@ from sqlalchemy import select, text
 
 from libs.common.heap import settle_heap
 from libs.common.ledger.models import FailedRow
+from libs.common.sql_files import read_statement
 from services.api.dependencies import Dependencies
 from services.api.exports.row_stream import read_page
 from services.api.tests.integration.api_bench import Ledger, SettingsWith
@@ -185,3 +187,25 @@ def test_a_page_of_failed_rows_leaves_the_planner_as_it_was(
     dependencies.close()
 
     assert setting == "on"
+
+
+def test_the_overview_reads_the_jobs_that_it_shows_and_no_others(
+    client: httpx.Client, ledger: Ledger, settings_with: SettingsWith
+) -> None:
+    """Postgres would read all jobs once to know which have a replay, for more days than a few hundred."""
+    _fill(ledger)
+    today = datetime.now(UTC).date()
+    about = {
+        "datasets": [f"feed-{n}" for n in range(50)],
+        "first": today - timedelta(days=29),
+        "last": today,
+        "owner": None,
+    }
+    explained = "EXPLAIN " + read_statement("services.api.overview", "last_jobs")
+    dependencies = Dependencies.from_settings(settings_with())
+    with dependencies.sessions() as session:
+        plan = "\n".join(session.scalars(text(explained), about))
+    dependencies.close()
+
+    assert "Index Scan" in plan
+    assert "Seq Scan on jobs" not in plan, plan
