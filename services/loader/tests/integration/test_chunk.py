@@ -268,7 +268,7 @@ def test_a_loader_that_lost_its_lease_stops_and_writes_nothing(bench: LoadBench)
     assert len(bench.execute("SELECT * FROM adsp.chunk_leases")) == 1
 
 
-def test_a_lease_lost_after_the_connection_is_told_all_the_same(bench: LoadBench) -> None:
+def test_a_lease_lost_after_the_connection_is_reported_all_the_same(bench: LoadBench) -> None:
     """The heart that could not interrupt died with a traceback (seen where a frozen loader woke up)."""
     key = ChunkKey(bench.add_job(DATA, PAIRS), 0, "somebody")
     loading = psycopg2.connect(bench.database.dsn_for("loader"))
@@ -280,7 +280,7 @@ def test_a_lease_lost_after_the_connection_is_told_all_the_same(bench: LoadBench
     heartbeat.start()
 
     with pytest.raises(LeaseLost):
-        wait_for(heartbeat.check, PATIENCE, "it is told")
+        wait_for(heartbeat.check, PATIENCE, "it is reported")
     heartbeat.stop()
 
 
