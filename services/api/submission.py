@@ -30,6 +30,7 @@ from libs.common.ledger.jobs import (
 from libs.common.ledger.models import Job, Upload
 from libs.common.logs import get_logger
 from libs.common.sources.search import resolve_sources
+from libs.common.sources.stores.search import is_url, locate
 from services.api.dependencies import Dependencies
 from services.api.errors.problems import RETRY_SECONDS, ProblemError
 from services.api.idempotency import KeyedRequest, find_earlier, remember
@@ -146,6 +147,9 @@ def _check_source(dependencies: Dependencies, job: Job) -> None:
     """Raise `BadInput` for a source that cannot be loaded; one that is not there may still come."""
     definition = job.parsed_definition()
     areas = dependencies.settings.areas(is_sent=job.trigger in SENT_WHOLE)
+    if is_url(job.source):
+        locate(job.source, areas.connections)  # the api itself may not reach the store
+        return
     try:
         resolve_sources(job.source, areas, definition.match)
     except SourceError as exc:

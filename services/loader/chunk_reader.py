@@ -3,7 +3,6 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from libs.common.csv.block import Block
 from libs.common.csv.footer import Footer, without_footer
@@ -21,7 +20,7 @@ from libs.common.datasets.source_warnings import (
 from libs.common.enums import WarningCode
 from libs.common.errors import SourceError
 from libs.common.sources.opening import open_source
-from libs.common.sources.regular_files import identity
+from libs.common.sources.stores.locations import identity
 from libs.common.sources.stream import SourceLimits, SourceStream
 from services.loader.leasing.chunks import ChunkWork, PlannedFile, RowCounts
 from services.loader.settings import LoaderSettings
@@ -45,7 +44,7 @@ class ChunkSource:
     def check_unchanged(self) -> None:
         """Raise when size or modification time of a file differ from what the plan saw."""
         for file in self._work.files:
-            now = identity(Path(file.path))
+            now = identity(self._settings.location(file.path))
             if (now.size, now.mtime_ns) != (file.size, file.mtime_ns):
                 raise _changed(file)
 
@@ -151,7 +150,8 @@ class ChunkSource:
         """Open a file for reading decompressed bytes."""
         form = self._work.definition.format
         limits = SourceLimits.from_settings(self._settings)
-        return open_source(Path(file.path), form.compression, limits, digest, form.member)
+        location = self._settings.location(file.path)
+        return open_source(location, form.compression, limits, digest, form.member)
 
 
 def _changed(file: PlannedFile) -> SourceError:

@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
@@ -28,7 +29,11 @@ from libs.common.ledger.models import FailedRow, Job, JobFile
 from libs.common.ledger.replays import IS_WHOLE
 from libs.common.logs import get_logger
 from libs.common.sources.regular_files import SourceIdentity, folder_without_links, identity
+from libs.common.sources.stores.locations import RemoteFile
+from libs.common.sources.stores.store import StoreFault
 from services.worker.dependencies import WorkerContext
+from services.worker.loaded_objects import put_remote_away
+from services.worker.planning.job_files import read_seen_files
 
 log = get_logger(__name__)
 
@@ -38,12 +43,11 @@ _PATIENCE = timedelta(days=1)
 
 
 class _LoadedFile(NamedTuple):
-    path: Path
-    size: int
-    mtime_ns: int
+    path: str
+    seen: SourceIdentity
 
     def is_seen_in(self, found: SourceIdentity) -> bool:
-        return (found.size, found.mtime_ns) == (self.size, self.mtime_ns)
+        return (found.size, found.mtime_ns) == (self.seen.size, self.seen.mtime_ns)
 
 
 def put_files_away(worker: WorkerContext, job_id: UUID) -> None:
@@ -54,7 +58,8 @@ def put_files_away(worker: WorkerContext, job_id: UUID) -> None:
         if job.files_due_at is None:
             return
         way = _way_of(session, job)
-        errors = [error for file in _files_of(session, job) if (error := _put_away(job, file, way))]
+        put = partial(_put_away, worker, job, way)
+        errors = [error for file in _files_of(session, job) if (error := put(file))]
         job.files_due_at = None
         if errors:
             _try_again(job, errors)
@@ -99,35 +104,53 @@ def _needs_files(session: Session, job: Job) -> bool:
 
 def _files_of(session: Session, job: Job) -> list[_LoadedFile]:
     if job.source_path is not None:
-        return [_LoadedFile(Path(job.source_path), job.bytes_total or 0, job.source_mtime_ns or 0)]
+        marks = job.seen_identity or {}
+        seen = SourceIdentity(
+            job.bytes_total or 0,
+            job.source_mtime_ns or 0,
+            marks.get("inode", 0),
+            marks.get("device", 0),
+        )
+        return [_LoadedFile(job.source_path, seen)]
     if job.known_content is not None:  # a duplicate of one file, which was never planned
-        file = job.known_content["file"]
-        return [_LoadedFile(Path(file["path"]), file["size"], file["mtime_ns"])]
-    files = session.scalars(select(JobFile).where(JobFile.job_id == job.id))
-    return [_LoadedFile(Path(each.path), each.size, each.mtime_ns) for each in files]
+        known = dict(job.known_content["file"])
+        return [_LoadedFile(known.pop("path"), SourceIdentity(**known))]
+    return [_LoadedFile(each.path, each.identity) for each in read_seen_files(session, job.id)]
 
 
-def _put_away(job: Job, file: _LoadedFile, way: AfterLoad) -> str | None:
+def _put_away(worker: WorkerContext, job: Job, way: AfterLoad, file: _LoadedFile) -> str | None:
     """Move or delete a file; return what went wrong, None when it is done or is another file."""
     try:
-        if not file.is_seen_in(identity(file.path)):
-            return None
-        with folder_without_links(file.path) as folder:
-            moved = _move(file.path, folder, job.id)
-        if not file.is_seen_in(identity(moved)):
-            # Fails where there is one again: then this one stays where it is.
-            os.link(moved, file.path)
-            moved.unlink()
-            return None
-        if way is AfterLoad.DELETE:
-            moved.unlink()
-    except SourceError:
-        return None  # it is not there any more, or is no file
-    except OSError as exc:
-        log.warning("loaded_file_kept", job_id=str(job.id), path=str(file.path), error=str(exc))
-        return f"{file.path}: {exc.strerror}"
-    log.info("loaded_file_put_away", job_id=str(job.id), path=str(file.path), way=way.value)
+        location = worker.settings.location(file.path)
+        if isinstance(location, RemoteFile):
+            is_done = put_remote_away(location, file.seen, job.id, way)
+        else:
+            is_done = _put_path_away(location, file, job.id, way)
+    except SourceError as exc:
+        # It is not there any more, or is no file: done; or its store does not let us.
+        return exc.message if exc.code == "source-not-allowed" else None
+    except (OSError, StoreFault) as exc:
+        log.warning("loaded_file_kept", job_id=str(job.id), path=file.path, error=str(exc))
+        return f"{file.path}: {exc.strerror if isinstance(exc, OSError) else exc}"
+    if is_done:
+        log.info("loaded_file_put_away", job_id=str(job.id), path=file.path, way=way.value)
     return None
+
+
+def _put_path_away(path: Path, file: _LoadedFile, job_id: UUID, way: AfterLoad) -> bool:
+    """Move or delete a file of this machine; return False when it is another one."""
+    if not file.is_seen_in(identity(path)):
+        return False
+    with folder_without_links(path) as folder:
+        moved = _move(path, folder, job_id)
+    if not file.is_seen_in(identity(moved)):
+        # Fails where there is one again: then this one stays where it is.
+        os.link(moved, path)
+        moved.unlink()
+        return False
+    if way is AfterLoad.DELETE:
+        moved.unlink()
+    return True
 
 
 def _move(path: Path, folder: int, job_id: UUID) -> Path:

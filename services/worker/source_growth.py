@@ -7,6 +7,8 @@
 How long a while is says `source_watch_seconds`. Nothing is checked in files that the api stored itself.
 """
 
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,10 @@ from libs.common.ledger.jobs import lock_job, record_growth
 from libs.common.ledger.models import Job, JobFile
 from libs.common.logs import get_logger
 from libs.common.sources.fingerprints import fingerprint_of_start
-from libs.common.sources.regular_files import SourceIdentity, identity
+from libs.common.sources.regular_files import SourceIdentity
+from libs.common.sources.stores.locations import Location, identity
+from libs.common.sources.stores.search import is_url, locate
+from libs.common.sources.stores.store import StoreFault
 from libs.common.sql_files import read_statement
 from services.worker.dependencies import WorkerContext
 from services.worker.loaded_files import places_of_moved
@@ -63,7 +68,9 @@ _WITH_OTHERS = (
 )
 
 
-def refuse_grown(session: Session, job: Job, path: Path, size: int, watch_seconds: float) -> None:
+def refuse_grown(
+    session: Session, job: Job, path: Location, size: int, watch_seconds: float
+) -> None:
     """Raise `BadInput` when the file that a job would append begins with what was appended from it a while ago."""
     is_asked_for = job.force or job.trigger in SENT_WHOLE
     if is_asked_for or job.parsed_definition().mode is not LoadMode.APPEND:
@@ -101,17 +108,27 @@ def tell_grown(worker: WorkerContext, limit: int) -> int:
     return sum(_tell(worker, row) for row in rows)
 
 
-def _look(path: Path) -> SourceIdentity | None:
+def _look(location: Location) -> SourceIdentity | None:
     try:
-        return identity(path)
-    except (SourceError, OSError):
-        return None  # not there, or no file
+        return identity(location)
+    except (SourceError, OSError, StoreFault):
+        return None  # not there, no file, or its store is away
+
+
+def _places_of(worker: WorkerContext, row: Any) -> Iterator[Location]:
+    """Yield where a file may be that was loaded; none where it cannot grow."""
+    if is_url(row.path):
+        with suppress(SourceError):
+            remote = locate(row.path, worker.settings.connections)
+            yield from () if remote.store.is_atomic else (remote,)
+        return
+    path = Path(row.path)
+    yield from (path, *places_of_moved(path, row.id))
 
 
 def _tell(worker: WorkerContext, row: Any) -> bool:
     """Tell of one job's file if it is the same file and longer, also where the job has moved it to."""
-    path = Path(row.path)
-    found = map(_look, (path, *places_of_moved(path, row.id)))
+    found = map(_look, _places_of(worker, row))
     now = next((seen for seen in found if seen and inode_of(seen) == row.inode), None)
     if now is None or now.size <= row.size:
         return False

@@ -183,6 +183,12 @@ _REPAIRS = Row(
             {"{{action}}": f"sum by (action) (increase(adsp_sweeper_actions_total{EVERY}))"},
             ["JobStuck"],
         ),
+        Bars(
+            "Stores",
+            "Requests to stores of sources that were made again in each interval, by kind: the store was slow or away.",
+            "none",
+            {"{{kind}}": f"sum by (kind) (increase(adsp_store_retries_total{EVERY}))"},
+        ),
         Lines(
             "Dead letters over time",
             "Messages that were given up: taken by the worker in each interval, and waiting for it.",

@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from libs.common.messaging.pool_metrics import PoolCollector
 from libs.common.messaging.stage_metrics import QUEUE_WAIT, STAGES
+from libs.common.messaging.store_metrics import STORE_RETRIES
 from libs.common.metrics import BuildSettings, tell_build
 from services.api.metrics import ApiMetrics
 from services.loader.metrics import POSTPONED
@@ -66,7 +67,8 @@ def _served() -> Mapping[str, Iterable[Metric]]:
     api = ApiMetrics(BuildSettings())
     api.expect("GET", "/health", ["200"])
     stages = [*STAGES.metric.collect(), *QUEUE_WAIT.metric.collect()]
-    pool = [*stages, *PoolCollector(parent=0).collect()]
+    stores = STORE_RETRIES.metric.collect()
+    pool = [*stages, *stores, *PoolCollector(parent=0).collect()]
     counted = (ACTIONS, GROWN_SOURCES, HEADER_CHANGES, NOTIFICATIONS, DEAD_LETTERS)
     worker = [each.metric for each in counted]
     return {

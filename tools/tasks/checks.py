@@ -91,11 +91,13 @@ def _ensure_servers() -> None:
         ensure_monitoring,
         ensure_pgbouncer,
         ensure_rabbitmq,
+        ensure_sshd,
     )
 
     ensure_rabbitmq()
     ensure_monitoring()
     ensure_pgbouncer()
+    ensure_sshd()
     if not ensure_chromium():
         print(
             "Without Chromium: the tests of the console in a browser are skipped", file=sys.stderr

@@ -57,7 +57,8 @@ class DatasetDefinition(StrictModel):
         None,
         min_length=1,
         max_length=4096,
-        description=f"Path or glob under an allowed root; may hold dates: {source_pattern.EXAMPLES}.",
+        description="Path or glob under an allowed root, or URL of a store; may hold dates:"
+        f" {source_pattern.EXAMPLES}.",
     )
     match: SourceMatch = Field(
         SourceMatch.ONE,

@@ -21,6 +21,7 @@ from libs.common.messaging.names import DEAD_LETTER_QUEUE
 from libs.common.messaging.pool_metrics import watch_pool
 from libs.common.messaging.queues import dead_letter_queue
 from libs.common.messaging.stage_metrics import measure_waits
+from libs.common.messaging.store_metrics import measure_store_retries
 from libs.common.metrics import MetricsSettings, serve_metrics
 
 log = get_logger(__name__)
@@ -39,6 +40,7 @@ def run_worker(
     _arrange_log()
     measure_children()
     measure_waits()
+    measure_store_retries()
     watch_pool()
     serve_metrics(settings, service)
     _declare_dead_letters(celery)

@@ -9,7 +9,7 @@ from libs.common.sources.zip_member import ZipDecoder, find_member
 
 
 def choose_decoder(
-    file: io.FileIO, compression: str, max_window_bytes: int, member: str | None
+    file: io.RawIOBase, compression: str, max_window_bytes: int, member: str | None
 ) -> Decoder | None:
     """Return the decoder of a file that stands at its first byte, None for a plain one; the file stands anywhere then.
 

@@ -1,22 +1,24 @@
 """Find the files that a path or pattern means.
 
-    job.source ──resolve_source──► path ──identity, fingerprint──► ledger
-                                    └──open_source──► SourceStream ──► frames
+    job.source ──resolve_source──► location ──identity, fingerprint──► ledger
+                                      └──open_source──► SourceStream ──► frames
 
-A source lies below an allowed root after every link is followed.
+A source lies below an allowed root after every link is followed, or in a store that a connection leads to.
 """
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
 from libs.common.enums import SourceMatch
 from libs.common.errors import SourceError
-from libs.common.sources.regular_files import SourceIdentity, identity
+from libs.common.sources.regular_files import SourceIdentity
 from libs.common.sources.search_errors import ambiguous, missing, not_allowed, refuse_unstorable
 from libs.common.sources.source_areas import RealPaths, SourceAreas
+from libs.common.sources.stores.locations import Location, identity
+from libs.common.sources.stores.search import FILE_SCHEME, find_remote, is_url
 
 MOST_FILES = 1_000
 """A job loads at most so many files."""
@@ -28,8 +30,8 @@ def resolve_source(
     pattern_or_path: str,
     areas: SourceAreas | Sequence[Path],
     match: SourceMatch = SourceMatch.ONE,
-) -> Path:
-    """Return the one regular file that a path or pattern means, with every link followed.
+) -> Location:
+    """Return the one regular file that a path, URL or pattern means, with every link followed.
 
     A relative path is looked for below each root. With `newest` a glob means its newest match, of several
     as new the last by name. Raises `SourceError`: source-not-allowed,
@@ -37,7 +39,7 @@ def resolve_source(
     """
     takes_newest = match is SourceMatch.NEWEST and glob.has_magic(pattern_or_path)
     found = _find(pattern_or_path, areas, None if takes_newest else _MOST_MATCHES)
-    newest = max(found, key=lambda path: (found[path].mtime_ns, path.name, str(path)))
+    newest = max(found, key=lambda file: (found[file].mtime_ns, file.name, str(file)))
     refuse_unstorable([newest] if takes_newest else found)
     if len(found) > 1 and not takes_newest:
         raise ambiguous(pattern_or_path, set(found))
@@ -46,14 +48,14 @@ def resolve_source(
 
 def resolve_sources(
     pattern_or_path: str, areas: SourceAreas | Sequence[Path], match: SourceMatch
-) -> dict[Path, SourceIdentity]:
-    """Return the files that a path or pattern means, by path: with `all` every match, else one.
+) -> dict[Location, SourceIdentity]:
+    """Return the files that a path, URL or pattern means: with `all` every match, by name, else one.
 
     Raises `SourceError` as `resolve_source` does, and source-ambiguous for more than 1,000 matches.
     """
     if match is not SourceMatch.ALL:
-        path = resolve_source(pattern_or_path, areas, match)
-        return {path: identity(path)}
+        file = resolve_source(pattern_or_path, areas, match)
+        return {file: identity(file)}
     found = _find(pattern_or_path, areas, None)
     refuse_unstorable(found)
     if len(found) > MOST_FILES:
@@ -62,22 +64,28 @@ def resolve_sources(
             f"{pattern_or_path!r} means {len(found)} files; one job loads at most {MOST_FILES}: move away what is "
             "loaded, or name the date in the dataset's source ({data_date}, {data_date:%Y%m%d})",
         )
-    return {path: found[path] for path in sorted(found)}
+    return {file: found[file] for file in sorted(found, key=str)}
 
 
 def _find(
     pattern_or_path: str, areas: SourceAreas | Sequence[Path], most: int | None
-) -> dict[Path, SourceIdentity]:
-    """Return all regular files that a path or pattern means, one at least, or raise `SourceError`."""
+) -> Mapping[Location, SourceIdentity]:
+    """Return all regular files that a path, URL or pattern means, one at least, or raise `SourceError`."""
     if "\0" in pattern_or_path:
         raise SourceError("source-missing", "a path cannot hold a NUL character; correct 'source'")
-    real = (areas if isinstance(areas, SourceAreas) else SourceAreas(tuple(areas))).resolved()
-    found: dict[Path, SourceIdentity] = {}
+    allowed = areas if isinstance(areas, SourceAreas) else SourceAreas(tuple(areas))
+    if is_url(pattern_or_path):
+        return find_remote(pattern_or_path, allowed.connections)
+    return _find_here(pattern_or_path.removeprefix(FILE_SCHEME), allowed.resolved(), most)
+
+
+def _find_here(text: str, real: SourceAreas, most: int | None) -> dict[Location, SourceIdentity]:
+    found: dict[Location, SourceIdentity] = {}
     refused: list[SourceError] = []
     links = RealPaths()
-    for candidate in _candidates(pattern_or_path, real, most, links):
+    for candidate in _candidates(text, real, most, links):
         try:
-            path = _require_inside(candidate, real, pattern_or_path, links)
+            path = _require_inside(candidate, real, text, links)
             found[path] = identity(path)
         except SourceError as exc:
             refused.append(exc)
@@ -85,7 +93,7 @@ def _find(
         return found
     # What was found and refused says more than what was not there.
     telling = [exc for exc in refused if exc.code != "source-missing"]
-    raise telling[0] if telling else missing(pattern_or_path, real.roots)
+    raise telling[0] if telling else missing(text, real.roots)
 
 
 def _candidates(

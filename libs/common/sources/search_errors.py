@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from libs.common.errors import SourceError
+from libs.common.sources.stores.locations import Location
 
 _NAMED_MATCHES = 3
 
 
-def refuse_unstorable(paths: Iterable[Path]) -> None:
+def refuse_unstorable(paths: Iterable[Location]) -> None:
     """Raise for names that the ledger cannot hold: a file that is meant must not be left out in silence."""
     for path in paths:
         try:
@@ -18,7 +19,7 @@ def refuse_unstorable(paths: Iterable[Path]) -> None:
         except UnicodeEncodeError as exc:
             raise SourceError(
                 "source-not-allowed",
-                f"the name of {os.fsencode(path)!r} is not valid UTF-8; rename the file",
+                f"the name of {os.fsencode(str(path))!r} is not valid UTF-8; rename the file",
             ) from exc
 
 
@@ -40,9 +41,9 @@ def missing(text: str, roots: Sequence[Path]) -> SourceError:
     )
 
 
-def ambiguous(text: str, found: set[Path]) -> SourceError:
+def ambiguous(text: str, found: set[Location]) -> SourceError:
     """Make the error for what means several files."""
-    named = sorted(found)[:_NAMED_MATCHES]
+    named = sorted(found, key=str)[:_NAMED_MATCHES]
     more = f" and {len(found) - len(named)} more" if len(found) > len(named) else ""
     return SourceError(
         "source-ambiguous",
@@ -52,6 +53,6 @@ def ambiguous(text: str, found: set[Path]) -> SourceError:
     )
 
 
-def listed(paths: Sequence[Path]) -> str:
+def listed(paths: Sequence[Location]) -> str:
     """Return paths as a message has them."""
     return ", ".join(map(str, paths)) or "none"

@@ -6,6 +6,9 @@ from pydantic import Field
 
 from libs.common.settings import AdspSettings
 from libs.common.sources.source_areas import SourceAreas
+from libs.common.sources.stores.connections import Connections
+from libs.common.sources.stores.locations import Location
+from libs.common.sources.stores.search import is_url, locate
 
 
 class SourceSettings(AdspSettings):
@@ -13,6 +16,12 @@ class SourceSettings(AdspSettings):
 
     source_roots: list[Path] = Field(
         default_factory=list, description="Folders that sources may lie in."
+    )
+    connections: Connections = Field(
+        default_factory=Connections,
+        repr=False,
+        description='Stores that sources may lie in, as JSON: name → {"kind": "s3", "bucket": …}; best as a file in'
+        " `ADSP_SECRETS_DIR`.",
     )
     upload_dir: Path = Field(
         Path("uploads"), description="Folder for uploaded files; no request can name one."
@@ -44,5 +53,9 @@ class SourceSettings(AdspSettings):
     def areas(self, *, is_sent: bool) -> SourceAreas:
         """Return where the source of a job may lie; `is_sent`: the api has stored it in the upload area itself."""
         if is_sent:
-            return SourceAreas((*self.source_roots, self.upload_dir))
-        return SourceAreas(tuple(self.source_roots), self.upload_dir)
+            return SourceAreas((*self.source_roots, self.upload_dir), None, self.connections)
+        return SourceAreas(tuple(self.source_roots), self.upload_dir, self.connections)
+
+    def location(self, recorded: str) -> Location:
+        """Return where a file lies that is on record; raises `SourceError` where no connection leads there now."""
+        return locate(recorded, self.connections) if is_url(recorded) else Path(recorded)

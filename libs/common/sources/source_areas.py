@@ -1,21 +1,24 @@
-"""Say where a job's source may lie: below the allowed roots, but for requests never in the upload area."""
+"""Say where a job's source may lie: below the allowed roots, but for requests never in the upload area; in stores."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from libs.common.sources.stores.connections import Connections
 
 
 @dataclass(frozen=True)
 class SourceAreas:
-    """Folders that a source may lie in, and the one below which nothing is found or named."""
+    """Folders that a source may lie in, the one below which nothing is found or named, and the stores."""
 
     roots: tuple[Path, ...]
     hidden: Path | None = None
+    connections: Connections = field(default_factory=Connections)
 
     def resolved(self) -> "SourceAreas":
         """Follow the links of each folder."""
         hidden = None if self.hidden is None else _real(self.hidden)
-        return SourceAreas(tuple(map(_real, self.roots)), hidden)
+        return replace(self, roots=tuple(map(_real, self.roots)), hidden=hidden)
 
     def hides(self, real: Path) -> bool:
         """Return whether a path, whose links are followed, is in the hidden folder."""

@@ -51,7 +51,7 @@ class SourceStream:
 
     def __init__(
         self,
-        file: io.FileIO,
+        file: io.RawIOBase,
         decoder: Decoder | None,
         limits: SourceLimits,
         digest: "hashlib._Hash | None" = None,

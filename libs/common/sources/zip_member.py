@@ -40,7 +40,7 @@ class ZipMember:
     checksum: int
 
 
-def find_member(file: io.FileIO, pattern: str | None) -> ZipMember:
+def find_member(file: io.RawIOBase, pattern: str | None) -> ZipMember:
     """Return the only file of an archive, or the only one whose name matches; raises `SourceError`."""
     _refuse_large_directory(file)
     try:
@@ -104,7 +104,7 @@ def _ambiguous(
     )
 
 
-def _refuse_large_directory(file: io.FileIO) -> None:
+def _refuse_large_directory(file: io.RawIOBase) -> None:
     """Raise before a directory of millions of files fills the memory."""
     size = file.seek(0, io.SEEK_END)
     file.seek(max(0, size - _END_BYTES - _LONGEST_COMMENT))

@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import func, select, update
@@ -22,7 +21,8 @@ from libs.common.ledger.jobs import arrival_deadline, lock_job, record_wait
 from libs.common.ledger.models import Job
 from libs.common.logs import get_logger
 from libs.common.messaging.events import publish_pending
-from libs.common.sources.regular_files import SourceIdentity, identity
+from libs.common.sources.regular_files import SourceIdentity
+from libs.common.sources.stores.locations import Location, identity
 from services.worker.dependencies import WorkerContext
 from services.worker.planning.source_search import SourceSearch, refuse_empty
 
@@ -46,7 +46,7 @@ def is_awaited(job: Job) -> bool:
 
 def find_whole(
     worker: WorkerContext, search: SourceSearch, job: Job
-) -> tuple[Path, SourceIdentity]:
+) -> tuple[Location, SourceIdentity]:
     """Find the job's source, as a whole; raises `SourceError`, `SourceUnsettled` when it may be whole later."""
     definition = job.parsed_definition()
     is_sent_whole = job.trigger in SENT_WHOLE
@@ -63,7 +63,7 @@ def find_whole(
 
 def find_all_whole(
     worker: WorkerContext, search: SourceSearch, job: Job
-) -> dict[Path, SourceIdentity]:
+) -> dict[Location, SourceIdentity]:
     """Find every file of the job's source, each as a whole; raises as `find_whole`."""
     definition = job.parsed_definition()
     found = search.find_all(job.source)
@@ -120,7 +120,7 @@ def describe_failure(job: Job, error: BadInput) -> JobError:
 
 
 def _watch(
-    worker: WorkerContext, job: Job, seen: Mapping[Path, SourceIdentity], settle: float
+    worker: WorkerContext, job: Job, seen: Mapping[Location, SourceIdentity], settle: float
 ) -> None:
     """Return when two looks at least `settle` seconds apart saw the same files, or raise `SourceSettling`."""
     remaining, has_changed = _compare(worker, job.id, seen, settle)
@@ -138,7 +138,7 @@ def _watch(
 
 
 def _compare(
-    worker: WorkerContext, job_id: UUID, seen: Mapping[Path, SourceIdentity], settle: float
+    worker: WorkerContext, job_id: UUID, seen: Mapping[Location, SourceIdentity], settle: float
 ) -> tuple[float, bool]:
     """Return how many seconds are left until the files have settled, and whether they changed since the last look.
 

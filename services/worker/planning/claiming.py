@@ -12,7 +12,6 @@ See docs/decisions/0006 and 0036.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
 
@@ -125,7 +124,7 @@ def _take_turns_for(
     advisory_xact_lock(session, *(f"adsp.content:{job.dataset}:{each}" for each in contents))
 
 
-def _find_obstacle_of_files(job: Job, loaded: Mapping[Path, Job], count: int) -> Obstacle | None:
+def _find_obstacle_of_files(job: Job, loaded: Mapping[str, Job], count: int) -> Obstacle | None:
     """Return the job that is loading one of the files, or that has loaded the first of them if none is left."""
     for other in loaded.values():
         if other.id != job.id and other.state is JobState.RUNNING:

@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import Executable, bindparam, delete, select, text
@@ -21,6 +20,7 @@ from libs.common.enums import LOADED_STATES, JobState, LoadMode, Once
 from libs.common.ledger.models import Job, JobFile
 from libs.common.sources.fingerprints import fingerprint
 from libs.common.sources.regular_files import SourceIdentity
+from libs.common.sources.stores.locations import Location
 from libs.common.sql_files import read_statement
 from services.worker.dependencies import WorkerContext
 
@@ -51,7 +51,7 @@ _SAME_CONTENTS: tuple[Executable, ...] = (_LOADED_ALONE, _LOADED_WITH_OTHERS)
 class DeliveredFile:
     """A file that the job's source means."""
 
-    path: Path
+    path: str
     identity: SourceIdentity
     fingerprint: str
 
@@ -62,13 +62,15 @@ class DeliveredFile:
 
 
 def identify_files(
-    worker: WorkerContext, job: Job, found: Mapping[Path, SourceIdentity]
+    worker: WorkerContext, job: Job, found: Mapping[Location, SourceIdentity]
 ) -> tuple[DeliveredFile, ...]:
     """Return the files with their fingerprints, by path; raises `SourceUnsettled`."""
     with worker.sessions() as session:
         known = _read_known(session, job, found)
     return tuple(
-        DeliveredFile(path, seen, known.get((str(path), *_mark(seen))) or fingerprint(path, seen))
+        DeliveredFile(
+            str(path), seen, known.get((str(path), *_mark(seen))) or fingerprint(path, seen)
+        )
         for path, seen in found.items()
     )
 
@@ -86,7 +88,7 @@ def inode_of(seen: SourceIdentity) -> str:
     return f"{seen.device}:{seen.inode}"
 
 
-def find_loaded(session: Session, job: Job, files: Sequence[DeliveredFile]) -> dict[Path, Job]:
+def find_loaded(session: Session, job: Job, files: Sequence[DeliveredFile]) -> dict[str, Job]:
     """Return the files that need not be loaded, by path, each with the job that has loaded it or is loading it.
 
     Of an append those whose content was loaded, or stands twice in this delivery; of an upsert those that were
@@ -98,7 +100,7 @@ def find_loaded(session: Session, job: Job, files: Sequence[DeliveredFile]) -> d
     if mode is LoadMode.UPSERT:
         return _find_same_files(session, job, files)
     others = find_same_contents(session, job, {file.fingerprint for file in files})
-    loaded: dict[Path, Job] = {}
+    loaded: dict[str, Job] = {}
     seen: set[str] = set()
     for file in files:
         if file.fingerprint in others:
@@ -110,7 +112,7 @@ def find_loaded(session: Session, job: Job, files: Sequence[DeliveredFile]) -> d
 
 
 def write_files(
-    session: Session, job: Job, files: Sequence[DeliveredFile], loaded: Mapping[Path, Job]
+    session: Session, job: Job, files: Sequence[DeliveredFile], loaded: Mapping[str, Job]
 ) -> None:
     """Put the job's files on record, in place of what an earlier plan has noted."""
     session.execute(delete(JobFile).where(JobFile.job_id == job.id))
@@ -119,7 +121,7 @@ def write_files(
             JobFile(
                 job_id=job.id,
                 number=number,
-                path=str(file.path),
+                path=file.path,
                 size=file.identity.size,
                 mtime_ns=file.identity.mtime_ns,
                 inode=file.inode,
@@ -156,7 +158,7 @@ def read_files(session: Session, job_id: UUID) -> list[JobFile]:
 def read_seen_files(session: Session, job_id: UUID) -> tuple[DeliveredFile, ...]:
     """Return all files that the job's last look has found."""
     rows = session.scalars(select(JobFile).where(JobFile.job_id == job_id).order_by(JobFile.number))
-    return tuple(DeliveredFile(Path(row.path), _identity_of(row), row.fingerprint) for row in rows)
+    return tuple(DeliveredFile(row.path, _identity_of(row), row.fingerprint) for row in rows)
 
 
 def _identity_of(row: JobFile) -> SourceIdentity:
@@ -186,12 +188,12 @@ def once_with(job: Job) -> dict[str, object]:
     return {**ours, "is_any_day": is_any_day}
 
 
-def _find_same_files(session: Session, job: Job, files: Sequence[DeliveredFile]) -> dict[Path, Job]:
+def _find_same_files(session: Session, job: Job, files: Sequence[DeliveredFile]) -> dict[str, Job]:
     rows = session.execute(
         select(JobFile.path, JobFile.fingerprint, Job)
         .join(Job, Job.id == JobFile.job_id)
         .where(
-            JobFile.path.in_([str(file.path) for file in files]),
+            JobFile.path.in_([file.path for file in files]),
             JobFile.duplicate_of.is_(None),
             Job.dataset == job.dataset,
             Job.state.in_(LOADED_STATES),
@@ -201,14 +203,14 @@ def _find_same_files(session: Session, job: Job, files: Sequence[DeliveredFile])
     )
     last = {row[0]: (row[1], row[2]) for row in rows}
     return {
-        file.path: last[str(file.path)][1]
+        file.path: last[file.path][1]
         for file in files
-        if last.get(str(file.path), ("",))[0] == file.fingerprint
+        if last.get(file.path, ("",))[0] == file.fingerprint
     }
 
 
 def _read_known(
-    session: Session, job: Job, found: Mapping[Path, SourceIdentity]
+    session: Session, job: Job, found: Mapping[Location, SourceIdentity]
 ) -> dict[tuple[str, int, int, str], str]:
     """Return the fingerprints of files that were loaded before, by what tells that they are as they were.
 

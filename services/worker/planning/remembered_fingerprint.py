@@ -4,17 +4,17 @@ It is in `jobs.known_content`, and for several files in `job_files`.
 """
 
 from dataclasses import asdict
-from pathlib import Path
 
 from sqlalchemy.orm import Session
 
 from libs.common.ledger.models import Job
 from libs.common.ledger.replays import fingerprint_of_replay
 from libs.common.sources.regular_files import SourceIdentity
+from libs.common.sources.stores.locations import Location
 from services.worker.planning.job_files import fingerprint_of, read_seen_files
 
 
-def known_fingerprint(job: Job, path: Path, seen: SourceIdentity) -> str | None:
+def known_fingerprint(job: Job, path: Location, seen: SourceIdentity) -> str | None:
     """Return the file's fingerprint if it was taken when the file was as it is `seen` now."""
     known = job.known_content or {}
     return known.get("fingerprint") if known.get("file") == _describe(path, seen) else None
@@ -31,10 +31,10 @@ def find_remembered_fingerprint(session: Session, job: Job) -> str | None:
     return seen if job.replay_of is None else fingerprint_of_replay(seen, job.replay_of)
 
 
-def describe_content(path: Path, seen: SourceIdentity, fingerprint: str) -> dict[str, object]:
+def describe_content(path: Location, seen: SourceIdentity, fingerprint: str) -> dict[str, object]:
     """Return what is noted of a job that has to wait, or that ends since its content is loaded."""
     return {"file": _describe(path, seen), "fingerprint": fingerprint}
 
 
-def _describe(path: Path, seen: SourceIdentity) -> dict[str, object]:
+def _describe(path: Location, seen: SourceIdentity) -> dict[str, object]:
     return {"path": str(path), **asdict(seen)}

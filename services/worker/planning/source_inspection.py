@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from libs.common.csv.chunk_boundaries import Boundary
@@ -19,7 +18,7 @@ from libs.common.postgres.target_checks import check_target
 from libs.common.postgres.target_table import TargetColumn, TargetTable
 from libs.common.sources.fingerprints import digest_parts
 from libs.common.sources.opening import unsettled
-from libs.common.sources.regular_files import identity
+from libs.common.sources.stores.locations import Location, identity
 from services.worker.planning.source_scan import FileReader, ScannedFile
 
 _LONGER_ALONE = 4
@@ -75,7 +74,7 @@ def inspect_file(connection: Any, definition: DatasetDefinition, scanned: Scanne
 
 
 def inspect_files(
-    connection: Any, reader: FileReader, paths: Sequence[Path]
+    connection: Any, reader: FileReader, paths: Sequence[Location]
 ) -> tuple[Columns, list[Header]]:
     """Check target and headers of files that are loaded together; return the headers too, which must be the same.
 

@@ -7,7 +7,6 @@ Nothing here decides what becomes of a job whose source is not right: that is `j
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -24,6 +23,7 @@ from libs.common.ledger.models import Job
 from libs.common.ledger.replays import fingerprint_of_replay
 from libs.common.logs import get_logger
 from libs.common.sources.regular_files import SourceIdentity
+from libs.common.sources.stores.locations import Location
 from services.worker.dependencies import WorkerContext
 from services.worker.planning.arrival import find_all_whole, find_whole
 from services.worker.planning.chunking import (
@@ -80,7 +80,9 @@ def plan_source(worker: WorkerContext, job: Job) -> list[int] | None:
         return _plan_file(worker, reader.definition, job, scanned)
 
 
-def _find_one(worker: WorkerContext, search: SourceSearch, job: Job) -> dict[Path, SourceIdentity]:
+def _find_one(
+    worker: WorkerContext, search: SourceSearch, job: Job
+) -> dict[Location, SourceIdentity]:
     return dict([find_whole(worker, search, job)])
 
 
@@ -126,7 +128,7 @@ def _content_of(job: Job, found: str) -> str:
 
 
 def _plan_files(
-    worker: WorkerContext, reader: FileReader, job: Job, found: Mapping[Path, SourceIdentity]
+    worker: WorkerContext, reader: FileReader, job: Job, found: Mapping[Location, SourceIdentity]
 ) -> list[int] | None:
     """Do the same for a source that is several files: one chunk holds all of them."""
     size = sum(seen.size for seen in found.values())
@@ -137,10 +139,10 @@ def _plan_files(
     with worker.sessions.begin() as session:
         left = read_files(session, job.id)
         connection = session.connection().connection.driver_connection
-        columns, headers = inspect_files(connection, reader, [Path(file.path) for file in left])
-        for file in left if columns.take_rows_twice else ():
-            watched = worker.settings.source_watch_seconds
-            refuse_grown(session, job, Path(file.path), file.size, watched)
+        locations = [worker.settings.location(file.path) for file in left]
+        columns, headers = inspect_files(connection, reader, locations)
+        for place, file in zip(locations, left, strict=True) if columns.take_rows_twice else ():
+            refuse_grown(session, job, place, file.size, worker.settings.source_watch_seconds)
         locked = lock_job(session, job.id)
         if locked is None or locked.state is not JobState.RUNNING:
             return None

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from libs.common.csv.chunk_boundaries import Boundary, find_boundaries
 from libs.common.csv.footer import without_footer
@@ -15,6 +14,7 @@ from libs.common.enums import LoadMode
 from libs.common.sources.fingerprints import fingerprint
 from libs.common.sources.opening import open_source
 from libs.common.sources.regular_files import SourceIdentity
+from libs.common.sources.stores.locations import Location
 from libs.common.sources.stream import SourceLimits, SourceStream
 from services.worker.settings import WorkerSettings
 
@@ -34,7 +34,7 @@ class ScannedFile:
     `cut` returns the header and where chunks begin, or raises `BadInput` for what is wrong in the file.
     """
 
-    path: Path
+    path: Location
     identity: SourceIdentity
     fingerprint: str
     cut: Callable[[], Cut]
@@ -55,7 +55,7 @@ class FileReader:
         limits = SourceLimits.from_settings(settings)
         return cls(definition, limits, settings.chunk_bytes, settings.max_record_bytes)
 
-    def scan(self, path: Path, seen: SourceIdentity, known: str | None = None) -> ScannedFile:
+    def scan(self, path: Location, seen: SourceIdentity, known: str | None = None) -> ScannedFile:
         """Return what is in a file that was found, whose fingerprint may be `known`; raises `SourceUnsettled`.
 
         A large file is cut while its fingerprint is taken, since both read all of it; else it is cut when asked.
@@ -67,7 +67,7 @@ class FileReader:
             cutting = thread.submit(self.cut, path, seen)
             return ScannedFile(path, seen, fingerprint(path, seen), cutting.result)
 
-    def cut(self, path: Path, seen: SourceIdentity) -> Cut:
+    def cut(self, path: Location, seen: SourceIdentity) -> Cut:
         """Return the header, and where the chunks begin: one chunk unless parts of the file may be loaded alone."""
         header = self.read_header(path)
         whole = [Boundary(header.byte_end, header.next_line)]
@@ -79,14 +79,14 @@ class FileReader:
                 return Cut(header, whole)
             return Cut(header, self._find_boundaries(stream, header))
 
-    def read_header(self, path: Path) -> Header:
+    def read_header(self, path: Location) -> Header:
         """Return the header of a file, or raise `HeaderError`."""
         with self._open(path) as stream:
             return read_header(
                 stream, self.definition.format, max_record_bytes=self.max_record_bytes
             )
 
-    def _open(self, path: Path) -> SourceStream:
+    def _open(self, path: Location) -> SourceStream:
         form = self.definition.format
         return open_source(path, form.compression, self.limits, member=form.member)
 

@@ -1,0 +1,160 @@
+"""Files in the buckets of S3, Google Cloud Storage and Azure, and of what speaks like them."""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import obstore
+from obstore.exceptions import BaseError, InvalidPathError
+from obstore.store import AzureStore, GCSStore, S3Store
+from pydantic import SecretStr
+
+from libs.common.sources.regular_files import SourceIdentity
+from libs.common.sources.stores.connections import AzureContainer, Bucket, GoogleBucket
+from libs.common.sources.stores.retries import Answer, Retries
+from libs.common.sources.stores.store import (
+    OBJECT_DEVICE,
+    Store,
+    StoredFile,
+    StoreFault,
+    version_number,
+)
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig
+
+_SECOND = 1_000_000_000
+_PAGE = 1_000
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_STATUS = re.compile(r"status code: (([0-9]{3})[A-Za-z -]*)")
+_PASSING = {"408", "425", "429"}
+"""Answers to the client after which it may ask again, as after all of 5xx."""
+
+
+class ObjectStore(Store):
+    """The objects of one bucket."""
+
+    is_atomic: ClassVar[bool] = True
+
+    def __init__(self, name: str, connection: "Bucket | GoogleBucket | AzureContainer") -> None:
+        """Ask nothing of the store yet."""
+        super().__init__(name, connection.root)
+        self._bucket = _open(connection)
+        self._retries = Retries(connection.kind, name)
+
+    def stat(self, key: str) -> SourceIdentity:
+        """Look at an object."""
+        return _identify(self._ask(key, lambda: obstore.head(self._bucket, key)))
+
+    def list_files(self, folder: str) -> Iterator[StoredFile]:
+        """Yield the objects below a folder, by key; each page is a request, which may be made again."""
+        last: str | None = None
+        while page := self._ask(folder, partial(self._page, folder, last)):
+            yield from (StoredFile(meta["path"], _identify(meta)) for meta in page)
+            last = page[-1]["path"]
+
+    def read(self, key: str, start: int, end: int, seen: SourceIdentity) -> bytes:
+        """Return a range of the object, if it is still that version."""
+        return self._ask(key, lambda: self._read(key, start, end, seen))
+
+    def move(self, key: str, to: str, seen: SourceIdentity) -> bool:
+        """Copy an object, then delete it: stores know no other way."""
+        if self.stat(key) != seen:
+            return False
+        self._ask(key, lambda: obstore.copy(self._bucket, key, to))
+        is_same = self.delete(key, seen)
+        if not is_same:
+            self._ask(to, lambda: obstore.delete(self._bucket, to))
+        return is_same
+
+    def delete(self, key: str, seen: SourceIdentity) -> bool:
+        """Remove an object; of a bucket with versions it stays as an older one.
+
+        What takes its place between the look and the removal, within a request's time, would be removed with it.
+        """
+        if self.stat(key) != seen:
+            return False
+        self._ask(key, lambda: obstore.delete(self._bucket, key))
+        return True
+
+    def _page(self, folder: str, last: str | None) -> list[Any]:
+        found = obstore.list(self._bucket, folder or None, offset=last, chunk_size=_PAGE)
+        return [*next(iter(found), ())]
+
+    def _read(self, key: str, start: int, end: int, seen: SourceIdentity) -> bytes:
+        answer = obstore.get(self._bucket, key, options={"range": (start, end)})
+        if _identify(answer.meta) != seen:
+            raise self.changed(key)
+        return bytes(answer.bytes())
+
+    def _ask(self, key: str, request: Callable[[], Answer]) -> Answer:
+        """Make a request, again where its fault may pass, and say what its errors mean."""
+        try:
+            return self._retries.run(request, _may_pass)
+        except (FileNotFoundError, InvalidPathError) as exc:
+            raise self.missing(key) from exc
+        except BaseError as exc:
+            if not _may_pass(exc):
+                raise self.refused(key, _shorten(exc)) from exc
+            message = f"the store of connection {self.name!r} failed: {_shorten(exc)}"
+            raise StoreFault(message) from exc
+
+
+def _open(
+    connection: "Bucket | GoogleBucket | AzureContainer",
+) -> "S3Store | GCSStore | AzureStore":
+    """Return the library's store; what is None it takes from the machine."""
+    client: ClientConfig = {"connect_timeout": "5s", "timeout": "30s"}
+    once: RetryConfig = {"max_retries": 0, "retry_timeout": timedelta(seconds=30)}  # see `Retries`
+    more: dict[str, Any] = {"client_options": client, "retry_config": once}
+    if isinstance(connection, GoogleBucket):
+        key = _reveal(connection.service_account_key)
+        return GCSStore(connection.bucket, **_given(service_account_key=key), **more)
+    client["allow_http"] = (connection.endpoint or "").startswith("http://")
+    if isinstance(connection, AzureContainer):
+        known = _given(
+            endpoint=connection.endpoint,
+            account_key=_reveal(connection.account_key),
+            sas_key=_reveal(connection.sas_token),
+        )
+        return AzureStore(connection.container, account_name=connection.account, **known, **more)
+    known = _given(
+        endpoint=connection.endpoint,
+        region=connection.region,
+        access_key_id=connection.access_key_id,
+        secret_access_key=_reveal(connection.secret_access_key),
+        session_token=_reveal(connection.session_token),
+        virtual_hosted_style_request=connection.is_virtual_hosted or None,
+    )
+    return S3Store(connection.bucket, **known, **more)
+
+
+def _reveal(secret: "SecretStr | None") -> str | None:
+    return secret.get_secret_value() if secret is not None else None
+
+
+def _given(**options: object) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _identify(meta: Any) -> SourceIdentity:
+    """Return what tells versions apart; listings know no versions, and seconds are all that each answer has."""
+    changed = int(meta["last_modified"].timestamp()) * _SECOND
+    tag = (meta["e_tag"] or "").removeprefix("W/").strip('"')
+    return SourceIdentity(meta["size"], changed, version_number(tag), OBJECT_DEVICE)
+
+
+def _may_pass(exc: Exception) -> bool:
+    """Return whether it makes sense to ask again."""
+    if not isinstance(exc, BaseError) or isinstance(exc, InvalidPathError):
+        return False
+    status = _STATUS.search(str(exc))
+    return status is None or status[2].startswith("5") or status[2] in _PASSING
+
+
+def _shorten(exc: Exception) -> str:
+    """Return what the store said, without its address: that may hold a signature."""
+    status, code = _STATUS.search(str(exc)), _CODE.search(str(exc))
+    return ", ".join(found[1].strip() for found in (status, code) if found) or "no answer"

@@ -1,0 +1,102 @@
+"""What every kind of store can do for sources: list, look at, read in ranges, move, delete.
+
+SourceError       there is no such file, or the store does not let this connection have it
+SourceUnsettled   another version has taken the file's place
+StoreFault        the store or the network failed, also after a few tries: it may pass
+"""
+
+import hashlib
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from functools import partial
+from typing import ClassVar, NamedTuple
+
+from libs.common.errors import SourceError, SourceUnsettled, SystemFault
+from libs.common.sources.regular_files import SourceIdentity
+from libs.common.sources.stores.range_reader import RangeReader
+
+OBJECT_DEVICE = 0
+"""The device of an identity whose `inode` is made of an object's version."""
+
+
+class StoreFault(SystemFault):
+    """A store did not answer as it should; what was asked for may be tried again later."""
+
+
+class StoredFile(NamedTuple):
+    """A file that a listing has found."""
+
+    key: str
+    identity: SourceIdentity
+
+
+class Store(ABC):
+    """Files that one connection leads to; a key is what follows the host or bucket in a URL, without its slash."""
+
+    is_atomic: ClassVar[bool]
+    """Whether a file appears as a whole, so that nobody can see half of one."""
+    can_list: ClassVar[bool] = True
+    can_change: ClassVar[bool] = True
+
+    def __init__(self, name: str, root: str) -> None:
+        """Take the connection's name and the URL of its root, with a slash at its end."""
+        self.name = name
+        self.root = root
+
+    @abstractmethod
+    def stat(self, key: str) -> SourceIdentity:
+        """Look at a file: size in bytes, time of its last change, version."""
+
+    @abstractmethod
+    def list_files(self, folder: str) -> Iterator[StoredFile]:
+        """Yield all files below a folder, those of folders in it too, in no order."""
+
+    @abstractmethod
+    def read(self, key: str, start: int, end: int, seen: SourceIdentity) -> bytes:
+        """Return the bytes of a range that ends within the file, if it is still as it was `seen`."""
+
+    def open(self, key: str) -> io.RawIOBase:
+        """Open a file as it is now, to read it from any place."""
+        seen = self.stat(key)
+        return RangeReader(partial(self._read_exactly, key, seen), seen.size)
+
+    def _read_exactly(self, key: str, seen: SourceIdentity, start: int, end: int) -> bytes:
+        data = self.read(key, start, end, seen)
+        if len(data) != end - start:
+            raise self.changed(key)
+        return data
+
+    @abstractmethod
+    def move(self, key: str, to: str, seen: SourceIdentity) -> bool:
+        """Give a file another key if it is as it was `seen`; return whether it was."""
+
+    @abstractmethod
+    def delete(self, key: str, seen: SourceIdentity) -> bool:
+        """Remove a file if it is as it was `seen`; return whether it was."""
+
+    def missing(self, key: str) -> SourceError:
+        """Make the error for a file that is not there."""
+        return SourceError(
+            "source-missing", f"there is no file {self.root}{key}; put it there or correct 'source'"
+        )
+
+    def changed(self, key: str) -> SourceUnsettled:
+        """Make the error for a file whose place another version has taken."""
+        return SourceUnsettled(
+            "source-changing",
+            f"{self.root}{key} was replaced while it was read; trigger the job again once its sender is done",
+        )
+
+    def refused(self, key: str, reason: str) -> SourceError:
+        """Make the error for what the store does not let this connection do."""
+        return SourceError(
+            "source-not-allowed",
+            f"the store refused connection {self.name!r} at {self.root}{key} ({reason}); see that its credentials are "
+            "valid and may list and read there (ADSP_CONNECTIONS), then trigger the job again",
+        )
+
+
+def version_number(version: str) -> int:
+    """Return the `inode` of an identity: a number that stands for a version or ETag."""
+    return int.from_bytes(hashlib.sha256(version.encode()).digest()[:7], "big")

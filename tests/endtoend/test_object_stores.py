@@ -1,0 +1,188 @@
+"""Jobs load sources that lie in a bucket as they load files of a folder."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from libs.client.errors import RefusedRequest
+from libs.devstack.testing.stores import Fault, ServedStore, s3_server
+from libs.devstack.testing.waiting import wait_for
+from tests.endtoend.system import System
+
+HEADER = b"sku,name,category,price,quantity,updated_at\n"
+ROW = b"SKU-%d,lamp,tools,9.99,%d,2026-01-01 00:00:00+00\n"
+BAD = b"SKU-%d,lamp,tools,much,3,2026-01-01 00:00:00+00\n"
+
+
+@pytest.fixture(scope="module")
+def bucket(system: System) -> Iterator[ServedStore]:
+    """Give a bucket that the services have a connection to."""
+    with s3_server() as served:
+        connections = json.dumps({"landing": {**served.connection, "prefix": "feeds/"}})
+        with system.restarted("api", "worker", "loader", ADSP_CONNECTIONS=connections):
+            yield served
+
+
+def rows(first: int, count: int) -> bytes:
+    """Return good rows."""
+    return b"".join(ROW % (number, number % 7) for number in range(first, first + count))
+
+
+def names_below(bucket: ServedStore, prefix: str) -> set[str]:
+    """Return the keys of a folder."""
+    return {name for name in bucket.names() if name.startswith(prefix)}
+
+
+@pytest.mark.parametrize("atomic", [True, False], ids=["atomic", "chunked"])
+def test_a_file_of_a_bucket_is_loaded_with_its_failed_rows(
+    system: System, bucket: ServedStore, *, atomic: bool
+) -> None:
+    table = system.make_table(f"bucket_{atomic}".lower())
+    name = f"from-bucket-{atomic}".lower()
+    content = HEADER + rows(0, 5_000) + BAD % 9_999 + rows(5_000, 5_000)
+    bucket.put(f"feeds/{name}/2026-11-27.csv", content)
+    source = f"s3://landing/feeds/{name}/{{data_date}}.csv"
+    with system.client as client:
+        client.put_dataset(name, {"table": table, "source": source, "atomic": atomic})
+        job = system.wait_over(client.submit(dataset=name, data_date="2026-11-27"))
+        again = system.wait_over(client.submit(dataset=name, data_date="2026-11-27"))
+        [failed] = client.failed_rows(job.id)
+        [file] = client.files(job.id)
+
+    assert (job.state, job.rows_loaded, job.rows_rejected) == (
+        "completed_with_rejects",
+        10_000,
+        1,
+    )
+    assert (failed.line_number, failed.byte_offset) == (5_002, len(HEADER + rows(0, 5_000)))
+    assert (file.path, job.bytes_total) == (
+        f"s3://landing/feeds/{name}/2026-11-27.csv",
+        len(content),
+    )
+    assert system.count(table) == 10_000
+    assert again.state == "duplicate"
+
+
+def test_all_files_of_a_day_are_loaded_once_and_moved(system: System, bucket: ServedStore) -> None:
+    table = system.make_table("bucket_parts")
+    for number in range(3):
+        bucket.put(f"feeds/parts/p{number}.csv", HEADER + rows(10 * number, 10))
+    definition = {
+        "table": table,
+        "source": "s3://landing/feeds/parts/*.csv",
+        "match": "all",
+        "after_load": "move",
+    }
+    with system.client as client:
+        client.put_dataset("bucket-parts", definition)
+        first = system.wait_over(client.submit(dataset="bucket-parts"))
+        moved = {f"feeds/parts/loaded/p{number}.csv" for number in range(3)}
+        wait_for(lambda: names_below(bucket, "feeds/parts/") == moved, 20, "the files are moved")
+        bucket.put("feeds/parts/p3.csv", HEADER + rows(30, 10))
+        second = system.wait_over(client.submit(dataset="bucket-parts"))
+
+    assert (first.state, first.rows_loaded) == ("succeeded", 30)
+    assert (second.state, second.rows_loaded) == ("succeeded", 10)
+    assert system.count(table) == 40
+
+
+def test_an_object_that_is_replaced_between_plan_and_load_is_not_loaded(
+    system: System, bucket: ServedStore
+) -> None:
+    table = system.make_table("bucket_replaced")
+    bucket.put("feeds/replaced.csv", HEADER + rows(0, 100))
+    with system.client as client:
+        client.put_dataset(
+            "bucket-replaced", {"table": table, "source": "s3://landing/feeds/replaced.csv"}
+        )
+        with system.holding(f"LOCK TABLE {table}"):
+            job = client.submit(dataset="bucket-replaced")
+            system.wait_held()
+            bucket.put("feeds/replaced.csv", HEADER + rows(100, 200))
+        ended = system.wait_over(job)
+        again = system.wait_over(client.submit(dataset="bucket-replaced"))
+
+    assert ended.state == "failed"
+    assert ended.error is not None
+    assert ended.error.code == "source-changing"
+    assert (again.state, again.rows_loaded) == ("succeeded", 200)
+    assert system.count(table) == 200
+
+
+def test_a_store_that_throttles_for_a_while_costs_time_alone(
+    system: System, bucket: ServedStore
+) -> None:
+    table = system.make_table("bucket_slow")
+    bucket.put("feeds/slow.csv", HEADER + rows(0, 1_000))
+    with system.client as client:
+        client.put_dataset("bucket-slow", {"table": table, "source": "s3://landing/feeds/slow.csv"})
+        bucket.faults.next[:] = [Fault.THROTTLED, None, Fault.CUT, None, Fault.THROTTLED]
+        job = system.wait_over(client.submit(dataset="bucket-slow"))
+
+    assert (job.state, job.rows_loaded) == ("succeeded", 1_000)
+    assert bucket.faults.next == []
+    worker = [
+        line for line in system.log_lines("worker") if line["event"] == "store_request_retried"
+    ]
+    assert worker[-1]["connection"] == "landing"
+
+
+def test_credentials_that_have_expired_end_a_job_with_how_to_renew_them(
+    system: System, bucket: ServedStore
+) -> None:
+    table = system.make_table("bucket_expired")
+    with system.client as client:
+        client.put_dataset("bucket-expired", {"table": table, "source": "s3://landing/feeds/e.csv"})
+        bucket.faults.always = Fault.EXPIRED
+        try:
+            job = system.wait_over(client.submit(dataset="bucket-expired"))
+        finally:
+            bucket.faults.always = None
+
+    assert job.state == "failed"
+    assert job.error is not None
+    assert job.error.code == "source-not-allowed"
+    assert "ADSP_CONNECTIONS" in job.error.message
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "s3://landing/elsewhere/a.csv",
+        "s3://landing/feeds/../secret.csv",
+        "s3://other/feeds/a.csv",
+        "https://example.org/a.csv",
+        "http://169.254.169.254/latest/meta-data",
+        "file:///etc/passwd",
+        "ftp://landing/feeds/a.csv",
+    ],
+)
+def test_what_no_connection_leads_to_is_refused(
+    system: System, bucket: ServedStore, source: str
+) -> None:
+    table = system.make_table("bucket_refused")
+    with system.client as client:
+        client.put_dataset("bucket-refused", {"table": table})
+        with pytest.raises(RefusedRequest) as raised:
+            client.submit(dataset="bucket-refused", source=source)
+    system.execute(f"DROP TABLE {table}")
+
+    assert raised.value.code == "source-not-allowed"
+
+
+def test_a_file_that_comes_later_is_waited_for(system: System, bucket: ServedStore) -> None:
+    table = system.make_table("bucket_late")
+    definition = {
+        "table": table,
+        "source": "s3://landing/feeds/late.csv",
+        "arrival": {"wait": "1m", "poll": "5s"},
+    }
+    with system.client as client:
+        client.put_dataset("bucket-late", definition)
+        job = client.submit(dataset="bucket-late")
+        wait_for(lambda: client.job(job.id).state == "waiting", 30, "it waits")
+        bucket.put("feeds/late.csv", HEADER + rows(0, 5))
+        ended = system.wait_over(job)
+
+    assert (ended.state, ended.rows_loaded) == ("succeeded", 5)
