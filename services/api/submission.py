@@ -30,7 +30,7 @@ from libs.common.ledger.jobs import (
 from libs.common.ledger.models import Job, Upload
 from libs.common.logs import get_logger
 from libs.common.sources.search import resolve_sources
-from libs.common.sources.stores.search import is_url, locate
+from libs.common.sources.stores.search import is_url, locate_allowed
 from services.api.dependencies import Dependencies
 from services.api.errors.problems import RETRY_SECONDS, ProblemError
 from services.api.idempotency import KeyedRequest, find_earlier, remember
@@ -107,7 +107,7 @@ def _record(
         return Submission(find_job(session, earlier), is_repeat=True)
     stored = request.source
     if request.replay_of is not None and stored is not None:
-        shared = shared_source(session, request.replay_of, stored)
+        shared = shared_source(session, dependencies.settings, request.replay_of, stored)
         request = replace(request, source=shared)
         stored_bytes = stored_bytes if shared == stored else 0
         same = find_stored(session, shared) if find_stored else None
@@ -148,7 +148,7 @@ def _check_source(dependencies: Dependencies, job: Job) -> None:
     definition = job.parsed_definition()
     areas = dependencies.settings.areas(is_sent=job.trigger in SENT_WHOLE)
     if is_url(job.source):
-        locate(job.source, areas.connections)  # the api itself may not reach the store
+        locate_allowed(job.source, areas)  # the api itself may not reach the store
         return
     try:
         resolve_sources(job.source, areas, definition.match)

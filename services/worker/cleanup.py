@@ -10,20 +10,20 @@ Jobs, chunks and failed rows stay: they are what was promised to be accounted fo
 is not over is never removed, however old it is.
 """
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from sqlalchemy import CursorResult, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from libs.common.ids import earliest_uuid7, made_at
+from libs.common.errors import SourceError
+from libs.common.ids import earliest_uuid7
 from libs.common.logs import get_logger
+from libs.common.sources.stores.store import StoreFault
 from libs.common.sql_files import read_statement
 from services.worker.dependencies import WorkerContext
+from services.worker.old_uploads import find_old_uploads
 
 log = get_logger(__name__)
 
@@ -66,7 +66,7 @@ def _step(
         return 0
     try:
         return remove(worker, datetime.now(UTC) - timedelta(days=days))
-    except (SQLAlchemyError, OSError):
+    except (SQLAlchemyError, OSError, SourceError, StoreFault):
         log.exception("retention_step_failed", step=remove.__name__)
         return 0
 
@@ -90,14 +90,14 @@ def _change(worker: WorkerContext, statement: str, **parameters: Any) -> int:
 
 
 def _remove_uploads(worker: WorkerContext, cutoff: datetime) -> int:
-    """Remove the folders of old uploads that no live or late job was made of."""
-    area = worker.settings.upload_dir.resolve()
-    old = {folder.name: folder for folder in _old_uploads(area, cutoff)}
+    """Remove old uploads that no live or late job was made of."""
+    old = find_old_uploads(worker.settings, cutoff)
+    if old is None:
+        return 0
     needed = _needed(worker, list(old), cutoff) if old else set()
-    removed = sum(_is_removed(folder) for name, folder in old.items() if name not in needed)
-    if area.is_dir():
-        _release_quotas(worker, cutoff, [name for name, folder in old.items() if folder.exists()])
-    return removed
+    left = [name for name, remove in old.items() if name in needed or not remove()]
+    _release_quotas(worker, cutoff, left)
+    return len(old) - len(left)
 
 
 def _release_quotas(worker: WorkerContext, cutoff: datetime, left: list[str]) -> None:
@@ -109,22 +109,6 @@ def _release_quotas(worker: WorkerContext, cutoff: datetime, left: list[str]) ->
         )
 
 
-def _old_uploads(area: Path, cutoff: datetime) -> Iterator[Path]:
-    """Yield the folders that uploads made before `cutoff`; others in the area belong to people.
-
-    The api removes what never became whole: a file that is still being sent has a name with a dot in front.
-    """
-    if not area.is_dir():
-        return
-    for entry in area.iterdir():
-        try:
-            made = made_at(UUID(entry.name))
-        except ValueError:
-            continue
-        if made < cutoff and not entry.is_symlink() and entry.is_dir():
-            yield entry
-
-
 def _needed(worker: WorkerContext, folders: list[str], cutoff: datetime) -> set[str]:
     with worker.engine.connect() as connection:
         found = connection.execute(
@@ -132,15 +116,3 @@ def _needed(worker: WorkerContext, folders: list[str], cutoff: datetime) -> set[
             {"folders": folders, "cutoff": cutoff},
         )
         return set(found.scalars())
-
-
-def _is_removed(folder: Path) -> bool:
-    """Remove a folder whose file is whole; tell of one that cannot be listed or removed, and go on."""
-    try:
-        if any(path.name.startswith(".") for path in folder.iterdir()):
-            return False
-        shutil.rmtree(folder)
-    except OSError as exc:
-        log.warning("upload_not_removed", folder=folder.name, error=str(exc))
-        return False
-    return True

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,8 +20,15 @@ BAD = b"SKU-%d,lamp,tools,much,3,2026-01-01 00:00:00+00\n"
 def bucket(system: System) -> Iterator[ServedStore]:
     """Give a bucket that the services have a connection to."""
     with s3_server() as served:
-        connections = json.dumps({"landing": {**served.connection, "prefix": "feeds/"}})
-        with system.restarted("api", "worker", "loader", ADSP_CONNECTIONS=connections):
+        prefixes = {"landing": "feeds/", "uploads": "sent/"}
+        connections = {
+            name: {**served.connection, "prefix": prefix} for name, prefix in prefixes.items()
+        }
+        variables = {
+            "ADSP_CONNECTIONS": json.dumps(connections),
+            "ADSP_UPLOAD_STORE": "s3://landing/sent/",
+        }
+        with system.restarted("api", "worker", "loader", **variables):
             yield served
 
 
@@ -152,6 +160,7 @@ def test_credentials_that_have_expired_end_a_job_with_how_to_renew_them(
         "s3://landing/elsewhere/a.csv",
         "s3://landing/feeds/../secret.csv",
         "s3://other/feeds/a.csv",
+        "s3://landing/sent/0/a.csv",
         "https://example.org/a.csv",
         "http://169.254.169.254/latest/meta-data",
         "file:///etc/passwd",
@@ -186,3 +195,26 @@ def test_a_file_that_comes_later_is_waited_for(system: System, bucket: ServedSto
         ended = system.wait_over(job)
 
     assert (ended.state, ended.rows_loaded) == ("succeeded", 5)
+
+
+def test_uploads_and_replays_go_through_the_bucket(
+    system: System, bucket: ServedStore, tmp_path: Path
+) -> None:
+    table = system.make_table("bucket_sent")
+    sent, corrected = tmp_path / "sent.csv", tmp_path / "corrected.csv"
+    sent.write_bytes(HEADER + rows(0, 10) + BAD % 77)
+    corrected.write_bytes(HEADER + rows(77, 1))
+    with system.client as client:
+        client.put_dataset("bucket-sent", {"table": table})
+        job = system.wait_over(client.load("bucket-sent", sent))
+        again = system.wait_over(client.replay(job.id))
+        same = client.replay(job.id)
+        replayed = system.wait_over(client.replay(job.id, corrected))
+
+    keys = names_below(bucket, "sent/")
+    assert job.source.startswith("s3://landing/sent/")
+    assert (job.state, job.rows_loaded, job.rows_rejected) == ("completed_with_rejects", 10, 1)
+    assert (again.rows_rejected, same.source) == (1, again.source)
+    assert (replayed.state, replayed.rows_loaded) == ("succeeded", 1)
+    assert keys == {each.source.removeprefix("s3://landing/") for each in (job, again, replayed)}
+    assert not [path for path in system.folder.rglob("sent.csv") if path.is_file()]

@@ -57,8 +57,7 @@ class DatasetDefinition(StrictModel):
         None,
         min_length=1,
         max_length=4096,
-        description="Path or glob under an allowed root, or URL of a store; may hold dates:"
-        f" {source_pattern.EXAMPLES}.",
+        description=f"Path or glob under an allowed root, or a store's URL; may hold dates: {source_pattern.EXAMPLES}.",
     )
     match: SourceMatch = Field(
         SourceMatch.ONE,

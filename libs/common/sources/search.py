@@ -18,7 +18,7 @@ from libs.common.sources.regular_files import SourceIdentity
 from libs.common.sources.search_errors import ambiguous, missing, not_allowed, refuse_unstorable
 from libs.common.sources.source_areas import RealPaths, SourceAreas
 from libs.common.sources.stores.locations import Location, identity
-from libs.common.sources.stores.search import FILE_SCHEME, find_remote, is_url
+from libs.common.sources.stores.search import FILE_SCHEME, find_remote, in_upload_area, is_url
 
 MOST_FILES = 1_000
 """A job loads at most so many files."""
@@ -75,7 +75,7 @@ def _find(
         raise SourceError("source-missing", "a path cannot hold a NUL character; correct 'source'")
     allowed = areas if isinstance(areas, SourceAreas) else SourceAreas(tuple(areas))
     if is_url(pattern_or_path):
-        return find_remote(pattern_or_path, allowed.connections)
+        return find_remote(pattern_or_path, allowed)
     return _find_here(pattern_or_path.removeprefix(FILE_SCHEME), allowed.resolved(), most)
 
 
@@ -127,11 +127,7 @@ def _require_inside(path: Path, areas: SourceAreas, text: str, links: RealPaths)
     """Return the path with its links followed, or raise when that leaves the roots or is hidden."""
     real = links.find(path)
     if areas.hides(real):
-        raise SourceError(
-            "source-not-allowed",
-            f"{text} leads to the upload area, whose files no request can name; send the file to the "
-            "dataset's uploads, or put it below an allowed folder",
-        )
+        raise in_upload_area(text)
     if not any(real.is_relative_to(root) for root in areas.roots):
         raise not_allowed(str(path), areas.roots)
     return real

@@ -26,6 +26,12 @@ class SourceSettings(AdspSettings):
     upload_dir: Path = Field(
         Path("uploads"), description="Folder for uploaded files; no request can name one."
     )
+    upload_store: str | None = Field(
+        None,
+        pattern="^(s3|gs|az)://.+/$",
+        description="Folder of a store that uploaded files are put in once they are whole, e.g. s3://bucket/uploads/;"
+        " empty: they stay in `ADSP_UPLOAD_DIR`, which api, workers and loaders then share.",
+    )
     source_settle_seconds: float = Field(
         1.0, ge=0, description="A source younger than this is checked again before it is trusted."
     )
@@ -54,7 +60,8 @@ class SourceSettings(AdspSettings):
         """Return where the source of a job may lie; `is_sent`: the api has stored it in the upload area itself."""
         if is_sent:
             return SourceAreas((*self.source_roots, self.upload_dir), None, self.connections)
-        return SourceAreas(tuple(self.source_roots), self.upload_dir, self.connections)
+        hidden = self.upload_dir, self.connections, self.upload_store
+        return SourceAreas(tuple(self.source_roots), *hidden)
 
     def location(self, recorded: str) -> Location:
         """Return where a file lies that is on record; raises `SourceError` where no connection leads there now."""

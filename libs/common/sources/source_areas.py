@@ -9,11 +9,12 @@ from libs.common.sources.stores.connections import Connections
 
 @dataclass(frozen=True)
 class SourceAreas:
-    """Folders that a source may lie in, the one below which nothing is found or named, and the stores."""
+    """Folders and stores that a source may lie in, and the folder and URL below which nothing is found or named."""
 
     roots: tuple[Path, ...]
     hidden: Path | None = None
     connections: Connections = field(default_factory=Connections)
+    hidden_url: str | None = None
 
     def resolved(self) -> "SourceAreas":
         """Follow the links of each folder."""
@@ -23,6 +24,10 @@ class SourceAreas:
     def hides(self, real: Path) -> bool:
         """Return whether a path, whose links are followed, is in the hidden folder."""
         return self.hidden is not None and real.is_relative_to(self.hidden)
+
+    def hides_url(self, url: str) -> bool:
+        """Return whether a URL lies below the hidden one."""
+        return self.hidden_url is not None and url.startswith(self.hidden_url)
 
 
 class RealPaths:

@@ -84,13 +84,18 @@ def s3_server(bucket: str = "landing") -> Iterator[ServedStore]:
         known = {"endpoint": f"http://{HOST}:{port}", "region": _REGION, **login}
         store = S3Store(bucket, client_options={"allow_http": True}, **known)  # type: ignore[arg-type]
         httpx.put(f"{known['endpoint']}/{bucket}").raise_for_status()
-        yield ServedStore(
+        served = ServedStore(
             {"kind": "s3", "bucket": bucket, **known},
             f"s3://{bucket}/",
             partial(_put, store),
             lambda: {meta["path"] for page in obstore.list(store) for meta in page},
             faults,
         )
+        try:
+            yield served
+        finally:
+            # Its objects belong to the process, not to the server.
+            httpx.post(f"{known['endpoint']}/moto-api/reset").raise_for_status()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
@@ -15,6 +16,7 @@ from services.api.errors.problems import ProblemError
 from services.api.idempotency import KeyedRequest
 from services.api.media_type import media_type
 from services.api.submission import FindEarlier, OutcomeUnknown, Submission, submit_job
+from services.api.uploads.shared_uploads import discard, share
 from services.api.uploads.upload_area import IncomingUpload, StoredUpload, too_large
 
 _BLOCK_BYTES = 1 << 20
@@ -123,15 +125,19 @@ def submit_stored(
     find_earlier: FindEarlier | None = None,
 ) -> Submission:
     """Make the job; a file that no job will load is removed, one that a job may load is kept."""
+    source = str(stored.path)
     try:
+        source = share(dependencies.settings, stored)
+        request = replace(request, source=source)
         submission = submit_job(
             dependencies, actor, request, keyed_request, stored.size, find_earlier
         )
     except OutcomeUnknown:
         raise
     except BaseException:
-        stored.discard()
+        discard(dependencies.settings, source, stored)
         raise
-    if submission.job.source != str(stored.path):
-        stored.discard()  # the job was made before, or loads an equal file that is there already
+    if submission.job.source != source:
+        # The job was made before, or loads an equal file that is there already.
+        discard(dependencies.settings, source, stored)
     return submission

@@ -12,8 +12,11 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from libs.common.csv.dialect import FileFormat
+from libs.common.errors import SourceError
 from libs.common.ledger.models import FailedRow, Job
 from libs.common.ledger.replays import OPEN_ENDED, replayable_rows
+from libs.common.sources.stores.locations import identity
+from libs.common.sources.stores.store import StoreFault
 from services.api.exports.csv_report import require_header
 from services.api.exports.source_file import source_blocks
 from services.api.settings import ApiSettings
@@ -64,7 +67,7 @@ def lock_replays(session: Session, job_id: UUID) -> None:
     )
 
 
-def shared_source(session: Session, replay_of: UUID, source: str) -> str:
+def shared_source(session: Session, settings: ApiSettings, replay_of: UUID, source: str) -> str:
     """Return the file of an earlier replay of the job that has the content of `source`, or `source` itself.
 
     Two equal replays that come at once do so one after the other, until the transaction's end. A corrected file is
@@ -79,5 +82,13 @@ def shared_source(session: Session, replay_of: UUID, source: str) -> str:
     )
     name = Path(source).name
     is_named_by_content = name.startswith(f"failed-rows-{replay_of}-")
-    equal = (path for path in map(Path, earlier) if path.name == name and path.is_file())
-    return str(next(equal, source)) if is_named_by_content else source
+    equal = (each for each in earlier if Path(each).name == name and _is_there(settings, each))
+    return next(equal, source) if is_named_by_content else source
+
+
+def _is_there(settings: ApiSettings, source: str) -> bool:
+    try:
+        identity(settings.location(source))
+    except (SourceError, StoreFault):
+        return False
+    return True

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import obstore
@@ -78,6 +79,10 @@ class ObjectStore(Store):
             return False
         self._ask(key, lambda: obstore.delete(self._bucket, key))
         return True
+
+    def put(self, key: str, path: Path) -> None:
+        """Copy a file into the bucket, in parts where it is large."""
+        self._ask(key, lambda: obstore.put(self._bucket, key, path))
 
     def _page(self, folder: str, last: str | None) -> list[Any]:
         found = obstore.list(self._bucket, folder or None, offset=last, chunk_size=_PAGE)

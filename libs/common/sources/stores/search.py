@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from libs.common.errors import SourceError
 from libs.common.sources.regular_files import SourceIdentity
+from libs.common.sources.source_areas import SourceAreas
 from libs.common.sources.stores.connections import Connection, Connections, HttpsServer, SftpServer
 from libs.common.sources.stores.locations import Location, RemoteFile
 from libs.common.sources.stores.store import Store
@@ -33,18 +34,26 @@ def locate(url: str, connections: Connections) -> RemoteFile:
     return RemoteFile(url, key, _store_of(name, connection))
 
 
-def find_remote(text: str, connections: Connections) -> Mapping[Location, SourceIdentity]:
+def locate_allowed(url: str, areas: SourceAreas) -> RemoteFile:
+    """Do so where the file may be named; raises `SourceError` for one of the upload area, too."""
+    if areas.hides_url(url):
+        raise in_upload_area(url)
+    return locate(url, areas.connections)
+
+
+def find_remote(text: str, areas: SourceAreas) -> Mapping[Location, SourceIdentity]:
     """Return all files that a URL or pattern means, one at least; a file of that very name comes before a pattern.
 
     A wildcard means no slash, and as in a shell no dot at the start of a name.
     """
-    named = locate(text, connections)
+    named = locate_allowed(text, areas)
     try:
         return {named: named.store.stat(named.key)}
     except SourceError as exc:
         if exc.code != "source-missing" or not glob.has_magic(named.key):
             raise
-    found = dict(_matches(named))
+    matches = _matches(named)
+    found = {file: seen for file, seen in matches if not areas.hides_url(str(file))}
     if not found:
         raise SourceError(
             "source-missing", f"no file matches {text!r}; put it there or correct 'source'"
@@ -77,6 +86,15 @@ def _fits(names: list[str], patterns: list[str]) -> bool:
     return len(names) == len(patterns) and all(
         fnmatch.fnmatchcase(name, pattern) and name.startswith(".") <= pattern.startswith(".")
         for name, pattern in zip(names, patterns, strict=True)
+    )
+
+
+def in_upload_area(text: str) -> SourceError:
+    """Make the error for a file of the upload area that a request names."""
+    return SourceError(
+        "source-not-allowed",
+        f"{text} leads to the upload area, whose files no request can name; send the file to the "
+        "dataset's uploads, or put it elsewhere",
     )
 
 

@@ -10,6 +10,7 @@ import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 from libs.common.errors import SourceError, SourceUnsettled, SystemFault
@@ -74,6 +75,12 @@ class Store(ABC):
     @abstractmethod
     def delete(self, key: str, seen: SourceIdentity) -> bool:
         """Remove a file if it is as it was `seen`; return whether it was."""
+
+    def put(self, key: str, path: Path) -> None:
+        """Copy a file of this machine to a key, whole or not at all; raises `StoreFault`."""
+        raise StoreFault(
+            f"{self.root}{key} cannot be written: ADSP puts files into buckets alone ({path.name})"
+        )
 
     def missing(self, key: str) -> SourceError:
         """Make the error for a file that is not there."""

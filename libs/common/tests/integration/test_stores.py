@@ -318,7 +318,7 @@ def test_a_listing_goes_on_after_a_fault_and_leaves_nothing_out(
     served.faults.requests.clear()
     served.faults.next[:] = [None, None, None, Fault.THROTTLED]
 
-    found = find_remote(f"{served.root}many/0*1.csv", areas(served).connections)
+    found = find_remote(f"{served.root}many/0*1.csv", areas(served))
 
     assert len(found) == most // 10
     assert len(served.faults.requests) == 1 + most // 1_000 + 1 + len(retried)

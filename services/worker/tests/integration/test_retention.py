@@ -13,8 +13,12 @@ from structlog.testing import capture_logs
 
 from libs.common.enums import Trigger
 from libs.common.ids import earliest_uuid7, uuid7
+from libs.common.ledger.jobs import JobRequest, create_job
 from libs.common.ledger.models import Event, IdempotencyKey, Job, Upload
+from libs.common.sources.stores import retries
+from libs.common.sources.stores.connections import Connections
 from libs.devstack.testing.databases import ScratchDatabase
+from libs.devstack.testing.stores import s3_server
 from services.worker.cleanup import Removed, delete_expired
 from services.worker.tests.conftest import Bench
 
@@ -254,3 +258,50 @@ def test_a_file_counts_for_its_owner_until_it_is_removed(bench: Bench, execute: 
     with bench.worker.sessions() as session:
         left = set(session.scalars(select(Upload.folder)))
     assert {str(folder) for folder in left} == {needed.name, young.name}
+
+
+def test_uploads_in_a_store_go_as_those_in_a_folder(bench: Bench, execute: Execute) -> None:
+    """Also the quota of their owners; what people have put beside them stays, and an old folder is emptied too."""
+    bench.put_dataset()
+    here = _upload(bench, LONG_AGO)
+    with s3_server() as served:
+        bench.set(
+            connections=Connections.model_validate({"c": served.connection}),
+            upload_store="s3://landing/sent/",
+        )
+        gone, needed, young = (_id_of(moment) for moment in (LONG_AGO, LONG_AGO, LATELY))
+        keys = [f"sent/{folder}/items.csv" for folder in (gone, needed, young)]
+        for key in (*keys, "sent/of people/a.csv", f"elsewhere/{gone}/a.csv"):
+            served.put(key, b"sku\n")
+        with bench.worker.sessions.begin() as session:
+            url = f"s3://landing/sent/{needed}/items.csv"
+            create_job(session, JobRequest(dataset="items", trigger=Trigger.UPLOAD, source=url))
+        for folder in (gone, needed, young):
+            execute(
+                "INSERT INTO adsp.uploads (folder, owner, bytes, created_at) VALUES (%s, 'a', 1, %s)",
+                str(folder),
+                LATELY if folder == young else LONG_AGO,
+            )
+
+        removed = delete_expired(bench.worker)
+        names = served.names()
+
+    with bench.worker.sessions() as session:
+        left = set(session.scalars(select(Upload.folder)))
+    assert removed.uploads == 2
+    assert not here.exists()
+    assert names == {*keys[1:], "sent/of people/a.csv", f"elsewhere/{gone}/a.csv"}
+    assert left == {needed, young}
+
+
+def test_a_store_that_is_away_keeps_nothing_else_from_being_removed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "_WAITS", ())
+    away = {"kind": "s3", "bucket": "sent", "endpoint": "http://127.0.0.1:9", "region": "x"}
+    keys = {"access_key_id": "a", "secret_access_key": "b"}
+    bench.set(
+        connections=Connections.model_validate({"c": away | keys}), upload_store="s3://sent/up/"
+    )
+
+    assert delete_expired(bench.worker).uploads == 0

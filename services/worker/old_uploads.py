@@ -1,0 +1,82 @@
+"""Find the uploads that are old, in the folder and in the store that they are kept in, and remove them one by one.
+
+Each has a folder of its own, named by an id that tells when it was made; others there belong to people.
+"""
+
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from uuid import UUID
+
+from libs.common.ids import made_at
+from libs.common.logs import get_logger
+from libs.common.sources.stores.search import locate
+from libs.common.sources.stores.store import Store, StoredFile
+from services.worker.settings import WorkerSettings
+
+log = get_logger(__name__)
+
+Remove = Callable[[], bool]
+"""Removes an upload; returns whether it is gone."""
+
+
+def find_old_uploads(settings: WorkerSettings, cutoff: datetime) -> dict[str, Remove] | None:
+    """Return how the uploads made before `cutoff` are removed, by their folders' names; None: there is no area.
+
+    Raises `SourceError` and `StoreFault` where the store cannot be listed.
+    """
+    area = settings.upload_dir.resolve()
+    old: dict[str, Remove] = {}
+    if area.is_dir():
+        old = {folder.name: partial(_remove, folder) for folder in _folders(area, cutoff)}
+    elif settings.upload_store is None:
+        return None
+    if settings.upload_store is not None:
+        old |= _find_stored(settings, settings.upload_store, cutoff)
+    return old
+
+
+def _folders(area: Path, cutoff: datetime) -> Iterator[Path]:
+    for entry in area.iterdir():
+        if _is_old(entry.name, cutoff) and not entry.is_symlink() and entry.is_dir():
+            yield entry
+
+
+def _is_old(name: str, cutoff: datetime) -> bool:
+    try:
+        return made_at(UUID(name)) < cutoff
+    except ValueError:
+        return False
+
+
+def _remove(folder: Path) -> bool:
+    """Remove a folder whose file is whole; log one that cannot be listed or removed, and go on.
+
+    The api removes what never became whole: a file that is still being sent has a name with a dot in front.
+    """
+    try:
+        if any(path.name.startswith(".") for path in folder.iterdir()):
+            return False
+        shutil.rmtree(folder)
+    except OSError as exc:
+        log.warning("upload_not_removed", folder=folder.name, error=str(exc))
+        return False
+    return True
+
+
+def _find_stored(settings: WorkerSettings, url: str, cutoff: datetime) -> dict[str, Remove]:
+    root = locate(f"{url}_", settings.connections)
+    folder = root.key.removesuffix("/_")
+    found: dict[str, list[StoredFile]] = defaultdict(list)
+    for file in root.store.list_files(folder):
+        name, _, rest = file.key.removeprefix(f"{folder}/").partition("/")
+        if rest and _is_old(name, cutoff):
+            found[name].append(file)
+    return {name: partial(_remove_stored, root.store, files) for name, files in found.items()}
+
+
+def _remove_stored(store: Store, files: list[StoredFile]) -> bool:
+    return all(store.delete(file.key, file.identity) for file in files)
