@@ -1,7 +1,7 @@
 """Read the answers of the API as what they are."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -42,6 +42,12 @@ class Answers:
     def read(self, kind: type[Answer], request: Request) -> Answer:
         """Return an answer as a model."""
         return validated(kind, self.json(request))
+
+    def save(self, request: Request, file: BinaryIO) -> Mapping[str, str]:
+        """Write the body of an answer to a file as it comes, and return the answer's headers."""
+        with self._transport.stream(request) as response:
+            file.writelines(response.iter_bytes())
+        return response.headers
 
     def json(self, request: Request) -> dict[str, Any]:
         """Return an answer as it is."""

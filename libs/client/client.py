@@ -196,9 +196,8 @@ class Client:
             f"/v1/jobs/{job_id}/failed-rows",
             parameters={"format": form, **filters},
         )
-        with self._transport.stream(request) as response:
-            file.writelines(response.iter_bytes())
-        return int(response.headers.get("ADSP-Rows-Left-Out", 0))
+        headers = self._answers.save(request, file)
+        return int(headers.get("ADSP-Rows-Left-Out", 0))
 
     def corrections(self, job_id: str) -> Corrections:
         """Return the draft of corrections of a job's failed rows."""

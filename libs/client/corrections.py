@@ -4,18 +4,35 @@ draft = client.corrections(job.id)
 for row in client.failed_rows(job.id):
 draft.put(row.place, cells={"price": "1.50"})
 job = client.wait(draft.replay(), seconds=600)
+
+Or in a spreadsheet: ``draft.export(file)``, then ``draft.upload(path)``.
 """
 
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO, Unpack
+
+from pydantic import BaseModel, ConfigDict
 
 from libs.client.answers import Answers
-from libs.client.models import Correction, Job, RuleResult
+from libs.client.file_body import blocks_of, size_of
+from libs.client.models import Correction, Job, RowFilters, RuleResult
 from libs.client.transport import Request
 
 _TIMEOUT = 600.0
 """The api answers when all rows are read, or written."""
+
+
+class UploadedSheet(BaseModel):
+    """What a sheet has changed: of its `rows`, how many corrections were written, and how many taken back."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    rows: int
+    changed: int
+    removed: int
+    draft_version: str
 
 
 class Corrections:
@@ -80,6 +97,24 @@ class Corrections:
         """Write what a rule changes, as its preview has shown it; raises `Refused` when the draft has changed since."""
         body = {"rule": rule, "cell": cell, "where": where or {}, "preview": False}
         return self._patch({**body, "draft_version": seen.draft_version})
+
+    def export(self, file: BinaryIO, **filters: Unpack[RowFilters]) -> None:
+        """Write the sheet of the draft to a file: CSV of the failed rows as the draft has them, to correct."""
+        self._answers.save(Request("GET", f"{self._path}.csv", parameters=filters), file)
+
+    def upload(self, path: Path) -> UploadedSheet:
+        """Write what was changed in such a sheet into the draft, all or nothing; sent again, it changes nothing.
+
+        Raises `Refused` with the code `sheet-refused`, which names the lines that cannot be taken.
+        """
+        request = Request(
+            "POST",
+            f"{self._path}.csv",
+            headers={"Content-Type": "text/csv", **size_of(path)},
+            content=lambda: blocks_of(path),
+            timeout=_TIMEOUT,
+        )
+        return self._answers.read(UploadedSheet, request)
 
     def check(self) -> Job:
         """Return the dry run that tells what Postgres says of the rows as they are corrected."""

@@ -1,6 +1,7 @@
 """Failed rows are fixed in a real browser and loaded once; also without scripts, narrow, and by two people."""
 
 import time
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -112,6 +113,28 @@ def test_rows_are_fixed_checked_and_loaded(
     assert (replay.state, replay.rows_loaded) == ("succeeded", 3)
     expect(page.locator("main")).to_contain_text("has taken up these rows")
     expect(page.get_by_role("link", name="Load the rows")).to_have_count(0)
+
+
+def test_a_sheet_is_got_corrected_and_sent_back(
+    site: Site, page: Page, job: Job, tmp_path: Path
+) -> None:
+    page.goto(f"{site.url}/jobs/{job.id}/failed-rows?column=quantity")
+    page.get_by_text("Correct them in a spreadsheet").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="these rows as CSV").click()
+    sheet = tmp_path / "sheet.csv"
+    text = download.value.path().read_text()
+    sheet.write_text(text.replace("many,", "12,3,", 1))
+    page.get_by_label("Corrected sheet").set_input_files(sheet)
+    page.get_by_role("button", name="Write it into the draft").click()
+    expect(page.get_by_role("alert")).to_contain_text("line 2: it has")
+
+    sheet.write_text(text.replace("many,", "12,", 1))
+    page.get_by_label("Corrected sheet").set_input_files(sheet)
+    page.get_by_role("button", name="Write it into the draft").click()
+    page.wait_for_url(f"{site.url}/jobs/{job.id}/failed-rows")
+
+    expect(page.locator("td.changed ins")).to_have_text("12")
 
 
 def test_two_people_do_not_overwrite_each_other(site: Site, page: Page, job: Job) -> None:

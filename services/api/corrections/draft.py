@@ -64,7 +64,7 @@ def require_versions(session: Session, job_id: UUID, seen: Mapping[int, int | No
     )
     there = {each.byte_offset: each for each in session.scalars(query)}
     changed = [
-        _change(place, there.get(place))
+        describe_change(place, there.get(place))
         for place, version in seen.items()
         if version != (there[place].version if place in there else None)
     ]
@@ -127,7 +127,8 @@ def audit(session: Session, actor: Actor, job_id: UUID, **details: Any) -> None:
     record_audit(session, actor, AuditAction.FAILED_ROWS_CORRECT, f"job/{job_id}", **details)
 
 
-def _change(place: int, there: Correction | None) -> str:
+def describe_change(place: int, there: Correction | None) -> str:
+    """Return what has become of the correction of a row that somebody has seen otherwise."""
     if there is None:
         return f"the correction of row {place} is gone"
     return f"row {place} was corrected by {_whose(there)} (version {there.version})"

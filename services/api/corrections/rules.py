@@ -31,7 +31,10 @@ def _date_form(form: str) -> str:
     return form
 
 
-Text = Annotated[str, Field(max_length=1 << 20), AfterValidator(_storable)]
+MOST_CHARACTERS = 1 << 20
+"""Of one cell or record of a correction."""
+
+Text = Annotated[str, Field(max_length=MOST_CHARACTERS), AfterValidator(_storable)]
 DateForm = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_date_form)]
 CellName = Annotated[str, Field(min_length=1, max_length=1024)]
 

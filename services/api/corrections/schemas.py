@@ -123,3 +123,12 @@ class Removed(BaseModel):
     """How many corrections were taken back."""
 
     removed: int
+
+
+class UploadedSheet(BaseModel):
+    """What a sheet of corrections has changed."""
+
+    rows: int = Field(description="Failed rows that it had.")
+    changed: int = Field(description="Of these, how many corrections it has written.")
+    removed: int = Field(description="How many it has taken back: the row is as it came again.")
+    draft_version: str

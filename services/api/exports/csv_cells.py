@@ -10,7 +10,7 @@ MEDIA_TYPE = "text/csv; charset=utf-8"
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_QUOTED_FOR = ('"', ",", "\r", "\n")
+_QUOTED_FOR = ('"', ",", "\r", "\n", "\ufeff")
 
 
 def write_line(cells: Iterable[str | int | None]) -> str:
@@ -19,10 +19,21 @@ def write_line(cells: Iterable[str | int | None]) -> str:
 
 
 def defuse(cell: str) -> str:
-    """Put an apostrophe before what a spreadsheet would run; plain numbers stay as they are."""
-    if cell.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(cell):
-        return "'" + cell
-    return cell
+    """Put an apostrophe before what a spreadsheet would run; plain numbers stay as they are.
+
+    What begins so behind apostrophes gets one more, so that `undo_defuse` returns every cell as it was.
+    """
+    return "'" + cell if _is_formula(cell.lstrip("'")) else cell
+
+
+def undo_defuse(cell: str) -> str:
+    """Take the apostrophe off again that `defuse` has put there."""
+    is_defused = cell.startswith("'") and _is_formula(cell.lstrip("'"))
+    return cell[1:] if is_defused else cell
+
+
+def _is_formula(cell: str) -> bool:
+    return cell.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(cell)
 
 
 def _write_cell(cell: str | int | None) -> str:

@@ -56,12 +56,11 @@ def export_rows(
 
     `paths` are those of the source's files; of several, each row names its own.
     """
-    file_column = (FILE_COLUMN,) if len(paths) > 1 else ()
-    yield write_line([*(header or (RAW_COLUMN,)), *file_column, *REASON_COLUMNS])
+    yield write_line([*(header or (RAW_COLUMN,)), *reason_columns(paths)])
     for rows in pages_of(sessions, query):
         yield "".join(
             write_line(
-                [*_source_cells(row, header, dialect, max_record_bytes), *_reason(row, paths)]
+                [*_source_cells(row, header, dialect, max_record_bytes), *reason_of(row, paths)]
             )
             for row in rows
         )
@@ -107,7 +106,13 @@ def _source_cells(
     return cells_of(row.raw, width, dialect, max_record_bytes)
 
 
-def _reason(row: FailedRow, paths: Sequence[str]) -> list[str | int | None]:
+def reason_columns(paths: Sequence[str]) -> list[str]:
+    """Return the names of what `reason_of` returns."""
+    return [*([FILE_COLUMN] if len(paths) > 1 else []), *REASON_COLUMNS]
+
+
+def reason_of(row: FailedRow, paths: Sequence[str]) -> list[str | int | None]:
+    """Return where a failed row stands and why it was refused; of several files, its file first."""
     file, line_number, _ = place_of(row, paths)
     named = [file] if len(paths) > 1 else []
     return [*named, line_number, row.error_code.value, row.column_name, row.sqlstate, row.message]

@@ -25,13 +25,19 @@ _PLAN_AS_BEFORE = text("SET LOCAL enable_sort TO DEFAULT")
 
 def pages_of(sessions: sessionmaker[Session], query: Select[Any]) -> Iterator[list[Any]]:
     """Yield what the query selects first of each failed row of one job, in the order of the file."""
+    for rows in row_pages(sessions, query):
+        yield [row[0] for row in rows]
+
+
+def row_pages(sessions: sessionmaker[Session], query: Select[Any]) -> Iterator[Sequence[Row[Any]]]:
+    """Yield all that the query selects of each failed row of one job, in the order of the file."""
     query = query.add_columns(FailedRow.byte_offset.label("place")).order_by(FailedRow.byte_offset)
     after = -1
     while True:
         page = query.where(FailedRow.byte_offset > after)
         rows, has_more = _read_again_when_cut(sessions, page)
         if rows:
-            yield [row[0] for row in rows]
+            yield rows
             after = rows[-1].place
         if not has_more:
             return

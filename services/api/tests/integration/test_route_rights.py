@@ -13,11 +13,14 @@ import pytest
 from fastapi.routing import APIRoute
 
 from services.api.app import CONSOLE, NOUNS
+from services.api.corrections.sheet import sheet_columns
+from services.api.exports.csv_cells import write_line
 from services.api.middleware.authentication import OPEN_PATHS
 from services.api.tests.integration.api_bench import ITEMS, Ledger, MakeKey
 
 LIMITED = ("read:mine", "submit:mi*e")
 SOURCE = b"sku,name,category,price,quantity,updated_at\n"
+SHEET = write_line(sheet_columns(SOURCE.decode().strip().split(","), ["a.csv"])).encode()
 PLACE = 60
 STREAM = "/v1/events"
 """It has no end; `test_rights.py` reads it."""
@@ -94,6 +97,7 @@ class Theirs:
             },
             ("DELETE", f"{corrections}/{{place:int}}"): {"params": {"version": self.version}},
             ("PATCH", corrections): {"json": rule},
+            ("POST", f"{corrections}.csv"): {"content": SHEET},
             ("DELETE", corrections): {"params": seen},
             ("GET", "/jobs/{job_id}/corrections/rule"): {"params": {"cell": "name"}},
             ("POST", "/jobs/{job_id}/corrections/rule"): {"data": {"cell": "name", **seen}},

@@ -25,7 +25,7 @@ document.addEventListener("click", (event) => {
   if (button) copy(button);
 });
 
-/** Send a file as the body of a request, showing how far it is; lead to its job, or show why there is none. */
+/** Send a file as the body of a request, showing how far it is; lead to its job or to what changed, or show why not. */
 function send(form, file) {
   const [bar, alert] = [form.querySelector("progress"), form.querySelector("[role=alert]")];
   const date = form.querySelector("[name=data_date]");
@@ -39,7 +39,7 @@ function send(form, file) {
   request.onerror = () => fail("The connection broke; send the file again.");
   request.onload = () => {
     const answer = JSON.parse(request.responseText);
-    if (request.status === 202) location.assign(`/jobs/${answer.id}`);
+    if (request.status < 300) location.assign(form.dataset.done ?? `/jobs/${answer.id}`);
     else fail(`${answer.code}: ${answer.detail}`);
   };
   alert.hidden = true;
