@@ -1,9 +1,10 @@
 """The command that shows the failed rows of a job, and has them corrected: rejects."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ import typer
 from libs.client.client import Client
 from libs.client.models import FailedRow, RowFilters
 from services.cli.connection import connect
-from services.cli.editing import edit_and_replay
+from services.cli.editing import Then, apply_sheet, edit_draft, use_draft
 from services.cli.exit_codes import ExitCode
 from services.cli.options import JobId, Json
 from services.cli.output import Column, say, show_json, show_table
@@ -24,7 +25,30 @@ ByReason = Annotated[
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print all as CSV, with their reasons.")]
 Edit = Annotated[
     bool,
-    typer.Option("--edit", help="Open the records in $EDITOR, then load what was corrected."),
+    typer.Option(
+        "--edit",
+        help="Open the rows in $EDITOR, keep what was corrected in the draft, and load that.",
+    ),
+]
+Sheet = Annotated[
+    bool, typer.Option("--sheet", help="Print the draft as CSV, to correct and --apply.")
+]
+Apply = Annotated[
+    Path | None,
+    typer.Option(
+        "--apply",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        readable=True,
+        help="Write the corrected sheet into the draft.",
+    ),
+]
+Check = Annotated[
+    bool, typer.Option("--check", help="See what Postgres says of the draft, without loading it.")
+]
+Replay = Annotated[
+    bool, typer.Option("--replay", help="Load the draft: all failed rows, as they are corrected.")
 ]
 Code = Annotated[
     str | None, typer.Option("--reason", help="Those of this error code alone, as check.")
@@ -74,27 +98,59 @@ def rejects(  # noqa: PLR0913 - the options of a command
     *,
     by_reason: ByReason = False,
     csv: AsCsv = False,
+    sheet: Sheet = False,
     edit: Edit = False,
+    apply: Apply = None,
+    check: Check = False,
+    replay: Replay = False,
     reason: Code = None,
     column: InColumn = None,
     text: Holding = None,
     limit: Limit = 50,
     json: Json = False,
 ) -> ExitCode:
-    """Show the failed rows of a job: where they stand, and why Postgres or the format refuses them."""
-    if by_reason + csv + edit > 1:
-        raise typer.BadParameter("choose one of --by-reason, --csv and --edit")
+    """Show the failed rows of a job: where they stand, and why Postgres or the format refuses them.
+
+    They are corrected in a draft, which all who correct them share.
+    """
+    _refuse_contradictions(
+        [by_reason, csv, sheet, edit, apply is not None], [check, replay], [reason, column, text]
+    )
+    then = Then.CHECK if check else Then.REPLAY if replay or edit else Then.NOTHING
     filters: RowFilters = {"error_code": reason, "column": column, "text": text}
     with connect() as client:
         if edit:
-            return edit_and_replay(client, job_id, filters, as_json=json)
+            return edit_draft(client, job_id, filters, then, as_json=json)
+        if apply is not None:
+            return apply_sheet(client, job_id, apply, then, as_json=json)
+        if then is not Then.NOTHING:
+            return use_draft(client, job_id, then, as_json=json)
         if csv:
             client.export_failed_rows(job_id, sys.stdout.buffer, **filters)
+        elif sheet:
+            client.corrections(job_id).export(sys.stdout.buffer, **filters)
         elif by_reason:
             _show_reasons(client.failed_rows(job_id, **filters), as_json=json)
         else:
             _show_rows(client, job_id, filters, limit, as_json=json)
     return ExitCode.OK
+
+
+def _refuse_contradictions(
+    ways: Sequence[bool], ends: Sequence[bool], filters: Sequence[str | None]
+) -> None:
+    """Refuse options that cannot be meant together; `ways` begin with those that only show something."""
+    *shows, edits, applies = ways
+    if sum(ways) > 1:
+        raise typer.BadParameter("choose one of --by-reason, --csv, --sheet, --edit and --apply")
+    if sum(ends) > 1 or (any(ends) and any(shows)):
+        raise typer.BadParameter(
+            "choose one of --check and --replay, alone or with --edit or --apply"
+        )
+    if any(filters) and not edits and (applies or any(ends)):
+        raise typer.BadParameter(
+            "--apply, --check and --replay take all rows; leave --reason, --column and --text out"
+        )
 
 
 def _show_rows(

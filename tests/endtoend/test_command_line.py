@@ -114,13 +114,41 @@ def test_an_edit_that_changes_nothing_loads_nothing_and_one_that_fails_keeps_its
 
     unchanged = terminal("rejects", job, "--edit", EDITOR="true")
     given_up = terminal("rejects", job, "--edit", EDITOR="false")
-    worse = terminal("rejects", job, "--edit", EDITOR="sed -i s/many/several/")
-    [kept] = re.findall(r"kept in (\S+)", worse.text.replace("\n", ""))
+    worse = terminal("rejects", job, "--edit", EDITOR="sed -i s/many/4,4/")
+    [kept] = re.findall(r"kept in (\S+);", worse.text.replace("\n", ""))
+    fixed = Path(kept).read_text().replace("4,4", "4")
+    mode = Path(kept).stat().st_mode & 0o777
+    Path(kept).write_text(fixed)
+    applied = terminal("rejects", job, "--apply", kept)
 
-    assert (unchanged.status, given_up.status, worse.status) == (5, 64, 3)
-    assert "several" in Path(kept).read_text()
-    assert Path(kept).stat().st_mode & 0o777 == 0o600
+    assert (unchanged.status, given_up.status, worse.status) == (5, 64, 1)
+    assert "sheet-refused" in worse.text
+    assert mode == 0o600
+    assert applied.status == 0, applied.text
     assert system.count(f"public.{dataset}") == 1
+
+
+def test_a_sheet_is_applied_checked_and_loaded_by_hand(
+    system: System, run: Run, terminal: Terminal, dataset: str, file: Path, tmp_path: Path
+) -> None:
+    job = json.loads(run("load", str(file), "-d", dataset, "--watch", "--json").stdout)[0]["id"]
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text(run("rejects", job, "--sheet").stdout.replace("many", "4", 1))
+
+    applied = run("rejects", job, "--apply", str(sheet), "--json")
+    again = terminal("rejects", job, "--apply", str(sheet))
+    checked = run("rejects", job, "--check", "--json")
+    before = system.count(f"public.{dataset}")
+    loaded = terminal("rejects", job, "--replay")
+    late = terminal("rejects", job, "--apply", str(sheet))
+
+    assert (applied.returncode, json.loads(applied.stdout)["changed"]) == (0, 1)
+    assert (again.status, "of 2 rows, 0 are corrected" in again.text) == (5, True), again.text
+    [check] = json.loads(checked.stdout)
+    assert (checked.returncode, check["state"], check["rows_loaded"]) == (3, "checked", 1)
+    assert before == 1
+    assert (loaded.status, system.count(f"public.{dataset}")) == (3, 2), loaded.text
+    assert (late.status, "failed-rows-replayed" in late.text) == (1, True), late.text
 
 
 def test_scripts_get_json_and_a_code_for_each_end(

@@ -60,6 +60,10 @@ def test_without_a_login_the_command_says_what_to_do(capsys: pytest.CaptureFixtu
         (["jobs", "--limit", "0"], "--limit"),
         (["jobs", "--date", "today"], "today"),
         (["rejects", "1", "--csv", "--edit"], "choose one"),
+        (["rejects", "1", "--check", "--replay"], "choose one"),
+        (["rejects", "1", "--sheet", "--replay"], "choose one"),
+        (["rejects", "1", "--reason", "check", "--replay"], "take all rows"),
+        (["rejects", "1", "--apply", "/nowhere.csv"], "does not exist"),
     ],
 )
 def test_a_command_line_that_is_wrong_exits_with_64(
