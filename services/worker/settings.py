@@ -21,6 +21,12 @@ class WorkerSettings(
     chunk_bytes: int = Field(
         64 << 20, ge=1, description="Bytes of a chunk when a dataset is not atomic."
     )
+    chunks_at_once: int = Field(
+        8,
+        ge=2,
+        description="Chunks of one job that may wait for a loader or be loaded at a time; the next is sent when one"
+        " ends. With many loaders as many as their children, else some have nothing to do.",
+    )
     long_plan_bytes: int = Field(
         1 << 30,
         ge=1,

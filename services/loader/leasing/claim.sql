@@ -10,7 +10,7 @@ WITH lease AS (
     FROM adsp.chunks AS c JOIN adsp.jobs AS j ON j.id = c.job_id
     WHERE c.job_id = %(job_id)s AND c.number = %(number)s
         AND c.state IN ('queued', 'running') AND j.state = 'running'
-        AND (j.chunks_at_once IS NULL OR NOT EXISTS (
+        AND (j.chunks_at_once IS DISTINCT FROM 1 OR NOT EXISTS (
             SELECT FROM adsp.chunks AS b
             WHERE b.job_id = c.job_id AND b.number < c.number AND b.state <> 'done'
         ))

@@ -59,9 +59,9 @@ def write_chunks(
 ) -> list[int]:
     """Add the chunks that begin at `boundaries`; the last one ends where the source ends.
 
-    Returns the numbers of those that are due: all, or the first one where their order matters.
+    Returns the numbers of those that are due: the first ones, as many as may be under way at once.
     """
-    due = range(len(boundaries) if job.chunks_at_once is None else 1)
+    due = range(min(len(boundaries), job.chunks_at_once or len(boundaries)))
     ends = zip_longest(boundaries, boundaries[1:])
     for number, ((here, after), digest) in enumerate(zip(ends, digests, strict=True)):
         session.add(
@@ -121,7 +121,7 @@ def require_alike(job: Job, earlier: Job) -> None:
 
 
 def release_chunks(session: Session, job: Job) -> list[int]:
-    """Make the chunks due whose turn it is and return their numbers: all, or the next one in order.
+    """Make the chunks due whose turn it is and return their numbers: the next ones, as many as may be under way.
 
     What is due is sent by `send_chunks` after the commit, or else by the sweeper.
     """
@@ -135,7 +135,7 @@ def release_chunks(session: Session, job: Job) -> list[int]:
         .order_by(Chunk.number)
     )
     if job.chunks_at_once is not None:
-        waiting = waiting.limit(max(0, 1 - _count_under_way(session, job.id)))
+        waiting = waiting.limit(max(0, job.chunks_at_once - _count_under_way(session, job.id)))
     numbers = list(session.scalars(waiting))
     session.execute(
         update(Chunk)

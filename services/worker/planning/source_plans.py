@@ -189,7 +189,7 @@ def _write_plan(
         return None
     # Its row has many indexes, so it is written once; what is asked meanwhile is about other jobs.
     with session.no_autoflush:
-        _note_file(job, scanned, inspected)
+        _note_file(job, scanned, inspected, worker.settings.chunks_at_once)
         _note_columns(session, job, inspected.columns)
         _bound_rejects(worker, job)
         earlier = find_unfinished(session, job, {content})
@@ -208,8 +208,8 @@ def _write_plan(
     return numbers
 
 
-def _note_file(job: Job, scanned: ScannedFile, inspected: Inspected) -> None:
-    """Keep what the job's one file is, and how it is loaded."""
+def _note_file(job: Job, scanned: ScannedFile, inspected: Inspected, most_chunks: int) -> None:
+    """Keep what the job's one file is, and how it is loaded: so many chunks at once, one where their order matters."""
     job.source_path = str(scanned.path)
     job.bytes_total = scanned.identity.size
     job.source_mtime_ns = scanned.identity.mtime_ns
@@ -217,4 +217,4 @@ def _note_file(job: Job, scanned: ScannedFile, inspected: Inspected) -> None:
     seen = {"inode": scanned.identity.inode, "device": scanned.identity.device}
     job.seen_identity = {**(job.seen_identity or {}), **seen}
     job.header_end = describe_header(inspected.header, job.parsed_definition().format)
-    job.chunks_at_once = 1 if inspected.is_ordered else None
+    job.chunks_at_once = 1 if inspected.is_ordered else most_chunks

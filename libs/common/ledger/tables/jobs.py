@@ -83,7 +83,7 @@ class Job(RowChanges, Base):
     )
     chunks_at_once: Mapped[int | None] = mapped_column(
         Integer,
-        comment="Most chunks under way, which end in their order; NULL: all, in any order.",
+        comment="Most chunks under way; 1: they are loaded in their order. NULL: all, in any order.",
     )
     bytes_total: Mapped[int | None] = mapped_column(comment="Size of the source as stored, bytes.")
     bytes_done: Mapped[int] = mapped_column(server_default=text("0"))

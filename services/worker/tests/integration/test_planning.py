@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 from structlog.testing import capture_logs
 
 from libs.common.datasets.definition import DatasetDefinition
@@ -84,6 +84,41 @@ def test_plan_cuts_a_dataset_that_is_not_atomic_at_records(bench: Bench) -> None
     assert [content[:s].count(b"\n") + 1 for s in starts] == [c.first_line for c in chunks]
     assert bench.job(job).chunks_at_once == 1
     assert [chunk.number for chunk in chunks if chunk.published_at] == [0]
+
+
+@pytest.mark.parametrize("most", [2, 3, 100])
+def test_no_more_chunks_of_a_job_are_under_way_than_may_be(bench: Bench, most: int) -> None:
+    """Else those of a large file would stand before every other job; each end lets one more go."""
+    with bench.owner.begin() as connection:
+        for statement in (
+            "CREATE TABLE IF NOT EXISTS public.unordered (LIKE public.items)",
+            "GRANT SELECT, INSERT ON public.unordered TO adsp_loader",
+        ):
+            connection.execute(text(statement))
+    bench.put_dataset(atomic=False, table="public.unordered")
+    bench.set(chunk_bytes=100, chunks_at_once=most)
+    bench.write_rows(40)
+    job = bench.make_job()
+    plan(bench.worker, job.id)
+    count = len(bench.chunks(job))
+    under_way, order = [], []
+    for _ in range(count):
+        sent = [chunk.number for chunk in bench.chunks(job) if chunk.next_attempt_at is not None]
+        under_way.append(len(sent))
+        order.append(sent[-1])  # not the first: they may end in any order
+        with bench.worker.sessions.begin() as session:
+            session.execute(
+                update(Chunk)
+                .where(Chunk.job_id == job.id, Chunk.number == sent[-1])
+                .values(state=ChunkState.DONE, next_attempt_at=None, finished_at=func.now())
+            )
+        finish(bench.worker, job.id)
+
+    assert count > 5
+    assert max(under_way) == under_way[0] == min(most, count)
+    assert under_way == [min(most, count - ended) for ended in range(count)]
+    assert sorted(order) == list(range(count))
+    assert bench.job(job).state is JobState.SUCCEEDED
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
