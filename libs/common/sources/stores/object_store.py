@@ -1,9 +1,8 @@
 """Files in the buckets of S3, Google Cloud Storage and Azure, and of what speaks like them."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,6 +11,7 @@ from obstore.exceptions import BaseError, InvalidPathError
 from obstore.store import AzureStore, GCSStore, S3Store
 from pydantic import SecretStr
 
+from libs.common.errors import SourceError
 from libs.common.sources.regular_files import SourceIdentity
 from libs.common.sources.stores.connections import AzureContainer, Bucket, GoogleBucket
 from libs.common.sources.stores.retries import Answer, Retries
@@ -50,11 +50,13 @@ class ObjectStore(Store):
         return _identify(self._ask(key, lambda: obstore.head(self._bucket, key)))
 
     def list_files(self, folder: str) -> Iterator[StoredFile]:
-        """Yield the objects below a folder, by key; each page is a request, which may be made again."""
-        last: str | None = None
-        while page := self._ask(folder, partial(self._page, folder, last)):
+        """Yield the objects below a folder, by key; after a fault some of them twice, none is left out.
+
+        The marker of a folder, a key with a slash at its end, is shown without it, as an object without a byte.
+        """
+        listing = _Listing(self._bucket, folder)
+        while page := self._ask(folder, listing.next_page):
             yield from (StoredFile(meta["path"], _identify(meta)) for meta in page)
-            last = page[-1]["path"]
 
     def read(self, key: str, start: int, end: int, seen: SourceIdentity) -> bytes:
         """Return a range of the object, if it is still that version."""
@@ -84,10 +86,6 @@ class ObjectStore(Store):
         """Copy a file into the bucket, in parts where it is large."""
         self._ask(key, lambda: obstore.put(self._bucket, key, path))
 
-    def _page(self, folder: str, last: str | None) -> list[Any]:
-        found = obstore.list(self._bucket, folder or None, offset=last, chunk_size=_PAGE)
-        return [*next(iter(found), ())]
-
     def _read(self, key: str, start: int, end: int, seen: SourceIdentity) -> bytes:
         answer = obstore.get(self._bucket, key, options={"range": (start, end)})
         if _identify(answer.meta) != seen:
@@ -105,6 +103,42 @@ class ObjectStore(Store):
                 raise self.refused(key, _shorten(exc)) from exc
             message = f"the store of connection {self.name!r} failed: {_shorten(exc)}"
             raise StoreFault(message) from exc
+
+
+class _Listing:
+    """A listing that goes on after a fault behind the last key that is surely an object's.
+
+    Shown without its slash, the marker of a folder sorts before what may have been seen already: to go on behind it
+    could go round for ever.
+    """
+
+    def __init__(self, bucket: "S3Store | GCSStore | AzureStore", folder: str) -> None:
+        self._bucket = bucket
+        self._folder = folder
+        self._pages: Iterator[Iterable[Any]] | None = None
+        self._behind: str | None = None
+
+    def next_page(self) -> list[Any]:
+        """Return the next objects, none at the end."""
+        if self._pages is None:
+            folder = self._folder or None
+            self._pages = iter(
+                obstore.list(self._bucket, folder, offset=self._behind, chunk_size=_PAGE)
+            )
+        try:
+            page = [*next(self._pages, ())]
+        except InvalidPathError as exc:
+            reason = str(exc).partition("\n")[0]
+            raise SourceError(
+                "source-not-allowed",
+                f"the folder {self._folder!r} cannot be listed: {reason}; rename or remove that object",
+            ) from exc
+        except BaseError:
+            self._pages = None
+            raise
+        objects = (meta["path"] for meta in reversed(page) if meta["size"])
+        self._behind = next(objects, self._behind)
+        return page
 
 
 def _open(

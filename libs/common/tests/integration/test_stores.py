@@ -15,7 +15,7 @@ from libs.common.errors import SourceError, SourceUnsettled
 from libs.common.sources.fingerprints import digest_parts, fingerprint
 from libs.common.sources.search import resolve_source, resolve_sources
 from libs.common.sources.source_areas import SourceAreas
-from libs.common.sources.stores import retries
+from libs.common.sources.stores import retries, search
 from libs.common.sources.stores.connections import Connections
 from libs.common.sources.stores.locations import RemoteFile, identity, open_stored
 from libs.common.sources.stores.search import find_remote, locate
@@ -314,15 +314,46 @@ def test_a_listing_goes_on_after_a_fault_and_leaves_nothing_out(
     most = 20_000
     backend = get_backend("s3")["123456789012"]["aws"]
     for number in range(most):
-        backend.put_object("landing", f"many/{number:06}.csv", b"")
+        backend.put_object("landing", f"many/{number:06}.csv", b"x")
     served.faults.requests.clear()
     served.faults.next[:] = [None, None, None, Fault.THROTTLED]
 
     found = find_remote(f"{served.root}many/0*1.csv", areas(served))
 
     assert len(found) == most // 10
-    assert len(served.faults.requests) == 1 + most // 1_000 + 1 + len(retried)
+    assert len(served.faults.requests) == 1 + most // 1_000 + len(retried)
     assert retried == ["s3"]
+
+
+@of("s3")
+def test_the_markers_of_folders_are_no_files_and_end_no_listing(
+    served: ServedStore, retried: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "_MOST_LISTED", 100)
+    backend = get_backend("s3")["123456789012"]["aws"]
+    for key in ("a", "b/", "b/c.csv", "d", "e/", "f-", "f/", "f0", "g/"):
+        backend.put_object("landing", f"marked/{key}", b"" if key.endswith("/") else b"x")
+    backend.put_object("landing", "marked/empty", b"")
+    served.faults.next[:] = [None, Fault.CUT]
+
+    found = find_remote(f"{served.root}marked/*", areas(served))
+
+    names = {str(file).removeprefix(f"{served.root}marked/") for file in found}
+    assert names == {"a", "d", "empty", "f-", "f0"}
+    assert retried == ["s3"]
+
+
+@of("s3")
+def test_a_folder_with_a_key_that_is_no_path_is_not_taken_for_an_empty_one(
+    served: ServedStore,
+) -> None:
+    get_backend("s3")["123456789012"]["aws"].put_object("landing", "odd//x.csv", b"x")
+    served.put("odd/y.csv", b"y")
+
+    with pytest.raises(SourceError, match=r"odd//x\.csv") as raised:
+        find_remote(f"{served.root}odd/*.csv", areas(served))
+
+    assert raised.value.code == "source-not-allowed"
 
 
 @of(*KINDS)
