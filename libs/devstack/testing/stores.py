@@ -101,14 +101,21 @@ def s3_server(bucket: str = "landing") -> Iterator[ServedStore]:
 @contextmanager
 def https_server(folder: Path, *, ranges: bool = True) -> Iterator[ServedStore]:
     """Serve the files of a folder, with ranges or without."""
-    faults = Faults()
-    certificate = make_certificate(folder.parent / f"{folder.name}-tls", HOST)
 
     @Request.application
     def files(request: Request) -> Any:
         return send_from_directory(folder, request.path[1:], request.environ, conditional=ranges)
 
-    with _serving(faults.around(files), certificate.paths) as port:
+    with https_application(folder, files) as served:
+        yield served
+
+
+@contextmanager
+def https_application(folder: Path, application: Application) -> Iterator[ServedStore]:
+    """Serve what an application answers; the server's certificate lies beside the folder."""
+    faults = Faults()
+    certificate = make_certificate(folder.parent / f"{folder.name}-tls", HOST)
+    with _serving(faults.around(application), certificate.paths) as port:
         connection = {
             "kind": "https",
             "host": HOST,

@@ -2,9 +2,12 @@
 
 import email.utils
 import io
+import os
 import ssl
 import tempfile
+import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from http import HTTPStatus
 from typing import ClassVar, NoReturn, cast
 
@@ -24,7 +27,10 @@ from libs.common.sources.stores.store import (
 )
 
 _SECOND = 1_000_000_000
-_TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+_PATIENCE = 30.0
+_TIMEOUT = httpx.Timeout(_PATIENCE, connect=5.0)
+_LEAST_RATE = 16 << 10
+"""Bytes a second, beside that time."""
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
 _UNSATISFIABLE = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
 _MISSING = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
@@ -48,7 +54,7 @@ class HttpsStore(Store):
         """Ask for the file's head: its length, which must be there, its time and its tag."""
         if not self._connection.is_private:
             refuse_private(self._connection.host, self._connection.port, self.name)
-        return self._ask(key, lambda: self._identify(key, self._client.head(self.root + key)))
+        return self._ask(key, lambda: self._identify(key, self._client.head(self._url(key))))
 
     def list_files(self, folder: str) -> Iterator[StoredFile]:
         """Raise: there is no listing."""
@@ -84,29 +90,47 @@ class HttpsStore(Store):
     def _fetch(self, key: str, seen: SourceIdentity) -> io.RawIOBase | None:
         """Return the whole file where the server knows no ranges, None where it does."""
         headers = {"Range": "bytes=0-"}
-        with self._client.stream("GET", self.root + key, headers=headers) as answer:
+        with self._client.stream("GET", self._url(key), headers=headers) as answer:
             if answer.status_code in {HTTPStatus.PARTIAL_CONTENT, _UNSATISFIABLE}:
                 return None
             self._require(key, answer, HTTPStatus.OK)
             if _marks(answer) != (seen.mtime_ns, seen.inode):
                 raise self.changed(key)
-            file = cast(io.RawIOBase, tempfile.TemporaryFile(buffering=0))  # noqa: SIM115  # the caller closes it
-            for data in answer.iter_raw():
-                file.write(data)
-        if file.tell() != seen.size:
-            file.close()
-            raise self.changed(key)
-        file.seek(0)
+            with ExitStack() as opened:
+                temporary = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  # of the stack
+                file = opened.enter_context(cast(io.RawIOBase, temporary))
+                for data in self._pieces(key, answer, seen.size):
+                    _write(file, data)
+                if file.seek(0, os.SEEK_END) != seen.size:
+                    raise self.changed(key)
+                file.seek(0)
+                opened.pop_all()  # the caller closes it
         return file
 
     def _read(self, key: str, start: int, end: int, seen: SourceIdentity) -> bytes:
         headers = {"Range": f"bytes={start}-{end - 1}"}
-        answer = self._client.get(self.root + key, headers=headers)
-        self._require(key, answer, HTTPStatus.PARTIAL_CONTENT)
-        size = answer.headers.get("content-range", "").rpartition("/")[2]
-        if size not in {"*", str(seen.size)} or _marks(answer) != (seen.mtime_ns, seen.inode):
-            raise self.changed(key)
-        return answer.content
+        with self._client.stream("GET", self._url(key), headers=headers) as answer:
+            self._require(key, answer, HTTPStatus.PARTIAL_CONTENT)
+            sent = answer.headers.get("content-range", "")
+            asked = {f"bytes {start}-{end - 1}/{size}" for size in (seen.size, "*")}
+            if sent not in asked or _marks(answer) != (seen.mtime_ns, seen.inode):
+                raise self.changed(key)
+            return b"".join(self._pieces(key, answer, end - start))
+
+    def _pieces(self, key: str, answer: httpx.Response, most: int) -> Iterator[bytes]:
+        """Yield a body as it is stored: one without end fills neither disk nor memory, one that drips ends."""
+        start, received = time.monotonic(), 0
+        for data in answer.iter_raw():
+            received += len(data)
+            if received > most:
+                raise self.changed(key)
+            if time.monotonic() - start > _PATIENCE + received / _LEAST_RATE:
+                raise httpx.ReadTimeout("the body came too slowly")
+            yield data
+
+    def _url(self, key: str) -> str:
+        """Return the URL of a file; what stands behind a `#` would not be sent."""
+        return self.root + key.replace("#", "%23")
 
     def _require(self, key: str, answer: httpx.Response, status: HTTPStatus) -> None:
         """Raise unless the server answered with a status."""
@@ -125,6 +149,8 @@ class HttpsStore(Store):
         """Make a request, again where its fault may pass."""
         try:
             return self._retries.run(request, lambda exc: isinstance(exc, httpx.HTTPError))
+        except httpx.InvalidURL as exc:
+            raise self.missing(key) from exc
         except httpx.HTTPError as exc:
             said = type(exc).__name__
             if isinstance(exc, httpx.HTTPStatusError):
@@ -151,5 +177,18 @@ def _make_client(connection: HttpsServer) -> httpx.Client:
 def _marks(answer: httpx.Response) -> tuple[int, int]:
     """Return time in ns and version number, each 0 where the server tells none."""
     changed, tag = answer.headers.get("last-modified"), answer.headers.get("etag")
-    seconds = int(email.utils.parsedate_to_datetime(changed).timestamp()) if changed else 0
-    return seconds * _SECOND, version_number(tag.removeprefix("W/")) if tag else 0
+    return _nanoseconds(changed or ""), version_number(tag.removeprefix("W/")) if tag else 0
+
+
+def _nanoseconds(date: str) -> int:
+    """Return the time of a date as answers have it; 0 for what is no date."""
+    try:
+        return int(email.utils.parsedate_to_datetime(date).timestamp()) * _SECOND
+    except (ValueError, OverflowError):
+        return 0
+
+
+def _write(file: io.RawIOBase, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) or 0 :]

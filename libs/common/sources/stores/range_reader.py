@@ -51,6 +51,8 @@ class RangeReader(io.RawIOBase):
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]  # typeshed: any buffer
         """Fill the buffer with what is at hand of the range at this place; 0 at the end."""
+        if self.closed:
+            raise ValueError("the file is closed")
         if self._position >= self._size:
             return 0
         if not 0 <= self._position - self._start < len(self._data):

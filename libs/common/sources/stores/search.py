@@ -2,8 +2,10 @@
 
 import fnmatch
 import glob
+import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from urllib.parse import unquote
 
 from libs.common.errors import SourceError
 from libs.common.sources.regular_files import SourceIdentity
@@ -25,13 +27,20 @@ def is_url(text: str) -> bool:
 def locate(url: str, connections: Connections) -> RemoteFile:
     """Return the file that a URL names, whether it is there or not; raises `SourceError` where none may lie."""
     found = connections.find(url)
-    if found is None or ".." in url.split("/"):
+    if found is None or _climbs(url):
         raise _not_allowed(url, connections)
     name, connection = found
     key = url.removeprefix(connection.root)
     if not key or "" in key.split("/"):
         raise SourceError("source-missing", f"{url} names no file; correct 'source'")
     return RemoteFile(url, key, _store_of(name, connection))
+
+
+def _climbs(url: str) -> bool:
+    """Return whether a server might leave a folder of the URL: some decode it, or take a backslash for a slash."""
+    while (plain := unquote(url)) != url:
+        url = plain
+    return any(part.partition(";")[0] == ".." for part in re.split(r"[/\\?#]", url))
 
 
 def locate_allowed(url: str, areas: SourceAreas) -> RemoteFile:
