@@ -30,6 +30,11 @@ class SourceIdentity:
     inode: int
     device: int
 
+    @property
+    def tells_versions(self) -> bool:
+        """Return whether more than the size tells this version from others; some servers show neither time nor tag."""
+        return bool(self.mtime_ns or self.inode)
+
 
 def identity(path: Path) -> SourceIdentity:
     """Look at a source without opening it, or raise `SourceError` when it is no regular file."""

@@ -65,8 +65,9 @@ def identify_files(
     worker: WorkerContext, job: Job, found: Mapping[Location, SourceIdentity]
 ) -> tuple[DeliveredFile, ...]:
     """Return the files with their fingerprints, by path; raises `SourceUnsettled`."""
+    telling = {path: seen for path, seen in found.items() if seen.tells_versions}
     with worker.sessions() as session:
-        known = _read_known(session, job, found)
+        known = _read_known(session, job, telling)
     return tuple(
         DeliveredFile(
             str(path), seen, known.get((str(path), *_mark(seen))) or fingerprint(path, seen)

@@ -17,7 +17,8 @@ from services.worker.planning.job_files import fingerprint_of, read_seen_files
 def known_fingerprint(job: Job, path: Location, seen: SourceIdentity) -> str | None:
     """Return the file's fingerprint if it was taken when the file was as it is `seen` now."""
     known = job.known_content or {}
-    return known.get("fingerprint") if known.get("file") == _describe(path, seen) else None
+    is_same = seen.tells_versions and known.get("file") == _describe(path, seen)
+    return known.get("fingerprint") if is_same else None
 
 
 def find_remembered_fingerprint(session: Session, job: Job) -> str | None:
