@@ -63,24 +63,26 @@ class ObjectStore(Store):
         return self._ask(key, lambda: self._read(key, start, end, seen))
 
     def move(self, key: str, to: str, seen: SourceIdentity) -> bool:
-        """Copy an object, then delete it: stores know no other way."""
+        """Copy an object, then delete it: stores know no other way.
+
+        Of another one that came meanwhile no copy stays; if it came after the copy, that is all there is of the first.
+        """
         if self.stat(key) != seen:
             return False
         self._ask(key, lambda: obstore.copy(self._bucket, key, to))
-        is_same = self.delete(key, seen)
-        if not is_same:
+        if self.delete(key, seen):
+            return True
+        if self.stat(to).size != seen.size:
             self._ask(to, lambda: obstore.delete(self._bucket, to))
-        return is_same
+        return False
 
     def delete(self, key: str, seen: SourceIdentity) -> bool:
         """Remove an object; of a bucket with versions it stays as an older one.
 
-        What takes its place between the look and the removal, within a request's time, would be removed with it.
+        What takes its place between the look and the removal, within a request's time, would be removed with it. There
+        is a look before each try: the answer to one that was made may have been lost long before the next.
         """
-        if self.stat(key) != seen:
-            return False
-        self._ask(key, lambda: obstore.delete(self._bucket, key))
-        return True
+        return self._ask(key, lambda: self._delete(key, seen))
 
     def put(self, key: str, path: Path) -> None:
         """Copy a file into the bucket, in parts where it is large."""
@@ -91,6 +93,12 @@ class ObjectStore(Store):
         if _identify(answer.meta) != seen:
             raise self.changed(key)
         return bytes(answer.bytes())
+
+    def _delete(self, key: str, seen: SourceIdentity) -> bool:
+        if _identify(obstore.head(self._bucket, key)) != seen:
+            return False
+        obstore.delete(self._bucket, key)
+        return True
 
     def _ask(self, key: str, request: Callable[[], Answer]) -> Answer:
         """Make a request, again where its fault may pass, and say what its errors mean."""

@@ -254,6 +254,40 @@ def test_a_file_is_moved_or_deleted_only_as_it_was_seen(served: ServedStore) -> 
     assert (deleted, after_delete) == (True, set())
 
 
+@of("s3")
+def test_an_object_that_came_between_two_tries_is_not_deleted(
+    served: ServedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "_WAITS", (0.0,) * 4)
+    file = file_of(served, "tries/a.csv", b"loaded")
+    seen = identity(file)
+    monkeypatch.setattr(retries, "watchers", [lambda _: served.put("tries/a.csv", b"the next")])
+    served.faults.next[:] = [None, Fault.THROTTLED]
+
+    assert not file.store.delete(file.key, seen)
+
+    assert open_stored(file).read() == b"the next"
+
+
+@of("s3")
+@pytest.mark.parametrize("is_before", [False, True])
+def test_the_copy_of_an_object_stays_where_another_has_taken_its_place(
+    served: ServedStore, monkeypatch: pytest.MonkeyPatch, *, is_before: bool
+) -> None:
+    """If the other one came before the copy, that goes again."""
+    monkeypatch.setattr(retries, "_WAITS", (0.0,) * 4)
+    file = file_of(served, "copied/a.csv", b"loaded")
+    seen = identity(file)
+    monkeypatch.setattr(retries, "watchers", [lambda _: served.put("copied/a.csv", b"the next")])
+    served.faults.next[:] = [None, *([] if is_before else [None]), Fault.THROTTLED]
+
+    assert not file.store.move(file.key, "copied/loaded/a.csv", seen)
+
+    assert open_stored(file).read() == b"the next"
+    copies = {name for name in served.names() if name.startswith("copied/loaded/")}
+    assert copies == (set() if is_before else {"copied/loaded/a.csv"})
+
+
 @of(*HTTP_KINDS)
 @pytest.mark.parametrize("fault", [Fault.THROTTLED, Fault.CUT])
 def test_faults_that_pass_are_tried_again_and_counted(
