@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
+from libs.common.errors import SourceError
 from libs.common.ids import made_at
 from libs.common.logs import get_logger
 from libs.common.sources.stores.search import locate
@@ -69,14 +70,31 @@ def _remove(folder: Path) -> bool:
 
 def _find_stored(settings: WorkerSettings, url: str, cutoff: datetime) -> dict[str, Remove]:
     root = locate(f"{url}_", settings.connections)
-    folder = root.key.removesuffix("/_")
-    found: dict[str, list[StoredFile]] = defaultdict(list)
-    for file in root.store.list_files(folder):
-        name, _, rest = file.key.removeprefix(f"{folder}/").partition("/")
+    area = root.key.removesuffix("_")
+    found: dict[str, dict[str, StoredFile]] = defaultdict(dict)
+    for file in root.store.list_files(area.rstrip("/")):
+        name, _, rest = file.key.removeprefix(area).partition("/")
         if rest and _is_old(name, cutoff):
-            found[name].append(file)
-    return {name: partial(_remove_stored, root.store, files) for name, files in found.items()}
+            found[name][file.key] = file
+    return {
+        name: partial(_remove_stored, root.store, [*files.values()])
+        for name, files in found.items()
+    }
 
 
 def _remove_stored(store: Store, files: list[StoredFile]) -> bool:
-    return all(store.delete(file.key, file.identity) for file in files)
+    """Remove the files of an upload; log what the store does not let us, and go on. Raises `StoreFault`."""
+    try:
+        return all(_is_gone(store, file) for file in files)
+    except SourceError as exc:
+        log.warning("upload_not_removed", folder=files[0].key, error=exc.message)
+        return False
+
+
+def _is_gone(store: Store, file: StoredFile) -> bool:
+    try:
+        return store.delete(file.key, file.identity)
+    except SourceError as exc:
+        if exc.code != "source-missing":
+            raise
+        return True

@@ -18,7 +18,7 @@ from libs.common.ledger.models import Event, IdempotencyKey, Job, Upload
 from libs.common.sources.stores import retries
 from libs.common.sources.stores.connections import Connections
 from libs.devstack.testing.databases import ScratchDatabase
-from libs.devstack.testing.stores import s3_server
+from libs.devstack.testing.stores import Fault, s3_server
 from services.worker.cleanup import Removed, delete_expired
 from services.worker.tests.conftest import Bench
 
@@ -292,6 +292,25 @@ def test_uploads_in_a_store_go_as_those_in_a_folder(bench: Bench, execute: Execu
     assert not here.exists()
     assert names == {*keys[1:], "sent/of people/a.csv", f"elsewhere/{gone}/a.csv"}
     assert left == {needed, young}
+
+
+def test_an_upload_that_its_store_keeps_keeps_no_other(bench: Bench) -> None:
+    """Also where the area is a whole bucket."""
+    with s3_server() as served:
+        bench.set(
+            connections=Connections.model_validate({"c": served.connection}),
+            upload_store="s3://landing/",
+        )
+        locked, gone = sorted(str(_id_of(LONG_AGO)) for _ in range(2))
+        for folder in (locked, gone):
+            served.put(f"{folder}/items.csv", b"sku\n")
+        served.faults.next[:] = [None, None, Fault.DENIED]  # list, look, delete
+
+        removed = delete_expired(bench.worker)
+        names = served.names()
+
+    assert removed.uploads == 1
+    assert names == {f"{locked}/items.csv"}
 
 
 def test_a_store_that_is_away_keeps_nothing_else_from_being_removed(
