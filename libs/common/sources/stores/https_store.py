@@ -56,9 +56,9 @@ class HttpsStore(Store):
             refuse_private(self._connection.host, self._connection.port, self.name)
         return self._ask(key, lambda: self._identify(key, self._client.head(self._url(key))))
 
-    def list_files(self, folder: str) -> Iterator[StoredFile]:
+    def list_files(self, folder: str, depth: int | None = None) -> Iterator[StoredFile]:
         """Raise: there is no listing."""
-        raise NotImplementedError(folder)
+        raise NotImplementedError(folder, depth)
 
     def open(self, key: str) -> io.RawIOBase:
         """Open a file; from a server without ranges it is fetched into a file without a name first."""

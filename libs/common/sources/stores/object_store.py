@@ -49,7 +49,7 @@ class ObjectStore(Store):
         """Look at an object."""
         return _identify(self._ask(key, lambda: obstore.head(self._bucket, key)))
 
-    def list_files(self, folder: str) -> Iterator[StoredFile]:
+    def list_files(self, folder: str, depth: int | None = None) -> Iterator[StoredFile]:  # noqa: ARG002  # all are shown
         """Yield the objects below a folder, by key; after a fault some of them twice, none is left out.
 
         The marker of a folder, a key with a slash at its end, is shown without it, as an object without a byte.

@@ -80,7 +80,8 @@ def _matches(pattern: RemoteFile) -> Iterator[tuple[Location, SourceIdentity]]:
         )
     parts = pattern.key.split("/")
     wild = next(index for index, part in enumerate(parts) if glob.has_magic(part))
-    for number, (key, seen) in enumerate(store.list_files("/".join(parts[:wild]))):
+    listing = store.list_files("/".join(parts[:wild]), depth=len(parts) - wild)
+    for number, (key, seen) in enumerate(listing):
         if number >= _MOST_LISTED:
             raise SourceError(
                 "source-ambiguous",

@@ -5,33 +5,39 @@ import posixpath
 import stat
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from functools import partial
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import asyncssh
 
 from libs.common.errors import SourceError
-from libs.common.ids import uuid7
 from libs.common.sources.regular_files import SourceIdentity
 from libs.common.sources.stores.connections import SftpServer
 from libs.common.sources.stores.private_addresses import refuse_private
 from libs.common.sources.stores.retries import Answer, Retries
-from libs.common.sources.stores.store import OBJECT_DEVICE, Store, StoredFile, StoreFault
+from libs.common.sources.stores.store import (
+    OBJECT_DEVICE,
+    Store,
+    StoredFile,
+    StoreFault,
+    version_number,
+)
 
 _SECOND = 1_000_000_000
 _CONNECT_SECONDS = 10
 _ANSWER_SECONDS = 60.0
 _KEEPALIVE_SECONDS = 15
 _REFUSALS = (
+    asyncssh.KeyImportError,
+    asyncssh.KeyEncryptionError,
     asyncssh.PermissionDenied,
     asyncssh.HostKeyNotVerifiable,
     asyncssh.KeyExchangeFailed,
     asyncssh.SFTPPermissionDenied,
 )
 _MISSING = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath, asyncssh.SFTPNotADirectory)
-_FAULTS = (asyncssh.Error, OSError, TimeoutError, FutureTimeoutError)
+_FAULTS = (asyncssh.Error, OSError, TimeoutError)
 
 Work = Callable[[asyncssh.SFTPClient], Coroutine[Any, Any, Answer]]
 
@@ -54,13 +60,20 @@ class SftpStore(Store):
             refuse_private(self._connection.host, self._connection.port, self.name)
         return self._ask(key, partial(self._stat, key))
 
-    def list_files(self, folder: str) -> Iterator[StoredFile]:
-        """Yield the files below a folder; what is not there is empty."""
-        try:
-            yield from self._ask(folder, partial(_walk, folder))
-        except SourceError as exc:
-            if exc.code != "source-missing":
-                raise
+    def list_files(self, folder: str, depth: int | None = None) -> Iterator[StoredFile]:
+        """Yield the files below a folder, links to files too; what is not there is empty."""
+        folders = [(folder, 1)]
+        while folders:
+            inner, level = folders.pop()
+            try:
+                found, below = self._ask(inner, partial(_look_into, inner))
+            except SourceError as exc:
+                if exc.code != "source-missing":
+                    raise
+                continue
+            yield from found
+            if depth is None or level < depth:
+                folders += [(each, level + 1) for each in below]
 
     def read(self, key: str, start: int, end: int, seen: SourceIdentity) -> bytes:
         """Return a range of the file, if it is as it was seen."""
@@ -68,21 +81,40 @@ class SftpStore(Store):
 
     def move(self, key: str, to: str, seen: SourceIdentity) -> bool:
         """Rename a file; what turns out to be another one goes back, unless there is one again."""
-        if self.stat(key) != seen:
-            return False
-        self._ask(key, partial(_rename, key, to))
-        if self.stat(to) == seen:
-            return True
-        self._ask(to, partial(_rename, to, key))
-        return False
+        return self._ask(key, partial(self._move, key, to, seen))
 
     def delete(self, key: str, seen: SourceIdentity) -> bool:
-        """Remove a file once it has left its place, so that nothing else is removed."""
-        aside = posixpath.join(posixpath.dirname(key), f".adsp-{uuid7()}")
+        """Remove a file once it has left its place, so that nothing else is removed.
+
+        It goes to a name of its own, so that a removal that was cut off there ends with the next one.
+        """
+        name = version_number(f"{key} {seen}")
+        aside = posixpath.join(posixpath.dirname(key), f".adsp-{name:014x}")
         if not self.move(key, aside, seen):
             return False
         self._ask(aside, partial(_remove, aside))
         return True
+
+    async def _move(
+        self, key: str, to: str, seen: SourceIdentity, client: asyncssh.SFTPClient
+    ) -> bool:
+        """Do so, once more where the answer to an earlier try was lost."""
+        try:
+            now = await self._stat(key, client)
+        except _MISSING:
+            if await self._stat(to, client) == seen:
+                return True
+            raise
+        if now != seen:
+            return False
+        with suppress(asyncssh.SFTPError):
+            await client.mkdir(posixpath.dirname(_path(to)))
+        await client.rename(_path(key), _path(to))
+        if await self._stat(to, client) == seen:
+            return True
+        if not await client.exists(_path(key)):
+            await client.rename(_path(to), _path(key))
+        return False
 
     async def _stat(self, key: str, client: asyncssh.SFTPClient) -> SourceIdentity:
         return self._identify(key, await client.stat(_path(key)))
@@ -118,6 +150,11 @@ class SftpStore(Store):
             ) from exc
 
 
+class _Opened(NamedTuple):
+    connection: asyncssh.SSHClientConnection
+    client: asyncssh.SFTPClient
+
+
 class _Session:
     """A connection that is made when it is needed, and once more after a fault."""
 
@@ -125,56 +162,65 @@ class _Session:
         self._connection = connection
         self._making = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._opened: tuple[asyncssh.SSHClientConnection, asyncssh.SFTPClient] | None = None
+        self._connecting = asyncio.Lock()
+        self._opened: _Opened | None = None
 
     def run(self, work: Work[Answer]) -> Answer:
         """Do some work with a client and return its answer."""
         future = asyncio.run_coroutine_threadsafe(self._run(work), self._running_loop())
         try:
-            return future.result(_ANSWER_SECONDS)
+            return future.result(2 * _ANSWER_SECONDS)
         finally:
             future.cancel()
 
     async def _run(self, work: Work[Answer]) -> Answer:
+        opened: _Opened | None = None
         try:
-            return await work(await self._client())
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                opened = await self._open()
+                return await work(opened.client)
         except (
             asyncssh.SFTPConnectionLost,
             asyncssh.SFTPNoConnection,
             asyncssh.DisconnectError,
             OSError,
         ):
-            self._drop()
+            if opened is not None:
+                opened.connection.abort()
             raise
 
-    async def _client(self) -> asyncssh.SFTPClient:
-        if self._opened is None or self._opened[0].is_closed():
-            known = self._connection
-            key = known.private_key
-            connection = await asyncssh.connect(
-                known.host,
-                known.port,
-                username=known.user,
-                password=_reveal(known.password),
-                client_keys=[
-                    asyncssh.import_private_key(_reveal(key) or "", _reveal(known.passphrase))
-                ]
-                if key
-                else None,
-                known_hosts=([asyncssh.import_public_key(known.host_key)], [], []),
-                config=None,
-                agent_path=None,
-                connect_timeout=_CONNECT_SECONDS,
-                login_timeout=_CONNECT_SECONDS,
-                keepalive_interval=_KEEPALIVE_SECONDS,
-            )
-            self._opened = connection, await connection.start_sftp_client()
-        return self._opened[1]
+    async def _open(self) -> "_Opened":
+        """Return the open connection; of several that need one anew one makes it."""
+        async with self._connecting:
+            if self._opened is None or self._opened.connection.is_closed():
+                self._opened = await self._connect()
+            return self._opened
 
-    def _drop(self) -> None:
-        if self._opened is not None:
-            self._opened[0].abort()
-            self._opened = None
+    async def _connect(self) -> "_Opened":
+        known = self._connection
+        key = known.private_key
+        connection = await asyncssh.connect(
+            known.host,
+            known.port,
+            username=known.user,
+            password=_reveal(known.password),
+            client_keys=[asyncssh.import_private_key(_reveal(key) or "", _reveal(known.passphrase))]
+            if key
+            else None,
+            known_hosts=([asyncssh.import_public_key(known.host_key)], [], []),
+            config=None,
+            agent_path=None,
+            connect_timeout=_CONNECT_SECONDS,
+            login_timeout=_CONNECT_SECONDS,
+            keepalive_interval=_KEEPALIVE_SECONDS,
+        )
+        try:
+            # A name that is not UTF-8 is one of many in its folder: the others can be loaded.
+            client = await connection.start_sftp_client(path_errors="surrogateescape")
+        except BaseException:
+            connection.abort()
+            raise
+        return _Opened(connection, client)
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._making:
@@ -184,29 +230,30 @@ class _Session:
             return self._loop
 
 
-async def _walk(folder: str, client: asyncssh.SFTPClient) -> list[StoredFile]:
-    found: list[StoredFile] = []
-    folders = [folder]
-    while folders:
-        inner = folders.pop()
-        async for entry in client.scandir(_path(inner)):
-            name, mode = str(entry.filename), entry.attrs.permissions or 0
-            key = posixpath.join(inner, name)
-            if stat.S_ISREG(mode):
-                found.append(StoredFile(key, _identity_of(entry.attrs)))
-            elif stat.S_ISDIR(mode) and name not in {".", ".."}:
-                folders.append(key)
-    return found
-
-
-async def _rename(key: str, to: str, client: asyncssh.SFTPClient) -> None:
-    with suppress(asyncssh.SFTPError):
-        await client.mkdir(posixpath.dirname(_path(to)))
-    await client.rename(_path(key), _path(to))
+async def _look_into(
+    folder: str, client: asyncssh.SFTPClient
+) -> tuple[list[StoredFile], list[str]]:
+    """Return the files of a folder and the folders in it."""
+    files: list[StoredFile] = []
+    folders: list[str] = []
+    async for entry in client.scandir(_path(folder)):
+        name, seen = str(entry.filename), entry.attrs
+        key = posixpath.join(folder, name)
+        if stat.S_ISLNK(seen.permissions or 0):
+            with suppress(asyncssh.SFTPError):  # it leads nowhere
+                target = await client.stat(_path(key))
+                seen = target if stat.S_ISREG(target.permissions or 0) else seen
+        mode = seen.permissions or 0
+        if stat.S_ISREG(mode):
+            files.append(StoredFile(key, _identity_of(seen)))
+        elif stat.S_ISDIR(mode) and name not in {".", ".."}:
+            folders.append(key)
+    return files, folders
 
 
 async def _remove(key: str, client: asyncssh.SFTPClient) -> None:
-    await client.remove(_path(key))
+    with suppress(*_MISSING):  # the answer to an earlier try was lost
+        await client.remove(_path(key))
 
 
 def _path(key: str) -> str:

@@ -50,8 +50,11 @@ class Store(ABC):
         """Look at a file: size in bytes, time of its last change, version."""
 
     @abstractmethod
-    def list_files(self, folder: str) -> Iterator[StoredFile]:
-        """Yield all files below a folder, those of folders in it too, in no order."""
+    def list_files(self, folder: str, depth: int | None = None) -> Iterator[StoredFile]:
+        """Yield the files below a folder, in no order.
+
+        Those of folders in it too, as deep as `depth` says at least: 1 means no folder in it.
+        """
 
     @abstractmethod
     def read(self, key: str, start: int, end: int, seen: SourceIdentity) -> bytes:

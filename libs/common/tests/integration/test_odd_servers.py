@@ -48,7 +48,9 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         yield running[0]
 
 
-def whole(request: Request, content: bytes = CONTENT, **headers: str) -> Response:
+def whole(
+    request: Request, content: bytes = CONTENT, headers: dict[str, str] | None = None
+) -> Response:
     """Answer with ranges, as it should be."""
     response = Response(content, headers=headers)
     return response.make_conditional(request, accept_ranges=True, complete_length=len(content))
@@ -110,7 +112,7 @@ def test_a_compressed_file_is_read_as_it_is_stored(server: Server, *, has_ranges
 
     def encoded(request: Request) -> Response:
         if has_ranges:
-            return whole(request, packed, **{"Content-Encoding": "gzip"})
+            return whole(request, packed, {"Content-Encoding": "gzip"})
         return Response(packed, headers={"Content-Encoding": "gzip"})
 
     server.answer = encoded
@@ -128,7 +130,7 @@ def test_a_body_that_drips_is_given_up(server: Server, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("date", ["yesterday", "0", "Mon, 99 Foo 9999 99:99:99 GMT"])
 def test_a_date_that_is_none_counts_as_none(server: Server, date: str) -> None:
-    server.answer = lambda request: whole(request, **{"Last-Modified": date})
+    server.answer = lambda request: whole(request, headers={"Last-Modified": date})
 
     assert identity(server.file()).mtime_ns == 0
     assert read(server.file()) == CONTENT
