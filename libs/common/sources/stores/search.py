@@ -33,7 +33,7 @@ def locate(url: str, connections: Connections) -> RemoteFile:
     key = url.removeprefix(connection.root)
     if not key or "" in key.split("/"):
         raise SourceError("source-missing", f"{url} names no file; correct 'source'")
-    return RemoteFile(url, key, _store_of(name, connection))
+    return RemoteFile(url, key, _require_store(name, connection))
 
 
 def _climbs(url: str) -> bool:
@@ -126,6 +126,18 @@ def _not_allowed(url: str, connections: Connections) -> SourceError:
         f"no connection leads to {url} (they lead to: {places}); correct 'source', or have an administrator add the "
         "place to ADSP_CONNECTIONS",
     )
+
+
+def _require_store(name: str, connection: Connection) -> Store:
+    """Return the store of a connection; raises `SourceError` where what it holds is of no use."""
+    try:
+        return _store_of(name, connection)
+    except Exception as exc:  # noqa: BLE001  # each library has its own; what they say may repeat a key
+        raise SourceError(
+            "source-not-allowed",
+            f"connection {name!r} cannot be used ({type(exc).__name__}): a key, a certificate or an address of it "
+            "cannot be read; correct it in ADSP_CONNECTIONS and restart the services",
+        ) from None
 
 
 @lru_cache

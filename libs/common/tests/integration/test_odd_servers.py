@@ -1,6 +1,7 @@
 """HTTPS servers that answer with what was not asked for: nothing wrong is read, nothing fills up, nothing hangs."""
 
 import gzip
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -181,3 +182,24 @@ def test_a_file_that_was_closed_is_not_read(server: Server) -> None:
 
     assert server.served.faults.requests == []
     assert fingerprint(server.file())
+
+
+@pytest.mark.parametrize(
+    "connection",
+    [
+        {"kind": "gs", "bucket": "bucket", "service_account_key": "S3CRET"},
+        {"kind": "az", "container": "bucket", "account": "a", "account_key": "S3CRET!"},
+        {"kind": "https", "host": "bucket", "certificate_authority": "S3CRET"},
+    ],
+    ids=["gs", "az", "https"],
+)
+def test_a_connection_that_cannot_be_used_is_said_without_its_secrets(
+    connection: dict[str, str],
+) -> None:
+    found = Connections.model_validate({"c": connection})
+
+    with pytest.raises(SourceError, match="connection 'c' cannot be used") as raised:
+        locate(f"{connection['kind']}://bucket/a.csv", found)
+
+    assert raised.value.code == "source-not-allowed"
+    assert "S3CRET" not in "".join(traceback.format_exception(raised.value))
