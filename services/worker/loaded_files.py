@@ -9,11 +9,13 @@ A file is checked once it has left its place: what a sender puts there meanwhile
 step may be repeated: what is not there any more is done. What cannot be moved is tried again for a day.
 """
 
+import math
 import os
+import random
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
@@ -30,6 +32,7 @@ from libs.common.ledger.replays import IS_WHOLE
 from libs.common.logs import get_logger
 from libs.common.sources.regular_files import SourceIdentity, folder_without_links, identity
 from libs.common.sources.stores.locations import RemoteFile
+from libs.common.sources.stores.retries import asking_once
 from libs.common.sources.stores.store import StoreFault
 from services.worker.dependencies import WorkerContext
 from services.worker.loaded_objects import put_remote_away
@@ -40,6 +43,12 @@ log = get_logger(__name__)
 FOLDER = "loaded"
 _AGAIN = timedelta(minutes=5)
 _PATIENCE = timedelta(days=1)
+_LONGEST = 60.0
+"""Seconds that a sweep spends on the files of jobs: it brings back lost chunks, too."""
+
+
+_STAYING = select(1)
+"""Postgres ends a transaction that holds a lock and asks nothing for minutes; a store may be slow."""
 
 
 class _LoadedFile(NamedTuple):
@@ -50,16 +59,18 @@ class _LoadedFile(NamedTuple):
         return (found.size, found.mtime_ns) == (self.seen.size, self.seen.mtime_ns)
 
 
-def put_files_away(worker: WorkerContext, job_id: UUID) -> None:
-    """Do what the job's dataset says about its files, if it is still to be done."""
+def put_files_away(worker: WorkerContext, job_id: UUID, ends_at: float = math.inf) -> None:
+    """Do what the job's dataset says about its files, if it is still to be done.
+
+    What is not done by `ends_at` (monotonic seconds), or behind a fault of a store, is left for a later time.
+    """
     with worker.sessions.begin() as session:
         advisory_xact_lock(session, f"adsp.files:{job_id}")
         job = session.get_one(Job, job_id)
         if job.files_due_at is None:
             return
         way = _way_of(session, job)
-        put = partial(_put_away, worker, job, way)
-        errors = [error for file in _files_of(session, job) if (error := put(file))]
+        errors = _put_all_away(worker, session, job, way, ends_at)
         job.files_due_at = None
         if errors:
             _try_again(job, errors)
@@ -70,9 +81,14 @@ def put_due_files_away(worker: WorkerContext, limit: int) -> int:
     due = select(Job.id).where(Job.files_due_at <= func.now()).order_by(Job.files_due_at)
     with worker.sessions() as session:
         job_ids = session.scalars(due.limit(limit)).all()
-    for job_id in job_ids:
-        put_files_away(worker, job_id)
-    return len(job_ids)
+    ends_at, done = time.monotonic() + _LONGEST, 0
+    with asking_once():
+        for job_id in job_ids:
+            if time.monotonic() >= ends_at:
+                break  # the rest with a later sweep
+            put_files_away(worker, job_id, ends_at)
+            done += 1
+    return done
 
 
 def places_of_moved(path: Path, job_id: UUID) -> tuple[Path, Path]:
@@ -118,8 +134,29 @@ def _files_of(session: Session, job: Job) -> list[_LoadedFile]:
     return [_LoadedFile(each.path, each.identity) for each in read_seen_files(session, job.id)]
 
 
+def _put_all_away(
+    worker: WorkerContext, session: Session, job: Job, way: AfterLoad, ends_at: float
+) -> list[str]:
+    """Move or delete the job's files; return what went wrong."""
+    files = _files_of(session, job)
+    errors: list[str] = []
+    random.shuffle(files)  # so that each has its turn where there is no time for all
+    for file in files:
+        if time.monotonic() >= ends_at:
+            return [*errors, "there was no time for all files"]
+        session.execute(_STAYING)
+        try:
+            error = _put_away(worker, job, way, file)
+        except StoreFault as exc:
+            log.warning("loaded_file_kept", job_id=str(job.id), path=file.path, error=str(exc))
+            return [*errors, f"{file.path}: {exc}"]  # the other files lie there too
+        if error is not None:
+            errors.append(error)
+    return errors
+
+
 def _put_away(worker: WorkerContext, job: Job, way: AfterLoad, file: _LoadedFile) -> str | None:
-    """Move or delete a file; return what went wrong, None when it is done or is another file."""
+    """Move or delete a file; return what went wrong, None when it is done or is another file. Raises `StoreFault`."""
     try:
         location = worker.settings.location(file.path)
         if isinstance(location, RemoteFile):
@@ -129,9 +166,9 @@ def _put_away(worker: WorkerContext, job: Job, way: AfterLoad, file: _LoadedFile
     except SourceError as exc:
         # It is not there any more, or is no file: done; or its store does not let us.
         return exc.message if exc.code == "source-not-allowed" else None
-    except (OSError, StoreFault) as exc:
+    except OSError as exc:
         log.warning("loaded_file_kept", job_id=str(job.id), path=file.path, error=str(exc))
-        return f"{file.path}: {exc.strerror if isinstance(exc, OSError) else exc}"
+        return f"{file.path}: {exc.strerror}"
     if is_done:
         log.info("loaded_file_put_away", job_id=str(job.id), path=file.path, way=way.value)
     return None

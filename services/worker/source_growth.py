@@ -7,7 +7,8 @@
 How long a while is says `source_watch_seconds`. Nothing is checked in files that the api stored itself.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +25,8 @@ from libs.common.ledger.models import Job, JobFile
 from libs.common.logs import get_logger
 from libs.common.sources.fingerprints import fingerprint_of_start
 from libs.common.sources.regular_files import SourceIdentity
-from libs.common.sources.stores.locations import Location, identity
+from libs.common.sources.stores.locations import Location, RemoteFile, identity
+from libs.common.sources.stores.retries import asking_once
 from libs.common.sources.stores.search import is_url, locate
 from libs.common.sources.stores.store import StoreFault
 from libs.common.sql_files import read_statement
@@ -36,6 +38,8 @@ from services.worker.planning.job_files import inode_of
 log = get_logger(__name__)
 
 _MOST_COMPARED = 10
+_LONGEST = 30.0
+"""Seconds that a sweep looks at files for."""
 _APPENDED = (
     Job.dataset == bindparam("dataset"),
     Job.finished_at >= func.now() - bindparam("watched"),
@@ -105,14 +109,31 @@ def tell_grown(worker: WorkerContext, limit: int) -> int:
             text(read_statement(__package__, "watched_sources")),
             {"earliest": earliest, "limit": limit},
         ).all()
-    return sum(_tell(worker, row) for row in rows)
+    return _tell_in_time(worker, rows)
 
 
-def _look(location: Location) -> SourceIdentity | None:
+def _tell_in_time(worker: WorkerContext, rows: Sequence[Any]) -> int:
+    """Look at as many files as there is time for, in a store that is away at one."""
+    ends_at, reported, away = time.monotonic() + _LONGEST, 0, set[str]()
+    with asking_once():
+        for row in rows:
+            if time.monotonic() >= ends_at:
+                break
+            reported += _tell(worker, row, away)
+    return reported
+
+
+def _look(location: Location, away: set[str]) -> SourceIdentity | None:
+    store = location.store.name if isinstance(location, RemoteFile) else ""
+    if store in away:
+        return None
     try:
         return identity(location)
-    except (SourceError, OSError, StoreFault):
-        return None  # not there, no file, or its store is away
+    except (SourceError, OSError):
+        return None  # not there, or no file
+    except StoreFault:
+        away.add(store)
+        return None
 
 
 def _places_of(worker: WorkerContext, row: Any) -> Iterator[Location]:
@@ -126,9 +147,9 @@ def _places_of(worker: WorkerContext, row: Any) -> Iterator[Location]:
     yield from (path, *places_of_moved(path, row.id))
 
 
-def _tell(worker: WorkerContext, row: Any) -> bool:
+def _tell(worker: WorkerContext, row: Any, away: set[str]) -> bool:
     """Tell of one job's file if it is the same file and longer, also where the job has moved it to."""
-    found = map(_look, _places_of(worker, row))
+    found = (_look(place, away) for place in _places_of(worker, row))
     now = next((seen for seen in found if seen and inode_of(seen) == row.inode), None)
     if now is None or now.size <= row.size:
         return False

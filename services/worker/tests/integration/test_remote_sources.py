@@ -4,16 +4,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 from werkzeug.wrappers import Request, Response
 
 from libs.common.enums import ChunkState
 from libs.common.ledger.models import Chunk, Job
 from libs.common.sources.stores import retries
 from libs.common.sources.stores.connections import Connections
-from libs.devstack.testing.stores import ServedStore, https_application
+from libs.common.sources.stores.retries import asking_once
+from libs.devstack.testing.stores import (
+    Fault,
+    ServedStore,
+    https_application,
+    https_server,
+    s3_server,
+)
 from services.worker.finishing import finish
+from services.worker.loaded_files import put_files_away
 from services.worker.planning.job_plan import plan
+from services.worker.source_growth import tell_grown
+from services.worker.sweeping import sweep
 from services.worker.tests.conftest import HEADER, ROW, Bench
 
 
@@ -70,3 +80,82 @@ def test_a_file_of_equal_size_is_another_one_where_its_server_tells_no_time(
             end(bench, job)
 
     assert states == ["running", "running", "duplicate"]
+
+
+def files_due(bench: Bench) -> int:
+    """Return how many jobs have files that are to be put away."""
+    with bench.worker.sessions() as session:
+        due = select(func.count()).where(Job.files_due_at.is_not(None))
+        return session.scalar(due) or 0
+
+
+def test_a_sweep_asks_a_store_that_is_away_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It brings back lost chunks as well, and holds its lock meanwhile."""
+    monkeypatch.setattr(retries, "_WAITS", (60.0,) * 4)
+    with s3_server() as served:
+        connect(bench, served)
+        bench.put_dataset(source=f"{served.root}in/*.csv", match="all", after_load="move")
+        for number in range(5):
+            served.put(f"in/{number}.csv", (HEADER + ROW.format(number)).encode())
+        job = bench.make_job()
+        assert plan(bench.worker, job.id) == "running"
+        with asking_once():
+            served.faults.always = Fault.THROTTLED
+            end(bench, job)
+        with bench.worker.sessions.begin() as session:
+            session.execute(update(Job).values(files_due_at=func.now()))
+        served.faults.requests.clear()
+
+        assert sweep(bench.worker).files == 1
+
+        assert len(served.faults.requests) == 1
+        assert files_due(bench) == 1
+        served.faults.always = None
+        put_files_away(bench.worker, job.id)
+        assert served.names() == {f"in/loaded/{number}.csv" for number in range(5)}
+    assert files_due(bench) == 0
+
+
+def test_files_that_there_is_no_time_for_are_put_away_later(bench: Bench) -> None:
+    with s3_server() as served:
+        connect(bench, served)
+        bench.put_dataset(source=f"{served.root}in/a.csv", after_load="move")
+        served.put("in/a.csv", (HEADER + ROW.format(1)).encode())
+        job = bench.make_job()
+        assert plan(bench.worker, job.id) == "running"
+        with asking_once():
+            served.faults.next[:] = [Fault.THROTTLED]
+            end(bench, job)
+
+        put_files_away(bench.worker, job.id, ends_at=0.0)
+        left = files_due(bench), served.names()
+        put_files_away(bench.worker, job.id)
+
+        assert left == (1, {"in/a.csv"})
+        assert (files_due(bench), served.names()) == (0, {"in/loaded/a.csv"})
+
+
+def test_growth_is_looked_for_in_a_store_that_is_away_once(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "_WAITS", (60.0,) * 4)
+    (tmp_path / "https").mkdir()
+    with https_server(tmp_path / "https") as served:
+        connect(bench, served)
+        for number in range(5):
+            served.put(f"{number}.csv", (HEADER + ROW.format(number)).encode())
+            bench.put_dataset(f"d{number}", source=f"{served.root}{number}.csv")
+            job = bench.make_job(f"d{number}")
+            assert plan(bench.worker, job.id) == "running"
+            end(bench, job)
+        served.faults.requests.clear()
+        looked_at = tell_grown(bench.worker, 100), len(served.faults.requests)
+        served.faults.requests.clear()
+        served.faults.always = Fault.THROTTLED
+
+        assert tell_grown(bench.worker, 100) == 0
+
+        assert looked_at == (0, 5)
+        assert len(served.faults.requests) == 1
