@@ -4,6 +4,7 @@ Faults are made in front of them: an answer that is refused, throttled or cut of
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,12 +46,15 @@ class Faults:
     next: list[Fault | None] = field(default_factory=list)
     always: Fault | None = None
     requests: list[str] = field(default_factory=list)
+    delay: float = 0.0
+    """Seconds before each answer."""
 
     def around(self, application: Application) -> Application:
         """Return the application with its faults."""
 
         def answer(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
             self.requests.append(f"{environ['REQUEST_METHOD']} {environ.get('HTTP_RANGE', '')}")
+            time.sleep(self.delay)
             fault = self.always or (self.next.pop(0) if self.next else None)
             if fault is None:
                 return application(environ, start_response)

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 _SECOND = 1_000_000_000
 _PAGE = 1_000
+_LONGEST = "300s"
+"""For a range over a slow line, or a copy of many gigabytes, which the store makes while we wait."""
+_SILENT = "30s"
+"""So long a store may send nothing, but while it is sent something or copies."""
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"status code: (([0-9]{3})[A-Za-z -]*)")
 _PASSING = {"408", "425", "429"}
@@ -42,7 +46,8 @@ class ObjectStore(Store):
     def __init__(self, name: str, connection: "Bucket | GoogleBucket | AzureContainer") -> None:
         """Ask nothing of the store yet."""
         super().__init__(name, connection.root)
-        self._bucket = _open(connection)
+        self._bucket = _open(connection, {"read_timeout": _SILENT})
+        self._patient = _open(connection, {})
         self._retries = Retries(connection.kind, name)
 
     def stat(self, key: str) -> SourceIdentity:
@@ -69,7 +74,7 @@ class ObjectStore(Store):
         """
         if self.stat(key) != seen:
             return False
-        self._ask(key, lambda: obstore.copy(self._bucket, key, to))
+        self._ask(key, lambda: obstore.copy(self._patient, key, to))
         if self.delete(key, seen):
             return True
         if self.stat(to).size != seen.size:
@@ -86,7 +91,7 @@ class ObjectStore(Store):
 
     def put(self, key: str, path: Path) -> None:
         """Copy a file into the bucket, in parts where it is large."""
-        self._ask(key, lambda: obstore.put(self._bucket, key, path))
+        self._ask(key, lambda: obstore.put(self._patient, key, path))
 
     def _read(self, key: str, start: int, end: int, seen: SourceIdentity) -> bytes:
         answer = obstore.get(self._bucket, key, options={"range": (start, end)})
@@ -150,10 +155,10 @@ class _Listing:
 
 
 def _open(
-    connection: "Bucket | GoogleBucket | AzureContainer",
+    connection: "Bucket | GoogleBucket | AzureContainer", timeouts: "ClientConfig"
 ) -> "S3Store | GCSStore | AzureStore":
     """Return the library's store; what is None it takes from the machine."""
-    client: ClientConfig = {"connect_timeout": "5s", "timeout": "30s"}
+    client: ClientConfig = {"connect_timeout": "5s", "timeout": _LONGEST, **timeouts}
     once: RetryConfig = {"max_retries": 0, "retry_timeout": timedelta(seconds=30)}  # see `Retries`
     more: dict[str, Any] = {"client_options": client, "retry_config": once}
     if isinstance(connection, GoogleBucket):

@@ -15,9 +15,10 @@ from libs.common.errors import SourceError, SourceUnsettled
 from libs.common.sources.fingerprints import digest_parts, fingerprint
 from libs.common.sources.search import resolve_source, resolve_sources
 from libs.common.sources.source_areas import SourceAreas
-from libs.common.sources.stores import retries, search
+from libs.common.sources.stores import object_store, retries, search
 from libs.common.sources.stores.connections import Connections
 from libs.common.sources.stores.locations import RemoteFile, identity, open_stored
+from libs.common.sources.stores.retries import asking_once
 from libs.common.sources.stores.search import find_remote, locate
 from libs.common.sources.stores.store import StoreFault
 from libs.devstack.testing.sftp_server import SSHD, sftp_server
@@ -338,6 +339,26 @@ def test_a_refusal_is_noticed_at_once_and_shows_no_secret(
     assert "connection 'c'" in raised.value.message
     assert "secret" not in raised.value.message
     assert (len(served.faults.requests), retried) == (1, [])
+
+
+@of("s3")
+def test_a_store_that_is_silent_is_given_up_but_not_while_it_copies(
+    served: ServedStore, retried: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_store, "_SILENT", "200ms")
+    file = file_of(served, "silent/a.csv", b"x", access_key_id="of another store than before")
+    (tmp_path / "a.csv").write_bytes(b"sent")
+    served.faults.delay = 1.0
+    try:
+        file.store.put(file.key, tmp_path / "a.csv")
+        patient = list(retried)
+        with asking_once(), pytest.raises(StoreFault):
+            identity(file)
+    finally:
+        served.faults.delay = 0.0
+
+    assert patient == []
+    assert open_stored(file).read() == b"sent"
 
 
 @of("s3")
