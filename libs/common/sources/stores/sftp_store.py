@@ -107,8 +107,7 @@ class SftpStore(Store):
             raise
         if now != seen:
             return False
-        with suppress(asyncssh.SFTPError):
-            await client.mkdir(posixpath.dirname(_path(to)))
+        await _require_folder(posixpath.dirname(_path(to)), client)
         await client.rename(_path(key), _path(to))
         if await self._stat(to, client) == seen:
             return True
@@ -249,6 +248,15 @@ async def _look_into(
         elif stat.S_ISDIR(mode) and name not in {".", ".."}:
             folders.append(key)
     return files, folders
+
+
+async def _require_folder(path: str, client: asyncssh.SFTPClient) -> None:
+    """Make a folder that is not there; without it a rename would say that the file is missing, as if it were done."""
+    try:
+        await client.mkdir(path)
+    except asyncssh.SFTPError:
+        if not await client.isdir(path):
+            raise
 
 
 async def _remove(key: str, client: asyncssh.SFTPClient) -> None:

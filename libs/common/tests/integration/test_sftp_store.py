@@ -161,6 +161,16 @@ def test_a_move_and_a_removal_whose_answers_were_lost_end_with_the_next_try(
     assert {name for name in server.names() if name.startswith("lost/")} == {"lost/loaded/a.csv"}
 
 
+def test_a_file_that_has_nowhere_to_go_is_not_taken_for_one_that_went(server: ServedStore) -> None:
+    file = file_of(server, "nowhere/a.csv", b"a")
+    server.put("nowhere/loaded", b"no folder")
+
+    with pytest.raises(StoreFault):
+        file.store.move(file.key, file.key.replace("a.csv", "loaded/a.csv"), identity(file))
+
+    assert identity(file).size == 1
+
+
 def test_a_removal_that_was_cut_off_is_ended_by_the_next(
     server: ServedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
