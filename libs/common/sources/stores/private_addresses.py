@@ -4,11 +4,13 @@ What a host's name means can change at any time. That the server is the one that
 host key; here only what is plainly not public is refused before anything is sent there.
 """
 
-import ipaddress
 import socket
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from libs.common.errors import SourceError
 from libs.common.sources.stores.store import StoreFault
+
+_NAT64 = IPv6Network("64:ff9b::/96")
 
 
 def refuse_private(host: str, port: int, connection: str) -> None:
@@ -20,10 +22,19 @@ def refuse_private(host: str, port: int, connection: str) -> None:
             f"the host {host!r} of connection {connection!r} has no address: {exc}"
         ) from exc
     addresses = {str(address[0]).partition("%")[0] for *_, address in found}
-    private = sorted(each for each in addresses if not ipaddress.ip_address(each).is_global)
+    private = sorted(each for each in addresses if not _is_public(each))
     if private:
         raise SourceError(
             "source-not-allowed",
             f"the host {host!r} of connection {connection!r} has the address {private[0]}, which is not public; set "
             "its 'is_private' if that is meant",
         )
+
+
+def _is_public(text: str) -> bool:
+    """Return whether an address is public, and also the one of version 4 that it may stand for."""
+    address: IPv4Address | IPv6Address = ip_address(text)
+    if isinstance(address, IPv6Address):
+        within = IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
+        address = address.ipv4_mapped or address.sixtofour or within or address
+    return address.is_global and not address.is_multicast

@@ -3,6 +3,7 @@
 import gzip
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from libs.common.sources.fingerprints import fingerprint
 from libs.common.sources.stores import https_store, retries
 from libs.common.sources.stores.connections import Connections
 from libs.common.sources.stores.locations import RemoteFile, identity, open_stored
+from libs.common.sources.stores.private_addresses import refuse_private
 from libs.common.sources.stores.search import locate
 from libs.common.sources.stores.store import StoreFault
 from libs.devstack.testing.stores import ServedStore, https_application
@@ -203,3 +205,26 @@ def test_a_connection_that_cannot_be_used_is_said_without_its_secrets(
 
     assert raised.value.code == "source-not-allowed"
     assert "S3CRET" not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize(
+    ("address", "is_private"),
+    [
+        ("8.8.8.8", False),
+        ("2001:4860:4860::8888", False),
+        ("::ffff:8.8.8.8", False),
+        ("127.0.0.1", True),
+        ("169.254.169.254", True),
+        ("100.64.0.1", True),
+        ("224.0.0.1", True),
+        ("::1", True),
+        ("::ffff:10.0.0.1", True),
+        ("64:ff9b::a00:1", True),
+        ("2002:a00:1::", True),
+    ],
+)
+def test_a_private_address_is_one_however_it_is_written(address: str, *, is_private: bool) -> None:
+    expectation = pytest.raises(SourceError, match="not public") if is_private else nullcontext()
+
+    with expectation:
+        refuse_private(address, 443, "c")
