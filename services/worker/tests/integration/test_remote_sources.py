@@ -159,3 +159,22 @@ def test_growth_is_looked_for_in_a_store_that_is_away_once(
 
         assert looked_at == (0, 5)
         assert len(served.faults.requests) == 1
+
+
+def test_a_job_whose_connection_is_gone_ends_and_its_files_are_not_forgotten(bench: Bench) -> None:
+    """Whether it still waits for its file, or has loaded it."""
+    with s3_server() as served:
+        connect(bench, served)
+        bench.put_dataset(source=f"{served.root}late.csv", arrival={"wait": "1h", "poll": "5s"})
+        bench.put_dataset("moved", source=f"{served.root}a.csv", after_load="move")
+        served.put("a.csv", (HEADER + ROW.format(1)).encode())
+        waiting, loaded = bench.make_job(), bench.make_job("moved")
+        states = [plan(bench.worker, job.id) for job in (waiting, loaded)]
+        bench.set(connections=Connections())
+        end(bench, loaded)
+        states.append(plan(bench.worker, waiting.id))
+
+    error = bench.job(waiting).error_code
+    assert states == ["waiting", "running", "failed"]
+    assert error == "source-not-allowed"
+    assert files_due(bench) == 1
