@@ -17,8 +17,9 @@ BAD = b"SKU-%d,lamp,tools,much,3,2026-01-01 00:00:00+00\n"
 
 
 @pytest.fixture(scope="module")
-def bucket(system: System) -> Iterator[ServedStore]:
-    """Give a bucket that the services have a connection to."""
+def bucket(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedStore]:
+    """Give a bucket that the services have connections to; worker and loader share no folder with the api."""
+    nothing = {"ADSP_SOURCE_ROOTS": "[]", "ADSP_UPLOAD_DIR": str(tmp_path_factory.mktemp("none"))}
     with s3_server() as served:
         prefixes = {"landing": "feeds/", "uploads": "sent/"}
         connections = {
@@ -28,7 +29,10 @@ def bucket(system: System) -> Iterator[ServedStore]:
             "ADSP_CONNECTIONS": json.dumps(connections),
             "ADSP_UPLOAD_STORE": "s3://landing/sent/",
         }
-        with system.restarted("api", "worker", "loader", **variables):
+        with (
+            system.restarted("api", **variables),
+            system.restarted("worker", "loader", **variables, **nothing),
+        ):
             yield served
 
 
