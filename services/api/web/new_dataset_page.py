@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-import yaml
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import TypeAdapter, ValidationError
@@ -26,11 +25,11 @@ from services.api.uploads.upload_area import IncomingUpload, safe_filename
 from services.api.web.dataset_details import as_yaml
 from services.api.web.forms import Form, parsed_form, require_script, see_other
 from services.api.web.pages import show_page
+from services.api.web.yaml_text import read_yaml
 
 router = APIRouter(include_in_schema=False)
 
 PATH = "/new-dataset"
-_MOST_CHARACTERS = 100_000
 _NAME: TypeAdapter[str] = TypeAdapter(DatasetName)
 
 
@@ -71,7 +70,7 @@ def create(request: Request, dependencies: Wired, caller: Administrator, sent: F
     """Make the table, if that is asked for, and the dataset; lead to it."""
     try:
         name = _NAME.validate_python(sent.get("name", ""))
-        definition = DatasetDefinition.model_validate(_read_yaml(sent.get("definition", "")))
+        definition = DatasetDefinition.model_validate(read_yaml(sent.get("definition", "")))
         if "make_table" in sent:
             columns = json.loads(sent.get("columns", "[]"))
             table = {"table": definition.table, "columns": columns}
@@ -124,24 +123,3 @@ def _values(seen: InspectDocument | None) -> dict[str, Any]:
         "columns": json.dumps(columns),
         "is_new": not seen.table_exists,
     }
-
-
-def _read_yaml(text: str) -> Any:
-    """Read a definition; aliases, by which a few lines may stand for millions, are refused.
-
-    The compiled reader bounds how deep lists may stand in each other; the other one takes the square of that.
-    """
-    if len(text) > _MOST_CHARACTERS:
-        raise BadInput(
-            "definition-malformed",
-            f"the definition has more than {_MOST_CHARACTERS} characters; shorten it, or PUT it as JSON",
-        )
-    try:
-        tokens = yaml.scan(text, Loader=yaml.CSafeLoader)
-        if any(isinstance(token, yaml.AliasToken) for token in tokens):
-            raise BadInput("definition-malformed", "write the definition without aliases (*name)")
-        return yaml.load(text, Loader=yaml.CSafeLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as exc:
-        raise BadInput(
-            "definition-malformed", f"the definition is no YAML that can be read: {exc}"
-        ) from exc
