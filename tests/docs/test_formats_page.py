@@ -15,6 +15,8 @@ from libs.common.csv.records import RecordSplitter
 from libs.common.csv.skipped_records import SkippedRecords
 from libs.common.csv.text import Text
 from libs.common.datasets.definition import DatasetDefinition
+from services.api.web.definition_form import document_of, read_form, read_whole, texts_of
+from services.api.web.yaml_text import write_yaml
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "formats.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -51,6 +53,15 @@ def test_a_file_is_read_by_the_definition_beside_it(title: str, data: str, docum
     assert [record.fault for record in records] == [None] * RECORDS.get(title, 2)
     if body is not None and body.footer is not None:
         body.footer.check(len(records), title)
+
+
+@pytest.mark.parametrize("document", [document for *_, document in SHOWN])
+def test_the_form_of_the_console_shows_each_definition_as_it_is(document: str) -> None:
+    definition = DatasetDefinition.model_validate({"table": "a.b", **json.loads(document)})
+    brief = document_of(definition)
+
+    assert read_form(texts_of(brief)) == (definition, {})
+    assert read_whole(write_yaml(brief)) == (definition, {})
 
 
 def test_the_page_shows_enough_and_lists_every_option() -> None:
