@@ -53,6 +53,7 @@ from services.api.web import (
     dataset_page,
     dataset_schema,
     datasets_page,
+    definition_page,
     failed_rows_page,
     job_actions,
     job_page,
@@ -107,6 +108,7 @@ CONSOLE = (
     datasets_page,
     new_dataset_page,
     dataset_page,
+    definition_page,
     dataset_actions,
     audit_page,
 )

@@ -36,7 +36,8 @@ def paths(nasty_job: str) -> list[str]:
             f"/jobs/{nasty_job}/replay",
             f"/jobs/{nasty_job}/force",
         ),
-        *("/datasets", f"/datasets/{DATASET}", f"/datasets/{DATASET}/pause", "/audit"),
+        *("/datasets", f"/datasets/{DATASET}", f"/datasets/{DATASET}/edit"),
+        *(f"/datasets/{DATASET}/pause", "/audit"),
     ]
 
 

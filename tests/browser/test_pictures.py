@@ -41,6 +41,7 @@ def shown(site: Site) -> dict[str, str]:
         "console-failed-rows": f"/jobs/{job.id}/failed-rows",
         "console-rule": f"/jobs/{job.id}/corrections/rule?kind=set_null&cell=price",
         "console-dataset": f"/datasets/{DATASET}",
+        "console-definition": f"/datasets/{DATASET}/edit#f-schedule",
         "console-audit": "/audit?action=dataset.put",
     }
 

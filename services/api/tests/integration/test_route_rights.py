@@ -3,6 +3,7 @@
 A route that answered 404 to everybody would pass a test that asks with one key alone.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,10 @@ class Theirs:
             ("POST", "/v1/datasets/{name}/backfill"): {"json": days},
             ("POST", "/datasets/{name}/load"): {"data": {"data_date": "2026-01-02"}},
             ("POST", "/datasets/{name}/backfill"): {"data": days},
+            ("POST", "/datasets/{name}/edit"): {"data": {"table": "public.items"}},
+            ("POST", "/datasets/{name}/edit/save"): {
+                "data": {"definition": json.dumps(ITEMS), "etag": "*"}
+            },
             ("PUT", "/v1/datasets/{name}"): {"json": ITEMS},
             ("PATCH", "/v1/datasets/{name}"): {"json": {"min_rows": 1}},
             ("PUT", f"{corrections}/{{place:int}}"): {
