@@ -35,7 +35,7 @@ def test_the_overlay_of_the_page_changes_images_settings_and_volumes(tmp_path: P
     assert inner["api"]["image"] == "REGISTRY/adsp/api:0.1.0"
     assert inner["api"]["envFrom"] == [{"configMapRef": {"name": settings}}]
     assert made["ConfigMap", settings]["data"] == {"ADSP_LOG_LEVEL": "warning"}
-    [public_url] = [each for each in inner["worker"]["env"] if each not in inner["api"]["env"]]
-    assert public_url == {"name": "ADSP_PUBLIC_URL", "value": "https://adsp.example"}
+    public_url = {"name": "ADSP_PUBLIC_URL", "value": "https://adsp.example"}
+    assert [public_url in inner[name]["env"] for name in ("worker", "api")] == [True, False]
     assert "public_url" in WorkerSettings.model_fields
     assert {each["spec"]["storageClassName"] for each in claims} == {"SHARED"}
