@@ -17,10 +17,10 @@ from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_orig
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import to_jsonable_python
 
 from libs.common.datasets.definition import DatasetDefinition
 
+_ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
 _MOST_SIGNS = 8
 """Texts of up to so many characters may be signs that cannot be typed or seen, such as a tab."""
 _YES_OR_NO = {"yes": True, "no": False}
@@ -170,7 +170,7 @@ def _most_characters(info: FieldInfo) -> int:
 
 
 def _default(info: FieldInfo) -> Any:
-    return to_jsonable_python(info.get_default(call_default_factory=True))
+    return _ANYTHING.dump_python(info.get_default(call_default_factory=True), mode="json")
 
 
 def _first_line(kind: Any) -> str:
