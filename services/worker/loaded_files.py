@@ -36,11 +36,11 @@ from libs.common.sources.stores.retries import asking_once
 from libs.common.sources.stores.store import StoreFault
 from services.worker.dependencies import WorkerContext
 from services.worker.loaded_objects import put_remote_away
+from services.worker.loaded_places import FOLDER, places_of_moved
 from services.worker.planning.job_files import read_seen_files
 
 log = get_logger(__name__)
 
-FOLDER = "loaded"
 _AGAIN = timedelta(minutes=5)
 _PATIENCE = timedelta(days=1)
 _LONGEST = 60.0
@@ -89,12 +89,6 @@ def put_due_files_away(worker: WorkerContext, limit: int) -> int:
             put_files_away(worker, job_id, ends_at)
             done += 1
     return done
-
-
-def places_of_moved(path: Path, job_id: UUID) -> tuple[Path, Path]:
-    """Return where a file of the job is once it has been moved: under its name, or another one where that is taken."""
-    folder = path.parent / FOLDER
-    return folder / path.name, folder / f"{job_id}-{path.name}"
 
 
 def _way_of(session: Session, job: Job) -> AfterLoad:

@@ -4,12 +4,10 @@ from pathlib import PurePosixPath
 from uuid import UUID
 
 from libs.common.enums import AfterLoad
-from libs.common.errors import SourceError
 from libs.common.sources.regular_files import SourceIdentity
 from libs.common.sources.stores.locations import RemoteFile
-from libs.common.sources.stores.store import Store, StoreFault
-
-FOLDER = "loaded"
+from libs.common.sources.stores.store import StoreFault
+from services.worker.loaded_places import places_of_moved
 
 
 def put_remote_away(file: RemoteFile, seen: SourceIdentity, job_id: UUID, way: AfterLoad) -> bool:
@@ -22,18 +20,5 @@ def put_remote_away(file: RemoteFile, seen: SourceIdentity, job_id: UUID, way: A
         raise StoreFault("files of such a server can be read alone: set 'after_load' to keep")
     if way is AfterLoad.DELETE:
         return store.delete(file.key, seen)
-    key = PurePosixPath(file.key)
-    target = str(key.parent / FOLDER / key.name)
-    if _is_there(store, target):
-        target = str(key.parent / FOLDER / f"{job_id}-{key.name}")
-    return store.move(file.key, target, seen)
-
-
-def _is_there(store: Store, key: str) -> bool:
-    try:
-        store.stat(key)
-    except SourceError as exc:
-        if exc.code != "source-missing":
-            raise
-        return False
-    return True
+    target, other = map(str, places_of_moved(PurePosixPath(file.key), job_id))
+    return store.move(file.key, other if store.exists(target) else target, seen)

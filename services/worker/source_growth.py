@@ -31,7 +31,7 @@ from libs.common.sources.stores.search import is_url, locate
 from libs.common.sources.stores.store import StoreFault
 from libs.common.sql_files import read_statement
 from services.worker.dependencies import WorkerContext
-from services.worker.loaded_files import places_of_moved
+from services.worker.loaded_places import places_of_moved
 from services.worker.metrics import GROWN_SOURCES
 from services.worker.planning.job_files import inode_of
 

@@ -85,11 +85,20 @@ class AzureContainer(_Connection):
         return f"az://{self.container}/"
 
 
-class SftpServer(_Connection):
+class Server(_Connection):
+    """What is named by its host, not by a bucket."""
+
+    host: str = Field(min_length=1)
+    port: int
+    is_private: bool = Field(
+        default=False, description="Whether the host may have an address of a private network."
+    )
+
+
+class SftpServer(Server):
     """A folder of an SFTP server; keys are paths from the server's root."""
 
     kind: Literal["sftp"]
-    host: str = Field(min_length=1)
     port: int = Field(22, ge=1, le=65535)
     user: str
     password: SecretStr | None = None
@@ -98,9 +107,6 @@ class SftpServer(_Connection):
     host_key: str = Field(
         description="The server's public key, as `ssh-keyscan` shows it: 'ssh-ed25519 AAAA…'."
     )
-    is_private: bool = Field(
-        default=False, description="Whether the host may have an address of a private network."
-    )
 
     @property
     def root(self) -> str:
@@ -108,20 +114,16 @@ class SftpServer(_Connection):
         return f"sftp://{_authority(self.host, self.port, 22)}/"
 
 
-class HttpsServer(_Connection):
+class HttpsServer(Server):
     """A server that answers GET and HEAD; it has no listing, so its sources hold no wildcards."""
 
     kind: Literal["https"]
-    host: str = Field(min_length=1)
     port: int = Field(443, ge=1, le=65535)
     user: str | None = None
     password: SecretStr | None = None
     token: SecretStr | None = Field(None, description="Sent as 'Authorization: Bearer …'.")
     certificate_authority: str | None = Field(
         None, description="Certificates in PEM form that are trusted beside the system's."
-    )
-    is_private: bool = Field(
-        default=False, description="Whether the host may have an address of a private network."
     )
 
     @property
@@ -166,6 +168,11 @@ class Connections(RootModel[dict[str, Connection]]):
     def _places(self) -> Iterator[tuple[str, str]]:
         for name, connection in self.root.items():
             yield connection.root + connection.prefix, name
+
+
+def reveal(secret: SecretStr | None) -> str | None:
+    """Return what a secret is, None where there is none."""
+    return secret.get_secret_value() if secret is not None else None
 
 
 def _authority(host: str, port: int, usual: int) -> str:

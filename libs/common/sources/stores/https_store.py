@@ -15,7 +15,7 @@ import httpx
 
 from libs.common.errors import SourceError
 from libs.common.sources.regular_files import SourceIdentity
-from libs.common.sources.stores.connections import HttpsServer
+from libs.common.sources.stores.connections import HttpsServer, reveal
 from libs.common.sources.stores.private_addresses import refuse_private
 from libs.common.sources.stores.retries import Answer, Retries
 from libs.common.sources.stores.store import (
@@ -52,8 +52,7 @@ class HttpsStore(Store):
 
     def stat(self, key: str) -> SourceIdentity:
         """Ask for the file's head: its length, which must be there, its time and its tag."""
-        if not self._connection.is_private:
-            refuse_private(self._connection.host, self._connection.port, self.name)
+        refuse_private(self._connection, self.name)
         return self._ask(key, lambda: self._identify(key, self._client.head(self._url(key))))
 
     def list_files(self, folder: str, depth: int | None = None) -> Iterator[StoredFile]:
@@ -167,8 +166,7 @@ def _make_client(connection: HttpsServer) -> httpx.Client:
         headers["Authorization"] = f"Bearer {connection.token.get_secret_value()}"
     login = None
     if connection.user is not None:
-        password = connection.password.get_secret_value() if connection.password else ""
-        login = httpx.BasicAuth(connection.user, password)
+        login = httpx.BasicAuth(connection.user, reveal(connection.password) or "")
     return httpx.Client(
         verify=trusted, timeout=_TIMEOUT, trust_env=False, auth=login, headers=headers
     )

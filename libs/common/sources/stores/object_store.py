@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import obstore
 from obstore.exceptions import BaseError, InvalidPathError
 from obstore.store import AzureStore, GCSStore, S3Store
-from pydantic import SecretStr
 
 from libs.common.errors import SourceError
 from libs.common.sources.regular_files import SourceIdentity
-from libs.common.sources.stores.connections import AzureContainer, Bucket, GoogleBucket
+from libs.common.sources.stores.connections import (
+    AzureContainer,
+    Bucket,
+    GoogleBucket,
+    reveal,
+)
 from libs.common.sources.stores.retries import Answer, Retries
 from libs.common.sources.stores.store import (
     OBJECT_DEVICE,
@@ -162,29 +166,25 @@ def _open(
     once: RetryConfig = {"max_retries": 0, "retry_timeout": timedelta(seconds=30)}  # see `Retries`
     more: dict[str, Any] = {"client_options": client, "retry_config": once}
     if isinstance(connection, GoogleBucket):
-        key = _reveal(connection.service_account_key)
+        key = reveal(connection.service_account_key)
         return GCSStore(connection.bucket, **_given(service_account_key=key), **more)
     client["allow_http"] = (connection.endpoint or "").startswith("http://")
     if isinstance(connection, AzureContainer):
         known = _given(
             endpoint=connection.endpoint,
-            account_key=_reveal(connection.account_key),
-            sas_key=_reveal(connection.sas_token),
+            account_key=reveal(connection.account_key),
+            sas_key=reveal(connection.sas_token),
         )
         return AzureStore(connection.container, account_name=connection.account, **known, **more)
     known = _given(
         endpoint=connection.endpoint,
         region=connection.region,
         access_key_id=connection.access_key_id,
-        secret_access_key=_reveal(connection.secret_access_key),
-        session_token=_reveal(connection.session_token),
+        secret_access_key=reveal(connection.secret_access_key),
+        session_token=reveal(connection.session_token),
         virtual_hosted_style_request=connection.is_virtual_hosted or None,
     )
     return S3Store(connection.bucket, **known, **more)
-
-
-def _reveal(secret: "SecretStr | None") -> str | None:
-    return secret.get_secret_value() if secret is not None else None
 
 
 def _given(**options: object) -> dict[str, Any]:

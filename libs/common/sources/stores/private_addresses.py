@@ -8,15 +8,22 @@ import socket
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from libs.common.errors import SourceError
+from libs.common.sources.stores.connections import Server
 from libs.common.sources.stores.store import StoreFault
 
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
-def refuse_private(host: str, port: int, connection: str) -> None:
-    """Raise `SourceError` where a host has an address that is not public, `StoreFault` where it has none."""
+def refuse_private(server: Server, connection: str) -> None:
+    """Raise `SourceError` where a host has an address that is not public, `StoreFault` where it has none.
+
+    One that may be private is not looked up.
+    """
+    if server.is_private:
+        return
+    host = server.host
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, server.port, type=socket.SOCK_STREAM)
     except OSError as exc:
         raise StoreFault(
             f"the host {host!r} of connection {connection!r} has no address: {exc}"

@@ -88,19 +88,9 @@ def _matches(pattern: RemoteFile) -> Iterator[tuple[Location, SourceIdentity]]:
                 f"there are more than {_MOST_LISTED} files below the folder of {pattern}; name a folder that holds "
                 "fewer, for example one a day",
             )
-        if _fits(key.split("/"), parts) and (seen.size > 0 or _is_file(store, key)):
+        # Without a byte it may be the marker of a folder in a bucket, and no file.
+        if _fits(key.split("/"), parts) and (seen.size > 0 or store.exists(key)):
             yield RemoteFile(store.root + key, key, store), seen
-
-
-def _is_file(store: Store, key: str) -> bool:
-    """Return whether what a listing shows without a byte is a file, and not the marker of a folder in a bucket."""
-    try:
-        store.stat(key)
-    except SourceError as exc:
-        if exc.code != "source-missing":
-            raise
-        return False
-    return True
 
 
 def _fits(names: list[str], patterns: list[str]) -> bool:

@@ -13,7 +13,7 @@ import asyncssh
 
 from libs.common.errors import SourceError
 from libs.common.sources.regular_files import SourceIdentity
-from libs.common.sources.stores.connections import SftpServer
+from libs.common.sources.stores.connections import SftpServer, reveal
 from libs.common.sources.stores.private_addresses import refuse_private
 from libs.common.sources.stores.retries import Answer, Retries
 from libs.common.sources.stores.store import (
@@ -56,8 +56,7 @@ class SftpStore(Store):
 
     def stat(self, key: str) -> SourceIdentity:
         """Look at a file; links are followed there."""
-        if not self._connection.is_private:
-            refuse_private(self._connection.host, self._connection.port, self.name)
+        refuse_private(self._connection, self.name)
         return self._ask(key, partial(self._stat, key))
 
     def list_files(self, folder: str, depth: int | None = None) -> Iterator[StoredFile]:
@@ -202,8 +201,8 @@ class _Session:
             known.host,
             known.port,
             username=known.user,
-            password=_reveal(known.password),
-            client_keys=[asyncssh.import_private_key(_reveal(key) or "", _reveal(known.passphrase))]
+            password=reveal(known.password),
+            client_keys=[asyncssh.import_private_key(reveal(key) or "", reveal(known.passphrase))]
             if key
             else None,
             known_hosts=([asyncssh.import_public_key(known.host_key)], [], []),
@@ -271,10 +270,6 @@ def _path(key: str) -> str:
 def _identity_of(attributes: asyncssh.SFTPAttrs) -> SourceIdentity:
     """Return what tells versions apart: size and time alone, as such servers show no more."""
     return SourceIdentity(attributes.size or 0, (attributes.mtime or 0) * _SECOND, 0, OBJECT_DEVICE)
-
-
-def _reveal(secret: Any) -> str | None:
-    return secret.get_secret_value() if secret is not None else None
 
 
 def _may_pass(exc: Exception) -> bool:

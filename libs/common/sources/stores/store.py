@@ -49,6 +49,16 @@ class Store(ABC):
     def stat(self, key: str) -> SourceIdentity:
         """Look at a file: size in bytes, time of its last change, version."""
 
+    def exists(self, key: str) -> bool:
+        """Return whether there is such a file."""
+        try:
+            self.stat(key)
+        except SourceError as exc:
+            if exc.code != "source-missing":
+                raise
+            return False
+        return True
+
     @abstractmethod
     def list_files(self, folder: str, depth: int | None = None) -> Iterator[StoredFile]:
         """Yield the files below a folder, in no order.

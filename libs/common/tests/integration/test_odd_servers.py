@@ -12,7 +12,7 @@ from werkzeug.wrappers import Request, Response
 from libs.common.errors import SourceError, SourceUnsettled
 from libs.common.sources.fingerprints import fingerprint
 from libs.common.sources.stores import https_store, retries
-from libs.common.sources.stores.connections import Connections
+from libs.common.sources.stores.connections import Connections, HttpsServer
 from libs.common.sources.stores.locations import RemoteFile, identity, open_stored
 from libs.common.sources.stores.private_addresses import refuse_private
 from libs.common.sources.stores.search import locate
@@ -227,4 +227,4 @@ def test_a_private_address_is_one_however_it_is_written(address: str, *, is_priv
     expectation = pytest.raises(SourceError, match="not public") if is_private else nullcontext()
 
     with expectation:
-        refuse_private(address, 443, "c")
+        refuse_private(HttpsServer(kind="https", host=address), "c")
