@@ -36,13 +36,13 @@ def shown(site: Site) -> dict[str, str]:
     job = site.load(1)
     return {
         "console-overview": "/",
-        "console-jobs": "/jobs?page_size=8",
+        "console-jobs": f"/jobs?dataset={DATASET}&page_size=8",
         "console-job": f"/jobs/{job.id}",
         "console-failed-rows": f"/jobs/{job.id}/failed-rows",
         "console-rule": f"/jobs/{job.id}/corrections/rule?kind=set_null&cell=price",
         "console-dataset": f"/datasets/{DATASET}",
         "console-definition": f"/datasets/{DATASET}/edit#f-schedule",
-        "console-audit": "/audit?action=dataset.put",
+        "console-audit": f"/audit?object=dataset/{DATASET}",
     }
 
 

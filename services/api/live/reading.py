@@ -15,6 +15,7 @@ MOST_JOBS = 200
 """No more of the jobs under way are read; one that somebody watches is read all the same."""
 
 MOST_EVENTS = 1000
+"""No more are sent to a client that comes again."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,11 @@ def read_progress(
         return {row["id"]: _progress_of(dict(row)) for row in rows}
 
 
-def read_events(sessions: sessionmaker[Session], after: UUID) -> Sequence[LedgerEvent]:
-    """Return the events that follow one, oldest first, up to a bound."""
+def read_events(sessions: sessionmaker[Session], after: UUID, most: int) -> Sequence[LedgerEvent]:
+    """Return the events that follow one, oldest first, at most so many."""
     statement = text(read_statement(__package__, "new_events"))
     with sessions() as session:
-        rows = session.execute(statement, {"after": after, "most": MOST_EVENTS})
+        rows = session.execute(statement, {"after": after, "most": most})
         return [LedgerEvent(*row) for row in rows]
 
 

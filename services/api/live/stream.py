@@ -8,8 +8,7 @@ event: end      the job of the stream has ended; nothing follows
 
 import json
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -21,8 +20,6 @@ HEARTBEAT_SECONDS = 15.0
 LONGEST_SECONDS = 600.0
 """Then the client comes again, and its key is checked again."""
 
-_MOST_REMEMBERED = 10_000
-
 
 class Stream:
     """One client's view: what it may see, and what it was sent."""
@@ -32,20 +29,22 @@ class Stream:
         self._feed = feed
         self._caller = caller
         self._job_id = job_id
-        self._sent_events: deque[UUID] = deque(maxlen=_MOST_REMEMBERED)
+        self._events_read = 0
+        self._missed: Collection[UUID] = frozenset()
         self._sent_jobs: dict[UUID, dict[str, Any]] = {}
 
     async def frames(self, last: UUID | None) -> AsyncIterator[str]:
         """Yield the text of each event until the job has ended, or it is time to come again."""
         end = time.monotonic() + LONGEST_SECONDS
-        with self._feed.listening(self._job_id):
+        async with self._feed.listening(self._job_id):
+            self._events_read = self._feed.events_found
+            looks = self._feed.looks
             yield "retry: 1000\n\n"
             if last is not None:
-                for frame in self._events(await self._feed.events_after(last)):
-                    yield frame
-            # What was found before this client came is not news to it; of how far jobs are, it is sent at once.
-            self._sent_events.extend(event.id for event in self._feed.events)
-            looks = self._feed.looks
+                missed = await self._feed.events_after(last)
+                self._missed = {event.id for event in missed}
+                for event in self._seen_of(missed):
+                    yield _event_frame(event)
             while time.monotonic() < end and not self._feed.is_closing:
                 before = looks
                 looks = await self._feed.next_look(looks, HEARTBEAT_SECONDS)
@@ -60,18 +59,19 @@ class Stream:
 
     def _news(self) -> Iterator[str]:
         """Yield what the last look has found that this client was not sent."""
-        yield from self._events(self._feed.events)
+        events = self._feed.events_from(self._events_read)
+        self._events_read = self._feed.events_found
+        for event in self._seen_of(events):
+            if event.id not in self._missed:
+                yield _event_frame(event)
         current = {each.id: each for each in self._feed.progress.values() if self._is_seen(each)}
         for progress in current.values():
             if self._sent_jobs.get(progress.id) != progress.shown:
                 yield _frame("job", progress.shown)
         self._sent_jobs = {each.id: each.shown for each in current.values()}
 
-    def _events(self, events: Iterable[LedgerEvent]) -> Iterator[str]:
-        for event in list(events):
-            if event.id not in self._sent_events and self._is_seen(event):
-                self._sent_events.append(event.id)
-                yield _frame("ledger", {"type": event.type, **event.payload}, event.id)
+    def _seen_of(self, events: Iterable[LedgerEvent]) -> list[LedgerEvent]:
+        return [event for event in events if self._is_seen(event)]
 
     def _is_seen(self, item: Progress | LedgerEvent) -> bool:
         job_id = item.id if isinstance(item, Progress) else item.job_id
@@ -87,3 +87,7 @@ class Stream:
 def _frame(kind: str, data: dict[str, Any], event_id: UUID | None = None) -> str:
     identity = f"id: {event_id}\n" if event_id else ""
     return f"{identity}event: {kind}\ndata: {json.dumps(data, default=str)}\n\n"
+
+
+def _event_frame(event: LedgerEvent) -> str:
+    return _frame("ledger", {"type": event.type, **event.payload}, event.id)

@@ -2,9 +2,12 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
+from threading import Event
 from typing import Any
 from uuid import uuid4
 
@@ -21,6 +24,7 @@ from services.api.tests.integration.api_bench import (
 )
 
 Frame = tuple[str, dict[str, Any], str | None]
+ReadsEvents = Callable[[float], bool]
 
 
 @contextmanager
@@ -109,6 +113,50 @@ def test_who_comes_again_misses_no_event_and_reads_none_twice(
     assert (later[0], later[2] and later[2].replace("-", "")) == ("ledger", third)
 
 
+def test_an_event_that_is_committed_late_is_not_missed(
+    client: httpx.Client, job: str, ledger: Ledger, served_feed_looks: ReadsEvents
+) -> None:
+    """Its id is older than the stream, whether the ledger was read before for another stream or not."""
+    wait_for(lambda: not served_feed_looks(0.8), 10, "nobody listens")
+    for seconds in (-10, -9):
+        late = new_event_id(seconds)
+        with following(client, "/v1/events") as got:
+            assert next(got)[0] == "job"
+            add_event(ledger, job, late)
+            kind, _, found = next(got)
+
+        assert (kind, found and found.replace("-", "")) == ("ledger", late)
+
+
+def test_a_client_that_comes_again_at_any_moment_reads_the_whole_row_of_events(
+    client: httpx.Client, job: str, ledger: Ledger
+) -> None:
+    written = [new_event_id(-20)]
+    add_event(ledger, job, written[0])
+    busy = Event()
+
+    def write() -> None:
+        while not busy.wait(0.03) and len(written) < 400:
+            event_id = new_event_id()
+            add_event(ledger, job, event_id)
+            written.append(event_id)
+
+    read = written[:1]
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        try:
+            for most in (1, 2, 5, 3, 8, 1, 13, 21):
+                with following(client, "/v1/events", **{"Last-Event-ID": read[-1]}) as got:
+                    ids = (found.replace("-", "") for kind, _, found in got if found)
+                    read.extend(islice(ids, most))
+        finally:
+            busy.set()
+        writing.result()
+
+    assert read == written[: len(read)]
+    assert len(read) == 55
+
+
 def test_nobody_reads_of_the_jobs_of_others(
     guarded: httpx.Client, make_key: MakeKey, client: httpx.Client, job: str, ledger: Ledger
 ) -> None:
@@ -159,7 +207,7 @@ def test_streams_hold_no_connection_and_are_bounded(
 
 
 def test_the_ledger_is_not_looked_at_while_nobody_listens(
-    client: httpx.Client, job: str, served_feed_looks: Any
+    client: httpx.Client, job: str, served_feed_looks: ReadsEvents
 ) -> None:
     with following(client, "/v1/events") as got:
         next(got)
@@ -184,7 +232,7 @@ def test_an_odd_last_event_is_refused(client: httpx.Client) -> None:
 
 
 @pytest.fixture
-def served_feed_looks(ledger: Ledger) -> Any:
+def served_feed_looks(ledger: Ledger) -> ReadsEvents:
     """Return whether the api has read the jobs within so many seconds, as Postgres counts the scans."""
 
     def looks(seconds: float) -> bool:
