@@ -31,9 +31,8 @@ from services.loader.leasing.chunks import (
     open_chunk,
 )
 from services.loader.leasing.connection_cache import CachedConnection, LoadingConnections
-from services.loader.leasing.lease import Claim, Heartbeat, LoadCancelled, claim, wait_for_place
+from services.loader.leasing.lease import Claim, Heartbeat, LoadCancelled, claim
 from services.loader.load import UNDO_LOAD, Load
-from services.loader.metrics import POSTPONED, PutOff
 from services.loader.pooling import refuse_shared_backends
 from services.loader.rejects.spool import RejectSpool
 from services.loader.session import connect, fix_settings
@@ -84,7 +83,8 @@ class ChunkLoader:
         claimed = claim(cached, job_id, number, self._settings)
         if claimed is None:
             cached.reusable = True
-            return self._skip(cached, job_id, number)
+            log.info("chunk_skipped", job_id=str(job_id), number=number)
+            return Outcome.SKIPPED
         key = ChunkKey(job_id, number, claimed.holder)
         if cached.is_shared:
             return self._refuse(cached, key)
@@ -93,15 +93,6 @@ class ChunkLoader:
         is_brief = monotonic() - started < self._settings.lease_seconds
         cached.reusable = outcome is Outcome.LOADED and is_brief
         return outcome
-
-    def _skip(self, cached: CachedConnection, job_id: UUID, number: int) -> Outcome:
-        """Leave a chunk alone that was not available; a large one may have found no place."""
-        if wait_for_place(cached, job_id, number, self._settings):
-            POSTPONED.add(1, PutOff.PLACE)
-            log.info("chunk_waits_for_place", job_id=str(job_id), number=number)
-            return Outcome.POSTPONED
-        log.info("chunk_skipped", job_id=str(job_id), number=number)
-        return Outcome.SKIPPED
 
     def _refuse(self, cached: CachedConnection, key: ChunkKey) -> Outcome:
         """Record that nothing can be loaded through this pooler, with one statement, as it may allow no more."""

@@ -1,9 +1,9 @@
-"""Run the loader: a Celery worker of its own queue that takes chunks and copies them into Postgres."""
+"""Run the loader: a Celery worker of its own queues that takes chunks and copies them into Postgres."""
 
 from libs.common.logs import configure_logging
 from libs.common.messaging.app import make_celery
 from libs.common.messaging.liveness_file import beat_into
-from libs.common.messaging.names import LOAD_QUEUE
+from libs.common.messaging.names import LOAD_QUEUE, SMALL_LOADS_QUEUE
 from libs.common.messaging.worker_process import run_worker
 from libs.common.postgres.copy import picked_fields
 from libs.common.postgres.copy import warm_up as tuples
@@ -28,7 +28,12 @@ def main() -> None:
         celery,
         settings,
         service=SERVICE,
-        queues=[LOAD_QUEUE],
+        queues={
+            LOAD_QUEUE: max(
+                1, settings.loader_concurrency - 1
+            ),  # so that small loads never wait for large ones
+            SMALL_LOADS_QUEUE: settings.loader_concurrency,
+        },
         concurrency=settings.loader_concurrency,
     )
 

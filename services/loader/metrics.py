@@ -14,8 +14,6 @@ class PutOff(StrEnum):
     """Somebody holds a lock that its load needs."""
     FAULT = "fault"
     """A fault of the system that may pass."""
-    PLACE = "place"
-    """It is large, and all children that may load such files do."""
 
 
 POSTPONED = Measurement(

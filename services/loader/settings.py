@@ -13,11 +13,10 @@ class LoaderSettings(
 ):
     """What a loader process needs to know."""
 
-    loader_concurrency: int = Field(3, ge=1, description="Chunks loaded at a time by one process.")
-    long_load_bytes: int = Field(
-        256 << 20,
+    loader_concurrency: int = Field(
+        3,
         ge=1,
-        description="Files of so many bytes that are loaded as a whole are loaded by all but one of them at a time.",
+        description="Chunks loaded at a time by one process; those of large jobs by all but one of its children.",
     )
     lease_seconds: int = Field(30, ge=2, description="A lease not renewed for so long is lost.")
     heartbeat_seconds: float = Field(2.0, gt=0, description="Seconds between renewals of a lease.")

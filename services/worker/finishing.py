@@ -49,7 +49,7 @@ def _finish(worker: WorkerContext, job_id: UUID) -> str:
         if ended:
             failpoint(FailPoint.IN_FINISH)
         goes_on = state is JobState.RUNNING and not ended
-        numbers = release_chunks(session, job) if goes_on else []
+        due = release_chunks(session, job) if goes_on else None
     if ended:
         log.info("job_ended", job_id=str(job_id), **_summary(job))
     if ended or state is JobState.CANCELLED:  # the api cancels what is not planned and tells nobody
@@ -58,8 +58,8 @@ def _finish(worker: WorkerContext, job_id: UUID) -> str:
         put_files_away(worker, job_id)
     if ended:
         STAGES.add(time.perf_counter() - start, StageOfJob.FINISH)
-    if numbers:
-        send_chunks(worker, job_id, numbers, job.request_id)
+    if due and due.numbers:
+        send_chunks(worker, job_id, due, job.request_id)
     return job.state.value
 
 

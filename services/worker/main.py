@@ -25,7 +25,7 @@ def main() -> None:
         celery,
         settings,
         service="worker",
-        queues=[*WORKER_QUEUES],
+        queues=dict.fromkeys(WORKER_QUEUES, settings.worker_concurrency),
         concurrency=settings.worker_concurrency,
     )
 

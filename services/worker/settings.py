@@ -27,6 +27,12 @@ class WorkerSettings(
         description="Chunks of one job that may wait for a loader or be loaded at a time; the next is sent when one"
         " ends. With many loaders as many as their children, else some have nothing to do.",
     )
+    small_load_bytes: int = Field(
+        32 << 20,
+        ge=0,
+        description="Jobs of at most so many bytes do not wait for larger ones: of each loader they have a child to"
+        " themselves.",
+    )
     long_plan_bytes: int = Field(
         1 << 30,
         ge=1,

@@ -29,7 +29,7 @@ from services.worker.loaded_files import put_due_files_away
 from services.worker.metrics import ACTIONS, Action
 from services.worker.notifying.outbox import ask_to_notify
 from services.worker.notifying.targets import publish_names
-from services.worker.planning.chunking import IS_UNDER_WAY, send_chunks
+from services.worker.planning.chunking import IS_UNDER_WAY, DueChunks, send_chunks
 from services.worker.source_growth import tell_grown
 
 log = get_logger(__name__)
@@ -142,7 +142,7 @@ def _send_due_chunks(worker: WorkerContext, limit: int) -> int:
     """Send the chunks that are due and wait for a loader."""
     with worker.sessions.begin() as session:
         rows = session.execute(
-            select(Chunk.job_id, Chunk.number, Job.request_id)
+            select(Chunk.job_id, Chunk.number, Job.bytes_total, Job.request_id)
             .join(Job, Job.id == Chunk.job_id)
             .where(
                 Chunk.finished_at.is_(None),
@@ -155,7 +155,8 @@ def _send_due_chunks(worker: WorkerContext, limit: int) -> int:
             .with_for_update(of=Chunk, skip_locked=True, key_share=True)
         ).all()
     for sent, row in enumerate(rows):
-        if not send_chunks(worker, row.job_id, [row.number], row.request_id):
+        due = DueChunks([row.number], row.bytes_total or 0)
+        if not send_chunks(worker, row.job_id, due, row.request_id):
             return sent  # the broker is away: the rest comes with a later sweep
     return len(rows)
 

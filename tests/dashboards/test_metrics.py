@@ -34,7 +34,7 @@ PROMISED: dict[str, dict[str, set[str]]] = {
     "adsp_scheduler_ticks_total": {"result": {"sent", "failed"}},
     "adsp_queue_wait_seconds_count": {"queue": set(WORK_QUEUES)},
     "adsp_sweeper_actions_total": {},
-    "adsp_chunks_postponed_total": {"reason": {"lock", "fault", "place"}},
+    "adsp_chunks_postponed_total": {"reason": {"lock", "fault"}},
     "adsp_store_retries_total": {"kind": {"s3", "gs", "az", "sftp", "https"}},
     "adsp_dead_letters_total": {},
     "adsp_header_changes_total": {},

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from libs.common.failpoints import FailPoint
-from libs.common.messaging.names import LOAD_QUEUE
+from libs.common.messaging.names import SMALL_LOADS_QUEUE
 from libs.devstack.testing.waiting import wait_for
 from tests.faults.harness.cells import (
     LEASE_SECONDS,
@@ -138,7 +138,7 @@ def test_frozen_parent_its_child_goes_on_and_the_message_that_comes_again_does_n
         parent, *_ = family(machine, name)
         signal_all([parent], signal.SIGSTOP)
     cell.wait_over(60)
-    wait_for(lambda: not unacknowledged(machine, LOAD_QUEUE), 60, "the other one has had it")
+    wait_for(lambda: not unacknowledged(machine, SMALL_LOADS_QUEUE), 60, "the other one has had it")
     signal_all([parent], signal.SIGCONT)
 
     assert_loaded_once(machine, accepted)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from libs.common.messaging.names import LOAD_QUEUE
+from libs.common.messaging.names import LOADER_QUEUES
 from libs.devstack.binaries import missing_monitoring, monitoring_program
 from services.loader.settings import LoaderSettings
 from tests.alerts.rules import CASES, RULES
@@ -31,9 +31,7 @@ needs_promtool = pytest.mark.skipif(
 )
 PRODUCTION = "production"
 KINDS = {"ServiceMonitor", "PodMonitor", "PrometheusRule", "ScaledObject", "TriggerAuthentication"}
-_NONE_WAIT = (
-    """rabbitmq_detailed_queue_messages_ready{vhost="adsp", queue="load"}', values: "0+0x12" """
-)
+_NONE_WAIT = """rabbitmq_detailed_queue_messages_ready{{vhost="adsp", queue="{}"}}', values: "0+0x12" """
 QUIET = """
 rule_files: [rules.yml]
 evaluation_interval: 1m
@@ -45,6 +43,8 @@ tests:
       - { series: 'up{job="scheduler"}', values: "1+0x12" }
       - { series: 'rabbitmq_detailed_queue_consumers{vhost="adsp", queue="load"}', values: "0+0x12" }
       - { series: 'rabbitmq_detailed_queue_messages_ready{vhost="adsp", queue="load"}', values: "0+0x12" }
+      - { series: 'rabbitmq_detailed_queue_consumers{vhost="adsp", queue="small-loads"}', values: "0+0x12" }
+      - { series: 'rabbitmq_detailed_queue_messages_ready{vhost="adsp", queue="small-loads"}', values: "0+0x12" }
       - { series: 'rabbitmq_detailed_queue_messages_ready{vhost="adsp", queue="jobs"}', values: "0+0x12" }
     alert_rule_test:
       - { eval_time: 12m, alertname: TargetDown, exp_alerts: [] }
@@ -93,10 +93,14 @@ def test_the_changed_alerts_fire_as_before_while_there_are_loaders(
 
 @needs_kubectl
 @needs_promtool
-def test_the_changed_alerts_are_silent_while_no_loader_is_wanted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("queue", LOADER_QUEUES)
+def test_the_changed_alerts_are_silent_while_no_loader_is_wanted(
+    tmp_path: Path, queue: str
+) -> None:
+    none_wait = _NONE_WAIT.format(queue)
     _write_rules(tmp_path)
     (tmp_path / "quiet.yml").write_text(QUIET)
-    (tmp_path / "waiting.yml").write_text(QUIET.replace(_NONE_WAIT, _NONE_WAIT.replace("0+", "1+")))
+    (tmp_path / "waiting.yml").write_text(QUIET.replace(none_wait, none_wait.replace("0+", "1+")))
 
     assert _promtool("test", "rules", tmp_path / "quiet.yml").returncode == 0
     # A chunk that waits for a loader makes the second alert fire.
@@ -159,26 +163,25 @@ def test_grafana_gets_every_dashboard() -> None:
 
 
 @needs_kubectl
-def test_keda_scales_the_loaders_by_their_queue_down_to_none() -> None:
+def test_keda_scales_the_loaders_by_their_queues_down_to_none() -> None:
     scaled = of_kind(PRODUCTION, "ScaledObject")["loader"]["spec"]
-    [trigger] = scaled["triggers"]
+    children = LoaderSettings.model_fields["loader_concurrency"].default
     loader = of_kind(PRODUCTION, "Deployment")[scaled["scaleTargetRef"]["name"]]
 
     assert "replicas" not in loader["spec"]  # else each apply would undo what KEDA did
     assert scaled["minReplicaCount"] == 0 < scaled["maxReplicaCount"]
-    assert trigger["type"] == "rabbitmq"
-    assert trigger["metadata"] == {
-        "protocol": "http",
-        "queueName": LOAD_QUEUE,
-        "mode": "QueueLength",
-        "value": str(LoaderSettings.model_fields["loader_concurrency"].default),
-    }
+    assert {trigger["type"] for trigger in scaled["triggers"]} == {"rabbitmq"}
+    assert [trigger["metadata"] for trigger in scaled["triggers"]] == [
+        {"protocol": "http", "queueName": queue, "mode": "QueueLength", "value": str(most)}
+        for queue, most in zip(LOADER_QUEUES, (children - 1, children), strict=True)
+    ]
 
 
 @needs_kubectl
 def test_keda_gets_rabbitmqs_address_from_a_secret_that_the_page_names() -> None:
-    [trigger] = of_kind(PRODUCTION, "ScaledObject")["loader"]["spec"]["triggers"]
-    named = of_kind(PRODUCTION, "TriggerAuthentication")[trigger["authenticationRef"]["name"]]
+    triggers = of_kind(PRODUCTION, "ScaledObject")["loader"]["spec"]["triggers"]
+    [name] = {trigger["authenticationRef"]["name"] for trigger in triggers}
+    named = of_kind(PRODUCTION, "TriggerAuthentication")[name]
     [reference] = named["spec"]["secretTargetRef"]
     page = (REPOSITORY / "docs" / "howto" / "kubernetes.md").read_text("utf-8")
 

@@ -16,7 +16,7 @@ COMPONENTS = ROOT / "infra" / "kubernetes" / "components"
 WITHOUT_LOADERS = {
     "TargetDown": 'unless on (job) absent(up{job="loader"})',
     "NoConsumers": "unless on (vhost, queue)"
-    ' sum by (vhost, queue) (rabbitmq_detailed_queue_messages_ready{queue="load"}) == 0',
+    ' sum by (vhost, queue) (rabbitmq_detailed_queue_messages_ready{queue=~"load|small-loads"}) == 0',
 }
 """What is added to an alert that otherwise takes it as a fault that there is no loader."""
 

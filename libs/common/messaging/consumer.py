@@ -1,8 +1,11 @@
-"""Consume without Celery's delayed delivery, and let no message stop a worker."""
+"""Consume without Celery's delayed delivery, let no message stop a worker, and no queue take all of its processes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
+import kombu
+from celery import Celery
 from celery.worker.consumer import Consumer
 
 from libs.common.logs import get_logger
@@ -47,3 +50,21 @@ class DirectConsumer(Consumer):
         log.error("message_not_a_task", bytes=len(message.body or b""), error=repr(exc))
         if not message.acknowledged:
             message.reject()
+
+
+def limit_queues(celery: Celery, most: Mapping[str, int]) -> None:
+    """Have a worker of this app hold at most so many messages of a queue at a time, by the queue's name."""
+    # Celery does no more with it than call it.
+    celery.amqp.Consumer = partial(_LimitedConsumer, most=most)  # type: ignore[assignment]
+
+
+class _LimitedConsumer(kombu.Consumer):
+    """Sets the prefetch limit before it consumes a queue: the broker applies it to each consumer made after it."""
+
+    def __init__(self, *args: Any, most: Mapping[str, int], **kwargs: Any) -> None:
+        self._most = most
+        super().__init__(*args, **kwargs)
+
+    def _basic_consume(self, queue: kombu.Queue, *args: Any, **kwargs: Any) -> Any:
+        self.qos(prefetch_count=self._most[queue.name])
+        return super()._basic_consume(queue, *args, **kwargs)

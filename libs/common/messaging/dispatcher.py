@@ -17,6 +17,7 @@ from libs.common.messaging.names import (
     FINISH,
     LOAD_CHUNK,
     PLAN,
+    SMALL_LOADS_QUEUE,
     chunk_task_id,
     finish_task_id,
     plan_task_id,
@@ -44,11 +45,14 @@ class Dispatcher:
         """Ask a worker to plan a job; raises `PublishFault` when that was not confirmed in time."""
         self._send(PLAN, plan_task_id(job_id), job_id=str(job_id), request_id=request_id)
 
-    def send_chunk(self, job_id: UUID, number: int, request_id: str | None) -> None:
-        """Ask a loader to load a chunk; raises `PublishFault`."""
+    def send_chunk(
+        self, job_id: UUID, number: int, request_id: str | None, *, is_small: bool = False
+    ) -> None:
+        """Ask a loader to load a chunk, before chunks of large jobs if it `is_small`; raises `PublishFault`."""
         self._send(
             LOAD_CHUNK,
             chunk_task_id(job_id, number),
+            {"queue": SMALL_LOADS_QUEUE} if is_small else None,
             job_id=str(job_id),
             number=number,
             request_id=request_id,

@@ -5,10 +5,12 @@ from uuid import UUID
 
 JOBS_QUEUE: Final = "jobs"
 LOAD_QUEUE: Final = "load"
+SMALL_LOADS_QUEUE: Final = "small-loads"
 FINISHES_QUEUE: Final = "finishes"
 TICKS_QUEUE: Final = "ticks"
 WORKER_QUEUES: Final = (JOBS_QUEUE, FINISHES_QUEUE, TICKS_QUEUE)
-WORK_QUEUES: Final = (*WORKER_QUEUES, LOAD_QUEUE)
+LOADER_QUEUES: Final = (LOAD_QUEUE, SMALL_LOADS_QUEUE)
+WORK_QUEUES: Final = (*WORKER_QUEUES, *LOADER_QUEUES)
 DEAD_LETTER_QUEUE: Final = "dead-letters"
 DEAD_LETTER_EXCHANGE: Final = "adsp.dead-letters"
 EVENTS_EXCHANGE: Final = "adsp.events"

@@ -8,7 +8,7 @@ from celery import signals
 from prometheus_client import Histogram
 
 from libs.common.messaging.child_metrics import Measurement
-from libs.common.messaging.names import ROUTES
+from libs.common.messaging.names import WORK_QUEUES
 
 SENT_AT = "adsp_sent_at_ms"
 """Header of a message: when it was sent, Unix time in milliseconds."""
@@ -42,7 +42,7 @@ QUEUE_WAIT = Measurement(
         ["queue"],
         buckets=_SECONDS,
     ),
-    [(queue,) for queue in sorted(set(ROUTES.values()))],
+    [(queue,) for queue in sorted(WORK_QUEUES)],
 )
 
 
@@ -53,7 +53,7 @@ def measure_waits() -> None:
 
 def _observe_wait(task: Any, **_: Any) -> None:
     sent_at = task.request.get(SENT_AT)
-    queue = ROUTES.get(task.name)
-    if isinstance(sent_at, int) and queue is not None:
+    queue = (task.request.delivery_info or {}).get("routing_key")
+    if isinstance(sent_at, int) and queue in WORK_QUEUES:
         # The clocks of two machines may differ.
         QUEUE_WAIT.add(max(0.0, time.time() - sent_at / 1000), queue)

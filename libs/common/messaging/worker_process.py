@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import warnings
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from kombu.exceptions import KombuError
 from libs.common.heap import settle_heap
 from libs.common.logs import get_logger
 from libs.common.messaging.child_metrics import measure_children
+from libs.common.messaging.consumer import limit_queues
 from libs.common.messaging.names import DEAD_LETTER_QUEUE
 from libs.common.messaging.pool_metrics import watch_pool
 from libs.common.messaging.queues import dead_letter_queue
@@ -30,9 +32,14 @@ _PR_SET_PDEATHSIG = 1
 
 
 def run_worker(
-    celery: Celery, settings: MetricsSettings, *, service: str, queues: list[str], concurrency: int
+    celery: Celery,
+    settings: MetricsSettings,
+    *,
+    service: str,
+    queues: Mapping[str, int],
+    concurrency: int,
 ) -> None:
-    """Consume `queues` with `concurrency` child processes until SIGTERM.
+    """Consume `queues`, of each at most so many messages at a time, with `concurrency` child processes until SIGTERM.
 
     SIGTERM lets running tasks end first; children do not outlive a killed parent.
     """
@@ -44,8 +51,9 @@ def run_worker(
     watch_pool()
     serve_metrics(settings, service)
     _declare_dead_letters(celery)
+    limit_queues(celery, queues)
     settle_heap()
-    log.info("service_started", service=service, queues=queues, concurrency=concurrency)
+    log.info("service_started", service=service, queues=[*queues], concurrency=concurrency)
     celery.worker_main(
         [
             "--quiet",  # no banner between the log's lines

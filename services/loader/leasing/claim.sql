@@ -1,6 +1,5 @@
 -- Take the lease of a chunk that waits, unless another loader lives or a transaction still copies it, and count the attempt.
--- A large file that is one chunk needs one of this loader's places for such as well, which the session keeps. Where the
--- order of chunks matters those before it must be done.
+-- Where the order of chunks matters those before it must be done.
 WITH lease AS (
     INSERT INTO adsp.chunk_leases AS held
         (job_id, chunk_number, holder, backend_pid, backend_start, expires_at)
@@ -15,14 +14,6 @@ WITH lease AS (
             WHERE b.job_id = c.job_id AND b.number < c.number AND b.state <> 'done'
         ))
         AND pg_catalog.pg_try_advisory_xact_lock(hashtextextended(%(fence)s, 0))
-        AND CASE
-            WHEN c.number = 0 AND c.byte_end IS NULL AND j.bytes_total >= %(long_load_bytes)s
-                THEN EXISTS (
-                    SELECT FROM generate_series(1, %(places)s) AS place
-                    WHERE pg_catalog.pg_try_advisory_lock(hashtextextended(%(pool)s || place, 0))
-                )
-            ELSE TRUE
-        END
     ON CONFLICT (job_id, chunk_number) DO UPDATE SET
         holder = excluded.holder,
         backend_pid = excluded.backend_pid,

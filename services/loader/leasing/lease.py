@@ -28,7 +28,6 @@ from services.loader.settings import LoaderSettings
 log = get_logger(__name__)
 
 _CLAIM_WAIT = "5s"
-_WAIT_FOR_PLACE = 2.0
 _HELD_BY_A_LOAD = "55P03"
 _LONGEST_BEAT = 5.0
 """Seconds that a renewal may wait for a lock, at most; a sixth of the lease when that is less."""
@@ -74,8 +73,8 @@ def claim(
 ) -> Claim | None:
     """Take the chunk's lease for the backend that is to load it, in a transaction of its own.
 
-    Returns None when there is nothing to load: the chunk has ended, its job is not running, another loader
-    is processing it, or it is large and there is no place for such (decision 37), which the loan's session keeps else.
+    Returns None when there is nothing to load: the chunk has ended, its job is not running, or another loader
+    is processing it.
     """
     holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     parameters = {
@@ -86,7 +85,6 @@ def claim(
         "lease_seconds": settings.lease_seconds,
         "backend_pid": cached.backend_pid,
         "backend_start": cached.backend_start,
-        **_place(settings),
     }
     # Statements sent at once are one transaction. Undone by a crash of Postgres, the claim has lost its backend too.
     statements = [
@@ -103,26 +101,6 @@ def claim(
             return None
         row = cursor.fetchone()
     return Claim(holder, *row) if row else None
-
-
-def wait_for_place(
-    cached: CachedConnection, job_id: UUID, number: int, settings: LoaderSettings
-) -> bool:
-    """Let a chunk that could not be claimed be sent soon again if it is a large one; return whether it is."""
-    parameters = {"job_id": str(job_id), "number": number, "wait_seconds": _WAIT_FOR_PLACE}
-    statement = read_statement(__package__, "wait_for_place")
-    with cached.connection.cursor() as cursor:
-        cursor.execute(statement, {**parameters, **_place(settings)})
-        return cursor.fetchone() is not None
-
-
-def _place(settings: LoaderSettings) -> dict[str, object]:
-    """Return the parameters that tell large chunks and this loader's places for them: all children but one."""
-    return {
-        "long_load_bytes": settings.long_load_bytes,
-        "places": max(1, settings.loader_concurrency - 1),
-        "pool": f"adsp.long-load:{socket.gethostname()}:{os.getppid()}:",
-    }
 
 
 class Heartbeat:

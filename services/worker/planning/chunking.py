@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from functools import cache
 from itertools import zip_longest
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import TextClause, bindparam, func, select, text, update
@@ -54,12 +55,19 @@ _WHAT_IS_LOADED = (
 _PATIENCE = {"resend_after": RESEND_AFTER, "longest_patience": LONGEST_PATIENCE}
 
 
+class DueChunks(NamedTuple):
+    """The numbers of a job's chunks that are to be sent, and how many bytes all of the job has, as stored."""
+
+    numbers: list[int]
+    job_bytes: int
+
+
 def write_chunks(
     session: Session, job: Job, boundaries: list[Boundary], digests: Sequence[str | None]
-) -> list[int]:
+) -> DueChunks:
     """Add the chunks that begin at `boundaries`; the last one ends where the source ends.
 
-    Returns the numbers of those that are due: the first ones, as many as may be under way at once.
+    Returns those that are due: the first ones, as many as may be under way at once.
     """
     due = range(min(len(boundaries), job.chunks_at_once or len(boundaries)))
     ends = zip_longest(boundaries, boundaries[1:])
@@ -76,7 +84,7 @@ def write_chunks(
             )
         )
     session.flush()
-    return list(due)
+    return DueChunks(list(due), job.bytes_total or 0)
 
 
 def find_unfinished(session: Session, job: Job, contents: Collection[str]) -> Job | None:
@@ -120,8 +128,8 @@ def require_alike(job: Job, earlier: Job) -> None:
         )
 
 
-def release_chunks(session: Session, job: Job) -> list[int]:
-    """Make the chunks due whose turn it is and return their numbers: the next ones, as many as may be under way.
+def release_chunks(session: Session, job: Job) -> DueChunks:
+    """Make the chunks due whose turn it is and return them: the next ones, as many as may be under way.
 
     What is due is sent by `send_chunks` after the commit, or else by the sweeper.
     """
@@ -142,20 +150,21 @@ def release_chunks(session: Session, job: Job) -> list[int]:
         .where(Chunk.job_id == job.id, Chunk.number.in_(numbers))
         .values(next_attempt_at=func.now())
     )
-    return numbers
+    return DueChunks(numbers, job.bytes_total or 0)
 
 
 def send_chunks(
-    worker: WorkerContext, job_id: UUID, numbers: list[int], request_id: str | None
+    worker: WorkerContext, job_id: UUID, due: DueChunks, request_id: str | None
 ) -> bool:
     """Send released chunks to the loaders; what cannot be published stays due for the sweeper.
 
     Returns False when the broker did not confirm one of them.
     """
     sent = []
+    is_small = due.job_bytes <= worker.settings.small_load_bytes
     try:
-        for number in numbers:
-            worker.dispatcher.send_chunk(job_id, number, request_id)
+        for number in due.numbers:
+            worker.dispatcher.send_chunk(job_id, number, request_id, is_small=is_small)
             sent.append(number)
     except PublishFault as exc:
         log.warning("publish_failed", job_id=str(job_id), task="load.chunk", error=str(exc))
@@ -163,7 +172,7 @@ def send_chunks(
         # Undone by a crash of Postgres, the note only lets the chunks be sent once more.
         commit_without_waiting(session)
         session.execute(_note_sent(), {"job_id": job_id, "numbers": sent, **_PATIENCE})
-    return len(sent) == len(numbers)
+    return len(sent) == len(due.numbers)
 
 
 @cache

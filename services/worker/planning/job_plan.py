@@ -40,7 +40,7 @@ def plan(worker: WorkerContext, job_id: UUID) -> str:
             return "not-due"
         try:
             with STAGES.time(StageOfJob.PLAN):
-                numbers = plan_source(bound, job)
+                due = plan_source(bound, job)
         except BadInput as exc:
             return _wait_or_fail(bound, job, exc)
         except NoRoomToPlan:
@@ -53,9 +53,9 @@ def plan(worker: WorkerContext, job_id: UUID) -> str:
                 raise  # nothing can be written now; the sweeper sends the job again
             log.exception("plan_attempt_failed", job_id=str(job_id), attempt=job.attempt)
             return _plan_later(bound, job, _plan_fault(exc, job.attempt))
-        if numbers is None:
+        if due is None:
             return _state_of(bound, job_id)
-        send_chunks(bound, job_id, numbers, job.request_id)
+        send_chunks(bound, job_id, due, job.request_id)
         return JobState.RUNNING
 
 

@@ -27,6 +27,7 @@ from libs.common.sources.stores.locations import Location
 from services.worker.dependencies import WorkerContext
 from services.worker.planning.arrival import find_all_whole, find_whole
 from services.worker.planning.chunking import (
+    DueChunks,
     find_unfinished,
     release_chunks,
     require_alike,
@@ -57,7 +58,7 @@ from services.worker.source_growth import refuse_grown
 log = get_logger(__name__)
 
 
-def plan_source(worker: WorkerContext, job: Job) -> list[int] | None:
+def plan_source(worker: WorkerContext, job: Job) -> DueChunks | None:
     """Look at the source and write the plan; return the chunks to send, None when there are none.
 
     Raises `BadInput` for a source that cannot be loaded (now), and `NoRoomToPlan`.
@@ -105,7 +106,7 @@ def _is_loaded_by_another(worker: WorkerContext, job: Job) -> bool:
 
 def _plan_file(
     worker: WorkerContext, definition: DatasetDefinition, job: Job, scanned: ScannedFile
-) -> list[int] | None:
+) -> DueChunks | None:
     """Do so for a source that is one file."""
     path, size = scanned.path, scanned.identity.size
     content = _content_of(job, scanned.fingerprint)
@@ -129,7 +130,7 @@ def _content_of(job: Job, found: str) -> str:
 
 def _plan_files(
     worker: WorkerContext, reader: FileReader, job: Job, found: Mapping[Location, SourceIdentity]
-) -> list[int] | None:
+) -> DueChunks | None:
     """Do the same for a source that is several files: one chunk holds all of them."""
     size = sum(seen.size for seen in found.values())
     with room_for_plan(worker, size):
@@ -182,7 +183,7 @@ def _write_plan(
     scanned: ScannedFile,
     inspected: Inspected,
     content: str,
-) -> list[int] | None:
+) -> DueChunks | None:
     """Write file and chunks into the ledger and release the first chunks; `content` is what the job has claimed."""
     job = lock_job(session, job_id)
     if job is None or job.state is not JobState.RUNNING:
@@ -194,10 +195,10 @@ def _write_plan(
         _bound_rejects(worker, job)
         earlier = find_unfinished(session, job, {content})
     if earlier is None:
-        numbers = write_chunks(session, job, inspected.boundaries, inspected.digests)
+        due = write_chunks(session, job, inspected.boundaries, inspected.digests)
     else:
         take_over_chunks(session, job, earlier)
-        numbers = release_chunks(session, job)
+        due = release_chunks(session, job)
     log.info(
         "job_planned",
         job_id=str(job_id),
@@ -205,7 +206,7 @@ def _write_plan(
         chunks=len(inspected.boundaries),
         is_ordered=inspected.is_ordered,
     )
-    return numbers
+    return due
 
 
 def _note_file(job: Job, scanned: ScannedFile, inspected: Inspected, most_chunks: int) -> None:

@@ -26,10 +26,12 @@ class ProbeSettings(MetricsSettings, LivenessSettings, MessagingSettings):
     """What the probe needs to know."""
 
     tasks_per_child: int | None = None
+    queues: dict[str, int] = {JOBS_QUEUE: 1}  # noqa: RUF012  # a model copies it
+    concurrency: int = 1
 
 
 def main(folder: Path) -> None:
-    """Consume the jobs queue; each run of the task leaves a file with its process' id."""
+    """Consume the queues; each run of the task leaves a file with its process' id."""
     settings = ProbeSettings.read()
     configure_logging(settings, "probe")
     celery = make_celery(settings, "probe")
@@ -53,7 +55,13 @@ def main(folder: Path) -> None:
     # Unlimited unless a test wants new children.
     celery.conf.update(worker_max_tasks_per_child=settings.tasks_per_child)
     beat_into(celery, settings)
-    run_worker(celery, settings, service="probe", queues=[JOBS_QUEUE], concurrency=1)
+    run_worker(
+        celery,
+        settings,
+        service="probe",
+        queues=settings.queues,
+        concurrency=settings.concurrency,
+    )
 
 
 def _burn() -> None:

@@ -14,6 +14,7 @@ from libs.common.messaging.names import (
     FINISHES_QUEUE,
     JOBS_QUEUE,
     LOAD_QUEUE,
+    SMALL_LOADS_QUEUE,
     SWEEP,
     TICKS_QUEUE,
 )
@@ -84,9 +85,12 @@ def test_chunks_go_to_the_loaders_and_finishes_to_the_workers(
     job_id, dispatcher = uuid4(), make_dispatcher()
 
     dispatcher.send_chunk(job_id, 7, None)
+    dispatcher.send_chunk(job_id, 8, None, is_small=True)
     dispatcher.send_finish(job_id, None)
-    chunk, finish = take(LOAD_QUEUE), take(FINISHES_QUEUE)
+    chunk, small, finish = take(LOAD_QUEUE), take(SMALL_LOADS_QUEUE), take(FINISHES_QUEUE)
 
+    assert small is not None
+    assert small.kwargs["number"] == 8
     assert chunk is not None
     assert chunk.kwargs == {"job_id": str(job_id), "number": 7, "request_id": None}
     assert finish is not None

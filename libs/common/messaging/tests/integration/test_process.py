@@ -15,7 +15,12 @@ import httpx
 import pika
 import pytest
 
-from libs.common.messaging.names import DEAD_LETTER_QUEUE, JOBS_QUEUE
+from libs.common.messaging.names import (
+    DEAD_LETTER_QUEUE,
+    JOBS_QUEUE,
+    LOAD_QUEUE,
+    SMALL_LOADS_QUEUE,
+)
 from libs.common.messaging.tests.integration import probe as probe_module
 from libs.common.messaging.tests.integration.conftest import Mail
 from libs.common.messaging.tests.integration.probe import BURNT_SECONDS
@@ -100,13 +105,13 @@ def send(own_vhost: ScratchVhost) -> Iterator[Callable[..., UUID]]:
     channel = connection.channel()
     channel.confirm_delivery()
 
-    def send_one(what: str = "run", **changes: object) -> UUID:
+    def send_one(what: str = "run", queue: str = JOBS_QUEUE, **changes: object) -> UUID:
         job_id = uuid4()
         content = [[], {"job_id": str(job_id), "request_id": what}, {}]
         headers: dict[str, object] = {"task": "jobs.plan", "id": str(job_id), "lang": "py"}
         channel.basic_publish(
             "",
-            JOBS_QUEUE,
+            queue,
             json.dumps(content).encode(),
             pika.BasicProperties(
                 headers=headers | changes,
@@ -308,6 +313,33 @@ def test_garbage_becomes_a_dead_letter_and_the_worker_goes_on(
     probe.wait_for_run(send())
 
     assert dead_letter(take).body == body
+
+
+@pytest.mark.parametrize("cuts", [0, 1])
+def test_a_queue_takes_no_more_processes_than_it_may(
+    start_probe: Callable[..., Probe],
+    send: Callable[..., UUID],
+    relay: Relay,
+    relayed_url: str,
+    cuts: int,
+) -> None:
+    """Two of three work on what holds them; all that comes by the other queue goes through the third at once."""
+    probe = start_probe(
+        ADSP_BROKER_URL=relayed_url,
+        ADSP_QUEUES=json.dumps({LOAD_QUEUE: 2, SMALL_LOADS_QUEUE: 3}),
+        ADSP_CONCURRENCY="3",
+    ).wait_until_ready()
+    for _ in range(cuts):
+        relay.cut()
+    held = [send("hold", LOAD_QUEUE) for _ in range(4)]
+    wait_for(lambda: sum(map(len, map(probe.runs, held))) == 2, 20, "two are held")
+    short = [send("run", SMALL_LOADS_QUEUE) for _ in range(10)]
+    third = {probe.wait_for_run(job_id) for job_id in short}
+
+    assert len(third) == 1
+    assert sum(map(len, map(probe.runs, held))) == 2
+    (probe.folder / "release").touch()
+    wait_for(lambda: all(map(probe.runs, held)), 20, "the others follow")
 
 
 def test_only_the_queues_that_are_needed_are_declared(
