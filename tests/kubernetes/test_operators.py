@@ -31,7 +31,9 @@ needs_promtool = pytest.mark.skipif(
 )
 PRODUCTION = "production"
 KINDS = {"ServiceMonitor", "PodMonitor", "PrometheusRule", "ScaledObject", "TriggerAuthentication"}
-_NONE_WAIT = """rabbitmq_detailed_queue_messages_ready{{vhost="adsp", queue="{}"}}', values: "0+0x12" """
+_NONE_WAIT = (
+    """rabbitmq_detailed_queue_messages_ready{{vhost="adsp", queue="{}"}}', values: "0+0x12" """
+)
 QUIET = """
 rule_files: [rules.yml]
 evaluation_interval: 1m
