@@ -1,7 +1,7 @@
 """Settle a prepared block: its certain rows by COPY, the others by set-based questions to Postgres.
 
 It either settles a whole block, except for records that it returns to be judged one by one, or leaves no trace and
-says that it cannot: then the block goes record by record through `bisecting`, which can do anything.
+says that it cannot: then the block goes record by record through `rows.bisection`, which can do anything.
 """
 
 from collections.abc import Callable, Sequence
