@@ -256,4 +256,6 @@ SHAPED = tuple(case for shape in SHAPES for case in _shaped(shape, _SHAPE_GOALS[
 ALL = (*CASES, *SHAPED, *DAILY)
 SMALL = "small"
 """The name of the case of many small files and of one alone."""
-NAMES = (*(case.name for case in ALL), SMALL)
+PASSING = "passing"
+"""The name of the case of small jobs beside large ones."""
+NAMES = (*(case.name for case in ALL), SMALL, PASSING)

@@ -58,6 +58,11 @@ class Ledger:
                 raise BenchError(f"job {job_id} is still {state} after {seconds:.0f} s")
             time.sleep(_POLL_SECONDS)
 
+    def is_over(self, job_id: str) -> bool:
+        """Return whether a job is in an end state."""
+        self._cursor.execute("SELECT state FROM adsp.jobs WHERE id = %s", (job_id,))
+        return self._one()[0] in END_STATES
+
     def unfinished(self, dataset: str) -> int:
         """Return how many jobs of a dataset are not over."""
         return self._number(

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tools.bench.cases import ALL, NAMES, ROWS, SHORT_ROWS, SMALL
+from tools.bench.cases import ALL, NAMES, PASSING, ROWS, SHORT_ROWS, SMALL
 from tools.bench.comparison import Files, compare
 from tools.bench.ledger import BenchError
 from tools.bench.machine import Machine
+from tools.bench.passing import measure_passing
 from tools.bench.peers import ROWS as PEER_ROWS
 from tools.bench.peers import run_peers
 from tools.bench.report import Report
@@ -57,6 +58,8 @@ def _measure(system: BenchSystem, plan: Plan, tell: Callable[[str], None]) -> Re
             report.comparisons.append(compare(files, case, plan.pairs, tell))
     if SMALL in plan.cases:
         report.small = measure_small_jobs(system, plan.small_files, plan.alone)
+    if PASSING in plan.cases:
+        report.passing = measure_passing(files)
     if plan.scale:
         report.scales = measure_scale(files, tell)
     if plan.peers:

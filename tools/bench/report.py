@@ -8,6 +8,7 @@ from statistics import median
 
 from tools.bench.comparison import Comparison
 from tools.bench.machine import Machine
+from tools.bench.passing import GOAL_SECONDS, Passing
 from tools.bench.peers import Peer
 from tools.bench.scale import (
     GOAL_PEAK_BYTES,
@@ -44,6 +45,7 @@ class Report:
     pairs: int
     comparisons: list[Comparison] = field(default_factory=list)
     small: SmallJobs | None = None
+    passing: Passing | None = None
     scales: list[Scale] = field(default_factory=list)
     peers: list[Peer] = field(default_factory=list)
 
@@ -52,6 +54,7 @@ class Report:
         return [
             *([_compared(self.comparisons)] if self.comparisons else []),
             *([_small(self.small)] if self.small else []),
+            *([_passed(self.passing)] if self.passing else []),
             *([_scaled(self.scales)] if self.scales else []),
             *([_peers(self.peers)] if self.peers else []),
         ]
@@ -132,6 +135,26 @@ def _small(small: SmallJobs) -> Table:
                 f"≤ {GOAL_ALONE_SECONDS * 1000:.0f} ms",
                 _yes(alone <= GOAL_ALONE_SECONDS),
             ),
+        ],
+    )
+
+
+def _passed(passing: Passing) -> Table:
+    longest = max(passing.seconds)
+    what = (
+        f"{len(passing.seconds)} jobs of 10 kB in turn while {passing.large_jobs} jobs of {passing.large_rows:,} "
+        "rows load, half of them in chunks: p50, longest"
+    )
+    return Table(
+        "Small jobs beside large ones",
+        ("case", "measured", "goal", "reached"),
+        [
+            (
+                what,
+                f"{passing.median:.2f} s, {longest:.2f} s",
+                f"≤ {GOAL_SECONDS:.0f} s",
+                _yes(longest <= GOAL_SECONDS),
+            )
         ],
     )
 

@@ -26,7 +26,7 @@ _WIDTH = 150
         "scale": "Load files of four times the rows as well: time and memory (slow).",
         "shapes": "Only tables of other shapes: narrow, wide, texts, types without a codec.",
         "daily": "Only the files of a full table of which little has changed.",
-        "files": "Only small files: as many jobs, one job alone, all of them as one job.",
+        "files": "Only small files: as many jobs, one alone, one over all of them, and beside large ones.",
         "peers": "Load a smaller file with bad rows with other tools that are installed.",
         "small_files": "Files of the small jobs; fewer make a quick try.",
         "short": "100,000 rows and one pair: to see that it works, not how fast.",
@@ -76,10 +76,10 @@ def bench(  # noqa: PLR0913 - the options of a command
 
 def _chosen(*, shapes: bool, daily: bool, files: bool) -> tuple[str, ...]:
     """Return the cases of the groups that were asked for."""
-    from tools.bench.cases import DAILY, SHAPED, SMALL
+    from tools.bench.cases import DAILY, PASSING, SHAPED, SMALL
 
     chosen = (*(SHAPED if shapes else ()), *(DAILY if daily else ()))
-    return (*(case.name for case in chosen), *([SMALL] if files else []))
+    return (*(case.name for case in chosen), *([SMALL, PASSING] if files else []))
 
 
 def _names(cases: str, known: tuple[str, ...]) -> tuple[str, ...]:
