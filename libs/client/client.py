@@ -22,7 +22,17 @@ from libs.client.corrections import Corrections
 from libs.client.errors import JobTooSlow
 from libs.client.file_body import blocks_of, size_of
 from libs.client.keys import Key, NewKey
-from libs.client.models import Backfill, BackfillDay, Dataset, FailedRow, Job, JobFile, RowFilters
+from libs.client.models import (
+    Backfill,
+    BackfillDay,
+    Dataset,
+    FailedRow,
+    Job,
+    JobFile,
+    JobLog,
+    LogLine,
+    RowFilters,
+)
 from libs.client.new_tables import NewTables
 from libs.client.transport import Request, Transport
 
@@ -151,6 +161,10 @@ class Client:
     def files(self, job_id: str) -> Iterator[JobFile]:
         """Yield the files of a job."""
         return self._answers.list(JobFile, f"/v1/jobs/{job_id}/files", {})
+
+    def job_log(self, job_id: str) -> list[LogLine]:
+        """Return the newest log lines of a job, oldest first, as far as they are kept."""
+        return self._answers.read(JobLog, Request("GET", f"/v1/jobs/{job_id}/log")).items
 
     def cancel(self, job_id: str) -> Job:
         """Ask for a job to be cancelled and return it."""

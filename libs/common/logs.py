@@ -2,17 +2,31 @@
 
 import logging
 import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
 
 from libs.common.settings import LoggingSettings
 
+watchers: list[Callable[[Mapping[str, Any]], None]] = []
+"""What is called with the event of each line of this process that is logged."""
+
+
+def _show_watchers(
+    _logger: Any, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    for watcher in watchers:
+        watcher(event)
+    return event
+
+
 _SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
+    _show_watchers,
     structlog.processors.StackInfoRenderer(),
 ]
 

@@ -59,6 +59,11 @@ class MessagingSettings(AdspSettings):
         30, ge=1, description="Seconds; a frozen consumer loses its messages to others after two."
     )
     result_expires: int = Field(86_400, ge=60, description="Seconds that a Celery result is kept.")
+    job_log_seconds: int = Field(
+        259_200,
+        ge=0,
+        description="Seconds that the log lines of a job are kept in Redis after the last one; 0: none is.",
+    )
     queue_delivery_limit: int = Field(
         10, ge=1, description="Deliveries of one message before it is dead-lettered."
     )

@@ -33,6 +33,7 @@ from services.api.routes import (
     health,
     inspect,
     job_files,
+    job_log,
     jobs,
     keys,
     notifications,
@@ -70,6 +71,7 @@ log = get_logger(__name__)
 NOUNS = (
     jobs,
     job_files,
+    job_log,
     cancel,
     failed_rows,
     replays,

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from libs.common.ledger.session import make_engine, make_sessions
 from libs.common.messaging.app import make_celery
 from libs.common.messaging.dispatcher import Dispatcher
+from libs.common.messaging.job_log import JobLogReader
 from services.api.limits.rate_limits import RateLimits
 from services.api.limits.upload_slots import UploadSlots
 from services.api.live.feed import Feed
@@ -35,6 +36,7 @@ class Dependencies:
     rate_limits: RateLimits
     upload_slots: UploadSlots
     feed: Feed
+    job_log: JobLogReader
 
     @classmethod
     def from_settings(cls, settings: ApiSettings) -> Self:
@@ -59,11 +61,13 @@ class Dependencies:
             rate_limits=RateLimits(settings.redis_url, settings.requests_per_minute),
             upload_slots=UploadSlots(settings.max_uploads_at_once),
             feed=Feed(sessions, settings.max_event_streams),
+            job_log=JobLogReader(settings.redis_url),
         )
 
     def close(self) -> None:
         """Close every connection."""
         self.readiness.close()
+        self.job_log.close()
         self.rate_limits.close()
         self.dispatcher.close()
         self.celery.close()

@@ -6,6 +6,7 @@ import uvicorn
 
 from libs.common.heap import settle_heap
 from libs.common.logs import configure_logging
+from libs.common.messaging.job_log import keep_job_log
 from services.api.app import create_app
 from services.api.database_timeouts import bound_waits
 from services.api.live.feed import Feed
@@ -32,6 +33,7 @@ def main() -> None:
     """Serve the api."""
     settings = ApiSettings.read()
     configure_logging(settings, SERVICE)
+    keep_job_log(settings, SERVICE)
     bound_waits(settings.database_connect_timeout, settings.database_read_timeout)
     app = create_app(settings)
     config = uvicorn.Config(

@@ -1,12 +1,12 @@
 """Show a job, or a list of jobs, on the terminal."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.table import Table
 from rich.text import Text
 
-from libs.client.models import Job
-from services.cli.output import Column, coloured, console, made_table, moment, size
+from libs.client.models import Job, LogLine
+from services.cli.output import Column, coloured, console, made_table, moment, show_json, size
 
 _JOBS = (
     Column("job", 36, rank=0),
@@ -18,6 +18,8 @@ _JOBS = (
     Column("trigger", 8, rank=7),
     Column("created", 19, rank=6),
 )
+
+_LEVELS = {"warning": "yellow", "error": "red", "critical": "red"}
 
 
 def jobs_table(jobs: Iterable[Job], width: int) -> Table:
@@ -36,6 +38,18 @@ def _row(job: Job) -> tuple[str | Text, ...]:
         job.trigger,
         moment(job.created_at),
     )
+
+
+def show_log(lines: Sequence[LogLine], *, as_json: bool) -> None:
+    """Print the log lines of a job, one below the other."""
+    if as_json:
+        show_json(lines)
+        return
+    for line in lines:
+        said = ", ".join(f"{name} {value}" for name, value in line.fields.items())
+        text = Text(f"{moment(line.at)}  {line.service:<6}  ", style="dim")
+        text.append(line.event, style=_LEVELS.get(line.level, "default"))
+        console().print(text.append(f"  {said}", style="default"), soft_wrap=True)
 
 
 def show_job(job: Job) -> None:

@@ -12,7 +12,7 @@ from libs.client.client import Client
 from libs.client.models import Job, JobState
 from services.cli.connection import connect
 from services.cli.exit_codes import ExitCode
-from services.cli.job_view import jobs_table
+from services.cli.job_view import jobs_table, show_log
 from services.cli.loads import finish, show_jobs
 from services.cli.options import DAY_SECONDS, AnyDataset, Date, JobId, Json, Seconds, Watch
 from services.cli.output import console, show_json
@@ -21,6 +21,9 @@ _LOOK_SECONDS = 2.0
 
 State = Annotated[JobState | None, typer.Option(help="In this state alone.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at most.")]
+Log = Annotated[
+    bool, typer.Option("--log", help="Show instead what the services have logged about it.")
+]
 Follow = Annotated[
     bool, typer.Option("--watch", "-w", help="Show the list anew every 2 s, until Ctrl-C.")
 ]
@@ -58,10 +61,18 @@ def _newest(client: Client, filters: Mapping[str, object], limit: int) -> list[J
 
 
 def show_one(
-    job_id: JobId, *, watch: Watch = False, wait: Seconds = DAY_SECONDS, json: Json = False
+    job_id: JobId,
+    *,
+    watch: Watch = False,
+    wait: Seconds = DAY_SECONDS,
+    log: Log = False,
+    json: Json = False,
 ) -> ExitCode:
     """Show a job: its times, counts, error, warnings, and what to do next."""
     with connect() as client:
+        if log:
+            show_log(client.job_log(job_id), as_json=json)
+            return ExitCode.OK
         job = client.job(job_id)
         if watch:
             return finish(client, [job], wait, as_json=json)

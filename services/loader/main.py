@@ -2,6 +2,7 @@
 
 from libs.common.logs import configure_logging
 from libs.common.messaging.app import make_celery
+from libs.common.messaging.job_log import keep_job_log
 from libs.common.messaging.liveness_file import beat_into
 from libs.common.messaging.names import LOAD_QUEUE, SMALL_LOADS_QUEUE
 from libs.common.messaging.worker_process import run_worker
@@ -20,6 +21,7 @@ def main() -> None:
     share_one_heap()
     settings = LoaderSettings.read()
     configure_logging(settings, SERVICE)
+    keep_job_log(settings, SERVICE)
     warm_up()
     celery = make_celery(settings, SERVICE)
     register_tasks(celery, settings)

@@ -4,6 +4,7 @@ from prometheus_client import REGISTRY
 
 from libs.common.logs import configure_logging
 from libs.common.messaging.app import make_celery
+from libs.common.messaging.job_log import keep_job_log
 from libs.common.messaging.liveness_file import beat_into
 from libs.common.messaging.names import WORKER_QUEUES
 from libs.common.messaging.worker_process import run_worker
@@ -17,6 +18,7 @@ def main() -> None:
     """Read the settings and consume the worker's queues until SIGTERM."""
     settings = WorkerSettings.read()
     configure_logging(settings, "worker")
+    keep_job_log(settings, "worker")
     celery = make_celery(settings, "worker")
     register_tasks(celery, settings)
     beat_into(celery, settings)

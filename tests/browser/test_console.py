@@ -173,10 +173,13 @@ def test_a_running_job_is_followed_within_a_second(site: Site, page: Page, nasty
         f"UPDATE adsp.jobs SET state = 'running', started_at = now() WHERE id = '{job}'"
     )
     expect(page.locator("h1 + p .state")).to_have_text("running", timeout=1500)
+    page.locator("#log summary").click()
     site.system.execute(
         f"UPDATE adsp.jobs SET state = 'cancelled', finished_at = now() WHERE id = '{job}'"
     )
     expect(page.locator("h1 + p .state")).to_have_text("cancelled", timeout=1500)
+    expect(page.locator("#log")).to_have_attribute("open", "")  # it was opened, and has stayed so
+    expect(page.locator("#log")).to_contain_text("job_created")
 
 
 def test_an_expired_session_leads_to_the_sign_in_and_back(

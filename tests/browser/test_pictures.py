@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.site import DATASET, Site
 
@@ -15,6 +15,12 @@ LAST_DAY = (
     "last2,Oat drink,dairy,2,many,2026-01-01",
     "last3,Tea,hot,1,1,2026-01-01",
 )
+STOCK = """store;sku;counted_on;price;note
+1;A-100;24.11.2026;1.234,50;
+1;A-101;24.11.2026;9,90;"seasonal; until May"
+2;A-100;24.11.2026;1.229,00;
+2;B-7;24.11.2026;12,00;broken label;or not
+"""
 
 
 @pytest.fixture
@@ -53,7 +59,24 @@ def test_each_page_has_its_picture(
     page.set_viewport_size({"width": 900, "height": 520})
     for name, path in shown.items():
         page.goto(site.url + path)
-        picture = folder / f"{name}.png"
-        page.screenshot(path=picture, animations="disabled")
+        take_picture(page, folder / f"{name}.png")
 
-        assert picture.stat().st_size <= LARGEST, name
+
+def test_a_file_that_was_looked_at_has_its_picture(site: Site, page: Page, tmp_path: Path) -> None:
+    folder = Path(os.environ.get(FOLDER_VARIABLE, tmp_path))
+    path = tmp_path / "stock-2026-11-24.csv"
+    path.write_text(STOCK)
+    page.set_viewport_size({"width": 900, "height": 690})
+    page.goto(f"{site.url}/new-dataset")
+    page.get_by_label("File (choose, or drop it here)").set_input_files(path)
+    page.get_by_role("button", name="Look at the file").click()
+    expect(page.locator("#seen h2")).to_have_text(path.name)
+    page.mouse.click(1, 1)  # nothing is marked
+    take_picture(page, folder / "console-new-dataset.png")
+
+
+def take_picture(page: Page, picture: Path) -> None:
+    """Take a picture, which must not weigh too much for the documents."""
+    page.screenshot(path=picture, animations="disabled")
+
+    assert picture.stat().st_size <= LARGEST, picture.name

@@ -88,13 +88,16 @@ def test_a_load_its_rejects_their_correction_and_replay_in_a_terminal(
     rows = terminal("rejects", job)
     edited = terminal("rejects", job, "--edit", EDITOR=editor)
     shown = terminal("job", job)
+    logged = terminal("job", job, "--log")
 
     assert loaded.status == 3, loaded.text
     assert "3 read = 1 loaded + 2 rejected" in loaded.text
     assert f"adsp rejects {job} --by-reason" in loaded.text
     assert listed.lines[1].startswith(job)
     assert "completed_with_rejects" in listed.text
-    assert (reasons.status, rows.status, shown.status) == (0, 0, 0)
+    assert (reasons.status, rows.status, shown.status, logged.status) == (0, 0, 0, 0)
+    for service, event in (("worker", "job_planned"), ("loader", "chunk_loaded")):
+        assert any(service in line and event in line for line in logged.lines), logged.text
     assert [line.split()[:3] for line in rows.lines[1:3]] == [
         ["3", "type-error", "quantity"],
         ["4", "check", "price"],

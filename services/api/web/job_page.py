@@ -10,13 +10,15 @@ from sqlalchemy.orm import Session
 from libs.common.enums import END_STATES, LIVE_STATES, ErrorCode, Scope
 from libs.common.ledger.job_end import count_failed_rows
 from libs.common.ledger.models import Job
-from services.api.dependencies import Wired
+from services.api.dependencies import Dependencies, Wired
+from services.api.errors.problems import ProblemError
 from services.api.exports.dialects import encoding_of
 from services.api.pagination import PageQuery
 from services.api.routes.failed_rows import FailedRowQuery, page_of_failed_rows
 from services.api.routes.job_files import list_job_files
+from services.api.routes.job_log import JobLogDocument, get_job_log
 from services.api.routes.jobs import JobQuery, describe_job, list_jobs
-from services.api.security.caller import Reader
+from services.api.security.caller import Caller, Reader
 from services.api.web.dashboards import dashboard_of, runbook_of
 from services.api.web.job_actions import offers_of
 from services.api.web.job_details import MOST_GROUPED, read_details, speed_of
@@ -61,7 +63,16 @@ def show_job(
         most_grouped=MOST_GROUPED,
         failed=page_of_failed_rows(dependencies, caller, job_id, query),
         page_size=asked.page_size,
+        log=_find_log(dependencies, caller, job_id),
     )
+
+
+def _find_log(dependencies: Dependencies, caller: Caller, job_id: UUID) -> JobLogDocument | None:
+    """Return what was logged, None while that cannot be read: the page has all else."""
+    try:
+        return get_job_log(dependencies, caller, job_id)
+    except ProblemError:
+        return None
 
 
 def _count_reasons(session: Session, job: Job) -> list[tuple[ErrorCode, int]]:

@@ -15,6 +15,7 @@ from libs.common.enums import JobState, Trigger
 from services.api.app import CONSOLE
 from services.api.middleware.authentication import is_of_api
 from services.api.pagination import Page
+from services.api.routes.job_log import JobLogDocument
 from services.api.schemas import JobDocument, JobErrorDocument
 from services.api.web.forms import read_form, require_script
 from services.api.web.job_details import JobDetails
@@ -71,7 +72,7 @@ def _page(job: JobDocument, dashboard: str | None = None) -> str:
     shown = render(
         "job.html", {}, **FRAME, job=job, is_live=False, dashboard=dashboard, replays=[], reasons=[],
         failed=none, page_size=50, details=NOTHING, speed=None, offers=[], may_submit=False, files=none, runbook=None,
-        most_grouped=1,
+        most_grouped=1, log=JobLogDocument(items=[], kept_seconds=60),
     )  # fmt: skip
     return bytes(shown.body).decode()
 

@@ -1,17 +1,19 @@
 // What htmx does not do: follow the ledger's events, copy a command, send a dropped file. Pages read the same without it.
 "use strict";
 
-/** Load the live part of the page again, at most every half second. */
+/** Load the live part of the page again, at most every half second; what was opened stays open. */
 function follow(live) {
   let timer = null;
-  const refresh = () => {
+  const refresh = async () => {
     timer = null;
-    htmx.ajax("GET", location.href, { target: "#live", select: "#live", swap: "outerHTML" });
+    const opened = [...document.querySelectorAll("#live details[id][open]")];
+    await htmx.ajax("GET", location.href, { target: "#live", select: "#live", swap: "outerHTML" });
+    for (const { id } of opened) document.getElementById(id)?.setAttribute("open", "");
   };
   const events = new EventSource(live.dataset.events);
   const soon = () => { timer ??= setTimeout(refresh, 250); };
   for (const kind of ["job", "jobs"]) events.addEventListener(kind, soon);
-  events.addEventListener("end", () => { events.close(); soon(); });
+  events.addEventListener("end", () => { events.close(); soon(); setTimeout(refresh, 1500); }); // the last lines of the log
 }
 
 /** Put the text of the command beside a button on the clipboard. */
