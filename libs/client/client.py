@@ -10,7 +10,7 @@ Lists are iterators that fetch page by page. Errors are drawn in `errors`.
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO, Self, Unpack
@@ -21,18 +21,9 @@ from libs.client.answers import PAGE_SIZE, Answers
 from libs.client.corrections import Corrections
 from libs.client.errors import JobTooSlow
 from libs.client.file_body import blocks_of, size_of
-from libs.client.keys import Key, NewKey
-from libs.client.models import (
-    Backfill,
-    BackfillDay,
-    Dataset,
-    FailedRow,
-    Job,
-    JobFile,
-    JobLog,
-    LogLine,
-    RowFilters,
-)
+from libs.client.job_log import JobLog, LogLine
+from libs.client.keys import ApiKeys
+from libs.client.models import Backfill, BackfillDay, Dataset, FailedRow, Job, JobFile, RowFilters
 from libs.client.new_tables import NewTables
 from libs.client.transport import Request, Transport
 
@@ -65,6 +56,7 @@ class Client:
         self._transport = Transport(url, held, timeout, retry_seconds)
         self._answers = Answers(self._transport)
         self.new_tables = NewTables(self._answers)
+        self.api_keys = ApiKeys(self._answers)
 
     def __enter__(self) -> Self:
         return self
@@ -270,20 +262,6 @@ class Client:
             timeout=BACKFILL_TIMEOUT,
         )
         return self._answers.read(Backfill, request).items
-
-    def keys(self) -> Iterator[Key]:
-        """Yield the API keys, revoked ones too."""
-        return self._answers.list(Key, "/v1/keys", {})
-
-    def create_key(self, name: str, owner: str, scopes: Sequence[str]) -> NewKey:
-        """Make an API key; only this answer has it."""
-        body = {"name": name, "owner": owner, "scopes": list(scopes)}
-        request = Request("POST", "/v1/keys", json=body, is_repeatable=False)
-        return self._answers.read(NewKey, request)
-
-    def revoke_key(self, key_id: str) -> Key:
-        """End an API key."""
-        return self._answers.read(Key, Request("POST", f"/v1/keys/{key_id}/revoke"))
 
     # What has no method of its own.
 

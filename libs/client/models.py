@@ -137,23 +137,6 @@ class JobFile(_Answer):
     rows_superseded: int
 
 
-class LogLine(_Answer):
-    """What a service has logged about a job."""
-
-    at: datetime
-    level: str
-    service: str
-    event: str
-    fields: dict[str, Any]
-
-
-class JobLog(_Answer):
-    """The newest lines of a job, oldest first."""
-
-    items: list[LogLine]
-    kept_seconds: int
-
-
 class FailedRow(_Answer):
     """A rejected record with its place, its text and the reason."""
 

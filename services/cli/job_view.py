@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from libs.client.models import Job, LogLine
+from libs.client.job_log import LogLine
+from libs.client.models import Job
 from services.cli.output import Column, coloured, console, made_table, moment, show_json, size
 
 _JOBS = (

@@ -35,7 +35,7 @@ def _require_known(rights: list[str]) -> list[str]:
 def list_keys(*, json: Json = False) -> ExitCode:
     """List the keys, revoked ones too."""
     with connect() as client:
-        keys = list(client.keys())
+        keys = list(client.api_keys.list())
     if json:
         show_json(keys)
     else:
@@ -60,7 +60,7 @@ def create(
 ) -> ExitCode:
     """Make a key and print it; it is shown this once."""
     with connect() as client:
-        made = client.create_key(name, owner, scope)
+        made = client.api_keys.create(name, owner, scope)
     if json:
         show_json(made)
     else:
@@ -76,7 +76,7 @@ def revoke(
 ) -> ExitCode:
     """Revoke a key: the next request with it is refused."""
     with connect() as client:
-        revoked = client.revoke_key(key)
+        revoked = client.api_keys.revoke(key)
     if json:
         show_json(revoked)
     else:

@@ -5,10 +5,11 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from libs.client import models
+from libs.client import job_log, models
 from libs.common import enums
 from services.api.dataset_schemas import DatasetDocument
 from services.api.routes.job_files import JobFileDocument
+from services.api.routes.job_log import JobLogDocument, LogLineDocument
 from services.api.schemas import (
     FailedRowDocument,
     HeaderChangesDocument,
@@ -26,6 +27,8 @@ PAIRS: list[tuple[type[BaseModel], type[BaseModel]]] = [
     (HeaderChangesDocument, models.HeaderChanges),
     (JobFileDocument, models.JobFile),
     (FailedRowDocument, models.FailedRow),
+    (JobLogDocument, job_log.JobLog),
+    (LogLineDocument, job_log.LogLine),
 ]
 
 
