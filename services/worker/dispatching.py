@@ -46,10 +46,12 @@ def dispatch_due(worker: WorkerContext, now: datetime | None = None) -> int:
     return len(made)
 
 
-def send_plan(worker: WorkerContext, job_id: UUID, request_id: str | None) -> bool:
+def send_plan(
+    worker: WorkerContext, job_id: UUID, request_id: str | None, *, is_long: bool = False
+) -> bool:
     """Send a job to be planned and note it; return False when the broker did not confirm."""
     try:
-        worker.dispatcher.send_plan(job_id, request_id)
+        worker.dispatcher.send_plan(job_id, request_id, is_long=is_long)
     except PublishFault as exc:
         log.warning("publish_failed", job_id=str(job_id), task="jobs.plan", error=str(exc))
         with worker.sessions.begin() as session:

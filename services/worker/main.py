@@ -6,7 +6,7 @@ from libs.common.logs import configure_logging
 from libs.common.messaging.app import make_celery
 from libs.common.messaging.job_log import keep_job_log
 from libs.common.messaging.liveness_file import beat_into
-from libs.common.messaging.names import WORKER_QUEUES
+from libs.common.messaging.names import LONG_PLANS_QUEUE, WORKER_QUEUES
 from libs.common.messaging.worker_process import run_worker
 from services.worker.ledger_metrics.collector import LedgerCollector
 from services.worker.ledger_metrics.queries import make_reader
@@ -27,7 +27,12 @@ def main() -> None:
         celery,
         settings,
         service="worker",
-        queues=dict.fromkeys(WORKER_QUEUES, settings.worker_concurrency),
+        queues={
+            **dict.fromkeys(WORKER_QUEUES, settings.worker_concurrency),
+            LONG_PLANS_QUEUE: max(
+                1, settings.worker_concurrency - 1
+            ),  # short plans and ends never wait for long ones
+        },
         concurrency=settings.worker_concurrency,
     )
 

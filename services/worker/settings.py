@@ -15,7 +15,7 @@ class WorkerSettings(
     """What a worker process needs to know."""
 
     database_pool_size: int = Field(
-        10, ge=3, description="Connections kept open per process; a plan needs up to three."
+        10, ge=2, description="Connections kept open per process; a plan needs two."
     )
     worker_concurrency: int = Field(2, ge=1, description="Tasks run at a time by one process.")
     chunk_bytes: int = Field(
@@ -34,7 +34,7 @@ class WorkerSettings(
         " themselves.",
     )
     long_plan_bytes: int = Field(
-        1 << 30,
+        64 << 20,
         ge=1,
         description="Sources of so many bytes are planned by all but one of the tasks at a time.",
     )

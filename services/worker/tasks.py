@@ -25,8 +25,13 @@ def register_tasks(celery: Celery, settings: WorkerSettings) -> None:
 
     signals.worker_process_init.connect(wire_child, weak=False)
 
-    def plan_task(job_id: str, request_id: str | None = None) -> str:  # noqa: ARG001 - bound to the log
-        return plan(wired[0], UUID(job_id))
+    def plan_task(
+        job_id: str,
+        request_id: str | None = None,  # noqa: ARG001 - bound to the log
+        *,
+        is_long: bool = False,
+    ) -> str:
+        return plan(wired[0], UUID(job_id), may_be_long=is_long)
 
     def finish_task(job_id: str, request_id: str | None = None) -> str:  # noqa: ARG001 - bound to the log
         return finish(wired[0], UUID(job_id))

@@ -122,7 +122,15 @@ def test_the_broker_has_no_guest_and_quorum_queues_only(stack: ComposeStack) -> 
     assert [user for user, *_ in users] == ["adsp"]
     assert sorted(queues) == [
         [name, "quorum"]
-        for name in ("dead-letters", "finishes", "jobs", "load", "small-loads", "ticks")
+        for name in (
+            "dead-letters",
+            "finishes",
+            "jobs",
+            "load",
+            "long-plans",
+            "small-loads",
+            "ticks",
+        )
     ]
 
 

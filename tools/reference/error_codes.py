@@ -39,7 +39,7 @@ a status are of jobs alone.
 
 _CALLS = {"ProblemError", "unavailable", "problem_response", "JobError", "__init__"}
 _CODE = re.compile("[a-z]+(-[a-z]+)*")
-_POSTPONES = {"plan-waits"}  # no job ends with it
+_POSTPONES = {"plan-is-long"}  # no job ends with it
 _JOBS_ONLY = {("services", "worker"), ("services", "loader")}
 
 

@@ -31,14 +31,14 @@ IDLE_SECONDS = 300
 
 
 @contextmanager
-def holding_one(engine: Engine, *names: str) -> Iterator[str | None]:
-    """Hold the first of these locks that is free while the block runs, and yield its name; None if none is free.
+def holding(engine: Engine, name: str) -> Iterator[bool]:
+    """Hold the lock called `name` while the block runs, if it is free; yield whether it is.
 
     A transaction of its own holds it, on a second connection.
     """
     with engine.connect() as connection:
         connection.execute(_WITHOUT_LIMITS)
-        yield next((name for name in names if connection.scalar(_TRY, {"name": name})), None)
+        yield bool(connection.scalar(_TRY, {"name": name}))
 
 
 def advisory_xact_lock(session: Session, *names: str) -> None:

@@ -16,6 +16,7 @@ from libs.common.errors import PublishFault
 from libs.common.messaging.names import (
     FINISH,
     LOAD_CHUNK,
+    LONG_PLANS_QUEUE,
     PLAN,
     SMALL_LOADS_QUEUE,
     chunk_task_id,
@@ -41,9 +42,16 @@ class Dispatcher:
         self._lock = threading.Lock()
         self._connection: Connection | None = None
 
-    def send_plan(self, job_id: UUID, request_id: str | None) -> None:
-        """Ask a worker to plan a job; raises `PublishFault` when that was not confirmed in time."""
-        self._send(PLAN, plan_task_id(job_id), job_id=str(job_id), request_id=request_id)
+    def send_plan(self, job_id: UUID, request_id: str | None, *, is_long: bool = False) -> None:
+        """Ask a worker to plan a job, behind others whose plan `is_long`; raises `PublishFault` without a confirm."""
+        self._send(
+            PLAN,
+            plan_task_id(job_id),
+            {"queue": LONG_PLANS_QUEUE} if is_long else None,
+            job_id=str(job_id),
+            request_id=request_id,
+            **({"is_long": True} if is_long else {}),
+        )
 
     def send_chunk(
         self, job_id: UUID, number: int, request_id: str | None, *, is_small: bool = False

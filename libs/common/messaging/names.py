@@ -4,11 +4,12 @@ from typing import Final
 from uuid import UUID
 
 JOBS_QUEUE: Final = "jobs"
+LONG_PLANS_QUEUE: Final = "long-plans"
 LOAD_QUEUE: Final = "load"
 SMALL_LOADS_QUEUE: Final = "small-loads"
 FINISHES_QUEUE: Final = "finishes"
 TICKS_QUEUE: Final = "ticks"
-WORKER_QUEUES: Final = (JOBS_QUEUE, FINISHES_QUEUE, TICKS_QUEUE)
+WORKER_QUEUES: Final = (JOBS_QUEUE, LONG_PLANS_QUEUE, FINISHES_QUEUE, TICKS_QUEUE)
 LOADER_QUEUES: Final = (LOAD_QUEUE, SMALL_LOADS_QUEUE)
 WORK_QUEUES: Final = (*WORKER_QUEUES, *LOADER_QUEUES)
 DEAD_LETTER_QUEUE: Final = "dead-letters"

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from libs.common.enums import JobState
 from libs.common.errors import BadInput, SourceSettling, SourceUnsettled
-from libs.common.ledger.advisory_locks import holding_one
+from libs.common.ledger.advisory_locks import holding
 from libs.common.ledger.job_end import JobError, record_end
 from libs.common.ledger.jobs import PLAN_OVERDUE, lock_job
 from libs.common.ledger.models import Chunk, Job
@@ -23,31 +23,31 @@ from libs.common.ledger.session import commit_without_waiting
 from libs.common.logs import get_logger
 from libs.common.messaging.stage_metrics import STAGES, StageOfJob
 from services.worker.dependencies import WorkerContext
+from services.worker.dispatching import send_plan
 from services.worker.finishing import after_end
 from services.worker.planning.arrival import describe_failure, is_awaited, wait_for_source
 from services.worker.planning.chunking import send_chunks
-from services.worker.planning.long_plans import WAIT_SECONDS, NoRoomToPlan
 from services.worker.planning.remembered_fingerprint import find_remembered_fingerprint
-from services.worker.planning.source_plans import plan_source
+from services.worker.planning.source_plans import LongPlan, plan_source
 
 log = get_logger(__name__)
 
 
-def plan(worker: WorkerContext, job_id: UUID) -> str:
-    """Plan the job and return its state; a job that is planned already is left alone."""
+def plan(worker: WorkerContext, job_id: UUID, *, may_be_long: bool = False) -> str:
+    """Plan the job and return its state; a job that is planned already is left alone.
+
+    A plan that is long, and may not be, is sent to the queue of such.
+    """
     with worker.on_one_connection() as bound, _alone(bound, job_id) as job:
         if job is None:
             return "not-due"
         try:
             with STAGES.time(StageOfJob.PLAN):
-                due = plan_source(bound, job)
+                due = plan_source(bound, job, may_be_long=may_be_long)
         except BadInput as exc:
             return _wait_or_fail(bound, job, exc)
-        except NoRoomToPlan:
-            reason = JobError("plan-waits", "this worker plans other large files")
-            return _plan_later(
-                bound, job, reason, counts=False, wait_seconds=WAIT_SECONDS, keeps_place=True
-            )
+        except LongPlan:
+            return _plan_among_long_ones(bound, job)
         except Exception as exc:
             if isinstance(exc, DBAPIError) and exc.connection_invalidated:
                 raise  # nothing can be written now; the sweeper sends the job again
@@ -62,9 +62,9 @@ def plan(worker: WorkerContext, job_id: UUID) -> str:
 @contextmanager
 def _alone(worker: WorkerContext, job_id: UUID) -> Iterator[Job | None]:
     """Begin to plan and keep other plans of the job away; yield None when it is not to be planned (any more)."""
-    with holding_one(worker.engine, f"adsp.plan:{job_id}") as lock:
+    with holding(worker.engine, f"adsp.plan:{job_id}") as is_alone:
         job = None
-        if lock is not None:
+        if is_alone:
             with worker.sessions.begin() as session:
                 job = _begin(session, job_id)
         yield job
@@ -117,6 +117,14 @@ def _wait_until_whole(worker: WorkerContext, job: Job, exc: SourceUnsettled) -> 
     if isinstance(exc, SourceSettling):
         counts, wait = counts and exc.has_changed, exc.wait_seconds
     return _plan_later(worker, job, reason, counts=counts, wait_seconds=wait)
+
+
+def _plan_among_long_ones(worker: WorkerContext, job: Job) -> str:
+    """Send the plan to the queue of those that leave a child of the worker to others; the job keeps its turn."""
+    reason = JobError("plan-is-long", "it is planned behind other large files")
+    state = _plan_later(worker, job, reason, counts=False, keeps_place=True)
+    send_plan(worker, job.id, job.request_id, is_long=True)
+    return state
 
 
 def _plan_later(

@@ -43,7 +43,6 @@ from services.worker.planning.job_files import (
     read_files,
     read_seen_files,
 )
-from services.worker.planning.long_plans import room_for_plan
 from services.worker.planning.remembered_fingerprint import describe_content, known_fingerprint
 from services.worker.planning.source_inspection import (
     Columns,
@@ -58,10 +57,14 @@ from services.worker.source_growth import refuse_grown
 log = get_logger(__name__)
 
 
-def plan_source(worker: WorkerContext, job: Job) -> DueChunks | None:
+class LongPlan(Exception):
+    """The source has so many bytes that to read it would keep others waiting."""
+
+
+def plan_source(worker: WorkerContext, job: Job, *, may_be_long: bool = False) -> DueChunks | None:
     """Look at the source and write the plan; return the chunks to send, None when there are none.
 
-    Raises `BadInput` for a source that cannot be loaded (now), and `NoRoomToPlan`.
+    Raises `BadInput` for a source that cannot be loaded (now), and `LongPlan` unless it `may_be_long`.
     """
     definition, is_sent = job.parsed_definition(), job.trigger in SENT_WHOLE
     search = SourceSearch.of(worker.settings, definition, is_sent=is_sent)
@@ -73,12 +76,14 @@ def plan_source(worker: WorkerContext, job: Job) -> DueChunks | None:
         if exc.code == "source-missing" and _is_loaded_by_another(worker, job):
             return None
         raise
+    size = sum(seen.size for seen in found.values())
+    if size >= worker.settings.long_plan_bytes and not may_be_long:
+        raise LongPlan
     if is_of_several:
         return _plan_files(worker, reader, job, found)
     [(path, seen)] = found.items()
-    with room_for_plan(worker, seen.size):
-        scanned = reader.scan(path, seen, known_fingerprint(job, path, seen))
-        return _plan_file(worker, reader.definition, job, scanned)
+    scanned = reader.scan(path, seen, known_fingerprint(job, path, seen))
+    return _plan_file(worker, reader.definition, job, scanned)
 
 
 def _find_one(
@@ -132,9 +137,7 @@ def _plan_files(
     worker: WorkerContext, reader: FileReader, job: Job, found: Mapping[Location, SourceIdentity]
 ) -> DueChunks | None:
     """Do the same for a source that is several files: one chunk holds all of them."""
-    size = sum(seen.size for seen in found.values())
-    with room_for_plan(worker, size):
-        files = identify_files(worker, job, found)
+    files = identify_files(worker, job, found)
     if not claim_content(worker, job.id, fingerprint_of(files), files):
         return None
     with worker.sessions.begin() as session:

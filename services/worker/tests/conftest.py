@@ -1,10 +1,14 @@
 """Fixtures of the worker's tests: a wired worker on a real ledger and broker, and files to load."""
 
 import dataclasses
+import json
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+import pika
 import pytest
 from sqlalchemy import Engine, create_engine, select
 from sqlalchemy.orm import Session
@@ -48,6 +52,14 @@ class Bench:
         settings = self.worker.settings
         dispatcher = Dispatcher(make_celery(settings, "worker"), settings.publish_timeout)
         self.worker = dataclasses.replace(self.worker, dispatcher=dispatcher)
+
+    def messages(self, queue: str) -> list[dict[str, Any]]:
+        """Take what waits in a queue, and return the arguments of each task."""
+        parameters = pika.URLParameters(self.worker.settings.broker_url)
+        with closing(pika.BlockingConnection(parameters)) as connection:
+            channel = connection.channel()
+            bodies = iter(lambda: channel.basic_get(queue, auto_ack=True)[2], None)
+            return [json.loads(body)[1] for body in bodies]
 
     def put_dataset(
         self, name: str = "items", last_due_at: datetime | None = None, **changes: object

@@ -16,7 +16,6 @@ from libs.devstack.testing.pgbouncer import PGBOUNCER, pgbouncer
 from services.worker.dependencies import WorkerContext
 from services.worker.finishing import finish
 from services.worker.planning.job_plan import plan
-from services.worker.planning.long_plans import NoRoomToPlan, room_for_plan
 from services.worker.sweeping import sweep
 from services.worker.tests.conftest import Bench
 
@@ -70,8 +69,7 @@ def advisory_locks(bench: Bench) -> int:
 
 def test_plan_sweep_and_finish_leave_no_advisory_lock(pooled: Bench) -> None:
     pooled.put_dataset()
-    large = pooled.write_rows(3).stat().st_size
-    pooled.set(long_plan_bytes=large)
+    pooled.write_rows(3)
     job = pooled.make_job()
 
     states = [plan(pooled.worker, job.id)]
@@ -93,7 +91,7 @@ def test_two_plans_of_one_job_are_kept_apart(
     job = pooled.make_job()
     seen: list[str] = []
 
-    def plan_twice(worker: WorkerContext, planned: object) -> None:
+    def plan_twice(worker: WorkerContext, planned: object, **_: object) -> None:
         """Stand in for the look at the source, in the middle of which the message comes a second time."""
         del worker, planned
         seen.append(plan(pooled.worker, job.id))
@@ -102,16 +100,6 @@ def test_two_plans_of_one_job_are_kept_apart(
     plan(pooled.worker, job.id)
 
     assert seen == ["not-due"]
-    assert advisory_locks(pooled) == 0
-
-
-def test_places_of_large_plans_are_held_and_given_back(pooled: Bench) -> None:
-    large = pooled.worker.settings.long_plan_bytes
-    with room_for_plan(pooled.worker, large):
-        with pytest.raises(NoRoomToPlan), room_for_plan(pooled.worker, large):
-            pass
-        assert advisory_locks(pooled) == 1
-
     assert advisory_locks(pooled) == 0
 
 

@@ -1,6 +1,5 @@
 """A plan that waits for another job does not read its file again, and large plans leave a worker room."""
 
-from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 
@@ -9,12 +8,12 @@ from sqlalchemy import update
 
 from libs.common.enums import ChunkState
 from libs.common.ledger.models import Chunk
+from libs.common.messaging.names import LONG_PLANS_QUEUE
 from libs.common.sources.fingerprints import fingerprint
 from libs.common.sources.regular_files import SourceIdentity
 from services.worker.finishing import finish
 from services.worker.planning import source_scan
 from services.worker.planning.job_plan import plan
-from services.worker.planning.long_plans import room_for_plan
 from services.worker.tests.conftest import Bench
 
 UPSERT = "upsert"
@@ -68,22 +67,20 @@ def test_a_file_that_changed_while_its_job_waited_is_read_again(
     assert hashed == ["items.csv"] * 3
 
 
-@pytest.mark.parametrize(("concurrency", "places"), [(1, 1), (2, 1), (3, 2)])
-def test_large_plans_leave_a_place_for_what_is_short(
-    bench: Bench, concurrency: int, places: int
+def test_a_long_plan_is_sent_to_the_queue_of_such_and_made_there(
+    bench: Bench, hashed: list[str]
 ) -> None:
     """Seen before: two long plans held up finishes, ticks and sweeps."""
     bench.put_dataset()
-    large = bench.write_rows(3).stat().st_size
-    bench.set(worker_concurrency=concurrency, long_plan_bytes=large)
+    bench.set(long_plan_bytes=bench.write_rows(3).stat().st_size)
     job = bench.make_job()
-    with ExitStack() as children:
-        for _ in range(places):
-            child = children.enter_context(bench.worker.on_one_connection())
-            children.enter_context(room_for_plan(child, large))
-        assert plan(bench.worker, job.id) == "queued"
-        waiting = bench.job(job)
+    states = [plan(bench.worker, job.id)]
+    waiting = bench.job(job)
+    sent = bench.messages(LONG_PLANS_QUEUE)
+    states.append(plan(bench.worker, job.id, may_be_long=True))
 
+    assert states == ["queued", "running"]
     assert (waiting.attempt, waiting.error_code) == (0, None)
-    assert waiting.next_attempt_at is not None
-    assert plan(bench.worker, job.id) == "running"
+    assert waiting.next_attempt_at is not None  # a message that is lost is sent again
+    assert sent == [{"job_id": str(job.id), "request_id": job.request_id, "is_long": True}]
+    assert hashed == ["items.csv"]
