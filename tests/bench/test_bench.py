@@ -33,6 +33,8 @@ def test_times_and_memory_are_measured(report: Report) -> None:
     assert min(report.small.seconds, report.small.one_job_seconds) > 0
     for one in report.comparisons:
         assert one.ratio > 0
+        for run in (*one.job_cpu, *one.psql_cpu):
+            assert min(run.server, run.client) > 0
         assert one.peak_loader_bytes > 50_000_000
         assert one.peak_process_bytes > 50_000_000
 

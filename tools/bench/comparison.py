@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from tools.bench.cases import Case, Present
+from tools.bench.cpu import CpuTime
 from tools.bench.ledger import BenchError
 from tools.bench.runs import BASE_TABLE, Run, Source, run_job, run_psql
 from tools.bench.shapes import ShapeFile
@@ -16,7 +17,7 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Comparison:
-    """A case's times beside psql's, in seconds, pair by pair; peaks in bytes."""
+    """A case's times and CPU beside psql's, in seconds, pair by pair; peaks in bytes."""
 
     name: str
     what: str
@@ -26,6 +27,8 @@ class Comparison:
     bad_rows: int
     job_seconds: list[float]
     psql_seconds: list[float]
+    job_cpu: list[CpuTime]
+    psql_cpu: list[CpuTime]
     peak_process_bytes: int
     peak_loader_bytes: int
 
@@ -117,6 +120,8 @@ def compare(files: Files, case: Case, pairs: int, tell: Tell) -> Comparison:
         bad_rows=refused,
         job_seconds=[run.seconds for run in jobs],
         psql_seconds=[run.seconds for run in psqls],
+        job_cpu=[run.cpu for run in jobs],
+        psql_cpu=[run.cpu for run in psqls],
         peak_process_bytes=max(run.peak.process for run in jobs),
         peak_loader_bytes=max(run.peak.loader for run in jobs),
     )

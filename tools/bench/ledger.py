@@ -45,6 +45,10 @@ class Ledger:
         """Run SQL."""
         self._cursor.execute(statement)
 
+    def backend_pid(self) -> int:
+        """Return the process of the server that answers here."""
+        return self._number("SELECT pg_backend_pid()")
+
     def wait_over(self, job_id: str, seconds: float) -> float:
         """Return the `time.perf_counter` at which the job was seen in an end state."""
         deadline = time.perf_counter() + seconds

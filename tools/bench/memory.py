@@ -28,7 +28,7 @@ class Peak:
 def peak_of(parents: list[int]) -> Iterator[Peak]:
     """Measure the loaders with these parents until the block ends."""
     peak = Peak()
-    seen = {pid for parent in parents for pid in _tree(parent)}
+    seen = {pid for parent in parents for pid in tree_of(parent)}
     for pid in seen:
         _write(_PROC / str(pid) / "clear_refs", _RESET_PEAK)
     ended = threading.Event()
@@ -36,7 +36,7 @@ def peak_of(parents: list[int]) -> Iterator[Peak]:
     def sample() -> None:
         while True:
             for parent in parents:
-                pids = _tree(parent)
+                pids = tree_of(parent)
                 seen.update(pids)
                 peak.loader = max(peak.loader, sum(_pss(pid) for pid in pids))
             if ended.wait(_SAMPLE_SECONDS):
@@ -52,8 +52,8 @@ def peak_of(parents: list[int]) -> Iterator[Peak]:
         peak.process = max((_high_water(pid) for pid in seen), default=0)
 
 
-def _tree(parent: int) -> list[int]:
-    """Return a process and its children; the loaders' children have none."""
+def tree_of(parent: int) -> list[int]:
+    """Return a process and its children; those of a loader, and of Postgres, have none."""
     with suppress(OSError):
         children = (_PROC / str(parent) / "task" / str(parent) / "children").read_text().split()
         return [parent, *map(int, children)]

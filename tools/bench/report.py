@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import median
 
 from tools.bench.comparison import Comparison
+from tools.bench.cpu import CpuTime
 from tools.bench.machine import Machine
 from tools.bench.passing import GOAL_SECONDS, Passing
 from tools.bench.peers import Peer
@@ -88,7 +89,10 @@ def write_into(document: Path, markdown: str) -> None:
 
 
 def _compared(comparisons: Sequence[Comparison]) -> Table:
-    header = "case|rows|MB|psql s|ADSP s|ratio|goal|reached|rows/s|MB/s|peak MB (loader, process)"
+    header = (
+        "case|rows|MB|psql s|ADSP s|ratio|goal|reached|rows/s|MB/s|peak MB (loader, process)"
+        "|CPU s of Postgres and psql|CPU s of Postgres and loaders"
+    )
     return Table(
         "Against `psql \\copy` of the clean file",
         header.split("|"),
@@ -105,10 +109,17 @@ def _compared(comparisons: Sequence[Comparison]) -> Table:
                 f"{one.rows_per_second:,.0f}",
                 f"{one.bytes_per_second / _MB:.1f}",
                 f"{one.peak_loader_bytes / _MB:.0f}, {one.peak_process_bytes / _MB:.0f}",
+                _cpu(one.psql_cpu),
+                _cpu(one.job_cpu),
             )
             for one in comparisons
         ],
     )
+
+
+def _cpu(runs: Sequence[CpuTime]) -> str:
+    server, client = median(run.server for run in runs), median(run.client for run in runs)
+    return f"{server:.2f} + {client:.2f}"
 
 
 def _small(small: SmallJobs) -> Table:

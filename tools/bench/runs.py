@@ -10,6 +10,7 @@ from pathlib import Path
 
 from libs.devstack.binaries import client_program
 from tools.bench.cases import Case, Present
+from tools.bench.cpu import CpuTime, cpu_of
 from tools.bench.ledger import BenchError, Content, Ledger
 from tools.bench.memory import Peak, peak_of
 from tools.bench.system import BenchSystem
@@ -42,6 +43,7 @@ class Run:
 
     seconds: float
     content: Content
+    cpu: CpuTime
     peak: Peak
 
 
@@ -75,7 +77,8 @@ def run_job(system: BenchSystem, case: Case, source: Source, dataset: str) -> Ru
         fresh_target(ledger, case, is_filled=is_filled) as table,
     ):
         client.put_dataset(dataset, {"table": table, **case.definition})
-        with peak_of(system.loader_pids()) as peak:
+        pids = system.loader_pids()
+        with peak_of(pids) as peak, cpu_of(ledger.backend_pid(), pids) as cpu:
             start = time.perf_counter()
             job = client.submit(dataset=dataset, source=source.path.name)
             end = ledger.wait_over(job.id, JOB_SECONDS)
@@ -85,7 +88,8 @@ def run_job(system: BenchSystem, case: Case, source: Source, dataset: str) -> Ru
             raise BenchError(f"{case.name}: {ended.state} {counts}, error {ended.error}")
         if ledger.failed_rows(job.id) != bad:
             raise BenchError(f"{case.name}: not every rejected row is a failed row")
-        return Run(end - start, _checked(ledger, case, source, is_filled=is_filled), peak)
+        content = _checked(ledger, case, source, is_filled=is_filled)
+        return Run(end - start, content, cpu, peak)
 
 
 def run_psql(system: BenchSystem, case: Case, source: Source) -> Run:
@@ -99,13 +103,14 @@ def run_psql(system: BenchSystem, case: Case, source: Source) -> Run:
         else:
             options = "with (format csv, header true)"
             script = f"\\copy {table} ({case.header}) from '{source.path}' {options}\n"
-        start = time.perf_counter()
-        done = psql(system, script)
-        seconds = time.perf_counter() - start
+        with cpu_of(ledger.backend_pid(), []) as cpu:
+            start = time.perf_counter()
+            done = psql(system, script)
+            seconds = time.perf_counter() - start
         if done.returncode:
             raise BenchError(f"{case.name}: psql failed: {done.stderr.strip()}")
         content = _checked(ledger, case, source, is_filled=case.fills_psql)
-        return Run(seconds, content, Peak())
+        return Run(seconds, content, cpu, Peak())
 
 
 def psql(system: BenchSystem, script: str) -> "subprocess.CompletedProcess[str]":

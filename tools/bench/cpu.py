@@ -1,0 +1,56 @@
+"""Measure the CPU time of a run: of Postgres with all its processes, and of those that send it the rows."""
+
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.bench.memory import tree_of
+
+_PROC = Path("/proc")
+_TICKS = os.sysconf("SC_CLK_TCK")
+_TIMES = slice(11, 15)
+"""Where its stat has, behind its name, its own user and system time, and those of the children it has reaped."""
+
+
+@dataclass
+class CpuTime:
+    """Seconds of CPU: of all processes of the server, and of loaders or psql."""
+
+    server: float = 0.0
+    client: float = 0.0
+
+
+@contextmanager
+def cpu_of(backend: int, loaders: list[int]) -> Iterator[CpuTime]:
+    """Measure the server of this backend, and loaders or, without, what is run and waited for in the block."""
+    postmaster = int(_stat(backend)[1])
+    spent = CpuTime()
+    before = _server(postmaster), _client(loaders)
+    yield spent
+    spent.server = _server(postmaster) - before[0]
+    spent.client = _client(loaders) - before[1]
+
+
+def _server(postmaster: int) -> float:
+    return sum(map(_seconds, tree_of(postmaster)))
+
+
+def _client(loaders: list[int]) -> float:
+    if loaders:
+        return sum(_seconds(pid) for loader in loaders for pid in tree_of(loader))
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended.ru_utime + ended.ru_stime
+
+
+def _seconds(pid: int) -> float:
+    with suppress(OSError):
+        return sum(map(int, _stat(pid)[_TIMES])) / _TICKS
+    return 0.0
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of a process' stat from its state on, see proc(5)."""
+    return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
