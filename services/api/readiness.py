@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass
 from threading import Lock
+from typing import NamedTuple
 
 import psycopg2
 import redis
@@ -20,6 +22,13 @@ REQUIRED = (POSTGRES, RABBITMQ)
 _FRESH_SECONDS = 0.5
 """Anyone may ask, uncounted: each answer would cost the servers a connection."""
 
+_UNANSWERED_MS = 10_000
+
+_CONNECTIONS = (
+    "SELECT sum(numbackends)::int, current_setting('max_connections')::int"
+    " - current_setting('superuser_reserved_connections')::int FROM pg_catalog.pg_stat_database"
+)
+
 _TROUBLE = (psycopg2.Error, redis.RedisError, KombuError, AMQPError, OSError)
 
 
@@ -29,6 +38,13 @@ class ServerCheck:
 
     server: str
     error: str | None
+
+
+class ConnectionsTaken(NamedTuple):
+    """How many connections to Postgres were open at the last look, of all its databases, and how many there may be."""
+
+    taken: int
+    most: int
 
 
 class Readiness:
@@ -43,6 +59,7 @@ class Readiness:
             RABBITMQ: self._reach_rabbitmq,
             REDIS: self._reach_redis,
         }
+        self.connections: ConnectionsTaken | None = None
         self._threads = ThreadPoolExecutor(len(self._checks), "readiness")
         self._lock = Lock()
         self._running: dict[str, Future[None]] = {}
@@ -78,12 +95,15 @@ class Readiness:
 
     def _reach_postgres(self) -> None:
         url = make_url(self._settings.database_url).set(drivername="postgresql")
-        # The handshake itself is the answer: a backend was started and let this role in.
-        psycopg2.connect(
+        connection = psycopg2.connect(
             url.render_as_string(hide_password=False),
             connect_timeout=max(2, int(self._timeout)),
             application_name="adsp-readiness",
-        ).close()
+            tcp_user_timeout=_UNANSWERED_MS,
+        )
+        with closing(connection), connection.cursor() as cursor:
+            cursor.execute(_CONNECTIONS)
+            self.connections = ConnectionsTaken(*(cursor.fetchone() or ()))
 
     def _reach_rabbitmq(self) -> None:
         timeouts = {"read_timeout": self._timeout, "write_timeout": self._timeout}

@@ -18,6 +18,8 @@ from services.cli.version import VERSION
 
 _SKEW_SECONDS = 60.0
 _PATIENCE = 10.0
+_MOST_TAKEN = 0.85
+"""As the alert DatabaseConnectionsShort."""
 
 _FINDINGS = (
     Column("", 6, rank=0),
@@ -62,6 +64,7 @@ def _findings(dataset: str | None) -> Iterator[Finding]:
 
 def _of_api(client: Client, login: Login, dataset: str | None) -> Iterator[Finding]:
     yield from _servers(client)
+    yield from _connections(client)
     yield _clock(client)
     key = _checked("key", lambda: _key(client, login))
     yield key
@@ -86,6 +89,17 @@ def _servers(client: Client) -> Iterator[Finding]:
     servers: dict[str, Any] = client.read("/health")["servers"]
     for name, state in servers.items():
         yield Finding(name, is_well=state == "ok", found=str(state))
+
+
+def _connections(client: Client) -> Iterator[Finding]:
+    """Compare the connections to Postgres that are taken with those that there may be."""
+    count: dict[str, int] | None = client.read("/health").get("postgres_connections")
+    if count is None:
+        return
+    is_well = count["taken"] <= _MOST_TAKEN * count["most"]
+    cure = "; raise max_connections, or run fewer loaders (docs/howto/scale.md)"
+    found = f"{count['taken']} of {count['most']} to Postgres taken{'' if is_well else cure}"
+    yield Finding("connections", is_well=is_well, found=found)
 
 
 def _clock(client: Client) -> Finding:

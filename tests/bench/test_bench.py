@@ -31,6 +31,8 @@ def test_times_and_memory_are_measured(report: Report) -> None:
     assert report.small is not None
     assert (report.small.files, len(report.small.alone_seconds)) == (40, 5)
     assert min(report.small.seconds, report.small.one_job_seconds) > 0
+    assert report.passing is not None
+    assert min(report.passing.seconds) > 0
     for one in report.comparisons:
         assert one.ratio > 0
         for run in (*one.job_cpu, *one.psql_cpu):

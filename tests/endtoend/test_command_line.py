@@ -274,9 +274,17 @@ def test_the_doctor_names_what_stands_between_its_user_and_a_load(
     ill = run("doctor", "--dataset", dataset)
 
     assert well.returncode == 0, well.stdout
-    assert {"address", "api", "postgres", "rabbitmq", "redis", "clock", "key", "dataset"} <= {
-        line.split()[1] for line in well.stdout.splitlines()[1:]
-    }
+    assert {
+        "address",
+        "api",
+        "postgres",
+        "rabbitmq",
+        "redis",
+        "connections",
+        "clock",
+        "key",
+        "dataset",
+    } <= {line.split()[1] for line in well.stdout.splitlines()[1:]}
     assert ill.returncode == 4
     assert re.search(rf"FAILED +dataset +.*{dataset}", ill.stdout)
 

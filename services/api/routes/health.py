@@ -7,12 +7,19 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
 from libs.common.version import VERSION
-from services.api.dependencies import Wired
+from services.api.dependencies import Dependencies, Wired
 from services.api.errors.problems import unavailable
 from services.api.readiness import REQUIRED, ServerCheck
 from services.api.responses import problems
 
 router = APIRouter(tags=["health"])
+
+
+class PostgresConnections(BaseModel):
+    """How many connections to Postgres are taken, by anybody."""
+
+    taken: int
+    most: int = Field(description="`max_connections` less those reserved for superusers.")
 
 
 class Health(BaseModel):
@@ -24,6 +31,9 @@ class Health(BaseModel):
     service: Literal["api"] = "api"
     version: str
     servers: dict[str, str] = Field(description="'ok', or what is wrong, by server.")
+    postgres_connections: PostgresConnections | None = Field(
+        description="As of the last answer of Postgres; null before it."
+    )
 
 
 class Liveness(BaseModel):
@@ -49,7 +59,13 @@ def get_health(dependencies: Wired) -> Health:
         status="degraded" if any(check.error for check in checks) else "ok",
         version=VERSION,
         servers=_words(checks),
+        postgres_connections=_connections(dependencies),
     )
+
+
+def _connections(dependencies: Dependencies) -> PostgresConnections | None:
+    found = dependencies.readiness.connections
+    return PostgresConnections(**found._asdict()) if found else None
 
 
 @router.get("/livez", operation_id="getLiveness", summary="Say that the process is alive")

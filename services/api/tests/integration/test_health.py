@@ -1,10 +1,14 @@
 import time
+from contextlib import ExitStack, closing
 
 import httpx
+import psycopg2
 import pytest
 
 from libs.common.version import VERSION
 from libs.devstack.ports import free_port
+from libs.devstack.testing.databases import ScratchDatabase
+from libs.devstack.testing.waiting import wait_for
 from services.api.tests.integration.api_bench import (
     Ledger,
     SettingsWith,
@@ -24,12 +28,34 @@ def test_health_names_the_service_and_its_version(client: httpx.Client) -> None:
     answer = client.get("/health")
 
     assert answer.status_code == 200
-    assert answer.json() == {
+    shown = answer.json()
+    connections = shown.pop("postgres_connections")
+    assert shown == {
         "status": "ok",
         "service": "api",
         "version": VERSION,
         "servers": {"postgres": "ok", "rabbitmq": "ok", "redis": "ok"},
     }
+    assert 0 < connections["taken"] < connections["most"]
+
+
+def test_health_counts_the_connections_to_postgres_of_everybody(
+    client: httpx.Client, ledger: Ledger, database: ScratchDatabase
+) -> None:
+    most = ledger.value(
+        "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+    )
+
+    def taken() -> int:
+        found = client.get("/health").json()["postgres_connections"]
+        assert found["most"] == most
+        return int(found["taken"])
+
+    before = taken()
+    with ExitStack() as others:
+        for _ in range(20):
+            others.enter_context(closing(psycopg2.connect(database.superuser_dsn)))
+        wait_for(lambda: taken() >= before + 15, 10, "they are counted")
 
 
 @pytest.mark.parametrize("server", CLOSED)
