@@ -33,10 +33,15 @@ def test_times_and_memory_are_measured(report: Report) -> None:
     assert min(report.small.seconds, report.small.one_job_seconds) > 0
     assert report.passing is not None
     assert min(report.passing.seconds) > 0
+    for spent in (
+        "job_cpu",
+        "psql_cpu",
+    ):  # a single short run may need less than what the kernel counts
+        runs = [getattr(one, spent)[0] for one in report.comparisons]
+        assert sum(run.server for run in runs) > 1
+        assert sum(run.client for run in runs) > 0.1
     for one in report.comparisons:
         assert one.ratio > 0
-        for run in (*one.job_cpu, *one.psql_cpu):
-            assert min(run.server, run.client) > 0
         assert one.peak_loader_bytes > 50_000_000
         assert one.peak_process_bytes > 50_000_000
 
