@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from itertools import groupby
+from math import isfinite
 from operator import itemgetter
 from typing import Any
 
@@ -60,6 +61,7 @@ class JobLogWriter:
 
     def _begin(self) -> None:
         self._waiting: deque[tuple[str, str]] = deque(maxlen=_MOST_WAITING)
+        self._lost = 0
         self._has_lines = threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -69,6 +71,8 @@ class JobLogWriter:
         job_id = event.get("job_id")
         if job_id is None or event.get("level") == "debug":
             return
+        if len(self._waiting) == _MOST_WAITING:
+            self._lost += 1  # the oldest makes room
         self._waiting.append((str(job_id), self._line(event)))
         self._has_lines.set()
         if self._thread is None:
@@ -101,13 +105,15 @@ class JobLogWriter:
                 rest.wait(_PAUSE)
                 self._has_lines.clear()
                 lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
-                try:
-                    self._write(redis, lines)
-                except (RedisError, OSError) as exc:
-                    log.warning("job_log_not_kept", lines=len(lines), error=type(exc).__name__)
+                error = self._write(redis, lines)
+                lost, self._lost = self._lost + (len(lines) if error else 0), 0
+                if lost:
+                    log.warning("job_log_not_kept", lines=lost, error=error)
+                if error:
                     rest.wait(_AWAY_SECONDS)
 
-    def _write(self, redis: Redis, lines: list[tuple[str, str]]) -> None:
+    def _write(self, redis: Redis, lines: list[tuple[str, str]]) -> str | None:
+        """Write lines; return why that went wrong, if it did: the next ones are tried all the same."""
         commands = redis.pipeline(transaction=False)
         by_job = itemgetter(0)
         for job_id, of_job in groupby(sorted(lines, key=by_job), by_job):
@@ -115,7 +121,11 @@ class JobLogWriter:
             commands.rpush(key, *(line for _, line in of_job))
             commands.ltrim(key, -MOST_LINES, -1)
             commands.expire(key, self._kept_seconds)
-        commands.execute()
+        try:
+            commands.execute()
+        except (RedisError, OSError) as exc:
+            return type(exc).__name__
+        return None
 
 
 class JobLogReader:
@@ -142,7 +152,21 @@ def _key(job_id: object) -> str:
 
 
 def _shortened(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | float):
+    if (
+        value is None
+        or isinstance(value, bool | int)
+        or (isinstance(value, float) and isfinite(value))
+    ):
         return value
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+    text = value if isinstance(value, str) else _written(value)
+    text = text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+    return text.encode(
+        "utf-8", "backslashreplace"
+    ).decode()  # names of files may hold bytes that are no text
+
+
+def _written(value: Any) -> str:
+    try:
+        return json.dumps(value, default=str)
+    except (TypeError, ValueError):  # keys that are no text, a list within itself
+        return repr(value)

@@ -1,6 +1,8 @@
 """The newest log lines of a job are kept in Redis, and nothing waits for that."""
 
+import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -129,10 +131,29 @@ def test_nothing_waits_while_redis_is_away(
     for number in range(10_000):
         note(writer, job, number)
     seconds = time.monotonic() - start
-    wait_for(lambda: "job_log_not_kept" in capsys.readouterr().out, 10, "the loss is logged")
+    said: list[str] = []
+
+    def lost() -> int:
+        said.append(capsys.readouterr().out)
+        return sum(map(int, re.findall(r"job_log_not_kept.*lines=(\d+)", "".join(said))))
+
+    wait_for(lambda: lost() == 10_000, 20, "each line that is lost is counted")
 
     assert seconds < 5
     assert reader.read(job) == []
+
+
+def test_no_value_stops_who_logs_it(settings: MessagingSettings, reader: JobLogReader) -> None:
+    writer, job = JobLogWriter(settings, SERVICE), uuid4()
+    endless: list[object] = []
+    endless.append(endless)
+    values = [{(1, 2): 3}, endless, "\udcff.csv", object(), float("nan"), b"\xff", 1 << 70]
+    for number, value in enumerate(values):
+        note(writer, job, number, value=value)
+    lines = wait_for_lines(reader, job, len(values))
+
+    assert lines[2]["fields"]["value"] == "\\udcff.csv"
+    assert all(json.dumps(line, ensure_ascii=False, allow_nan=False).encode() for line in lines)
 
 
 def test_none_is_kept_where_that_is_switched_off(settings: MessagingSettings) -> None:
