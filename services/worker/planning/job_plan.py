@@ -32,31 +32,46 @@ from services.worker.planning.source_plans import LongPlan, plan_source
 
 log = get_logger(__name__)
 
+_LONG = "long"
+"""What a plan comes to that is to be made by who may make long ones."""
+
 
 def plan(worker: WorkerContext, job_id: UUID, *, may_be_long: bool = False) -> str:
     """Plan the job and return its state; a job that is planned already is left alone.
 
     A plan that is long, and may not be, is sent to the queue of such.
     """
-    with worker.on_one_connection() as bound, _alone(bound, job_id) as job:
-        if job is None:
-            return "not-due"
-        try:
-            with STAGES.time(StageOfJob.PLAN):
-                due = plan_source(bound, job, may_be_long=may_be_long)
-        except BadInput as exc:
-            return _wait_or_fail(bound, job, exc)
-        except LongPlan:
-            return _plan_among_long_ones(bound, job)
-        except Exception as exc:
-            if isinstance(exc, DBAPIError) and exc.connection_invalidated:
-                raise  # nothing can be written now; the sweeper sends the job again
-            log.exception("plan_attempt_failed", job_id=str(job_id), attempt=job.attempt)
-            return _plan_later(bound, job, _plan_fault(exc, job.attempt))
-        if due is None:
-            return _state_of(bound, job_id)
-        send_chunks(bound, job_id, due, job.request_id)
-        return JobState.RUNNING
+    with worker.on_one_connection() as bound:
+        with _alone(bound, job_id) as job:
+            if job is None:
+                return "not-due"
+            state = _plan(bound, job, may_be_long=may_be_long)
+        if state == _LONG:
+            # Not while this plan keeps others away: who had the message first would leave the job alone.
+            send_plan(bound, job_id, job.request_id, is_long=True)
+            return JobState.QUEUED
+        return state
+
+
+def _plan(worker: WorkerContext, job: Job, *, may_be_long: bool) -> str:
+    try:
+        with STAGES.time(StageOfJob.PLAN):
+            due = plan_source(worker, job, may_be_long=may_be_long)
+    except BadInput as exc:
+        return _wait_or_fail(worker, job, exc)
+    except LongPlan:
+        reason = JobError("plan-is-long", "it is planned behind other large files")
+        _plan_later(worker, job, reason, counts=False, keeps_place=True)
+        return _LONG
+    except Exception as exc:
+        if isinstance(exc, DBAPIError) and exc.connection_invalidated:
+            raise  # nothing can be written now; the sweeper sends the job again
+        log.exception("plan_attempt_failed", job_id=str(job.id), attempt=job.attempt)
+        return _plan_later(worker, job, _plan_fault(exc, job.attempt))
+    if due is None:
+        return _state_of(worker, job.id)
+    send_chunks(worker, job.id, due, job.request_id)
+    return JobState.RUNNING
 
 
 @contextmanager
@@ -117,14 +132,6 @@ def _wait_until_whole(worker: WorkerContext, job: Job, exc: SourceUnsettled) -> 
     if isinstance(exc, SourceSettling):
         counts, wait = counts and exc.has_changed, exc.wait_seconds
     return _plan_later(worker, job, reason, counts=counts, wait_seconds=wait)
-
-
-def _plan_among_long_ones(worker: WorkerContext, job: Job) -> str:
-    """Send the plan to the queue of those that leave a child of the worker to others; the job keeps its turn."""
-    reason = JobError("plan-is-long", "it is planned behind other large files")
-    state = _plan_later(worker, job, reason, counts=False, keeps_place=True)
-    send_plan(worker, job.id, job.request_id, is_long=True)
-    return state
 
 
 def _plan_later(

@@ -2,6 +2,7 @@
 
 from datetime import date
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from sqlalchemy import update
@@ -84,3 +85,22 @@ def test_a_long_plan_is_sent_to_the_queue_of_such_and_made_there(
     assert waiting.next_attempt_at is not None  # a message that is lost is sent again
     assert sent == [{"job_id": str(job.id), "request_id": job.request_id, "is_long": True}]
     assert hashed == ["items.csv"]
+
+
+def test_a_long_plan_may_be_taken_up_the_moment_it_is_sent(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen before: sent by a plan that still kept others of its job away, it was left alone until the next sweep."""
+    bench.put_dataset()
+    bench.set(long_plan_bytes=bench.write_rows(3).stat().st_size)
+    job = bench.make_job()
+    states: list[str] = []
+
+    def plan_at_once(job_id: UUID, _request_id: str | None, *, is_long: bool) -> None:
+        """Be a child that has nothing else to do."""
+        states.append(plan(bench.worker, job_id, may_be_long=is_long))
+
+    monkeypatch.setattr(bench.worker.dispatcher, "send_plan", plan_at_once)
+    plan(bench.worker, job.id)
+
+    assert states == ["running"]
