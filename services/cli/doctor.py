@@ -93,7 +93,7 @@ def _servers(client: Client) -> Iterator[Finding]:
 
 def _connections(client: Client) -> Iterator[Finding]:
     """Compare the connections to Postgres that are taken with those that there may be."""
-    count: dict[str, int] | None = client.read("/health").get("postgres_connections")
+    count: dict[str, int] | None = client.read("/health").get("connections")
     if count is None:
         return
     is_well = count["taken"] <= _MOST_TAKEN * count["most"]

@@ -31,8 +31,8 @@ class Health(BaseModel):
     service: Literal["api"] = "api"
     version: str
     servers: dict[str, str] = Field(description="'ok', or what is wrong, by server.")
-    postgres_connections: PostgresConnections | None = Field(
-        description="As of the last answer of Postgres; null before it."
+    connections: PostgresConnections | None = Field(
+        description="To Postgres, as of its last answer; null before it."
     )
 
 
@@ -59,7 +59,7 @@ def get_health(dependencies: Wired) -> Health:
         status="degraded" if any(check.error for check in checks) else "ok",
         version=VERSION,
         servers=_words(checks),
-        postgres_connections=_connections(dependencies),
+        connections=_connections(dependencies),
     )
 
 

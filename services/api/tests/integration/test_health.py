@@ -29,7 +29,7 @@ def test_health_names_the_service_and_its_version(client: httpx.Client) -> None:
 
     assert answer.status_code == 200
     shown = answer.json()
-    connections = shown.pop("postgres_connections")
+    connections = shown.pop("connections")
     assert shown == {
         "status": "ok",
         "service": "api",
@@ -47,7 +47,7 @@ def test_health_counts_the_connections_to_postgres_of_everybody(
     )
 
     def taken() -> int:
-        found = client.get("/health").json()["postgres_connections"]
+        found = client.get("/health").json()["connections"]
         assert found["most"] == most
         return int(found["taken"])
 
