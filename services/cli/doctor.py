@@ -1,10 +1,9 @@
 """The command that says what is missing between its user and a load: doctor."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 from rich.text import Text
 
@@ -63,8 +62,9 @@ def _findings(dataset: str | None) -> Iterator[Finding]:
 
 
 def _of_api(client: Client, login: Login, dataset: str | None) -> Iterator[Finding]:
-    yield from _servers(client)
-    yield from _connections(client)
+    health = client.read("/health")
+    yield from _servers(health["servers"])
+    yield from _connections(health.get("connections"))
     yield _clock(client)
     key = _checked("key", lambda: _key(client, login))
     yield key
@@ -84,16 +84,14 @@ def _api(client: Client) -> str:
     return f"version {health['version']}; adsp has {VERSION}"
 
 
-def _servers(client: Client) -> Iterator[Finding]:
+def _servers(servers: Mapping[str, str]) -> Iterator[Finding]:
     """Yield each server that the api stands on; without Redis it works, but for results of tasks."""
-    servers: dict[str, Any] = client.read("/health")["servers"]
     for name, state in servers.items():
-        yield Finding(name, is_well=state == "ok", found=str(state))
+        yield Finding(name, is_well=state == "ok", found=state)
 
 
-def _connections(client: Client) -> Iterator[Finding]:
-    """Compare the connections to Postgres that are taken with those that there may be."""
-    count: dict[str, int] | None = client.read("/health").get("connections")
+def _connections(count: Mapping[str, int] | None) -> Iterator[Finding]:
+    """Compare the connections to Postgres that are taken with those that there may be, where the api tells them."""
     if count is None:
         return
     is_well = count["taken"] <= _MOST_TAKEN * count["most"]

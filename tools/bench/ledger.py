@@ -53,8 +53,7 @@ class Ledger:
         """Return the `time.perf_counter` at which the job was seen in an end state."""
         deadline = time.perf_counter() + seconds
         while True:
-            self._cursor.execute("SELECT state FROM adsp.jobs WHERE id = %s", (job_id,))
-            (state,) = self._one()
+            state = self._state(job_id)
             now = time.perf_counter()
             if state in END_STATES:
                 return now
@@ -64,8 +63,7 @@ class Ledger:
 
     def is_over(self, job_id: str) -> bool:
         """Return whether a job is in an end state."""
-        self._cursor.execute("SELECT state FROM adsp.jobs WHERE id = %s", (job_id,))
-        return self._one()[0] in END_STATES
+        return self._state(job_id) in END_STATES
 
     def unfinished(self, dataset: str) -> int:
         """Return how many jobs of a dataset are not over."""
@@ -113,6 +111,10 @@ class Ledger:
             self._cursor.execute(f"SHOW {name}")
             shown[name] = str(self._one()[0])
         return shown
+
+    def _state(self, job_id: str) -> str:
+        self._cursor.execute("SELECT state FROM adsp.jobs WHERE id = %s", (job_id,))
+        return str(self._one()[0])
 
     def _number(self, statement: str, values: tuple[Any, ...] = ()) -> int:
         self._cursor.execute(statement, values)
