@@ -1,8 +1,8 @@
-"""Measure the CPU time of a run: of Postgres with all its processes, and of those that send it the rows."""
+"""Measure the CPU time of a run: of Postgres with all its processes, of those that send it the rows, or of all."""
 
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 from tools.bench.memory import tree_of
 
 _PROC = Path("/proc")
+_MOST_READS = 50
 _TICKS = os.sysconf("SC_CLK_TCK")
 _TIMES = slice(11, 15)
 """Where its stat has, behind its name, its own user and system time, and those of the children it has reaped."""
@@ -34,8 +35,38 @@ def cpu_of(backend: int, loaders: list[int]) -> Iterator[CpuTime]:
     spent.client = _client(loaders) - before[1]
 
 
+@contextmanager
+def cpu_by_name(backend: int, services: Mapping[str, list[int]]) -> Iterator[dict[str, float]]:
+    """Measure Postgres, each of these services, and what else the machine does meanwhile, in seconds."""
+    postmaster = int(_stat(backend)[1])
+    spent: dict[str, float] = {}
+    before = _by_name(postmaster, services)
+    yield spent
+    after = _by_name(postmaster, services)
+    spent |= {name: after[name] - seconds for name, seconds in before.items()}
+    spent["others"] -= sum(seconds for name, seconds in spent.items() if name != "others")
+
+
+def _by_name(postmaster: int, services: Mapping[str, list[int]]) -> dict[str, float]:
+    found = {name: _client(pids) for name, pids in services.items()}
+    return {"Postgres": _server(postmaster), **found, "others": _machine()}
+
+
+def _machine() -> float:
+    """Return how long all cores were at work, see proc(5)."""
+    user, nice, system = map(int, (_PROC / "stat").read_text().split()[1:4])
+    return (user + nice + system) / _TICKS
+
+
 def _server(postmaster: int) -> float:
-    return sum(map(_seconds, tree_of(postmaster)))
+    """Return what the server and its children took, read again while one ends: then its time passes to the server."""
+    seconds = 0.0
+    for _ in range(_MOST_READS):
+        pids = tree_of(postmaster)
+        seconds = sum(map(_seconds, pids))
+        if tree_of(postmaster) == pids:
+            break
+    return seconds
 
 
 def _client(loaders: list[int]) -> float:

@@ -134,6 +134,7 @@ def _small(small: SmallJobs) -> Table:
                 f"≥ {GOAL_JOBS_PER_SECOND:.0f}",
                 _yes(rate >= GOAL_JOBS_PER_SECOND),
             ),
+            ("CPU of one of these jobs", _cpu_of_job(small), "", ""),
             (
                 f"the same {small.files:,} files as one job (`match: all`)",
                 f"{small.files_per_second:.0f} files/s",
@@ -148,6 +149,12 @@ def _small(small: SmallJobs) -> Table:
             ),
         ],
     )
+
+
+def _cpu_of_job(small: SmallJobs) -> str:
+    each = {name: 1000 * spent / small.files for name, spent in small.cpu_seconds.items()}
+    parts = ", ".join(f"{name} {spent:.0f}" for name, spent in each.items())
+    return f"{sum(each.values()):.0f} ms: {parts}"
 
 
 def _passed(passing: Passing) -> Table:

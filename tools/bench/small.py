@@ -8,8 +8,9 @@ from statistics import median
 
 from libs.devstack.waiting import wait_until
 from tools.bench.cases import KEYED, Case
+from tools.bench.cpu import cpu_by_name
 from tools.bench.ledger import BenchError
-from tools.bench.runs import JOB_SECONDS, fresh_target
+from tools.bench.runs import JOB_SECONDS, fresh_target, let_settle
 from tools.bench.system import BenchSystem
 from tools.client.sample_items import ItemsFile
 
@@ -23,10 +24,14 @@ _CASE = Case("small", "small files", 0.0, table=KEYED)
 
 @dataclass(frozen=True)
 class SmallJobs:
-    """How many jobs a second, how long a job alone and one over all files take from POST to end state."""
+    """How many jobs a second, how long a job alone and one over all files take from POST to end state.
+
+    `cpu_seconds` is what all the jobs that came at once took of each process.
+    """
 
     files: int
     seconds: float
+    cpu_seconds: dict[str, float]
     alone_seconds: list[float]
     one_job_seconds: float
 
@@ -49,14 +54,13 @@ class SmallJobs:
 def measure_small_jobs(system: BenchSystem, files: int, alone: int) -> SmallJobs:
     """Load so many files with 8 requests in flight, then so many others one after the other."""
     paths = [_write(system, number) for number in range(files + alone)]
-    # A source younger than this is checked again: files that arrive are no part of the time.
-    newest = paths[-1].stat().st_mtime
-    wait_until(lambda: time.time() - newest > 1.5, 10)
-    seconds = _all_at_once(system, paths[:files])
+    let_settle(paths[-1])
+    with system.ledger() as ledger, cpu_by_name(ledger.backend_pid(), system.service_pids()) as cpu:
+        seconds = _all_at_once(system, paths[:files])
     alone_seconds = _one_by_one(system, paths[files:])
     for path in paths[files:]:
         path.unlink()  # the pattern of the job over all others means it too
-    return SmallJobs(files, seconds, alone_seconds, _in_one_job(system, files))
+    return SmallJobs(files, seconds, cpu, alone_seconds, _in_one_job(system, files))
 
 
 def _write(system: BenchSystem, number: int) -> Path:

@@ -68,7 +68,14 @@ class BenchSystem:
 
     def loader_pids(self) -> list[int]:
         """Return the process number of each loader's parent."""
-        return [child.pid for child in self.services if child.command.name.startswith("loader")]
+        return self.service_pids()["loader"]
+
+    def service_pids(self) -> dict[str, list[int]]:
+        """Return the process numbers of the parents of each kind of service."""
+        pids: dict[str, list[int]] = {}
+        for child in self.services:
+            pids.setdefault(child.command.name.partition("-")[0], []).append(child.pid)
+        return pids
 
     def start_services(self) -> None:
         """Start the services and return when they answer."""
