@@ -28,6 +28,7 @@ _WIDTH = 150
         "daily": "Only the files of a full table of which little has changed.",
         "files": "Only small files: as many jobs, one alone, one over all of them, and beside large ones.",
         "peers": "Load a smaller file with bad rows with other tools that are installed.",
+        "ledger": "Only what a ledger of two million ended jobs (or --rows) costs: sweeps, plans, scrapes, pages.",
         "small_files": "Files of the small jobs; fewer make a quick try.",
         "short": "100,000 rows and one pair: to see that it works, not how fast.",
         "write": "Put the tables into docs/benchmarks.md.",
@@ -45,6 +46,7 @@ def bench(  # noqa: PLR0913 - the options of a command
     files: bool = False,
     scale: bool = False,
     peers: bool = False,
+    ledger: bool = False,
     small_files: int = 0,
     short: bool = False,
     write: bool = False,
@@ -52,11 +54,16 @@ def bench(  # noqa: PLR0913 - the options of a command
 ) -> None:
     """Measure jobs beside psql, on a stack of its own: time, memory, small jobs."""
     from tools.bench.cases import NAMES
+    from tools.bench.long_history import JOBS, measure_long_history
     from tools.bench.program import Plan, run_bench
     from tools.bench.report import write_into
     from tools.bootstrap.system_packages import ensure_rabbitmq
 
     ensure_rabbitmq()
+    if ledger:
+        with plain_errors():
+            measure_long_history(rows or JOBS)
+        return
     with plain_errors():
         plan = Plan.short() if short else Plan()
         plan = replace(

@@ -1,7 +1,7 @@
 """Pages keep to their size, their time and their number of requests, with 200 datasets and many jobs.
 
-``./dev history`` runs it with a million jobs, and prints and bounds what each page takes: a time in a test would fail
-on a busy machine and prove nothing.
+``./dev bench --ledger`` runs it with two million jobs, and prints and bounds what each page takes: a time in a test
+would fail on a busy machine and prove nothing.
 """
 
 import os
@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from statistics import quantiles
 
 import httpx
@@ -25,6 +26,8 @@ from services.api.tests.integration.api_bench import Ledger, SettingsWith
 
 IS_MEASURED = "ADSP_HISTORY_JOBS" in os.environ
 JOBS = int(os.environ.get("ADSP_HISTORY_JOBS", "20000"))
+CHUNKS = int(os.environ.get("ADSP_HISTORY_CHUNKS", "1"))
+FAILED_ROWS = int(os.environ.get("ADSP_HISTORY_FAILED_ROWS", "1"))
 DATASETS = 200
 LOOKS = 60 if IS_MEASURED else 3
 MOST_BYTES = 200_000
@@ -58,7 +61,8 @@ SELECT
     CASE rejected WHEN 0 THEN '{}' ELSE json_build_object('type-error', rejected)::jsonb END
 FROM (
     SELECT
-        n, (n - %(jobs)s) * interval '200 seconds' AS age, CASE n % 20 WHEN 0 THEN 1 ELSE 0 END AS rejected
+        n, (n - %(jobs)s) * interval '200 seconds' AS age,
+        CASE n % 20 WHEN 0 THEN %(failed_rows)s ELSE 0 END AS rejected
     FROM generate_series(0, %(jobs)s - 1) AS n
 ) AS made
 """
@@ -73,7 +77,7 @@ _CHUNKS = """
 INSERT INTO adsp.chunks (job_id, number, byte_start, first_line, state, finished_at, load_path)
 SELECT id, n, n * 1000000, n * 1000 + 1, 'done', finished_at, 'blocks'
 FROM adsp.jobs
-CROSS JOIN LATERAL generate_series(0, CASE WHEN rows_read > 1000 THEN 199 ELSE 0 END) AS n
+CROSS JOIN LATERAL generate_series(0, CASE WHEN rows_read > 1000 THEN 199 ELSE %(chunks)s - 1 END) AS n
 """
 _FILES = """
 INSERT INTO adsp.job_files (job_id, number, path, size, mtime_ns, inode, fingerprint)
@@ -133,13 +137,16 @@ def _fill(ledger: Ledger) -> str:
     job = str(ledger.value(_LARGEST))
     ledger.execute("ALTER TABLE adsp.jobs ENABLE TRIGGER USER")
     for statement in (_CHUNKS, _FILES, _FAILED_ROWS):
-        ledger.execute(statement)
+        ledger.execute(_filled(statement))
     ledger.execute("ANALYZE adsp.jobs, adsp.chunks, adsp.job_files, adsp.failed_rows")
     return job
 
 
 def _filled(statement: str) -> str:
-    return statement.replace("%(datasets)s", str(DATASETS)).replace("%(jobs)s", str(JOBS))
+    sizes = {"datasets": DATASETS, "jobs": JOBS, "chunks": CHUNKS, "failed_rows": FAILED_ROWS}
+    return reduce(
+        lambda text, size: text.replace(f"%({size[0]})s", str(size[1])), sizes.items(), statement
+    )
 
 
 def _cost_of(client: httpx.Client, template: str, job: str) -> Cost:
