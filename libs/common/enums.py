@@ -67,6 +67,7 @@ class Trigger(StrEnum):
     API = "api"
     UPLOAD = "upload"
     REPLAY = "replay"
+    BACKFILL = "backfill"
 
 
 class SourceMatch(StrEnum):

@@ -47,9 +47,13 @@ def dispatch_due(worker: WorkerContext, now: datetime | None = None) -> int:
 
 
 def send_plan(
-    worker: WorkerContext, job_id: UUID, request_id: str | None, *, is_long: bool = False
+    worker: WorkerContext, job_id: UUID, request_id: str | None, *, size: int | None = None
 ) -> bool:
-    """Send a job to be planned and note it; return False when the broker did not confirm."""
+    """Send a job to be planned and note it; return False when the broker did not confirm.
+
+    `size` is that of its source in bytes, where it is known: long plans have a queue of their own.
+    """
+    is_long = size is not None and size >= worker.settings.long_plan_bytes
     try:
         worker.dispatcher.send_plan(job_id, request_id, is_long=is_long)
     except PublishFault as exc:

@@ -14,16 +14,18 @@ from libs.common.enums import ChunkState, JobState
 from libs.common.errors import PublishFault
 from libs.common.failpoints import FailPoint, failpoint
 from libs.common.ledger.job_end import Counts, JobError, count_by_state, record_end, sum_finished
-from libs.common.ledger.jobs import RESEND_AFTER, lock_job, mark_published
+from libs.common.ledger.jobs import RESEND_AFTER, lock_job
 from libs.common.ledger.models import Chunk, Job
 from libs.common.logs import get_logger
 from libs.common.messaging.events import publish_pending
 from libs.common.messaging.stage_metrics import STAGES, StageOfJob
 from libs.common.sql_files import read_statement
 from services.worker.dependencies import WorkerContext
+from services.worker.dispatching import send_plan
 from services.worker.loaded_files import put_files_away
 from services.worker.notifying.outbox import ask_to_notify
 from services.worker.planning.chunking import release_chunks, send_chunks
+from services.worker.planning.places import Woken, wake_next
 from services.worker.planning.table_turns import find_next_at_table
 
 log = get_logger(__name__)
@@ -49,7 +51,7 @@ def _finish(worker: WorkerContext, job_id: UUID) -> str:
         if ended:
             failpoint(FailPoint.IN_FINISH)
         goes_on = state is JobState.RUNNING and not ended
-        due = release_chunks(session, job) if goes_on else None
+        due = release_chunks(session, worker.settings, job) if goes_on else None
     if ended:
         log.info("job_ended", job_id=str(job_id), **_summary(job))
     if ended or state is JobState.CANCELLED:  # the api cancels what is not planned and tells nobody
@@ -64,19 +66,19 @@ def _finish(worker: WorkerContext, job_id: UUID) -> str:
 
 
 def after_end(worker: WorkerContext, job_id: UUID) -> None:
-    """Publish the events that wait and send the jobs that waited for this one's content.
+    """Publish the events that wait and send the jobs that waited for this one: for its content, table or place.
 
     Neither is needed for the truth: the sweeper does what fails here.
     """
     try:
         publish_pending(worker.sessions, worker.events, limit=100)
         ask_to_notify(worker)
-        for waiting_id, request_id in _wake_duplicates(worker, job_id):
-            worker.dispatcher.send_plan(waiting_id, request_id)
-            with worker.sessions.begin() as session:
-                mark_published(session, waiting_id)
     except PublishFault as exc:
         log.warning("publish_failed", job_id=str(job_id), error=str(exc))
+        return
+    for waiting in _wake_others(worker, job_id):
+        if not send_plan(worker, waiting.id, waiting.request_id, size=waiting.bytes_total):
+            return
 
 
 def _end_if_over(session: Session, job: Job) -> bool:
@@ -173,8 +175,8 @@ def _too_many(rejected: int, read: int) -> JobError:
     )
 
 
-def _wake_duplicates(worker: WorkerContext, job_id: UUID) -> list[tuple[UUID, str | None]]:
-    """Make the queued jobs of an ended job's content due now; the sweeper sends what is not sent."""
+def _wake_others(worker: WorkerContext, job_id: UUID) -> list[Woken]:
+    """Make the queued jobs that waited for an ended one due now; the sweeper sends what is not sent."""
     with worker.sessions.begin() as session:
         job = session.get_one(Job, job_id)
         if job.finished_at is None:
@@ -182,7 +184,8 @@ def _wake_duplicates(worker: WorkerContext, job_id: UUID) -> list[tuple[UUID, st
         next_at_table = find_next_at_table(session, job)
         parameters = {"job_id": job_id, "resend_after": RESEND_AFTER}
         woken = session.execute(_wake(), {**parameters, "next_at_table": next_at_table})
-        return [(row.id, row.request_id) for row in woken]
+        waited = [Woken(*row) for row in woken]
+        return waited + wake_next(session, worker.settings, job, RESEND_AFTER)
 
 
 @cache

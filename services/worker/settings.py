@@ -27,6 +27,17 @@ class WorkerSettings(
         description="Chunks of one job that may wait for a loader or be loaded at a time; the next is sent when one"
         " ends. With many loaders as many as their children, else some have nothing to do.",
     )
+    dataset_chunks_at_once: int = Field(
+        32,
+        ge=1,
+        description="Chunks of one dataset that may wait for a loader or be loaded at a time, shared by its jobs; so"
+        " many of its jobs at most are at work, and the others wait for one to end.",
+    )
+    backfills_at_once: int = Field(
+        2,
+        ge=1,
+        description="Jobs of backfills, of all datasets, at work at a time: they run behind the day's work.",
+    )
     small_load_bytes: int = Field(
         32 << 20,
         ge=0,
@@ -56,7 +67,10 @@ class WorkerSettings(
         description="Seconds after its load for which a source is watched: whether it grows; 0: not at all.",
     )
     duplicate_wait_seconds: float = Field(
-        10.0, ge=0, description="Wait of a job whose content another job is loading right now."
+        10.0,
+        ge=0,
+        description="Wait of a job that another one goes before, should nobody wake it; up to twelve times as long"
+        " for one that has waited long.",
     )
     chunk_max_attempts: int = Field(
         5,

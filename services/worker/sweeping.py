@@ -30,6 +30,7 @@ from services.worker.metrics import ACTIONS, Action
 from services.worker.notifying.outbox import ask_to_notify
 from services.worker.notifying.targets import publish_names
 from services.worker.planning.chunking import IS_UNDER_WAY, DueChunks, send_chunks
+from services.worker.planning.places import wake_forgotten
 from services.worker.source_growth import tell_grown
 
 log = get_logger(__name__)
@@ -115,6 +116,7 @@ def _send_due_plans(worker: WorkerContext, limit: int) -> int:
     """Send the jobs that are due: never published, not heard of, or cut off while they were planned."""
     has_chunks = exists().where(Chunk.job_id == Job.id)
     with worker.sessions.begin() as session:
+        wake_forgotten(session, worker.settings)
         due = (
             select(Job.id)
             .where(
@@ -130,10 +132,10 @@ def _send_due_plans(worker: WorkerContext, limit: int) -> int:
             update(Job)
             .where(Job.id.in_(due))
             .values(next_attempt_at=func.now() + RESEND_AFTER)
-            .returning(Job.id, Job.request_id)
+            .returning(Job.id, Job.request_id, Job.bytes_total)
         ).all()
     for sent, job in enumerate(jobs):
-        if not send_plan(worker, job.id, job.request_id):
+        if not send_plan(worker, job.id, job.request_id, size=job.bytes_total):
             return sent  # the broker is away: the rest comes with a later sweep
     return len(jobs)
 

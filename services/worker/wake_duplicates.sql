@@ -18,4 +18,4 @@ WHERE ended.id = :job_id AND ended.finished_at IS NOT NULL
             LIMIT 1
         )
     )
-RETURNING waiting.id, waiting.request_id
+RETURNING waiting.id, waiting.request_id, waiting.bytes_total

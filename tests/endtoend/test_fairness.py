@@ -1,5 +1,7 @@
-"""A small job does not wait for large ones that came before it."""
+"""A small job does not wait for large ones that came before it, nor a day's job for a backfill."""
 
+from collections import Counter
+from datetime import date
 from pathlib import Path
 
 from libs.devstack.testing.waiting import wait_for
@@ -74,3 +76,29 @@ def test_a_small_job_is_over_long_before_a_large_one_that_loads(system: System) 
     assert under_way <= 8
     assert (ended.state, ended.rows_loaded) == ("succeeded", LARGE_ROWS)
     assert system.count(large) == LARGE_ROWS
+
+
+def test_a_backfill_leaves_the_loaders_to_the_days_work(system: System) -> None:
+    """Two of its jobs are at work; the others begin as these end, the oldest days first."""
+    table, today = make_table(system, "backfilled"), make_table(system, "today")
+    days = [date(2026, 1, day) for day in range(1, 8)]
+    for number, day in enumerate(days, start=1):
+        write_rows(system.incoming / f"backfilled-{day}.csv", number)
+    write_rows(system.incoming / "today.csv", 10)
+    with system.client as client, system.holding(f"LOCK TABLE {table} IN SHARE MODE"):
+        source = {"source": "backfilled-{data_date}.csv", "table": table}
+        client.put_dataset("backfilled", source)
+        client.put_dataset("today", {"table": today})
+        jobs = [day.job for day in client.backfill("backfilled", days[0], days[-1]) if day.job]
+        at_work = f"adsp.chunk_leases WHERE job_id IN ({', '.join(repr(job.id) for job in jobs)})"
+        wait_for(lambda: system.count(at_work) == 2, 60, "two days load")
+        job = system.wait_over(client.submit(dataset="today", source="today.csv"))
+        states = Counter(client.job(job.id).state for job in jobs)
+    ended = [system.wait_over(job, 60) for job in jobs]
+
+    assert (job.state, job.rows_loaded) == ("succeeded", 10)
+    assert states == {"running": 2, "queued": 5}
+    assert {(job.state, job.trigger) for job in ended} == {("succeeded", "backfill")}
+    assert system.count(table) == sum(range(1, 8))
+    finished = [job.finished_at for job in ended if job.finished_at is not None]
+    assert max(finished[:2]) <= min(finished[4:])

@@ -60,9 +60,13 @@ _LOCK_JOB = (
 _STILL_QUEUED = update(Job).where(Job.id == bindparam("the_job"), Job.state == JobState.QUEUED)
 _MARK_PUBLISHED = _STILL_QUEUED.values(
     published_at=func.now(),
-    # A plan that was quicker than this note may have said when its source can have settled.
+    # A plan that was quicker than this note may have said when its source can have settled, or that it is held.
     next_attempt_at=case(
-        (Job.seen_identity.is_(None), func.now() + _PATIENCE), else_=Job.next_attempt_at
+        (
+            Job.seen_identity.is_(None) & Job.next_attempt_at.is_not(None),
+            func.now() + _PATIENCE,
+        ),
+        else_=Job.next_attempt_at,
     ),
 ).execution_options(synchronize_session=False)
 

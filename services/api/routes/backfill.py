@@ -90,7 +90,8 @@ def backfill_dataset(
 ) -> BackfillDocument:
     """Make a job for each day of the range on which the schedule is due; without a schedule, for every day.
 
-    The days are independent: one that cannot be loaded tells why, and the others go on. Sent again with its
+    The days are independent: one that cannot be loaded tells why, and the others go on. They run behind the day's
+    work, two at a time unless the workers are set otherwise. Sent again with its
     Idempotency-Key, the days that have a job keep it and the others are tried again.
     """
     caller.require(name)
@@ -129,7 +130,7 @@ def _days(first: date, last: date) -> Iterator[date]:
 def _request(body: BackfillRequest, dataset: str, day: date, owner: str | None) -> JobRequest:
     return JobRequest(
         dataset=dataset,
-        trigger=Trigger.API,
+        trigger=Trigger.BACKFILL,
         data_date=day,
         force=body.force,
         request_id=structlog.contextvars.get_contextvars().get("request_id"),

@@ -20,6 +20,8 @@ from libs.common.logs import get_logger
 from libs.common.sql_files import read_statement
 from services.worker.dependencies import WorkerContext
 from services.worker.planning.job_files import ONCE_WITH, once_with
+from services.worker.planning.places import count_chunks_at_once
+from services.worker.settings import WorkerSettings
 
 log = get_logger(__name__)
 
@@ -63,13 +65,18 @@ class DueChunks(NamedTuple):
 
 
 def write_chunks(
-    session: Session, job: Job, boundaries: list[Boundary], digests: Sequence[str | None]
+    session: Session,
+    settings: WorkerSettings,
+    job: Job,
+    boundaries: list[Boundary],
+    digests: Sequence[str | None],
 ) -> DueChunks:
     """Add the chunks that begin at `boundaries`; the last one ends where the source ends.
 
     Returns those that are due: the first ones, as many as may be under way at once.
     """
-    due = range(min(len(boundaries), job.chunks_at_once or len(boundaries)))
+    most = count_chunks_at_once(session, settings, job) if len(boundaries) > 1 else None
+    due = range(min(len(boundaries), most or len(boundaries)))
     ends = zip_longest(boundaries, boundaries[1:])
     for number, ((here, after), digest) in enumerate(zip(ends, digests, strict=True)):
         session.add(
@@ -128,7 +135,7 @@ def require_alike(job: Job, earlier: Job) -> None:
         )
 
 
-def release_chunks(session: Session, job: Job) -> DueChunks:
+def release_chunks(session: Session, settings: WorkerSettings, job: Job) -> DueChunks:
     """Make the chunks due whose turn it is and return them: the next ones, as many as may be under way.
 
     What is due is sent by `send_chunks` after the commit, or else by the sweeper.
@@ -142,8 +149,9 @@ def release_chunks(session: Session, job: Job) -> DueChunks:
         )
         .order_by(Chunk.number)
     )
-    if job.chunks_at_once is not None:
-        waiting = waiting.limit(max(0, job.chunks_at_once - _count_under_way(session, job.id)))
+    most = count_chunks_at_once(session, settings, job)
+    if most is not None:
+        waiting = waiting.limit(max(0, most - _count_under_way(session, job.id)))
     numbers = list(session.scalars(waiting))
     session.execute(
         update(Chunk)

@@ -38,8 +38,14 @@ from services.worker.planning.job_files import (
 )
 from services.worker.planning.last_loads import DELIVERIES, OTHERS, find_last_change, own, rivals
 from services.worker.planning.table_turns import find_job_at_table
+from services.worker.settings import WorkerSettings
 
 log = get_logger(__name__)
+
+
+_WAITS_LONGER_AFTER = timedelta(seconds=100)
+_LONGEST_WAIT = 12.0
+"""Times `duplicate_wait_seconds`, after twenty minutes."""
 
 
 class Obstacle(NamedTuple):
@@ -198,8 +204,7 @@ def _give_way(session: Session, worker: WorkerContext, job: Job, obstacle: Obsta
     if obstacle.state is JobState.QUEUED:
         job.state = JobState.QUEUED
         job.attempt -= 1  # waiting for another job is not an attempt that went wrong
-        wait = timedelta(seconds=worker.settings.duplicate_wait_seconds)
-        job.next_attempt_at = datetime.now(UTC) + wait
+        job.next_attempt_at = datetime.now(UTC) + _wait_of(job, worker.settings)
         log.info("job_waits_for_job", job_id=str(job.id), other_job_id=str(reason))
     elif obstacle.state is JobState.DUPLICATE:
         record_end(session, job, JobState.DUPLICATE, duplicate_of=reason)
@@ -207,3 +212,10 @@ def _give_way(session: Session, worker: WorkerContext, job: Job, obstacle: Obsta
     else:
         record_end(session, job, JobState.OUTDATED, outdated_by=reason)
         log.info("job_is_outdated", job_id=str(job.id), outdated_by=str(reason))
+
+
+def _wait_of(job: Job, settings: WorkerSettings) -> timedelta:
+    """Return when a job that nobody wakes is planned again: the later, the longer it has waited, as many may wait."""
+    age = datetime.now(UTC) - job.created_at
+    times = min(max(1.0, age / _WAITS_LONGER_AFTER), _LONGEST_WAIT)
+    return times * timedelta(seconds=settings.duplicate_wait_seconds)

@@ -17,7 +17,7 @@ from libs.common.enums import JobState
 from libs.common.errors import BadInput, SourceSettling, SourceUnsettled
 from libs.common.ledger.advisory_locks import holding
 from libs.common.ledger.job_end import JobError, record_end
-from libs.common.ledger.jobs import PLAN_OVERDUE, lock_job
+from libs.common.ledger.jobs import PLAN_OVERDUE, RESEND_AFTER, lock_job
 from libs.common.ledger.models import Chunk, Job
 from libs.common.ledger.session import commit_without_waiting
 from libs.common.logs import get_logger
@@ -27,8 +27,10 @@ from services.worker.dispatching import send_plan
 from services.worker.finishing import after_end
 from services.worker.planning.arrival import describe_failure, is_awaited, wait_for_source
 from services.worker.planning.chunking import send_chunks
+from services.worker.planning.places import take_place, wake_next
 from services.worker.planning.remembered_fingerprint import find_remembered_fingerprint
 from services.worker.planning.source_plans import LongPlan, plan_source
+from services.worker.settings import WorkerSettings
 
 log = get_logger(__name__)
 
@@ -48,8 +50,10 @@ def plan(worker: WorkerContext, job_id: UUID, *, may_be_long: bool = False) -> s
             state = _plan(bound, job, may_be_long=may_be_long)
         if state == _LONG:
             # Not while this plan keeps others away: who had the message first would leave the job alone.
-            send_plan(bound, job_id, job.request_id, is_long=True)
-            return JobState.QUEUED
+            send_plan(bound, job_id, job.request_id, size=job.bytes_total)
+            state = JobState.QUEUED
+        if state in {JobState.QUEUED, JobState.WAITING}:
+            _give_place_away(bound, job)
         return state
 
 
@@ -59,8 +63,9 @@ def _plan(worker: WorkerContext, job: Job, *, may_be_long: bool) -> str:
             due = plan_source(worker, job, may_be_long=may_be_long)
     except BadInput as exc:
         return _wait_or_fail(worker, job, exc)
-    except LongPlan:
+    except LongPlan as exc:
         reason = JobError("plan-is-long", "it is planned behind other large files")
+        job.bytes_total = exc.size
         _plan_later(worker, job, reason, counts=False, keeps_place=True)
         return _LONG
     except Exception as exc:
@@ -81,17 +86,20 @@ def _alone(worker: WorkerContext, job_id: UUID) -> Iterator[Job | None]:
         job = None
         if is_alone:
             with worker.sessions.begin() as session:
-                job = _begin(session, job_id)
+                job = _begin(session, worker.settings, job_id)
         yield job
 
 
-def _begin(session: Session, job_id: UUID) -> Job | None:
-    """Move the job to running, or return None when that is not its next step."""
+def _begin(session: Session, settings: WorkerSettings, job_id: UUID) -> Job | None:
+    """Move the job to running, or return None when that is not its next step, or it has no place yet."""
     job = lock_job(session, job_id)
     if job is None or not _needs_plan(session, job):
         return None
     if job.cancel_requested_at is not None:
         record_end(session, job, JobState.CANCELLED)
+        return None
+    if job.state is not JobState.RUNNING and not take_place(session, settings, job):
+        log.info("job_is_held", job_id=str(job_id), dataset=job.dataset, trigger=job.trigger.value)
         return None
     # Undone by a crash of Postgres, the job is queued as before.
     commit_without_waiting(session)
@@ -160,6 +168,7 @@ def _plan_later(
             locked.fingerprint = (
                 find_remembered_fingerprint(session, locked) if keeps_place else None
             )
+            locked.bytes_total = job.bytes_total
             locked.next_attempt_at = datetime.now(UTC) + _seconds(wait)
     log.info(
         "plan_postponed",
@@ -169,6 +178,14 @@ def _plan_later(
         wait_seconds=wait,
     )
     return JobState.QUEUED
+
+
+def _give_place_away(worker: WorkerContext, job: Job) -> None:
+    """Send the jobs that may begin now that this one waits."""
+    with worker.sessions.begin() as session:
+        woken = wake_next(session, worker.settings, job, RESEND_AFTER)
+    for other in woken:
+        send_plan(worker, other.id, other.request_id, size=other.bytes_total)
 
 
 def _plan_fault(exc: Exception, attempt: int) -> JobError:

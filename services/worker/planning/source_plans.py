@@ -60,6 +60,10 @@ log = get_logger(__name__)
 class LongPlan(Exception):
     """The source has so many bytes that to read it would keep others waiting."""
 
+    def __init__(self, size: int) -> None:
+        super().__init__(f"{size:,} bytes")
+        self.size = size
+
 
 def plan_source(worker: WorkerContext, job: Job, *, may_be_long: bool = False) -> DueChunks | None:
     """Look at the source and write the plan; return the chunks to send, None when there are none.
@@ -78,7 +82,7 @@ def plan_source(worker: WorkerContext, job: Job, *, may_be_long: bool = False) -
         raise
     size = sum(seen.size for seen in found.values())
     if size >= worker.settings.long_plan_bytes and not may_be_long:
-        raise LongPlan
+        raise LongPlan(size)
     if is_of_several:
         return _plan_files(worker, reader, job, found)
     [(path, seen)] = found.items()
@@ -158,7 +162,7 @@ def _plan_files(
         _note_columns(session, locked, columns)
         _bound_rejects(worker, locked)
         log.info("job_planned", job_id=str(job.id), bytes_total=locked.bytes_total, files=len(left))
-        return write_chunks(session, locked, [Boundary(0, 1)], [None])
+        return write_chunks(session, worker.settings, locked, [Boundary(0, 1)], [None])
 
 
 def _note_columns(session: Session, job: Job, columns: Columns) -> None:
@@ -198,10 +202,10 @@ def _write_plan(
         _bound_rejects(worker, job)
         earlier = find_unfinished(session, job, {content})
     if earlier is None:
-        due = write_chunks(session, job, inspected.boundaries, inspected.digests)
+        due = write_chunks(session, worker.settings, job, inspected.boundaries, inspected.digests)
     else:
         take_over_chunks(session, job, earlier)
-        due = release_chunks(session, job)
+        due = release_chunks(session, worker.settings, job)
     log.info(
         "job_planned",
         job_id=str(job_id),

@@ -111,6 +111,13 @@ CONSTRAINTS = (
         postgresql_where=text("state IN ('succeeded', 'completed_with_rejects', 'duplicate')"),
     ),
     Index("ix_jobs_unfinished", "next_attempt_at", postgresql_where=text("finished_at IS NULL")),
+    Index("ix_jobs_running", "dataset", postgresql_where=text("state = 'running'")),
+    Index(
+        "ix_jobs_held",
+        "data_date",
+        "id",
+        postgresql_where=text("state IN ('queued', 'waiting') AND next_attempt_at IS NULL"),
+    ),
     Index("ix_jobs_files_due", "files_due_at", postgresql_where=text("files_due_at IS NOT NULL")),
     Index("ix_jobs_dataset_id", "dataset", "id"),
     Index(

@@ -105,7 +105,7 @@ class Job(RowChanges, Base):
     published_at: Mapped[datetime | None] = mapped_column(comment="Last confirmed publish of plan.")
     next_attempt_at: Mapped[datetime | None] = mapped_column(
         server_default=func.now(),
-        comment="The sweeper sends plan again after this time; NULL: never.",
+        comment="The sweeper sends plan again after this time; NULL: never, or once it has a place.",
     )
     waiting_since: Mapped[datetime | None] = mapped_column(
         comment="When it began to wait for its source; kept once that has come."

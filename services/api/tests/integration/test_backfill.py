@@ -47,7 +47,7 @@ def test_each_day_gets_a_job_or_the_reason_why_it_has_none(
     ]
     assert (first["job"], first["problem"]["code"]) == (None, "source-missing")
     assert "items-2026-01-01.csv" in first["problem"]["detail"]
-    assert (second["job"]["trigger"], second["job"]["force"]) == ("api", True)
+    assert (second["job"]["trigger"], second["job"]["force"]) == ("backfill", True)
     assert (second["job"]["data_date"], second["problem"]) == ("2026-01-02", None)
     assert third["problem"]["code"] == "source-missing"
     assert ledger.execute("SELECT data_date::text FROM adsp.jobs") == [("2026-01-02",)]
