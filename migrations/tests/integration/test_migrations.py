@@ -340,3 +340,37 @@ def test_without_migration_0012_keys_keep_what_is_for_all_datasets(
     upgrade(migrated.url_for("owner"))
 
     assert left == [(["read"], True), (["read"], False), (["admin"], True)]
+
+
+def test_without_migration_0014_jobs_of_backfills_are_the_apis(
+    two_databases: tuple[ScratchDatabase, ScratchDatabase],
+) -> None:
+    """Those that are held would be sent by nobody, and what has been counted must not be lost."""
+    migrated, _ = two_databases
+    upgrade(migrated.url_for("owner"))
+    engine = create_engine(migrated.url_for("owner"))
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO adsp.datasets (name, definition) VALUES ('d', '{}');"
+                "INSERT INTO adsp.jobs (id, dataset, definition, definition_version, data_date, source, trigger, state,"
+                " next_attempt_at) SELECT gen_random_uuid(), 'd', '{}', 1, '2026-01-02', 's', trigger, 'queued', NULL"
+                " FROM unnest('{api,backfill,backfill,backfill}'::text[]) AS trigger;"
+                "UPDATE adsp.jobs SET state = 'cancelled', finished_at = now() WHERE trigger = 'api' OR id IN"
+                " (SELECT id FROM adsp.jobs WHERE trigger = 'backfill' LIMIT 2)"
+            )
+        )
+
+    downgrade(migrated.url_for("owner"), "0013")
+
+    with engine.begin() as connection:
+        jobs = text(
+            "SELECT trigger, state, next_attempt_at IS NULL, count(*) FROM adsp.jobs GROUP BY 1, 2, 3 ORDER BY 2"
+        )
+        assert [tuple(row) for row in connection.execute(jobs)] == [
+            ("api", "cancelled", True, 3),
+            ("api", "queued", False, 1),
+        ]
+        counted = text("SELECT trigger, state, jobs FROM adsp.job_counters")
+        assert [tuple(row) for row in connection.execute(counted)] == [("api", "cancelled", 3)]
+    engine.dispose()
