@@ -23,6 +23,7 @@ from libs.common.ledger.replays import (
 )
 from services.api.dependencies import Dependencies
 from services.api.exports.dialects import definition_of
+from services.api.exports.removed_rows import require_kept
 from services.api.idempotency import keyed
 from services.api.limits.quotas import require_room
 from services.api.security.caller import Caller
@@ -145,6 +146,7 @@ def find_replayed(dependencies: Dependencies, caller: Caller, job_id: UUID) -> R
                 "job-was-dry-run",
                 f"job {job_id} was a dry run: none of its rows is loaded; correct its source and load that",
             )
+        require_kept(job)
         codes = _count_codes(session, job_id)
         if not codes:
             raise _nothing_to_replay(job)
@@ -170,7 +172,7 @@ def _count_codes(session: Session, job_id: UUID) -> dict[ErrorCode, int]:
 
 
 def _count_cut(session: Session, job_id: UUID) -> int:
-    cut = replayable_rows(job_id, FailedRow.id).where(~IS_WHOLE)
+    cut = replayable_rows(job_id, FailedRow.byte_offset).where(~IS_WHOLE)
     return session.scalars(select(func.count()).select_from(cut.subquery())).one()
 
 

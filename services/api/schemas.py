@@ -119,6 +119,9 @@ class JobDocument(BaseModel):
     )
     rows_loaded: int
     rows_rejected: int = Field(description="Failed rows: GET /v1/jobs/{id}/failed-rows.")
+    failed_rows_removed_at: datetime | None = Field(
+        description="When these were removed, since the dataset keeps them for so long; null: they are there."
+    )
     rows_superseded: int = Field(description="Earlier records of a key in the same job (upsert).")
     rows_inserted: int | None = Field(
         description="Of a replace or upsert that has ended: rows that it has added to the table; null: not counted, as"

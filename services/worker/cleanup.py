@@ -3,15 +3,17 @@
     uploads            files of jobs that ended long ago, and files that no job was ever made of
     events             outbox rows that the broker confirmed long ago
     idempotency keys   of requests made long ago
+    failed rows        of jobs that ended longer ago than their dataset keeps them (`old_failed_rows`)
 
 Beside that it is noted of which jobs all failed rows are closed.
 
-Jobs, chunks and failed rows stay: they are what was promised to be accounted for. A file in the upload area whose job
-is not over is never removed, however old it is.
+Jobs and chunks stay, with their counts: they are what was promised to be accounted for. A file in the upload area
+whose job is not over is never removed, however old it is.
 """
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import CursorResult, text
@@ -23,6 +25,7 @@ from libs.common.logs import get_logger
 from libs.common.sources.stores.store import StoreFault
 from libs.common.sql_files import read_statement
 from services.worker.dependencies import WorkerContext
+from services.worker.old_failed_rows import remove_old_failed_rows
 from services.worker.old_uploads import find_old_uploads
 
 log = get_logger(__name__)
@@ -34,6 +37,7 @@ class Removed(NamedTuple):
     uploads: int
     events: int
     idempotency_keys: int
+    failed_rows: int
 
 
 def delete_expired(worker: WorkerContext) -> Removed:
@@ -43,6 +47,9 @@ def delete_expired(worker: WorkerContext) -> Removed:
         uploads=_step(worker, _remove_uploads, settings.upload_retention_days),
         events=_step(worker, _remove_events, settings.event_retention_days),
         idempotency_keys=_step(worker, _forget_keys, settings.idempotency_retention_days),
+        failed_rows=_attempt(
+            partial(remove_old_failed_rows, worker, settings.failed_row_retention_days)
+        ),
     )
     if any(removed):
         log.info("retained", **removed._asdict())
@@ -61,13 +68,18 @@ def settle_failed_rows(worker: WorkerContext) -> int:
 def _step(
     worker: WorkerContext, remove: Callable[[WorkerContext, datetime], int], days: float
 ) -> int:
-    """Remove one kind; what is wrong with it must not keep the others from being removed."""
+    """Remove one kind, unless it is kept for ever."""
     if not days:
         return 0
+    return _attempt(partial(remove, worker, datetime.now(UTC) - timedelta(days=days)))
+
+
+def _attempt(remove: "partial[int]") -> int:
+    """Remove one kind; what is wrong with it must not keep the others from being removed."""
     try:
-        return remove(worker, datetime.now(UTC) - timedelta(days=days))
+        return remove()
     except (SQLAlchemyError, OSError, SourceError, StoreFault):
-        log.exception("retention_step_failed", step=remove.__name__)
+        log.exception("retention_step_failed", step=remove.func.__name__)
         return 0
 
 

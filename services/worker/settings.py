@@ -93,6 +93,12 @@ class WorkerSettings(
     idempotency_retention_days: float = Field(
         7.0, ge=0, description="Days that an idempotency key is remembered; 0: for ever."
     )
+    failed_row_retention_days: float = Field(
+        0.0,
+        ge=0,
+        description="Days that failed rows are kept after their job's end where the dataset does not say how long; 0:"
+        " for ever.",
+    )
     retention_batch: int = Field(
         10_000, ge=1, description="Most events, and most keys, that one look removes."
     )

@@ -7,10 +7,7 @@ when a definition is stored is in `services/api/dataset_changes.py`.
 
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    Field,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
 from libs.common.csv.dialect import FileFormat
 from libs.common.datasets.arrival import Arrival
@@ -161,6 +158,9 @@ class DatasetDefinition(StrictModel):
     max_rejected_ratio: float | None = Field(
         None, ge=0, le=1, strict=True, description="A larger share of failed rows fails the job."
     )
+    keep_failed_rows_days: int | None = Field(
+        None, ge=1, le=36_500, strict=True, description="Days for which failed rows are kept."
+    )
     min_rows: int | None = Field(
         None,
         ge=1,
@@ -291,10 +291,7 @@ class DatasetDefinition(StrictModel):
 
     def exceeds_thresholds(self, rows_read: int, rows_rejected: int) -> bool:
         """Return whether so many failed rows among so many records fail the job."""
-        if self.max_rejected_rows is not None and rows_rejected > self.max_rejected_rows:
+        most, ratio = self.max_rejected_rows, self.max_rejected_ratio
+        if most is not None and rows_rejected > most:
             return True
-        return (
-            self.max_rejected_ratio is not None
-            and rows_read > 0
-            and rows_rejected / rows_read > self.max_rejected_ratio
-        )
+        return ratio is not None and rows_read > 0 and rows_rejected / rows_read > ratio

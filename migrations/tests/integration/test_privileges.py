@@ -37,6 +37,7 @@ MAY: dict[Role, dict[str, str]] = {
         "public.items": "select",
     },
     "worker": {
+        "adsp.corrections": "select delete",
         "adsp.chunk_leases": "select insert update delete",
         "adsp.chunks": "select insert update delete",
         "adsp.dataset_versions": "select",

@@ -17,6 +17,7 @@ from libs.common.errors import Conflict
 from libs.common.ledger.audit import Actor, record_audit
 from libs.common.ledger.models import Correction, Job
 from libs.common.sql_files import read_statement
+from services.api.exports.removed_rows import require_kept
 from services.api.uploads.replayed_files import lock_replays
 
 _TAKEN_UP = {*LIVE_STATES, *LOADED_STATES, JobState.DUPLICATE}
@@ -37,6 +38,7 @@ def require_correctable(job: Job) -> None:
             "job-was-dry-run",
             f"job {job.id} was a dry run: none of its rows is loaded; correct its source and load that",
         )
+    require_kept(job)
 
 
 def lock_draft(session: Session, job: Job) -> None:

@@ -21,6 +21,7 @@ from services.api.corrections.sheet import write_sheet
 from services.api.corrections.sheet_upload import upload_sheet
 from services.api.dependencies import Dependencies, Wired
 from services.api.exports.csv_report import ExportResponse, require_header
+from services.api.exports.removed_rows import require_kept
 from services.api.limits.body_limit import TAKES_FILE
 from services.api.responses import Responses, problems
 from services.api.routes.job_files import paths_of
@@ -62,6 +63,7 @@ def export_corrections(
     """Stream the rows that a replay would load, each as the draft has it, with its reason, version and place."""
     with dependencies.sessions() as session:
         job = caller.find_job(session, job_id)
+        require_kept(job)
         reader = RowReader(require_header(job), replay_dialect(session, job))
         paths = paths_of(session, job)
     query = rows_with_drafts(job_id, *asked.conditions(reader.dialect.encoding))

@@ -22,6 +22,7 @@ from services.api.exports.csv_report import (
     require_header,
 )
 from services.api.exports.dialects import definition_of, encoding_of
+from services.api.exports.removed_rows import require_kept
 from services.api.exports.row_stream import pages_of, read_page
 from services.api.exports.source_file import source_blocks
 from services.api.pagination import Order, Page, PageQuery, paginate
@@ -80,16 +81,22 @@ def list_failed_rows(
 def page_of_failed_rows(
     dependencies: Dependencies, caller: Caller, job_id: UUID, asked: FailedRowQuery
 ) -> Page[FailedRowDocument]:
-    """Return a page of a job's failed rows in the order of the file."""
+    """Return a page of a job's failed rows in the order of the file; raises `Conflict` when they were removed."""
     scope = ("failed-rows", job_id, asked.error_code, asked.column, asked.text)
     with dependencies.sessions() as session:
-        job = caller.find_job(session, job_id)
+        job = _find_job(session, caller, job_id)
         query = _of_job(job, asked)
         show = partial(
             FailedRowDocument.of, encoding=encoding_of(job), paths=paths_of(session, job)
         )
         read = _read_none if _is_without(job, asked.error_code) else _read_rows
         return paginate(session, query, _IN_FILE_ORDER, asked, scope, show, read)
+
+
+def _find_job(session: Session, caller: Caller, job_id: UUID) -> Job:
+    job = caller.find_job(session, job_id)
+    require_kept(job)
+    return job
 
 
 def _read_rows(
@@ -126,7 +133,7 @@ def _export(
     """Stream every failed row; what can be refused is refused before the first byte."""
     settings = dependencies.settings
     with dependencies.sessions() as session:
-        job = caller.find_job(session, job_id)
+        job = _find_job(session, caller, job_id)
         paths = paths_of(session, job)
     blocks = export_rows(
         dependencies.sessions,
@@ -144,7 +151,7 @@ def _export_source(
 ) -> ExportResponse:
     """Stream the failed rows as a file like the one they came from."""
     with dependencies.sessions() as session:
-        job = caller.find_job(session, job_id)
+        job = _find_job(session, caller, job_id)
         rows = _of_job(job, asked)
         left_out = session.scalars(_count(rows.where(~IS_WHOLE))).one()
     raws = rows.where(IS_WHOLE).with_only_columns(FailedRow.raw)

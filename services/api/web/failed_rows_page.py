@@ -115,8 +115,12 @@ def show_failed_rows(
         check=check,
         corrected=int(version.partition("-")[0]),
         may_submit=caller.may(Scope.SUBMIT, job.dataset),
-        can_correct=job.state in END_STATES and not job.dry_run and replay is None,
+        can_correct=_can_correct(job) and replay is None,
     )
+
+
+def _can_correct(job: Job) -> bool:
+    return job.state in END_STATES and not job.dry_run and job.failed_rows_removed_at is None
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,18 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
 from libs.common.enums import END_STATES, LIVE_STATES, ErrorCode, Scope
+from libs.common.errors import Conflict
 from libs.common.ledger.job_end import count_failed_rows
 from libs.common.ledger.models import Job
 from services.api.dependencies import Dependencies, Wired
 from services.api.errors.problems import ProblemError
 from services.api.exports.dialects import encoding_of
-from services.api.pagination import PageQuery
+from services.api.pagination import Page, PageQuery
 from services.api.routes.failed_rows import FailedRowQuery, page_of_failed_rows
 from services.api.routes.job_files import list_job_files
 from services.api.routes.job_log import JobLogDocument, get_job_log
 from services.api.routes.jobs import JobQuery, describe_job, list_jobs
+from services.api.schemas import FailedRowDocument
 from services.api.security.caller import Caller, Reader
 from services.api.web.dashboards import dashboard_of, runbook_of
 from services.api.web.job_actions import offers_of
@@ -61,10 +63,20 @@ def show_job(
         replays=list_jobs(dependencies, caller, JobQuery(replay_of=job_id)).items,
         reasons=reasons,
         most_grouped=MOST_GROUPED,
-        failed=page_of_failed_rows(dependencies, caller, job_id, query),
+        failed=_find_failed_rows(dependencies, caller, job_id, query),
         page_size=asked.page_size,
         log=_find_log(dependencies, caller, job_id),
     )
+
+
+def _find_failed_rows(
+    dependencies: Dependencies, caller: Caller, job_id: UUID, query: FailedRowQuery
+) -> Page[FailedRowDocument]:
+    """Return the first failed rows, none once they were removed."""
+    try:
+        return page_of_failed_rows(dependencies, caller, job_id, query)
+    except Conflict:
+        return Page(items=[], next_page_token=None)
 
 
 def _find_log(dependencies: Dependencies, caller: Caller, job_id: UUID) -> JobLogDocument | None:

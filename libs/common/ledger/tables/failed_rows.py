@@ -27,7 +27,7 @@ _FREQUENT_CODES = (
 
 
 class FailedRow(Base):
-    """A rejected record with its place, its bytes and the reason.
+    """A rejected record with its place, its bytes and the reason, in the partition of its job's month.
 
     No foreign key looks at each of them; a trigger deletes those of chunks that are deleted.
     Nor has `id` an index: a load may write a million of them, and nobody looks for one by its number.
@@ -39,6 +39,7 @@ class FailedRow(Base):
         is_one_of("stage", Stage, _FREQUENT_STAGES),
         is_one_of("error_code", ErrorCode, _FREQUENT_CODES),
         Index("ix_failed_rows_cut", "job_id", postgresql_where=text("record_bytes IS NOT NULL")),
+        {"postgresql_partition_by": "RANGE (job_id)"},
     )
 
     id: Mapped[int] = mapped_column(Identity(always=True, cache=1000))

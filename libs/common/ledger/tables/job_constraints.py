@@ -155,6 +155,13 @@ CONSTRAINTS = (
             "finished_at IS NOT NULL AND rows_rejected > 0 AND NOT failed_rows_settled"
         ),
     ),
+    Index(
+        "ix_jobs_with_failed_rows",
+        "finished_at",
+        postgresql_where=text(
+            "finished_at IS NOT NULL AND rows_rejected > 0 AND failed_rows_removed_at IS NULL"
+        ),
+    ),
     Index("ix_jobs_replay_of", "replay_of", postgresql_where=text("replay_of IS NOT NULL")),
     Index("ix_jobs_owner_id", "owner", "id", postgresql_where=text("owner IS NOT NULL")),
     Index("ix_jobs_state_id", "state", "id"),

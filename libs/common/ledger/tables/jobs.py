@@ -129,6 +129,9 @@ class Job(RowChanges, Base):
         server_default=text("false"),
         comment="Whether it is known that no replay can load its failed rows any more.",
     )
+    failed_rows_removed_at: Mapped[datetime | None] = mapped_column(
+        comment="When its failed rows were removed since they were kept long enough; NULL: they are there."
+    )
 
     def parsed_definition(self) -> DatasetDefinition:
         """Return the definition that the job was made under as its typed form."""

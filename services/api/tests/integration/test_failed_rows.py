@@ -303,3 +303,50 @@ def test_a_reason_that_an_ended_job_has_no_row_of_is_answered_from_its_counts(
     assert len(found["items"]) == 2
     assert found["next_page_token"] is not None
     assert none == unread == {"items": [], "next_page_token": None}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "failed-rows"),
+        ("GET", "failed-rows?format=csv"),
+        ("GET", "failed-rows?format=source"),
+        ("GET", "corrections.csv"),
+        ("POST", "corrections/replay"),
+        ("POST", "replay"),
+    ],
+)
+def test_rows_that_were_removed_are_missed_by_name(
+    client: httpx.Client, ledger: Ledger, planned: str, method: str, path: str
+) -> None:
+    """An empty list would look as if there had been none."""
+    _remove_failed_rows(ledger)
+
+    answer = client.request(method, f"/v1/jobs/{planned}/{path}")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "failed-rows-removed")
+    assert "the 3 failed rows" in answer.json()["detail"]
+    assert "removed on 2026-11-20" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["", "/failed-rows"])
+def test_pages_say_when_rows_were_removed(
+    client: httpx.Client, ledger: Ledger, planned: str, path: str
+) -> None:
+    _remove_failed_rows(ledger)
+
+    page = client.get(f"/jobs/{planned}{path}", headers={"Accept": "text/html"})
+
+    assert page.status_code == 200
+    assert "removed on 2026-11-20" in page.text
+    assert client.get(f"/v1/jobs/{planned}").json()["failed_rows_removed_at"] is not None
+
+
+def _remove_failed_rows(ledger: Ledger) -> None:
+    """Let the job have ended long ago with failed rows that are gone."""
+    ledger.execute("UPDATE adsp.chunks SET state = 'done'")
+    ledger.execute(
+        "UPDATE adsp.jobs SET state = 'completed_with_rejects', finished_at = now(), rows_read = 3, rows_rejected = 3,"
+        " failed_rows_removed_at = '2026-11-20 12:00Z', failed_rows_settled = TRUE,"
+        " rejected_by_code = '{\"type-error\": 3}'"
+    )

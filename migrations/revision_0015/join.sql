@@ -1,0 +1,28 @@
+-- Make one table of the partitions again.
+DO $join$
+DECLARE
+    last_id bigint;
+    privilege record;
+    view_text CONSTANT text := pg_get_viewdef('adsp.rejected_rows');
+BEGIN
+    SELECT CASE WHEN is_called THEN last_value ELSE 0 END INTO last_id FROM adsp.failed_rows_id_seq;
+    ALTER TABLE adsp.failed_rows ALTER COLUMN id DROP IDENTITY;
+    ALTER TABLE adsp.failed_rows RENAME TO failed_rows_parts;
+    CREATE TABLE adsp.failed_rows (LIKE adsp.failed_rows_parts INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING COMMENTS);
+    INSERT INTO adsp.failed_rows SELECT * FROM adsp.failed_rows_parts;
+    FOR privilege IN
+        SELECT acl.grantee::regrole AS role, acl.privilege_type AS name
+        FROM pg_class AS c, aclexplode(c.relacl) AS acl
+        WHERE c.oid = 'adsp.failed_rows_parts'::regclass AND acl.grantee <> c.relowner
+    LOOP
+        EXECUTE format('GRANT %s ON adsp.failed_rows TO %s', privilege.name, privilege.role);
+    END LOOP;
+    EXECUTE 'CREATE OR REPLACE VIEW adsp.rejected_rows AS ' || view_text;
+    DROP TABLE adsp.failed_rows_parts;
+    EXECUTE format(
+        'ALTER TABLE adsp.failed_rows ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (START %s CACHE 1000)', last_id + 1
+    );
+    ALTER TABLE adsp.failed_rows ADD CONSTRAINT pk_failed_rows PRIMARY KEY (job_id, byte_offset);
+    CREATE INDEX ix_failed_rows_cut ON adsp.failed_rows (job_id) WHERE record_bytes IS NOT NULL;
+END
+$join$;
