@@ -99,6 +99,8 @@ class ChunkSource:
             stream.skip(start - header.byte_end)
             origin = stream.position if work.number else 0
             form, cap, body = work.definition.format, self._settings.max_record_bytes, None
+            if work.byte_end is not None:
+                stream.expect_end(work.byte_end)
             text = Text(stream, header.encoding, to_place(file.number, start), work.byte_end)
             if work.byte_end is None:
                 body = without_footer(text, form, header, cap)

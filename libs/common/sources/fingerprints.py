@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from libs.common.sources.opening import unsettled
 from libs.common.sources.regular_files import SourceIdentity
 from libs.common.sources.stores.locations import Location, identity, open_stored
+from libs.common.sources.stores.range_reader import RangeReader
 
 _HASHED_BYTES = 1 << 20
 
@@ -55,6 +56,8 @@ def _feed(digest: "hashlib._Hash", location: Location, start: int, end: int) -> 
     """Feed a digest with the bytes of a range, as far as the file goes."""
     with open_stored(location) as file:
         file.seek(start)
+        if isinstance(file, RangeReader):
+            file.expect_end(end)
         while start < end and (data := file.read(min(_HASHED_BYTES, end - start))):
             digest.update(data)
             start += len(data)

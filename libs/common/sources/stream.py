@@ -17,6 +17,7 @@ from libs.common.sources.compression import Decoder
 from libs.common.sources.foreign_files import refuse_packed
 from libs.common.sources.magic_bytes import MAGIC_BYTES
 from libs.common.sources.settings import SourceSettings
+from libs.common.sources.stores.range_reader import RangeReader
 
 _READ_BYTES = 1 << 18
 _RATIO_FREE_BYTES = 64 << 20  # small files may be as dense as they like
@@ -102,6 +103,11 @@ class SourceStream:
             return
         while count > 0 and (data := self.read(min(count, _READ_BYTES))):
             count -= len(data)
+
+    def expect_end(self, end: int) -> None:
+        """Say that nothing behind `end` plain bytes is going to be read, so that a store need not send it."""
+        if self._decoder is None and isinstance(self._file, RangeReader):
+            self._file.expect_end(end)
 
     def close(self) -> None:
         """Close the file."""

@@ -28,6 +28,11 @@ class RangeReader(io.RawIOBase):
         self._length = _SHORTEST
         self._ahead: tuple[int, Future[bytes]] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._end = size
+
+    def expect_end(self, end: int) -> None:
+        """Ask for nothing behind `end` before it is read: what is asked for too much is sent all the same."""
+        self._end = min(end, self._size)
 
     def readable(self) -> bool:
         """Return True."""
@@ -79,7 +84,7 @@ class RangeReader(io.RawIOBase):
         else:
             data = self._read(start, self._end_of(start))
         behind = start + len(data)
-        wanted = follows and behind < self._size
+        wanted = follows and behind < self._end
         self._ahead = (behind, self._fetch_ahead(behind)) if wanted else None
         return data
 
@@ -87,4 +92,5 @@ class RangeReader(io.RawIOBase):
         return self._thread.submit(self._read, start, self._end_of(start))
 
     def _end_of(self, start: int) -> int:
-        return min(start + self._length, self._size)
+        end = self._end if start < self._end else self._size
+        return min(start + self._length, end)

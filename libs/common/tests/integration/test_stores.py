@@ -13,6 +13,7 @@ from moto.backends import get_backend
 from libs.common.enums import SourceMatch
 from libs.common.errors import SourceError, SourceUnsettled
 from libs.common.sources.fingerprints import digest_parts, fingerprint
+from libs.common.sources.opening import open_source
 from libs.common.sources.search import resolve_source, resolve_sources
 from libs.common.sources.source_areas import SourceAreas
 from libs.common.sources.stores import object_store, retries, search
@@ -21,6 +22,7 @@ from libs.common.sources.stores.locations import RemoteFile, identity, open_stor
 from libs.common.sources.stores.retries import asking_once
 from libs.common.sources.stores.search import find_remote, locate
 from libs.common.sources.stores.store import StoreFault
+from libs.common.sources.stream import SourceLimits
 from libs.devstack.testing.sftp_server import SSHD, sftp_server
 from libs.devstack.testing.stores import Fault, ServedStore, https_server, s3_server
 
@@ -132,6 +134,31 @@ def test_digests_are_those_of_the_same_file_here(served: ServedStore, tmp_path: 
     assert digest_parts(file, 100, [100, 700_000, 1_999_999]) == digest_parts(
         local, 100, [100, 700_000, 1_999_999]
     )
+
+
+@of("s3", "https")
+def test_of_a_part_no_byte_behind_it_is_asked_for(served: ServedStore) -> None:
+    """A loader reads one chunk: what it asked for ahead would be sent to the loader of the next one as well."""
+    data = random.Random(2).randbytes(9_000_000)
+    file, start, end = file_of(served, "part.csv", data), 1_000_000, 4_000_000
+    part = b""
+    with open_source(file, "none", SourceLimits(1 << 40, 1 << 10)) as stream:
+        stream.skip(start)
+        stream.expect_end(end)
+        while stream.position < end:
+            part += stream.read(min(1 << 18, end - stream.position))
+    asked = ranges(served)
+    digest_parts(file, 100, [100, 3_000_000, 6_000_000])
+
+    assert part == data[start:end]
+    assert (min(first for first, _ in asked), max(last for _, last in asked)) == (start, end)
+    assert sum(last - first for first, last in ranges(served)[len(asked) :]) == len(data)
+
+
+def ranges(served: ServedStore) -> list[tuple[int, int]]:
+    """Return the ranges that were asked for."""
+    asked = (request.partition("bytes=")[2] for request in served.faults.requests)
+    return [(int(a), int(b) + 1) for a, _, b in (each.partition("-") for each in asked) if b]
 
 
 @of(*KINDS)
