@@ -228,7 +228,7 @@ def _free(
         chunk.finished_at = datetime.now(UTC)
     else:
         chunk.state = ChunkState.QUEUED
-        chunk.next_attempt_at = datetime.now(UTC)
+        chunk.next_attempt_at = func.now()
     is_failed = chunk.state is ChunkState.FAILED
     ACTIONS.add(1, Action.CHUNK_FAILED if is_failed else Action.CHUNK_FREED)
     log.warning(

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import bindparam, case, func, select, update
+from sqlalchemy import ColumnElement, bindparam, case, func, select, update
 from sqlalchemy.orm import Session
 
 from libs.common.datasets.definition import DatasetDefinition
@@ -158,7 +158,7 @@ def create_job(session: Session, request: JobRequest) -> Job:
         request_id=request.request_id,
         owner=request.owner,
         replay_of=request.replay_of,
-        next_attempt_at=datetime.now(UTC) + RESEND_AFTER,
+        next_attempt_at=func.now() + RESEND_AFTER,
     )
     session.add(job)
     session.flush()
@@ -182,7 +182,13 @@ def lock_job(session: Session, job_id: UUID) -> Job | None:
     return session.scalar(_LOCK_JOB, {"job_id": job_id})
 
 
-def record_wait(session: Session, job: Job, *, until: datetime, next_attempt_at: datetime) -> bool:
+def record_wait(
+    session: Session,
+    job: Job,
+    *,
+    until: datetime,
+    next_attempt_at: datetime | ColumnElement[datetime],
+) -> bool:
     """Let a locked running job wait for its source; return True when it begins to, which makes an event.
 
     Looking for the source is no attempt that went wrong.

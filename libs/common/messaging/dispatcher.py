@@ -71,8 +71,12 @@ class Dispatcher:
         self._send(FINISH, finish_task_id(job_id), job_id=str(job_id), request_id=request_id)
 
     def send_tick(self, task: str, expires: float) -> None:
-        """Ask a worker for a periodic task within `expires` seconds, or never; raises `PublishFault`."""
-        self._send(task, None, options={"expires": expires, "ignore_result": True})
+        """Ask a worker for a periodic task within `expires` seconds, or never; raises `PublishFault`.
+
+        The broker counts them. Celery's `expires` is a time of our clock, at which a worker whose clock is ahead drops
+        every tick.
+        """
+        self._send(task, None, options={"expiration": expires, "ignore_result": True})
 
     def close(self) -> None:
         """Close the connection; the next send opens another."""

@@ -125,7 +125,7 @@ def publish_pending(sessions: sessionmaker[Session], publisher: EventPublisher, 
         published = publisher.publish(events)
         for event in events[published:]:
             event.attempt += 1
-            event.next_attempt_at = datetime.now(UTC) + _wait(event.attempt)
+            event.next_attempt_at = func.now() + _wait(event.attempt)
     return published
 
 

@@ -73,7 +73,7 @@ def _attempt(worker: WorkerContext, notification_id: UUID) -> bool:
         notification = session.get_one(Notification, notification_id)
         # Noted before: an attempt that kills its process counts as well.
         notification.attempt += 1
-        notification.next_attempt_at = datetime.now(UTC) + _wait(notification.attempt)
+        notification.next_attempt_at = func.now() + _wait(notification.attempt)
     error = _try_to_send(worker, notification)
     with worker.sessions.begin() as session:
         _note(session.get_one(Notification, notification_id), error)

@@ -93,7 +93,7 @@ def wait_for_source(worker: WorkerContext, job: Job, error: BadInput) -> bool:
         locked = lock_job(session, job.id)
         if locked is None or locked.state is not JobState.RUNNING:
             return True  # it was ended meanwhile
-        next_look = min(now + arrival.poll_time, deadline)
+        next_look = func.least(func.now() + arrival.poll_time, deadline)
         is_late = record_wait(session, locked, until=deadline, next_attempt_at=next_look)
     if is_late:
         log.info(

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import bindparam, tuple_
+from sqlalchemy import bindparam, func, tuple_
 from sqlalchemy.orm import Session
 
 from libs.common.datasets.definition import DatasetDefinition
@@ -204,7 +204,7 @@ def _give_way(session: Session, worker: WorkerContext, job: Job, obstacle: Obsta
     if obstacle.state is JobState.QUEUED:
         job.state = JobState.QUEUED
         job.attempt -= 1  # waiting for another job is not an attempt that went wrong
-        job.next_attempt_at = datetime.now(UTC) + _wait_of(job, worker.settings)
+        job.next_attempt_at = func.now() + _wait_of(job, worker.settings)
         log.info("job_waits_for_job", job_id=str(job.id), other_job_id=str(reason))
     elif obstacle.state is JobState.DUPLICATE:
         record_end(session, job, JobState.DUPLICATE, duplicate_of=reason)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -111,7 +111,7 @@ def _begin(session: Session, settings: WorkerSettings, job_id: UUID) -> Job | No
             STAGES.add(max(0.0, waited.total_seconds()), StageOfJob.WAIT)
     job.attempt += 1
     job.fingerprint = None
-    job.next_attempt_at = datetime.now(UTC) + PLAN_OVERDUE
+    job.next_attempt_at = func.now() + PLAN_OVERDUE
     return job
 
 
@@ -169,7 +169,7 @@ def _plan_later(
                 find_remembered_fingerprint(session, locked) if keeps_place else None
             )
             locked.bytes_total = job.bytes_total
-            locked.next_attempt_at = datetime.now(UTC) + _seconds(wait)
+            locked.next_attempt_at = func.now() + _seconds(wait)
     log.info(
         "plan_postponed",
         job_id=str(job.id),

@@ -97,12 +97,16 @@ def test_chunks_go_to_the_loaders_and_finishes_to_the_workers(
     assert finish.properties.correlation_id == f"{job_id}.finish"
 
 
-def test_tick_expires_when_no_worker_takes_it(make_dispatcher: MakeDispatcher, take: Take) -> None:
+def test_tick_expires_by_the_brokers_clock_when_no_worker_takes_it(
+    make_dispatcher: MakeDispatcher, take: Take
+) -> None:
+    """A worker whose clock is ahead of the sender's would drop what expires at a time of the sender's."""
     make_dispatcher().send_tick(SWEEP, expires=30)
     mail = take(TICKS_QUEUE)
 
     assert mail is not None
     assert mail.properties.expiration == "30000"
+    assert mail.properties.headers["expires"] is None
 
 
 def test_queues_are_quorum_queues_with_a_delivery_limit_and_a_way_out(
