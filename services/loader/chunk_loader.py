@@ -20,6 +20,7 @@ from libs.common.enums import ChunkState, DateOrder
 from libs.common.errors import BadInput, LeaseLost, PublishFault, cut_message
 from libs.common.failpoints import FailPoint, failpoint
 from libs.common.logs import get_logger
+from libs.common.postgres.patience import connect_patiently
 from services.loader.chunk_retry import Outcome, Setbacks
 from services.loader.leasing.chunks import (
     ChunkEnd,
@@ -61,7 +62,7 @@ class ChunkLoader:
             # limit, it may wait for its source: the sweeper ends it.
             idle_seconds=settings.lease_seconds,
         )
-        self._connections = LoadingConnections(self._connect)
+        self._connections = LoadingConnections(partial(connect_patiently, self._connect))
         self._setbacks = Setbacks(settings, self._connect)
 
     def close(self) -> None:

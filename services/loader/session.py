@@ -12,6 +12,7 @@ from psycopg2.extensions import connection as Connection
 from sqlalchemy.engine import make_url
 
 from libs.common.enums import DateOrder
+from libs.common.postgres.silence import CLIENT_SIDE, SERVER_SIDE, UNANSWERED_MS, as_options
 from libs.common.sql_files import read_statement
 
 _NO_TIMEOUTS = dict.fromkeys(
@@ -27,30 +28,31 @@ def connect(
     """Connect to the database of a SQLAlchemy URL with a connection of one's own.
 
     Postgres ends a transaction of it that waits for its next statement for longer than `idle_seconds`; no other
-    timeout that its role may have set holds for it.
+    timeout that its role may have set holds for it. It ends when the other host is silent for so long or a minute.
     """
-    timeouts = {**_NO_TIMEOUTS, "idle_in_transaction_session_timeout": idle_seconds * 1000}
+    settings = {
+        **_NO_TIMEOUTS,
+        "idle_in_transaction_session_timeout": idle_seconds * 1000,
+        **SERVER_SIDE,
+    }
     dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     open_session: Callable[..., Connection] = partial(
         psycopg2.connect,
         dsn,
         application_name=application_name,
         connect_timeout=connect_timeout,
-        keepalives_idle=30,
-        keepalives_interval=10,
-        keepalives_count=3,
+        tcp_user_timeout=min(UNANSWERED_MS, idle_seconds * 1000),
+        **CLIENT_SIDE,
     )
     try:
-        return open_session(
-            options=" ".join(f"-c {name}={value}" for name, value in timeouts.items())
-        )
+        return open_session(options=as_options(settings))
     except psycopg2.OperationalError as exc:
         if _POOLER_REFUSES_OPTIONS not in str(exc):
             raise
     connection = open_session()
     connection.autocommit = True
     with connection.cursor() as cursor:
-        cursor.execute(";".join(f"SET {name} = {value}" for name, value in timeouts.items()))
+        cursor.execute(";".join(f"SET {name} = {value}" for name, value in settings.items()))
     connection.autocommit = False
     return connection
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from libs.common.ledger.session import make_engine, make_sessions
 from libs.common.messaging.dispatcher import Dispatcher
 from libs.common.messaging.events import EventPublisher
+from libs.common.postgres.patience import SECONDS
 from services.worker.settings import WorkerSettings
 
 
@@ -40,7 +41,7 @@ class WorkerContext:
 
 def wire(settings: WorkerSettings, celery: Celery) -> WorkerContext:
     """Make the worker's parts; nothing is connected yet."""
-    engine = make_engine(settings, "adsp-worker")
+    engine = make_engine(settings, "adsp-worker", patience=SECONDS)
     dispatcher = Dispatcher(celery, settings.publish_timeout)
     events = EventPublisher(settings.broker_url)
     return WorkerContext(settings, engine, make_sessions(engine), dispatcher, events)

@@ -1,16 +1,15 @@
 """Open the ledger: one engine per process, sessions from it, made where a service is wired."""
 
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from libs.common.postgres.backends import backend_of
+from libs.common.postgres.patience import connect_patiently
+from libs.common.postgres.silence import CLIENT_SIDE, SERVER_SIDE, UNANSWERED_MS, as_options
 from libs.common.settings import DatabaseSettings
-
-UNANSWERED_MS = (
-    30_000  # a request over a dead network ends after this; keepalives see idle ones only
-)
 
 _IS_POOLED = "adsp_is_pooled"
 _DO_NOT_WAIT = text("SET LOCAL synchronous_commit TO off")
@@ -22,11 +21,12 @@ def make_engine(
     *,
     lock_timeout: float = 0,
     statement_timeout: float = 0,
+    patience: float = 0,
 ) -> Engine:
     """Make the process's engine; `application_name` shows in pg_stat_activity.
 
     No statement waits longer than `lock_timeout` seconds for what another session has locked, or runs longer than
-    `statement_timeout` seconds; 0: without a bound.
+    `statement_timeout` seconds; 0: without a bound. To reach Postgres is tried again for `patience` seconds.
     Connections are checked before use, so that a restarted Postgres costs no request.
     """
     limits = {
@@ -43,15 +43,23 @@ def make_engine(
         connect_args={
             "connect_timeout": settings.database_connect_timeout,
             "application_name": application_name,
-            "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
-            "keepalives_idle": 30,
-            "keepalives_interval": 10,
-            "keepalives_count": 3,
+            "options": as_options({**limits, **SERVER_SIDE}),
             "tcp_user_timeout": UNANSWERED_MS,
+            **CLIENT_SIDE,
         },
     )
     repeat_behind_a_pooler(engine, limits)
+    if patience:
+        _be_patient(engine, patience)
     return engine
+
+
+def _be_patient(engine: Engine, seconds: float) -> None:
+    """Have the engine try to connect for so many seconds."""
+
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Any, _record: Any, arguments: Any, parameters: Any) -> Any:
+        return connect_patiently(partial(dialect.connect, *arguments, **parameters), seconds)
 
 
 def repeat_behind_a_pooler(engine: Engine, limits: dict[str, str]) -> None:

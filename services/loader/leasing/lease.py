@@ -9,6 +9,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 from uuid import UUID
@@ -20,6 +21,7 @@ from psycopg2.extensions import connection as Connection
 from libs.common.errors import LeaseLost
 from libs.common.ledger.fences import fence_of
 from libs.common.logs import get_logger
+from libs.common.postgres.silence import UNANSWERED_MS, break_off, limit_unanswered
 from libs.common.sql_files import read_statement
 from services.loader.leasing.chunks import ChunkKey
 from services.loader.leasing.connection_cache import CachedConnection
@@ -38,6 +40,10 @@ _LONGEST_STOP = 1.0
 
 class LoadCancelled(Exception):
     """The job is over, or a person asked for it to be cancelled."""
+
+
+class LeaseSilent(LeaseLost):
+    """Postgres has not answered for as long as the lease lasts: it cannot be asked to cancel what it runs either."""
 
 
 @dataclass(slots=True)
@@ -129,7 +135,8 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
-        """Begin to renew the lease."""
+        """Begin to renew the lease, and let the load wait for Postgres while that goes well."""
+        self._limit_unanswered(0)
         self._thread.start()
 
     def stop(self) -> None:
@@ -144,6 +151,7 @@ class Heartbeat:
             log.warning("heartbeat_left_behind")
             with self._interrupting:
                 self._may_interrupt = False
+        self._limit_unanswered(UNANSWERED_MS)
 
     def check(self) -> None:
         """Raise `LeaseLost` or `LoadCancelled` when the load must stop."""
@@ -170,7 +178,7 @@ class Heartbeat:
                     _close(connection)
                     connection = None
                     if monotonic() - renewed > self._settings.lease_seconds:
-                        verdict = LeaseLost("the lease could not be renewed in time")
+                        verdict = LeaseSilent("the lease could not be renewed in time")
                 if verdict is not None:
                     self._interrupt(verdict)
                     return
@@ -183,10 +191,18 @@ class Heartbeat:
             if self._may_interrupt:
                 self._verdict = verdict
                 try:
-                    self._loading.cancel()
-                except psycopg2.Error as exc:
+                    if isinstance(verdict, LeaseSilent):
+                        break_off(self._loading)
+                    else:
+                        self._loading.cancel()
+                except (psycopg2.Error, OSError) as exc:
                     # Closed already, or its server is away: the load learns it there or by `check`.
                     log.warning("load_not_interrupted", error=str(exc).strip())
+
+    def _limit_unanswered(self, milliseconds: int) -> None:
+        """Set how long the load's connection waits for a silent Postgres, if it still is one."""
+        with suppress(psycopg2.Error, OSError):
+            limit_unanswered(self._loading, milliseconds)
 
     def _open(self) -> Connection:
         """Connect so that each beat is its own transaction: a loader frozen in one must not keep the lease locked."""

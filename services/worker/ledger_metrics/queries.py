@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from libs.common.errors import SystemFault
 from libs.common.ledger.session import repeat_behind_a_pooler
+from libs.common.postgres.silence import SERVER_SIDE, as_options
 from libs.common.settings import DatabaseSettings
 from libs.common.sql_files import read_statement
 
@@ -65,7 +66,7 @@ def make_reader(settings: DatabaseSettings) -> Engine:
         connect_args={
             "connect_timeout": settings.database_connect_timeout,
             "application_name": "adsp-metrics",
-            "options": " ".join(f"-c {name}={value}" for name, value in limits.items()),
+            "options": as_options({**limits, **SERVER_SIDE}),
             "tcp_user_timeout": int(DEADLINE_SECONDS * 1000),
         },
     )

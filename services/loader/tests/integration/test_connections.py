@@ -1,16 +1,25 @@
 """The loading connection is kept from chunk to chunk, and no load finds anything of another in it."""
 
+import os
+import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import psycopg2
 import pytest
+from psycopg2.extensions import connection as Connection
+from sqlalchemy.engine import make_url
 
 from libs.common.datasets.definition import DatasetDefinition
+from libs.common.messaging.tests.relay import relay_to
+from libs.common.postgres.silence import SERVER_SIDE, UNANSWERED_MS
 from libs.devstack.testing.waiting import wait_for
 from services.loader.chunk_loader import ChunkLoader, Outcome
 from services.loader.leasing import connection_cache
+from services.loader.leasing.chunks import ChunkKey
 from services.loader.leasing.connection_cache import CachedConnection, LoadingConnections
+from services.loader.leasing.lease import Heartbeat
 from services.loader.tests.integration.conftest import LoadBench
 
 PAIRS = DatasetDefinition(table="feed.t")
@@ -134,3 +143,52 @@ def test_a_connection_is_not_kept_for_ever(
     first = use(cache, "SELECT")
 
     assert first.connection.closed
+
+
+def test_a_loader_that_does_not_reach_postgres_keeps_its_message_until_it_does(
+    bench: LoadBench,
+) -> None:
+    """One that gave it up at once would take every message, also those that other loaders could load."""
+    bench.execute(TABLE)
+    url = make_url(bench.database.url_for("loader"))
+    assert url.host is not None
+    assert url.port is not None
+    with relay_to(url.host, url.port) as relay, ThreadPoolExecutor(1) as pool:
+        relay.refuse()
+        through = url.set(port=relay.port).render_as_string(hide_password=False)
+        loading = pool.submit(load, bench, bench.loader(database_url=through))
+        wait_for(lambda: relay.refused > 1, PATIENCE, "it has tried more than once")
+        was_done = loading.done()
+        relay.accept()
+
+        assert loading.result(PATIENCE) is Outcome.LOADED
+        assert not was_done
+
+
+def test_a_backend_asks_whether_its_client_is_still_there(bench: LoadBench) -> None:
+    """Postgres itself would wait two hours for a loader whose host has died, with all that it has locked."""
+    with closing(bench.loader()._connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT name, setting FROM pg_settings WHERE name LIKE 'tcp\\_%' ORDER BY name"
+        )
+
+        assert dict(cursor.fetchall()) == SERVER_SIDE
+
+
+def test_a_load_may_wait_for_postgres_and_nothing_else_may(bench: LoadBench) -> None:
+    """Where the server has no room for what is sent, as in a COPY that waits for a lock, the kernel counts that too."""
+    with closing(bench.loader()._connect()) as loading:
+        key = ChunkKey(bench.add_job(b"", PAIRS), 0, "somebody")
+        heartbeat = Heartbeat(bench.loader()._connect, loading, key, bench.settings())
+        before = unanswered(loading)
+        heartbeat.start()
+        during = unanswered(loading)
+        heartbeat.stop()
+
+        assert (before, during, unanswered(loading)) == (UNANSWERED_MS, 0, UNANSWERED_MS)
+
+
+def unanswered(connection: Connection) -> int:
+    """Return for how many milliseconds what is sent may stay unacknowledged."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as ours:
+        return ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
