@@ -51,7 +51,7 @@ class Credentials:
 
 @dataclass(frozen=True)
 class StackAddresses:
-    """The servers of a running stack."""
+    """The servers of a running stack, all at the address `host`."""
 
     postgres_port: int
     redis_port: int
@@ -59,11 +59,12 @@ class StackAddresses:
     management_port: int
     broker_metrics_port: int
     credentials: Credentials
+    host: str = LOOPBACK
 
     def database_url(self, role: Role, database: str = DATABASE) -> str:
         """Return SQLAlchemy's URL of a database, entered as one of our roles."""
         password = self.credentials.of_role(role)
-        place = f"{LOOPBACK}:{self.postgres_port}/{database}"
+        place = f"{self.host}:{self.postgres_port}/{database}"
         return f"postgresql+psycopg2://adsp_{role}:{password}@{place}"
 
     def postgres_dsn(self, role: Role, database: str = DATABASE) -> str:
@@ -77,18 +78,16 @@ class StackAddresses:
     def superuser_dsn(self, database: str = "postgres") -> str:
         """Return libpq's URL of a database, entered as the cluster's administrator."""
         password = self.credentials.superuser
-        return f"postgresql://postgres:{password}@{LOOPBACK}:{self.postgres_port}/{database}"
+        return f"postgresql://postgres:{password}@{self.host}:{self.postgres_port}/{database}"
 
     def broker_url(self, vhost: str = VHOST) -> str:
         """Return the URL of the broker."""
-        return (
-            f"amqp://{_BROKER_USER}:{self.credentials.broker}@{LOOPBACK}:{self.broker_port}/{vhost}"
-        )
+        return f"amqp://{_BROKER_USER}:{self.credentials.broker}@{self.host}:{self.broker_port}/{vhost}"
 
     @property
     def management_url(self) -> str:
         """Return the URL of RabbitMQ's management API, without credentials."""
-        return f"http://{LOOPBACK}:{self.management_port}"
+        return f"http://{self.host}:{self.management_port}"
 
     @property
     def broker_user(self) -> str:
@@ -97,7 +96,7 @@ class StackAddresses:
 
     def redis_url(self, number: int = 0) -> str:
         """Return the URL of a numbered database of Valkey."""
-        return f"redis://:{self.credentials.redis}@{LOOPBACK}:{self.redis_port}/{number}"
+        return f"redis://:{self.credentials.redis}@{self.host}:{self.redis_port}/{number}"
 
     def environment(self, role: Role | None) -> dict[str, str]:
         """Return the variables that lead a service to the servers; None: it does not enter the database."""

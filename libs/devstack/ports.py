@@ -28,10 +28,10 @@ def is_free(port: int) -> bool:
     return True
 
 
-def is_listening(port: int) -> bool:
-    """Return whether something accepts connections on the port of 127.0.0.1."""
+def is_listening(port: int, host: str = LOOPBACK) -> bool:
+    """Return whether something accepts connections on the port of an address."""
     try:
-        with socket.create_connection((LOOPBACK, port), timeout=1):
+        with socket.create_connection((host, port), timeout=1):
             return True
     except OSError:
         return False

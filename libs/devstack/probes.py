@@ -42,7 +42,7 @@ def redis_answers(addresses: StackAddresses) -> bool:
 
 def rabbitmq_answers(addresses: StackAddresses) -> bool:
     """Return whether RabbitMQ takes clients and has no alarm."""
-    if not is_listening(addresses.broker_port):
+    if not is_listening(addresses.broker_port, addresses.host):
         return False
     try:
         call_management(addresses, "GET", "/api/health/checks/local-alarms")

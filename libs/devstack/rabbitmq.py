@@ -1,4 +1,4 @@
-"""Run a private RabbitMQ node on free ports of 127.0.0.1, beside and apart from the system's own.
+"""Run a private RabbitMQ node on free ports, beside and apart from the system's own.
 
 RabbitMQ comes from the system. What makes the node private: its own node name, Erlang port mapper
 (epmd), ports, data folder, cookie, configuration and log. The port mapper is started here in the
@@ -46,6 +46,7 @@ class RabbitServer:
     vhost: str
     cookie: str
     durable: bool
+    host: str
 
     def start_port_mapper(self) -> ChildProcess:
         """Start epmd, which the node asks for its peers."""
@@ -75,8 +76,8 @@ class RabbitServer:
 
     def _configuration(self) -> str:
         lines = [
-            f"listeners.tcp.local = {LOOPBACK}:{self.ports.amqp}",
-            f"management.tcp.ip = {LOOPBACK}",
+            f"listeners.tcp.local = {self.host}:{self.ports.amqp}",
+            f"management.tcp.ip = {self.host}",
             f"management.tcp.port = {self.ports.management}",
             f"prometheus.tcp.ip = {LOOPBACK}",
             f"prometheus.tcp.port = {self.ports.prometheus}",
@@ -104,7 +105,7 @@ class RabbitServer:
             # its parent.
             "RUNNING_UNDER_SYSTEMD": "true",
             "RABBITMQ_NODENAME": "adsp@localhost",
-            "RABBITMQ_NODE_IP_ADDRESS": LOOPBACK,
+            "RABBITMQ_NODE_IP_ADDRESS": self.host,
             "RABBITMQ_DIST_PORT": str(self.ports.distribution),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
             "RABBITMQ_MNESIA_BASE": str(node / "mnesia"),

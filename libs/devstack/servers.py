@@ -11,7 +11,7 @@ from libs.devstack.addresses import VHOST, Credentials, StackAddresses
 from libs.devstack.binaries import rabbitmq_server
 from libs.devstack.child_process import ChildProcess
 from libs.devstack.cluster import prepare_cluster
-from libs.devstack.ports import free_ports, is_listening
+from libs.devstack.ports import LOOPBACK, free_ports, is_listening
 from libs.devstack.postgres import PostgresServer
 from libs.devstack.probes import postgres_answers, rabbitmq_answers, redis_answers
 from libs.devstack.rabbitmq import RabbitPorts, RabbitServer
@@ -26,13 +26,14 @@ _STOP_GRACE_SECONDS = 20.0
 class StackPlan:
     """What to start: data below `folder`, logs in `logs`.
 
-    A stack that is not `durable` may lose its data in a crash.
+    A stack that is not `durable` may lose its data in a crash. `host` is the address that it listens on.
     """
 
     folder: Path
     logs: Path
     durable: bool
     credentials: Credentials
+    host: str = LOOPBACK
 
     def home(self, name: str) -> ServerHome:
         """Return where a server of the stack runs."""
@@ -87,6 +88,7 @@ def _choose_addresses(plan: StackPlan, rabbit: RabbitPorts) -> StackAddresses:
         management_port=rabbit.management,
         broker_metrics_port=rabbit.prometheus,
         credentials=plan.credentials,
+        host=plan.host,
     )
 
 
@@ -95,10 +97,13 @@ def _start_all(plan: StackPlan, rabbit: RabbitPorts, servers: RunningServers) ->
     broker = _start_rabbitmq(plan, rabbit, servers)
     password, durable = plan.credentials.redis, plan.durable
     valkey = servers.add(
-        start_valkey(plan.home("valkey"), addresses.redis_port, password, durable=durable)
+        start_valkey(
+            plan.home("valkey"), plan.host, addresses.redis_port, password, durable=durable
+        )
     )
+    superuser = plan.credentials.superuser
     cluster = PostgresServer(
-        plan.home("postgres"), addresses.postgres_port, plan.credentials.superuser, durable
+        plan.home("postgres"), addresses.postgres_port, superuser, durable, plan.host
     )
     postgres = servers.add(cluster.start())
     valkey.wait_ready(lambda: redis_answers(addresses), READY_SECONDS)
@@ -115,6 +120,7 @@ def _start_rabbitmq(plan: StackPlan, ports: RabbitPorts, servers: RunningServers
         vhost=VHOST,
         cookie=plan.credentials.cookie,
         durable=plan.durable,
+        host=plan.host,
     )
     mapper = servers.add(server.start_port_mapper())
     mapper.wait_ready(lambda: is_listening(ports.epmd), READY_SECONDS)

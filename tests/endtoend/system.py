@@ -15,6 +15,7 @@ from libs.client.client import Client
 from libs.client.errors import ApiUnreachable
 from libs.client.models import Job
 from libs.devstack.child_process import ChildProcess
+from libs.devstack.ports import LOOPBACK
 from libs.devstack.service_process import service_command
 from libs.devstack.testing.databases import ScratchDatabase
 from libs.devstack.testing.waiting import wait_for
@@ -47,6 +48,8 @@ class System:
     processes: dict[str, ChildProcess] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
     """What the services' environment has besides or instead of `QUICK`."""
+    host: str = LOOPBACK
+    """The api's address."""
 
     @property
     def incoming(self) -> Path:
@@ -56,7 +59,12 @@ class System:
     @property
     def client(self) -> Client:
         """Return a new client of the api; a test sees each answer, also one that would pass."""
-        return Client(f"http://127.0.0.1:{self.port}", retry_seconds=0)
+        return Client(self.url, retry_seconds=0)
+
+    @property
+    def url(self) -> str:
+        """Return where the api answers."""
+        return f"http://{self.host}:{self.port}"
 
     def start(self, name: str, **variables: str) -> None:
         """Start a service; what follows a hyphen in its name tells two of a kind apart."""
@@ -161,6 +169,7 @@ class System:
             **self.environment_of("worker" if service == "scheduler" else service),
             "ADSP_SOURCE_ROOTS": json.dumps([str(self.incoming)]),
             "ADSP_UPLOAD_DIR": str(self.folder / "uploads"),
+            "ADSP_API_HOST": self.host,
             "ADSP_API_PORT": str(self.port),
             **self.variables,
         }

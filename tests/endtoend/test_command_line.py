@@ -28,7 +28,7 @@ def variables(system: System, tmp_path: Path) -> dict[str, str]:
     """Return the environment of the command: a home of its own, the system's api, no key."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ADSP_")}
     return kept | {
-        "ADSP_API_URL": f"http://127.0.0.1:{system.port}",
+        "ADSP_API_URL": system.url,
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
         "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
         "TERM": "xterm-256color",

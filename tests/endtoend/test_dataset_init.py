@@ -24,7 +24,7 @@ def file(tmp_path: Path) -> Path:
 def _run(system: System, *words: object) -> "subprocess.CompletedProcess[str]":
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ADSP_")}
     variables = kept | {
-        "ADSP_API_URL": f"http://127.0.0.1:{system.port}",
+        "ADSP_API_URL": system.url,
         "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
     }
     return subprocess.run(

@@ -112,7 +112,7 @@ def test_a_proposed_table_takes_the_file(system: System, case: Case) -> None:
 
 def _inspect(system: System, content: bytes, **asked: str) -> dict[str, Any]:
     answer = httpx.post(
-        f"http://127.0.0.1:{system.port}/v1/inspect",
+        f"{system.url}/v1/inspect",
         params=asked,
         content=content,
         headers={"Content-Type": "application/octet-stream"},

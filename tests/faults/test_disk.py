@@ -99,7 +99,7 @@ def test_when_the_upload_area_is_full_the_upload_is_refused_and_leaves_nothing(
     machine.system.kill("api")
     machine.system.start("api", ADSP_UPLOAD_DIR=str(small_disk))
     machine.system.wait_ready()
-    with httpx.Client(base_url=f"http://127.0.0.1:{machine.system.port}", timeout=30) as client:
+    with httpx.Client(base_url=machine.system.url, timeout=30) as client:
         answer = client.post(
             f"/v1/datasets/{cell.feed.name}/uploads",
             params={"filename": "large.csv"},

@@ -79,13 +79,13 @@ class ServedStore:
 
 
 @contextmanager
-def s3_server(bucket: str = "landing") -> Iterator[ServedStore]:
+def s3_server(bucket: str = "landing", host: str = HOST) -> Iterator[ServedStore]:
     """Run an S3 server with one bucket, which holds nothing."""
     faults = Faults()
     application = DomainDispatcherApplication(create_backend_app)
-    with _serving(faults.around(application)) as port:
+    with _serving(faults.around(application), host=host) as port:
         login: dict[str, str] = {"access_key_id": "AKIA", "secret_access_key": "secret"}
-        known = {"endpoint": f"http://{HOST}:{port}", "region": _REGION, **login}
+        known = {"endpoint": f"http://{host}:{port}", "region": _REGION, **login}
         store = S3Store(bucket, client_options={"allow_http": True}, **known)  # type: ignore[arg-type]
         httpx.put(f"{known['endpoint']}/{bucket}").raise_for_status()
         served = ServedStore(
@@ -147,10 +147,12 @@ def folder_writers(folder: Path) -> tuple[Callable[[str, bytes], None], Callable
 
 
 @contextmanager
-def _serving(application: Application, certificate: tuple[str, str] | None = None) -> Iterator[int]:
+def _serving(
+    application: Application, certificate: tuple[str, str] | None = None, host: str = HOST
+) -> Iterator[int]:
     """Serve an application at a free port while the block runs."""
     server = make_server(
-        HOST, 0, application, threaded=True, request_handler=_Quiet, ssl_context=certificate
+        host, 0, application, threaded=True, request_handler=_Quiet, ssl_context=certificate
     )
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

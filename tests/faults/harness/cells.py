@@ -41,9 +41,7 @@ class Cell:
     def submit(self, key: str | None = None, timeout: float = 30.0) -> Accepted:
         """Ask for the file to be loaded."""
         content = self.feed.contents[0]
-        with Client(
-            f"http://127.0.0.1:{self.machine.system.port}", timeout=timeout, retry_seconds=0
-        ) as client:
+        with Client(self.machine.system.url, timeout=timeout, retry_seconds=0) as client:
             job = client.submit(
                 dataset=self.feed.name, source=content.path.name, idempotency_key=key
             )

@@ -137,9 +137,7 @@ def _submit_feed(
 ) -> None:
     """Send the files one after the other, without waiting for what becomes of them."""
     for delivery in deliveries:
-        with Client(
-            f"http://127.0.0.1:{system.port}", timeout=_ANSWER_SECONDS, retry_seconds=0
-        ) as client:
+        with Client(system.url, timeout=_ANSWER_SECONDS, retry_seconds=0) as client:
             job_id = _submit(client, feed, delivery, submissions)
             with submissions.lock:
                 submissions.accepted.append(Accepted(job_id, feed, delivery.content))
