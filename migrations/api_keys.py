@@ -16,6 +16,7 @@ from sqlalchemy import create_engine, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from libs.common.database_url import read_database_url
 from libs.common.enums import AuditAction
 from libs.common.ledger.api_keys import RIGHT_PATTERN
 from libs.common.ledger.audit import OPERATOR, Actor, record_audit
@@ -87,7 +88,8 @@ def main() -> None:
     arguments = _arguments(None)
     url = os.environ["ADSP_DATABASE_URL"]
     engine = create_engine(
-        url, connect_args={"connect_timeout": _SECONDS, "options": "-c timezone=UTC"}
+        read_database_url(url),
+        connect_args={"connect_timeout": _SECONDS, "options": "-c timezone=UTC"},
     )
     try:
         with Session(engine) as session, session.begin():

@@ -7,9 +7,12 @@ from alembic import context
 from sqlalchemy import Connection, create_engine, event, pool, text
 from sqlalchemy.schema import SchemaItem
 
+from libs.common.database_url import read_database_url
 from libs.common.ledger.models import SCHEMA, Base
 
 _SCHEMAS = {SCHEMA, None}  # Alembic calls the default schema None
+CONNECT_SECONDS = 10
+"""How long to wait for each host of the URL."""
 LOCK_TIMEOUT = "5s"
 LONGEST_BUILD_WAIT = "1h"
 """An index that is built or dropped concurrently waits for each statement under way, and keeps nobody waiting."""
@@ -47,7 +50,12 @@ def _require_utf8(connection: Connection) -> None:
 def _run(url: str) -> None:
     """Apply the migrations in one transaction each, never queueing for long behind a user's lock."""
     engine = create_engine(
-        url, poolclass=pool.NullPool, connect_args={"application_name": "adsp-migrations"}
+        read_database_url(url),
+        poolclass=pool.NullPool,
+        connect_args={
+            "application_name": "adsp-migrations",
+            "connect_timeout": CONNECT_SECONDS,
+        },
     )
     event.listen(engine, "before_cursor_execute", _set_wait)
     with engine.connect() as connection:

@@ -1,10 +1,12 @@
 """Read settings: one typed class per service, from ``ADSP_…`` variables or files in a secrets folder."""
 
 import os
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from libs.common.database_url import read_database_url
 
 SECRETS_DIR_VARIABLE = "ADSP_SECRETS_DIR"
 
@@ -40,9 +42,14 @@ class LoggingSettings(AdspSettings):
 class DatabaseSettings(AdspSettings):
     """How to reach the ledger and the target tables."""
 
-    database_url: str = Field(description="postgresql+psycopg2://role:password@host:port/database")
+    database_url: Annotated[str, AfterValidator(read_database_url)] = Field(
+        description="postgresql+psycopg2://role:password@host:port/database; "
+        "`host:port,host:port` for a primary and its standbys."
+    )
     database_pool_size: int = Field(10, ge=1, description="Connections kept open per process.")
-    database_connect_timeout: int = Field(5, ge=1, description="Seconds to wait for a connection.")
+    database_connect_timeout: int = Field(
+        5, ge=1, description="Seconds to wait for a connection, for each host of the URL."
+    )
 
 
 class MessagingSettings(AdspSettings):

@@ -13,8 +13,8 @@ import redis
 from amqp.exceptions import AMQPError
 from kombu import Connection
 from kombu.exceptions import KombuError
-from sqlalchemy import make_url
 
+from libs.common.postgres.hosts import DatabaseHosts, connection_parameters
 from services.api.settings import ApiSettings
 
 POSTGRES, RABBITMQ, REDIS = "postgres", "rabbitmq", "redis"
@@ -54,6 +54,7 @@ class Readiness:
         """Prepare the checks; nothing is connected yet."""
         self._settings = settings
         self._timeout = settings.readiness_timeout
+        self._hosts = DatabaseHosts()
         self._checks: dict[str, Callable[[], None]] = {
             POSTGRES: self._reach_postgres,
             RABBITMQ: self._reach_rabbitmq,
@@ -94,12 +95,13 @@ class Readiness:
         return None
 
     def _reach_postgres(self) -> None:
-        url = make_url(self._settings.database_url).set(drivername="postgresql")
-        connection = psycopg2.connect(
-            url.render_as_string(hide_password=False),
-            connect_timeout=max(2, int(self._timeout)),
-            application_name="adsp-readiness",
-            tcp_user_timeout=_UNANSWERED_MS,
+        connection = self._hosts.connect(
+            {
+                **connection_parameters(self._settings.database_url),
+                "connect_timeout": max(2, int(self._timeout)),
+                "application_name": "adsp-readiness",
+                "tcp_user_timeout": _UNANSWERED_MS,
+            }
         )
         with closing(connection), connection.cursor() as cursor:
             cursor.execute(_CONNECTIONS)

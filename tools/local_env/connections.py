@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from psycopg2.extensions import parse_dsn
 
+from libs.common.database_url import read_database_url
 from libs.devstack.binaries import client_program
 from tools.local_env.layout import Layout
 from tools.local_env.state import running_state
@@ -16,6 +17,7 @@ _LIBPQ_VARIABLES = {
     "user": "PGUSER",
     "password": "PGPASSWORD",
     "dbname": "PGDATABASE",
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
 }
 
 
@@ -36,7 +38,7 @@ def _address(variable: str) -> str:
 
 def psql_command() -> tuple[str, Mapping[str, str]]:
     """Return the program and the environment that leads it to the database."""
-    parts = parse_dsn(database_url().replace("+psycopg2", "", 1))
+    parts = parse_dsn(read_database_url(database_url()).replace("+psycopg2", "", 1))
     variables = {name: parts[part] for part, name in _LIBPQ_VARIABLES.items() if part in parts}
     # The ledger's tables need no prefix then.
     variables["PGOPTIONS"] = "-c search_path=public,adsp"

@@ -1,16 +1,21 @@
 """Open the ledger: one engine per process, sessions from it, made where a service is wired."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import psycopg2
 from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.orm import Session, sessionmaker
 
 from libs.common.postgres.backends import backend_of
+from libs.common.postgres.hosts import DatabaseHosts
 from libs.common.postgres.patience import connect_patiently
 from libs.common.postgres.silence import CLIENT_SIDE, SERVER_SIDE, UNANSWERED_MS, as_options
 from libs.common.settings import DatabaseSettings
 
+_READ_ONLY = "25006"
 _IS_POOLED = "adsp_is_pooled"
 _DO_NOT_WAIT = text("SET LOCAL synchronous_commit TO off")
 
@@ -48,18 +53,30 @@ def make_engine(
             **CLIENT_SIDE,
         },
     )
+    follow_the_primary(engine, patience)
     repeat_behind_a_pooler(engine, limits)
-    if patience:
-        _be_patient(engine, patience)
     return engine
 
 
-def _be_patient(engine: Engine, seconds: float) -> None:
-    """Have the engine try to connect for so many seconds."""
+def follow_the_primary(engine: Engine, patience: float = 0) -> None:
+    """Connect to the host that takes changes, and give up what leads to one that does not any more.
+
+    To connect is tried again for `patience` seconds.
+    """
+    hosts = DatabaseHosts()
 
     @event.listens_for(engine, "do_connect")
-    def connect(dialect: Any, _record: Any, arguments: Any, parameters: Any) -> Any:
-        return connect_patiently(partial(dialect.connect, *arguments, **parameters), seconds)
+    def connect(
+        _dialect: Any, _record: Any, _arguments: Sequence[Any], parameters: dict[str, Any]
+    ) -> Any:
+        return connect_patiently(partial(hosts.connect, parameters), patience)
+
+    @event.listens_for(engine, "handle_error")
+    def give_up(context: ExceptionContext) -> None:
+        error = context.original_exception
+        if isinstance(error, psycopg2.Error) and error.pgcode == _READ_ONLY:
+            # A standby answers as ever, so that no check before use would find it.
+            context.is_disconnect = True
 
 
 def repeat_behind_a_pooler(engine: Engine, limits: dict[str, str]) -> None:
@@ -88,7 +105,8 @@ def make_sessions(bind: Engine | Connection) -> sessionmaker[Session]:
 def commit_without_waiting(session: Session) -> None:
     """Let this transaction's commit not wait for the disk.
 
-    Others see it at once and no later commit is on disk without it; a crash of Postgres within a second
-    may undo it. For what is then done again: steps that the ledger repeats, notes about messages.
+    Others see it at once and no later commit is on disk, or on a standby, without it; a crash of Postgres within
+    a second, or a failover, may undo it. For what is then done again: steps that the ledger repeats, notes about
+    messages.
     """
     session.execute(_DO_NOT_WAIT)

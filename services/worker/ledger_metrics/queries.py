@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from libs.common.errors import SystemFault
-from libs.common.ledger.session import repeat_behind_a_pooler
+from libs.common.ledger.session import follow_the_primary, repeat_behind_a_pooler
 from libs.common.postgres.silence import SERVER_SIDE, as_options
 from libs.common.settings import DatabaseSettings
 from libs.common.sql_files import read_statement
@@ -52,7 +52,6 @@ def make_reader(settings: DatabaseSettings) -> Engine:
     """Return an engine that connects for each reading alone: a pool of processes forks from this one."""
     limits = {
         "timezone": "UTC",
-        "default_transaction_read_only": "on",
         "statement_timeout": str(STATEMENT_MS),
         # The last of many jobs stands at the end of an index. Before Postgres has counted them it takes them for few,
         # and would read and sort all.
@@ -63,6 +62,8 @@ def make_reader(settings: DatabaseSettings) -> Engine:
         settings.database_url,
         poolclass=NullPool,
         isolation_level="REPEATABLE READ",
+        # By transaction: a session that takes no changes would be refused where the URL asks for one that does.
+        execution_options={"postgresql_readonly": True},
         connect_args={
             "connect_timeout": settings.database_connect_timeout,
             "application_name": "adsp-metrics",
@@ -70,6 +71,7 @@ def make_reader(settings: DatabaseSettings) -> Engine:
             "tcp_user_timeout": int(DEADLINE_SECONDS * 1000),
         },
     )
+    follow_the_primary(engine)
     repeat_behind_a_pooler(engine, limits)
     return engine
 
