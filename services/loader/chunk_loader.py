@@ -20,6 +20,7 @@ from libs.common.enums import ChunkState, DateOrder
 from libs.common.errors import BadInput, LeaseLost, PublishFault, cut_message
 from libs.common.failpoints import FailPoint, failpoint
 from libs.common.logs import get_logger
+from libs.common.postgres.hosts import DatabaseHosts
 from libs.common.postgres.patience import connect_patiently
 from services.loader.chunk_retry import Outcome, Setbacks
 from services.loader.leasing.chunks import (
@@ -55,6 +56,7 @@ class ChunkLoader:
         self._send_finish = send_finish
         self._connect = partial(
             connect,
+            DatabaseHosts(),
             settings.database_url,
             application_name="adsp-loader",
             connect_timeout=settings.database_connect_timeout,
@@ -89,7 +91,7 @@ class ChunkLoader:
         key = ChunkKey(job_id, number, claimed.holder)
         if cached.is_shared:
             return self._refuse(cached, key)
-        outcome = self._load(cached.connection, key, claimed)
+        outcome = self._load(cached, key, claimed)
         # Its lease went with the commit, and the sweeper cannot have seen it expired.
         is_brief = monotonic() - started < self._settings.lease_seconds
         cached.reusable = outcome is Outcome.LOADED and is_brief
@@ -106,14 +108,14 @@ class ChunkLoader:
         log.error("session_shared", **key.fields)
         return Outcome.FAILED
 
-    def _load(self, loading: Connection, key: ChunkKey, claimed: Claim) -> Outcome:
+    def _load(self, cached: CachedConnection, key: ChunkKey, claimed: Claim) -> Outcome:
         """Make one attempt with the heart beating; whatever comes of it is on record afterwards."""
-        heartbeat = Heartbeat(self._connect, loading, key, self._settings)
+        heartbeat = Heartbeat(self._connect, cached, key, self._settings)
         heartbeat.start()
         memory, folder = self._settings.spool_bytes, self._settings.spool_dir
         try:
             with RejectSpool(key.job_id, key.number, memory, folder) as rejects:
-                return self._try(loading, key, claimed, rejects, heartbeat)
+                return self._try(cached.connection, key, claimed, rejects, heartbeat)
         except LoadCancelled:
             self._setbacks.requeue(key, Requeue())
             log.info("chunk_cancelled", **key.fields)

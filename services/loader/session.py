@@ -4,14 +4,11 @@ What a text means to Postgres depends on session settings; they are the same for
 order of day, month and year, and the schemas that names are looked for in, which belong to the dataset.
 """
 
-from collections.abc import Callable
-from functools import partial
-
 import psycopg2
 from psycopg2.extensions import connection as Connection
-from sqlalchemy.engine import make_url
 
 from libs.common.enums import DateOrder
+from libs.common.postgres.hosts import DatabaseHosts, connection_parameters
 from libs.common.postgres.silence import CLIENT_SIDE, SERVER_SIDE, UNANSWERED_MS, as_options
 from libs.common.sql_files import read_statement
 
@@ -23,7 +20,12 @@ _POOLER_REFUSES_OPTIONS = "unsupported startup parameter"
 
 
 def connect(
-    url: str, *, application_name: str, connect_timeout: int, idle_seconds: int
+    hosts: DatabaseHosts,
+    url: str,
+    *,
+    application_name: str,
+    connect_timeout: int,
+    idle_seconds: int,
 ) -> Connection:
     """Connect to the database of a SQLAlchemy URL with a connection of one's own.
 
@@ -35,21 +37,19 @@ def connect(
         "idle_in_transaction_session_timeout": idle_seconds * 1000,
         **SERVER_SIDE,
     }
-    dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    open_session: Callable[..., Connection] = partial(
-        psycopg2.connect,
-        dsn,
-        application_name=application_name,
-        connect_timeout=connect_timeout,
-        tcp_user_timeout=min(UNANSWERED_MS, idle_seconds * 1000),
+    parameters = {
+        **connection_parameters(url),
+        "application_name": application_name,
+        "connect_timeout": connect_timeout,
+        "tcp_user_timeout": min(UNANSWERED_MS, idle_seconds * 1000),
         **CLIENT_SIDE,
-    )
+    }
     try:
-        return open_session(options=as_options(settings))
+        return hosts.connect({**parameters, "options": as_options(settings)})
     except psycopg2.OperationalError as exc:
         if _POOLER_REFUSES_OPTIONS not in str(exc):
             raise
-    connection = open_session()
+    connection = hosts.connect(parameters)
     connection.autocommit = True
     with connection.cursor() as cursor:
         cursor.execute(";".join(f"SET {name} = {value}" for name, value in settings.items()))

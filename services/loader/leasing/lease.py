@@ -42,10 +42,6 @@ class LoadCancelled(Exception):
     """The job is over, or a person asked for it to be cancelled."""
 
 
-class LeaseSilent(LeaseLost):
-    """Postgres has not answered for as long as the lease lasts: it cannot be asked to cancel what it runs either."""
-
-
 @dataclass(slots=True)
 class Progress:
     """How far a load is; written by the load, read by the heartbeat."""
@@ -118,14 +114,18 @@ class Heartbeat:
     def __init__(
         self,
         connect: Callable[[], Connection],
-        loading: Connection,
+        loading: CachedConnection,
         key: ChunkKey,
         settings: LoaderSettings,
     ) -> None:
         """Prepare the thread; `start` starts it."""
         self.progress = Progress()
         self._connect = connect
-        self._loading = loading
+        self._loading = loading.connection
+        self._backend = {
+            "backend_pid": loading.backend_pid,
+            "backend_start": loading.backend_start,
+        }
         self._parameters = {**key.parameters, "lease_seconds": settings.lease_seconds}
         self._settings = settings
         self._verdict: Exception | None = None
@@ -178,26 +178,35 @@ class Heartbeat:
                     _close(connection)
                     connection = None
                     if monotonic() - renewed > self._settings.lease_seconds:
-                        verdict = LeaseSilent("the lease could not be renewed in time")
+                        verdict = LeaseLost("the lease could not be renewed in time")
                 if verdict is not None:
-                    self._interrupt(verdict)
+                    self._interrupt(verdict, connection)
                     return
         finally:
             _close(connection)
 
-    def _interrupt(self, verdict: Exception) -> None:
-        """Stop the load, unless it has stopped listening."""
+    def _interrupt(self, verdict: Exception, connection: Connection | None) -> None:
+        """Stop the load, unless it has stopped listening; `connection` is the heart's own, if it has one."""
         with self._interrupting:
             if self._may_interrupt:
                 self._verdict = verdict
-                try:
-                    if isinstance(verdict, LeaseSilent):
+                if connection is None or not self._cancel(connection):
+                    # Its server is gone, and the kernel would wait for that for long.
+                    with suppress(psycopg2.Error, OSError):
                         break_off(self._loading)
-                    else:
-                        self._loading.cancel()
-                except (psycopg2.Error, OSError) as exc:
-                    # Closed already, or its server is away: the load learns it there or by `check`.
-                    log.warning("load_not_interrupted", error=str(exc).strip())
+
+    def _cancel(self, connection: Connection) -> bool:
+        """Cancel the load's statement; return whether there was a backend to ask.
+
+        psycopg2's own `cancel` keeps all threads of the process waiting for the server.
+        """
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(read_statement(__package__, "cancel_load"), self._backend)
+                return cursor.fetchone() is not None
+        except psycopg2.Error as exc:
+            log.warning("load_not_interrupted", error=str(exc).strip())
+            return False
 
     def _limit_unanswered(self, milliseconds: int) -> None:
         """Set how long the load's connection waits for a silent Postgres, if it still is one."""

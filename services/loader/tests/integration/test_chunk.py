@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 from uuid import UUID
@@ -23,7 +24,7 @@ from libs.devstack.testing.waiting import wait_for
 from services.loader import load, record_load
 from services.loader.chunk_loader import ChunkLoader, Outcome
 from services.loader.leasing.chunks import ChunkKey
-from services.loader.leasing.connection_cache import LoadingConnections
+from services.loader.leasing.connection_cache import CachedConnection, LoadingConnections
 from services.loader.leasing.lease import Heartbeat
 from services.loader.rejects.columns import RejectedRows, by_columns
 from services.loader.rejects.rejection import RejectedRecord
@@ -274,7 +275,10 @@ def test_a_lease_lost_after_the_connection_is_reported_all_the_same(bench: LoadB
     loading = psycopg2.connect(bench.database.dsn_for("loader"))
     loading.close()
     heartbeat = Heartbeat(
-        lambda: psycopg2.connect(bench.database.dsn_for("loader")), loading, key, bench.settings()
+        lambda: psycopg2.connect(bench.database.dsn_for("loader")),
+        CachedConnection(loading, 0, datetime.now(UTC)),
+        key,
+        bench.settings(),
     )
 
     heartbeat.start()
