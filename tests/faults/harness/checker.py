@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from libs.common.enums import END_STATES
 from tests.faults.harness.clients import Accepted, Submissions, make_feeds, submit_all
-from tests.faults.harness.injection import Injection, choose_faults
+from tests.faults.harness.injection import ChooseFaults, Injection, choose_faults
 from tests.faults.harness.listening import EventListener
 from tests.faults.harness.machine import Machine, running_machine
 from tests.faults.harness.verdicts import Verdict, judge
@@ -47,7 +47,9 @@ class Episode:
         )
 
 
-def run_episode(machine: Machine, seed: int, rows: int = _USUAL_ROWS) -> Episode:
+def run_episode(
+    machine: Machine, seed: int, rows: int = _USUAL_ROWS, choose: ChooseFaults = choose_faults
+) -> Episode:
     """Run the episode of a seed on a sound machine, and leave it sound."""
     machine.revive()
     machine.system.wait_ready()
@@ -59,7 +61,7 @@ def run_episode(machine: Machine, seed: int, rows: int = _USUAL_ROWS) -> Episode
     with ThreadPoolExecutor(len(feeds)) as pool:
         clients = submit_all(machine.system, feeds, submissions, pool, rng)
         try:
-            injection.run(choose_faults(rng))
+            injection.run(choose(rng))
         finally:
             injection.end()
             healed = time.monotonic()
@@ -170,12 +172,17 @@ class Report:
         )
 
 
-def run_seeds(machine: Machine, seeds: Iterable[int], minutes: float = 60.0) -> Report:
+def run_seeds(
+    machine: Machine,
+    seeds: Iterable[int],
+    minutes: float = 60.0,
+    choose: ChooseFaults = choose_faults,
+) -> Report:
     """Run an episode for each seed until the time is over, then judge the events of all."""
     start, report = time.monotonic(), Report()
     listener = EventListener(machine.addresses.broker_url())
     for seed in seeds:
-        episode = run_episode(machine, seed)
+        episode = run_episode(machine, seed, choose=choose)
         print(episode, flush=True)
         report.episodes.append(episode)
         report.verdict.add(episode.verdict)

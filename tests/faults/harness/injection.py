@@ -33,6 +33,9 @@ class Fault:
     lasts: float = 0.0
 
 
+ChooseFaults = Callable[[random.Random], Iterator[tuple[float, Fault]]]
+
+
 def choose_faults(rng: random.Random) -> Iterator[tuple[float, Fault]]:
     """Yield faults, each with the seconds to wait before it: the same for the same seed."""
     for _ in range(rng.randrange(3, 7)):

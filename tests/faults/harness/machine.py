@@ -3,7 +3,7 @@
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,14 +127,22 @@ class Machine:
         return probes[name](self.addresses)
 
 
+Prepare = Callable[[StackPlan, RunningServers], None]
+
+
 @contextmanager
-def running_machine(**variables: str) -> Iterator[Machine]:
-    """Start servers and services; stop them and remove their files in the end."""
+def running_machine(prepare: Prepare | None = None, **variables: str) -> Iterator[Machine]:
+    """Start servers and services; stop them and remove their files in the end.
+
+    `prepare` may add servers before anything is in them.
+    """
     folder = Path(mkdtemp(prefix="faults-", dir=machine_folder()))
     folder.chmod(0o755)
     plan = StackPlan(folder / "data", folder / "logs", durable=True, credentials=Credentials())
     servers = start_servers(plan)
     try:
+        if prepare is not None:
+            prepare(plan, servers)
         upgrade(servers.addresses.database_url("owner"))
         machine = _make_machine(folder, servers, variables)
         try:
