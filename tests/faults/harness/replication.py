@@ -219,7 +219,7 @@ def replicated_machine(variables: Mapping[str, str]) -> Iterator[tuple[Machine, 
         child = next(child for child in servers.children if child.command.name == "PostgreSQL")
         port = free_port()
         ours, theirs = (
-            PostgresServer(plan.home(name), number, password, plan.durable)
+            PostgresServer(plan.home(name), number, password, plan.durable, plan.host)
             for name, number in (("postgres", addresses.postgres_port), ("standby", port))
         )
         pair = Pair(servers, Server(ours, child), Server(theirs))

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime
 
 import psycopg2
 import pytest
@@ -179,7 +180,8 @@ def test_a_load_may_wait_for_postgres_and_nothing_else_may(bench: LoadBench) -> 
     """Where the server has no room for what is sent, as in a COPY that waits for a lock, the kernel counts that too."""
     with closing(bench.loader()._connect()) as loading:
         key = ChunkKey(bench.add_job(b"", PAIRS), 0, "somebody")
-        heartbeat = Heartbeat(bench.loader()._connect, loading, key, bench.settings())
+        cached = CachedConnection(loading, 0, datetime.now(UTC))
+        heartbeat = Heartbeat(bench.loader()._connect, cached, key, bench.settings())
         before = unanswered(loading)
         heartbeat.start()
         during = unanswered(loading)
