@@ -9,6 +9,7 @@ Every record is made on a connection of its own: that of the load may be gone. T
 again, and frees those of loaders that died.
 """
 
+import traceback
 from collections.abc import Callable
 from contextlib import closing
 from enum import StrEnum
@@ -29,6 +30,7 @@ from services.loader.leasing.chunks import (
 )
 from services.loader.leasing.lease import Claim
 from services.loader.metrics import POSTPONED, PutOff
+from services.loader.rejects.masked_messages import describe_fault
 from services.loader.rejects.rejection import is_transient
 from services.loader.rejects.spool import RejectSpool
 from services.loader.settings import LoaderSettings
@@ -65,11 +67,13 @@ class Setbacks:
             kept = rejects if error.code != "source-changing" else None
             return self._fail(key, error.code, error.message, kept)
         sqlstate = getattr(error, "pgcode", None)
+        reason = _describe(error) if rejects.mask is None else describe_fault(error)
         if sqlstate == _LOCK_NOT_AVAILABLE:
-            return self._put_off(key, claimed, error)
+            return self._put_off(key, claimed, reason)
         if not isinstance(error, psycopg2.Error | OSError):
-            log.error("chunk_attempt_failed", exc_info=error, **key.fields)
-        return self._give_back(key, claimed.tries, error, sqlstate)
+            shown = {"exc_info": error} if rejects.mask is None else {"stack": _stack_of(error)}
+            log.error("chunk_attempt_failed", **shown, **key.fields)
+        return self._give_back(key, claimed.tries, reason, sqlstate)
 
     def requeue(self, key: ChunkKey, again: Requeue) -> None:
         """Give the chunk back: to be sent after so many seconds, or when the worker releases it or ends the job."""
@@ -100,7 +104,7 @@ class Setbacks:
         log.warning("chunk_failed", error_code=code, **key.fields, **end.counts)
         return Outcome.FAILED
 
-    def _put_off(self, key: ChunkKey, claimed: Claim, error: Exception) -> Outcome:
+    def _put_off(self, key: ChunkKey, claimed: Claim, reason: str) -> Outcome:
         """Let others load while somebody holds what this load needs; that is no attempt that went wrong."""
         waits, seconds = claimed.lock_waits + 1, self._settings.lock_seconds
         problem = (
@@ -115,19 +119,15 @@ class Setbacks:
         log.warning(
             "chunk_held_up",
             table=claimed.table,
-            error=str(error).strip(),
+            error=reason,
             lock_waits=waits,
             wait_seconds=wait,
             **key.fields,
         )
         return Outcome.POSTPONED
 
-    def _give_back(
-        self, key: ChunkKey, tries: int, error: Exception, sqlstate: str | None
-    ) -> Outcome:
+    def _give_back(self, key: ChunkKey, tries: int, reason: str, sqlstate: str | None) -> Outcome:
         """Have the sweeper send the chunk again later, or fail it when that cannot help."""
-        expected = isinstance(error, psycopg2.Error | OSError)
-        reason = str(error).strip() if expected else f"{type(error).__name__}: {error}"
         if not is_transient(sqlstate):
             return self._fail(key, _fault_code(sqlstate), f"{reason} (SQLSTATE {sqlstate})", None)
         if tries >= self._settings.max_attempts:
@@ -143,6 +143,17 @@ class Setbacks:
         """Return the seconds until a chunk is begun again that was put off so many times."""
         doubled: float = self._settings.retry_seconds * 2 ** min(times - 1, 20)
         return min(doubled, _LONGEST_WAIT)
+
+
+def _describe(error: Exception) -> str:
+    """Return what an attempt ended with."""
+    expected = isinstance(error, psycopg2.Error | OSError)
+    return str(error).strip() if expected else f"{type(error).__name__}: {error}"
+
+
+def _stack_of(error: Exception) -> str:
+    """Return where an error was raised, without its words."""
+    return "".join(traceback.format_tb(error.__traceback__))
 
 
 def _fault_code(sqlstate: str | None) -> str:

@@ -41,6 +41,7 @@ class DateOrderWatch:
             and column.type.startswith(_TYPES)
             and not _has_format(definition, column)
         }
+        self._masked = frozenset(definition.masked_columns)
         self._seen: dict[int, _Seen] = {}
         self._counts: Counter[str] = Counter()
 
@@ -85,6 +86,7 @@ class DateOrderWatch:
         self._counts[kind] += 1
         seen = self._seen.get(place, _Seen())
         if getattr(seen, kind) is None:
+            text = b"***" if self._columns[place] in self._masked else text
             self._seen[place] = seen._replace(**{kind: text})
 
     def _describe(self) -> str:

@@ -12,8 +12,10 @@ from psycopg2.extensions import connection as Connection
 
 from libs.common.csv.header import Header, with_names
 from libs.common.csv.skipped_records import SkippedRecords
+from libs.common.datasets.masked_errors import mask_error
 from libs.common.datasets.slices import Slice
 from libs.common.enums import ChunkState, LoadMode
+from libs.common.errors import BadInput
 from libs.common.postgres.header_mapping import match_header
 from libs.common.postgres.target_table import TargetTable
 from services.loader.blocks.sequences import sequence_exhausted
@@ -27,6 +29,7 @@ from services.loader.leasing.chunks import ChunkEnd, ChunkWork
 from services.loader.leasing.lease import Heartbeat
 from services.loader.load_target import LoadTarget
 from services.loader.record_load import RecordLoad
+from services.loader.rejects.masks import RejectMask
 from services.loader.rejects.spool import RejectSpool
 from services.loader.savepoint import SavepointCursor
 from services.loader.settings import LoaderSettings
@@ -62,12 +65,22 @@ class Load:
 
     def run(self) -> ChunkEnd:
         """Write every record of the chunk; return how it ends, with the counts."""
+        try:
+            return self._run()
+        except BadInput as exc:
+            masked = mask_error(exc, self._definition)
+            if masked is exc:
+                raise
+            raise masked from exc
+
+    def _run(self) -> ChunkEnd:
         self._source.check_unchanged()
         with self._connection.cursor(cursor_factory=SavepointCursor) as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             table = open_target(cursor, self._definition)
             header = self._source.read_header()
             matched = match_header(header.cells, table, self._definition.header_rules)
+            self._rejects.mask = RejectMask.of(self._definition, header, matched)
             shape = open_shape(cursor, matched, self._work)
             dates = DateOrderWatch(matched.columns, self._definition)
             records = self._records(header, dates)

@@ -65,6 +65,12 @@ class CellSplitter:
             for cell in cells
         ]
 
+    def cut(self, raw: bytes) -> list[bytes]:
+        """Return the cells of a record as they are stored, with quotes and escapes, also one behind the last."""
+        if not any(mark in raw for mark in self.marks):
+            return raw.split(self._delimiter)
+        return self._cut(raw)
+
     def _cut(self, raw: bytes) -> list[bytes]:
         """Cut a record; cells keep their quotes and escapes."""
         if len(self._delimiter) == 1:

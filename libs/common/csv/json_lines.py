@@ -32,7 +32,7 @@ class JsonSplitter:
 
     def split(self, text: str) -> Cells:
         """Return a record's cells in UTF-8; raises `JsonLineError`."""
-        members = dict(members_of(text))
+        members = {key: value for key, value, _ in members_of(text)}
         unknown = next((key for key in members if key not in self._places), None)
         if unknown is not None:
             raise JsonLineError(
@@ -48,11 +48,11 @@ class JsonSplitter:
 
 def keys_of(text: str) -> tuple[str, ...]:
     """Return the keys of a record; raises `JsonLineError`."""
-    return tuple(dict.fromkeys(key for key, _ in members_of(text)))
+    return tuple(dict.fromkeys(key for key, _, _ in members_of(text)))
 
 
-def members_of(text: str) -> Iterator[tuple[str, str | None]]:
-    """Yield the keys of an object with the texts of their values; raises `JsonLineError`."""
+def members_of(text: str) -> Iterator[tuple[str, str | None, str]]:
+    """Yield the keys of an object, the texts of their values, and these as they stand; raises `JsonLineError`."""
     try:
         yield from _members(text)
     except (ValueError, StopIteration, RecursionError, IndexError) as exc:
@@ -73,7 +73,7 @@ _DECODER = json.JSONDecoder(
 )
 
 
-def _members(text: str) -> Iterator[tuple[str, str | None]]:
+def _members(text: str) -> Iterator[tuple[str, str | None, str]]:
     """Yield the members of the object that a line is."""
     place = _expect(text, _pass_spaces(text, 0), "{")
     place = _pass_spaces(text, place)
@@ -84,7 +84,8 @@ def _members(text: str) -> Iterator[tuple[str, str | None]]:
         key, place = _DECODER.raw_decode(text, _stand_at(text, place, '"'))
         place = _pass_spaces(text, _expect(text, _pass_spaces(text, place), ":"))
         value, end = _DECODER.raw_decode(text, place)
-        yield key, _as_text(value, text[place:end])
+        stored = text[place:end]
+        yield key, _as_text(value, stored), stored
         place = _pass_spaces(text, end)
         if text[place] == "}":
             _expect_end(text, place + 1)

@@ -31,6 +31,7 @@ def _named(definition: DatasetDefinition) -> Iterable[tuple[str, Iterable[str]]]
     """Yield the options that name columns, with these."""
     yield "convert", (name for name in definition.convert if name != EVERY_COLUMN)
     yield "add", definition.add
+    yield "masked_columns", definition.masked_columns
     yield "unknown_columns", filter(None, [definition.rescue_column])
 
 

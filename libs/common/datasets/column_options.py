@@ -1,7 +1,7 @@
 """Define which columns of a table a file fills, and how: unknown columns, added ones."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -58,3 +58,12 @@ def require_apart(
             )
     if rescue in add:
         raise ValueError(f"'add' and 'unknown_columns' both fill {rescue!r}; leave one of them out")
+
+
+def require_read_or_added(convert: Collection[str], add: Collection[str]) -> None:
+    """Raise `ValueError` where a column is both converted and filled."""
+    both = [name for name in convert if name in add]
+    if both:
+        raise ValueError(
+            f"'add' fills {both[0]!r} by itself, no cell is converted for it; leave it out of 'convert'"
+        )

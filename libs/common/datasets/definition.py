@@ -19,6 +19,7 @@ from libs.common.datasets.column_options import (
     Rescue,
     UnknownColumns,
     require_apart,
+    require_read_or_added,
 )
 from libs.common.datasets.conversions import Conversion, require_one_kind
 from libs.common.datasets.notify import NotifyRule
@@ -175,6 +176,11 @@ class DatasetDefinition(StrictModel):
         description="Share of the last load's rows that may be missing; more fail the job, unless it has `force`."
         " Not for chunked datasets.",
     )
+    masked_columns: list[ColumnName] = Field(
+        default_factory=list,
+        max_length=1600,
+        description="Columns whose cells' raw text is kept nowhere: failed rows have *** in place of it.",
+    )
     required_columns: list[Annotated[str, Field(min_length=1, max_length=1024)]] = Field(
         default_factory=list,
         max_length=1600,
@@ -212,7 +218,7 @@ class DatasetDefinition(StrictModel):
             raise ValueError("a schedule needs a 'source' to load from")
         require_one_kind(self.convert)
         require_apart(self.columns, self.add, self.unknown_columns)
-        self._require_read_or_added()
+        require_read_or_added(self.convert, self.add)
         source_pattern.validate(self.source or "")
         source_pattern.validate((self.done_file or "").replace("{source}", ""), "done_file")
         self._require_replace_to_write_all()
@@ -235,14 +241,6 @@ class DatasetDefinition(StrictModel):
             raise ValueError(
                 f"{guards[0]!r} is known only at the end of the file, when 'atomic': false has loaded its chunks; "
                 f"leave 'atomic' out, or {guards[0]!r}"
-            )
-
-    def _require_read_or_added(self) -> None:
-        """Raise `ValueError` where a column is both converted and filled."""
-        both = [name for name in self.convert if name in self.add]
-        if both:
-            raise ValueError(
-                f"'add' fills {both[0]!r} by itself, no cell is converted for it; leave it out of 'convert'"
             )
 
     @property

@@ -6,7 +6,7 @@ its bytes.
 
 import struct
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -54,6 +54,11 @@ class RejectedRows:
         for code, count in zip(codes, counts.tolist(), strict=True):
             counted[code] += count
         return counted
+
+    def reason(self, row: int) -> Rejection:
+        """Return why a row was refused."""
+        _, code, column_name, sqlstate = _fields_of(self.reasons.raw(row))
+        return Rejection(ErrorCode(code or ""), self.messages.text(row), column_name, sqlstate)
 
     def encode(self, head: bytes) -> memoryview:
         """Return the rows as tuples; each begins with `head`, see `tuple_head`."""
@@ -121,6 +126,15 @@ def _code_at(reasons: Bytes, begin: int) -> ErrorCode:
 def _field_at(data: Bytes, at: int) -> bytes:
     length = int.from_bytes(data[at : at + 4].tobytes())
     return data[at + 4 : at + 4 + length].tobytes()
+
+
+def _fields_of(reason: bytes) -> Iterator[str | None]:
+    """Yield the fields of a reason, the stage first; None where one is NULL."""
+    at = 0
+    while at < len(reason):
+        (length,) = struct.unpack_from(">i", reason, at)
+        at += 4 + max(0, length)
+        yield None if length < 0 else reason[at - length : at].decode()
 
 
 def _field(text: str) -> bytes:

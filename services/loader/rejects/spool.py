@@ -19,6 +19,7 @@ from libs.common.csv.places import from_place
 from libs.common.enums import ErrorCode
 from libs.common.postgres.copy.row_forms import HEADER, TRAILER
 from services.loader.rejects.columns import COLUMNS, RejectedRows, tuple_head
+from services.loader.rejects.masks import RejectMask
 from services.loader.rejects.packed import BlockReader, PackedBytes, SpoolFull
 
 _COPY = f"COPY adsp.failed_rows ({COLUMNS}) FROM STDIN (FORMAT binary)"
@@ -28,13 +29,15 @@ _COPY_BYTES = 1 << 20
 class RejectSpool:
     """Failed rows of one chunk, block by block in file order; they survive a rollback of the load.
 
-    `by_file` is their number in each file of a delivery of several, `by_code` that of each error code.
+    `mask`, once it is set, keeps masked values out of what is added. `by_file` is their number in each file of a
+    delivery of several, `by_code` that of each error code.
     """
 
     def __init__(
         self, job_id: UUID, chunk_number: int, memory_bytes: int, folder: Path | None = None
     ) -> None:
         """Start empty; beyond `memory_bytes`, compressed, the rows go to a file without a name in `folder`."""
+        self.mask: RejectMask | None = None
         self._head = tuple_head(job_id.bytes, chunk_number)
         self._rows = PackedBytes(folder, memory_bytes)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rejects")
@@ -100,4 +103,6 @@ class RejectSpool:
 
     def _append(self, parts: Iterable[RejectedRows]) -> None:
         """Encode failed rows and keep them."""
+        if self.mask is not None:
+            parts = list(map(self.mask.apply, parts))
         self._rows.append(b"".join([rows.encode(self._head) for rows in parts]))

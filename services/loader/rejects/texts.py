@@ -33,6 +33,10 @@ class Texts(NamedTuple):
         """Return one text so many times; they share its bytes."""
         return cls.of([text]).take(np.zeros(count, np.int64))
 
+    def raw(self, row: int) -> bytes:
+        """Return one of them as it is."""
+        return self.data[self.begins[row] : self.ends[row]].tobytes()
+
     @property
     def lengths(self) -> Numbers:
         """Return the bytes of each."""
@@ -53,7 +57,7 @@ class Texts(NamedTuple):
 
     def text(self, row: int) -> str:
         """Return one of them, which is in UTF-8."""
-        return self.data[self.begins[row] : self.ends[row]].tobytes().decode()
+        return self.raw(row).decode()
 
     def all_texts(self) -> Iterator[str]:
         """Yield all of them, which are in UTF-8."""
@@ -91,6 +95,10 @@ class Messages(NamedTuple):
     def bytes(self) -> int:
         """Return how long all of them are together."""
         return sum(part.bytes for part in self)
+
+    def text(self, row: int) -> str:
+        """Return one of them."""
+        return "".join([part.text(row) for part in self])
 
     def all_texts(self) -> list[str]:
         """Return all of them."""

@@ -13,6 +13,9 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from libs.common.datasets.definition import DatasetDefinition
+from libs.common.datasets.masked_errors import mask_error
+from libs.common.datasets.stored_definition import parse_stored
 from libs.common.enums import JobState
 from libs.common.errors import BadInput, SourceSettling, SourceUnsettled
 from libs.common.ledger.advisory_locks import holding
@@ -62,7 +65,7 @@ def _plan(worker: WorkerContext, job: Job, *, may_be_long: bool) -> str:
         with STAGES.time(StageOfJob.PLAN):
             due = plan_source(worker, job, may_be_long=may_be_long)
     except BadInput as exc:
-        return _wait_or_fail(worker, job, exc)
+        return _wait_or_fail(worker, job, _mask(job, exc))
     except LongPlan as exc:
         reason = JobError("plan-is-long", "it is planned behind other large files")
         job.bytes_total = exc.size
@@ -122,6 +125,12 @@ def _needs_plan(session: Session, job: Job) -> bool:
         return False
     has_chunks = select(Chunk.number).where(Chunk.job_id == job.id).limit(1)
     return session.scalar(has_chunks) is None
+
+
+def _mask(job: Job, exc: BadInput) -> BadInput:
+    """Return the error as it may be kept; a definition that is refused by now has no file read for it."""
+    definition = parse_stored(job.definition)
+    return mask_error(exc, definition) if isinstance(definition, DatasetDefinition) else exc
 
 
 def _wait_or_fail(worker: WorkerContext, job: Job, exc: BadInput) -> str:
