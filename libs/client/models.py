@@ -150,6 +150,7 @@ class FailedRow(_Answer):
     raw_base64: str | None = None
     record_bytes: int | None = None
     kept_bytes: int | None = None
+    masked: bool = False
     stage: str
     error_code: str
     column: str | None

@@ -199,7 +199,15 @@ def _write_failed_rows(dependencies: Dependencies, replayed: Replayed) -> Stored
 
 
 def _refuse_cut(replayed: Replayed) -> None:
-    """Refuse rows of which only the start is kept: what a replay could load of them would be wrong."""
+    """Refuse rows of which only a part is kept: what a replay could load of them would be wrong."""
+    if replayed.cut and replayed.before.masked_columns:
+        raise Conflict(
+            "failed-rows-masked",
+            f"of {replayed.cut} of the failed rows the cells of masked columns are not kept: load their file again "
+            "once it is right, correct each of them as a whole with `record` (PUT "
+            f"/v1/jobs/{replayed.job.id}/corrections/PLACE), or put their records into the file that GET "
+            f"/v1/jobs/{replayed.job.id}/failed-rows?format=source gives, and send it as the body",
+        )
     if replayed.cut:
         raise Conflict(
             "failed-rows-cut",

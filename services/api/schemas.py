@@ -215,15 +215,22 @@ class FailedRowDocument(BaseModel):
     )
     record_bytes: int | None = Field(
         None,
-        description="Length of its record, with the line end where `kept_bytes` is less; only there when `raw` holds "
-        "no more than its start.",
+        description="Length of its record, with the line end where only its start is kept; only there when `raw` is "
+        "not all of it.",
         exclude_if=lambda value: value is None,
     )
     kept_bytes: int | None = Field(
         None,
         description="How much of the record is kept: all of it (`format=source` gives it), or its start. Of that, "
-        "`raw` shows at most 1 MiB. Only there with `record_bytes`.",
+        "`raw` shows at most 1 MiB. 0 where it is `masked`. Only there with `record_bytes`.",
         exclude_if=lambda value: value is None,
+    )
+    masked: bool = Field(
+        default=False,
+        description="The dataset masks columns: `raw` has a marker (`***`) in place of their cells, or is empty where "
+        "the record cannot be cut into cells. The row is not replayed as it is: correct it as a whole, with "
+        "`record`, or load its file again. Only there when it is true.",
+        exclude_if=lambda value: not value,
     )
     stage: Stage
     error_code: ErrorCode
@@ -232,10 +239,16 @@ class FailedRowDocument(BaseModel):
     message: str
 
     @classmethod
-    def of(cls, row: FailedRow, encoding: str, paths: Sequence[str]) -> Self:
-        """Show a failed row of a source in this encoding, of which these are the files, by number."""
+    def of(
+        cls, row: FailedRow, encoding: str, paths: Sequence[str], *, is_masked: bool = False
+    ) -> Self:
+        """Show a failed row of a source in this encoding, of which these are the files, by number.
+
+        `is_masked`: the job's dataset masks columns.
+        """
         raw, raw_base64 = render_raw(row.raw[:SHOWN_BYTES], encoding)
         is_part = row.record_bytes is not None or len(row.raw) > SHOWN_BYTES
+        masked = is_masked and row.record_bytes is not None
         file, line_number, byte_offset = place_of(row, paths)
         return cls(
             id=row.id,
@@ -246,7 +259,8 @@ class FailedRowDocument(BaseModel):
             raw=raw,
             raw_base64=raw_base64,
             record_bytes=(row.record_bytes or len(row.raw)) if is_part else None,
-            kept_bytes=len(row.raw) if is_part else None,
+            kept_bytes=(0 if masked else len(row.raw)) if is_part else None,
+            masked=masked,
             stage=row.stage,
             error_code=row.error_code,
             column=row.column_name,

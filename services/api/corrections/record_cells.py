@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import Framer
+from libs.common.csv.mask_markers import MARKERS
 from libs.common.csv.records import Record, split
 from libs.common.csv.text import Text
 from libs.common.csv.utf16 import with_byte_order
@@ -51,6 +52,18 @@ def change_cells(
     for name, text in changes.items():
         cells[place_of_cell(header, name)] = text
     return write_record(cells, header, dialect)
+
+
+def refuse_marker(masked: bytes, record: bytes, header: Sequence[str], dialect: FileFormat) -> None:
+    """Raise `BadInput` where the correction of a masked record still has the marker in place of a cell."""
+    before, after = (read_cells(raw, header, dialect) or [] for raw in (masked, record))
+    for name, old, new in zip(header, before, after, strict=False):
+        if old == new and new in MARKERS:
+            raise BadInput(
+                "cell-masked",
+                f"the cell {name!r} still has the marker {new} in place of a masked text; take the text from the "
+                "source, or discard the row",
+            )
 
 
 def place_of_cell(header: Sequence[str], name: str) -> int:

@@ -107,7 +107,9 @@ def corrected_record(
     if draft is not None and draft.record is not None:
         return encode_record(draft.record, dialect)
     if row.record_bytes is not None:
-        raise _must_be_corrected(row, "only its start is kept, take its record from the source")
+        raise _must_be_corrected(
+            row, "not all of it is kept (it is cut, or masked), take its record from the source"
+        )
     if draft is not None and draft.cells is not None:
         return change_cells(row.raw, header, dialect, draft.cells)
     if row.error_code in OPEN_ENDED and not is_one_record(row.raw, dialect):

@@ -15,6 +15,7 @@ from services.api.corrections.record_cells import (
     encode_record,
     place_of_cell,
     read_cells,
+    refuse_marker,
     write_record,
 )
 from services.api.corrections.rules import MOST_CHARACTERS
@@ -36,10 +37,11 @@ class RowState:
 
 @dataclass(frozen=True)
 class RowReader:
-    """How the records of a job are cut into cells."""
+    """How the records of a job are cut into cells; `is_masked`: its dataset masks columns."""
 
     header: Sequence[str]
     dialect: FileFormat
+    is_masked: bool = False
 
     def as_it_came(self, row: FailedRow) -> RowState:
         """Return a row without its draft; of a record above 1 MiB the start."""
@@ -76,7 +78,11 @@ class RowReader:
             return {"cells": None, "record": None, "discarded": True}
         if wanted.cells is None or came.cells is None:
             _refuse_long([wanted.record])
-            encode_record(wanted.record or "", self.dialect)
+            record = encode_record(wanted.record or "", self.dialect)
+            if self.is_masked and came.is_start and came.record:
+                encoding = with_byte_order(self.dialect.encoding, b"")
+                masked = came.record.encode(encoding, "replace")
+                refuse_marker(masked, record, self.header, self.dialect)
             return {"cells": None, "record": wanted.record, "discarded": False}
         triples = zip(self.header, wanted.cells, came.cells, strict=True)
         changed = [(name, text) for name, text, before in triples if text != before]

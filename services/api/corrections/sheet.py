@@ -80,7 +80,7 @@ class SheetRow:
             record = self._text(self.record, seen.record)
             is_same = record == seen.record
             state = RowState(None, record, is_start=seen.is_start and is_same)
-            return state if record and not any(self.cells) else None
+            return state if (record or is_same) and not any(self.cells) else None
         texts = map(self._text, self.cells, seen.cells)
         return None if self.record else RowState(tuple(texts))
 

@@ -24,6 +24,7 @@ from services.api.corrections.selection import rows_with_drafts
 from services.api.corrections.sheet import SheetRow, sheet_columns
 from services.api.corrections.sheet_file import SheetRefused, read_sheet
 from services.api.exports.csv_report import require_header
+from services.api.exports.dialects import masks_columns
 from services.api.exports.row_stream import read_page
 
 _BATCH_ROWS, _BATCH_CHARACTERS = 1_000, 4 << 20
@@ -57,7 +58,7 @@ def upload_sheet(
 
     Raises `BadInput` that names the lines which cannot be taken.
     """
-    reader = RowReader(require_header(job), replay_dialect(session, job))
+    reader = RowReader(require_header(job), replay_dialect(session, job), masks_columns(job))
     columns = sheet_columns(reader.header, files)
     result = SheetResult()
     for batch in _batches(read_sheet(path, columns, len(reader.header))):

@@ -51,16 +51,22 @@ def export_rows(
     dialect: FileFormat,
     max_record_bytes: int,
     paths: Sequence[str],
+    *,
+    is_masked: bool = False,
 ) -> Generator[str]:
     """Yield the CSV file in blocks, reading rows as they are asked for.
 
-    `paths` are those of the source's files; of several, each row names its own.
+    `paths` are those of the source's files; of several, each row names its own. `is_masked`: rows of which not all is
+    kept have all their cells, of which some are masked.
     """
     yield write_line([*(header or (RAW_COLUMN,)), *reason_columns(paths)])
     for rows in pages_of(sessions, query):
         yield "".join(
             write_line(
-                [*_source_cells(row, header, dialect, max_record_bytes), *reason_of(row, paths)]
+                [
+                    *_source_cells(row, header, dialect, max_record_bytes, is_masked=is_masked),
+                    *reason_of(row, paths),
+                ]
             )
             for row in rows
         )
@@ -98,10 +104,16 @@ def cells_of(
 
 
 def _source_cells(
-    row: FailedRow, header: Sequence[str] | None, dialect: FileFormat, max_record_bytes: int
+    row: FailedRow,
+    header: Sequence[str] | None,
+    dialect: FileFormat,
+    max_record_bytes: int,
+    *,
+    is_masked: bool,
 ) -> Sequence[str | None]:
     width = 1 if header is None else len(header)
-    if header is None or row.record_bytes is not None or len(row.raw) > SHOWN_BYTES:
+    is_cut = row.record_bytes is not None and not is_masked
+    if header is None or is_cut or len(row.raw) > SHOWN_BYTES:
         return [render_raw(row.raw[:SHOWN_BYTES], dialect.encoding)[0]] + [None] * (width - 1)
     return cells_of(row.raw, width, dialect, max_record_bytes)
 

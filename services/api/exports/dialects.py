@@ -22,3 +22,8 @@ def definition_of(job: Job) -> DatasetDefinition:
 def encoding_of(job: Job) -> str:
     """Return the encoding that the job's definition names."""
     return str(job.definition.get("format", {}).get("encoding", "utf-8"))
+
+
+def masks_columns(job: Job) -> bool:
+    """Return whether the job's definition masks columns, so that rows of which not all is kept are masked."""
+    return bool(job.definition.get("masked_columns"))

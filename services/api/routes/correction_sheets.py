@@ -21,6 +21,7 @@ from services.api.corrections.sheet import write_sheet
 from services.api.corrections.sheet_upload import upload_sheet
 from services.api.dependencies import Dependencies, Wired
 from services.api.exports.csv_report import ExportResponse, require_header
+from services.api.exports.dialects import masks_columns
 from services.api.exports.removed_rows import require_kept
 from services.api.limits.body_limit import TAKES_FILE
 from services.api.responses import Responses, problems
@@ -64,7 +65,7 @@ def export_corrections(
     with dependencies.sessions() as session:
         job = caller.find_job(session, job_id)
         require_kept(job)
-        reader = RowReader(require_header(job), replay_dialect(session, job))
+        reader = RowReader(require_header(job), replay_dialect(session, job), masks_columns(job))
         paths = paths_of(session, job)
     query = rows_with_drafts(job_id, *asked.conditions(reader.dialect.encoding))
     blocks = write_sheet(dependencies.sessions, query, reader, paths)

@@ -22,7 +22,12 @@ from services.api.corrections.draft import (
     require_versions,
     save,
 )
-from services.api.corrections.record_cells import change_cells, encode_record, replay_dialect
+from services.api.corrections.record_cells import (
+    change_cells,
+    encode_record,
+    refuse_marker,
+    replay_dialect,
+)
 from services.api.corrections.replay import replay_draft
 from services.api.corrections.rule_runs import GroupRule, run_rule
 from services.api.corrections.schemas import (
@@ -38,6 +43,7 @@ from services.api.corrections.selection import rows_with_drafts
 from services.api.dependencies import Wired
 from services.api.errors.problems import ProblemError
 from services.api.exports.csv_report import require_header
+from services.api.exports.dialects import masks_columns
 from services.api.idempotency import IdempotencyKeyHeader, keyed
 from services.api.pagination import Order, PageQuery, paginate
 from services.api.responses import JOB_ACCEPTED, Responses, accepted, problems
@@ -214,9 +220,11 @@ def _require_writable(session: Session, job: Job, place: int, body: CorrectionBo
     row = find_row(session, job, place)
     dialect = replay_dialect(session, job)
     if body.record is not None:
-        encode_record(body.record, dialect)
+        record = encode_record(body.record, dialect)
+        if row.record_bytes is not None and masks_columns(job):
+            refuse_marker(row.raw, record, require_header(job), dialect)
     if body.cells is not None:
-        _refuse_part(row)
+        _refuse_part(row, is_masked=masks_columns(job))
         change_cells(row.raw, require_header(job), dialect, body.cells)
 
 
@@ -234,7 +242,14 @@ def find_row(session: Session, job: Job, place: int) -> FailedRow:
     return row
 
 
-def _refuse_part(row: FailedRow) -> None:
+def _refuse_part(row: FailedRow, *, is_masked: bool) -> None:
+    if row.record_bytes is not None and is_masked:
+        raise ProblemError(
+            409,
+            "failed-rows-masked",
+            "the cells of masked columns are not kept, so that the others cannot be corrected alone; take the record "
+            "from its source and send it whole, as `record`, or load the file again",
+        )
     if row.record_bytes is not None:
         raise ProblemError(
             409,

@@ -21,7 +21,7 @@ from services.api.exports.csv_report import (
     export_rows,
     require_header,
 )
-from services.api.exports.dialects import definition_of, encoding_of
+from services.api.exports.dialects import definition_of, encoding_of, masks_columns
 from services.api.exports.removed_rows import require_kept
 from services.api.exports.row_stream import pages_of, read_page
 from services.api.exports.source_file import source_blocks
@@ -87,7 +87,10 @@ def page_of_failed_rows(
         job = _find_job(session, caller, job_id)
         query = _of_job(job, asked)
         show = partial(
-            FailedRowDocument.of, encoding=encoding_of(job), paths=paths_of(session, job)
+            FailedRowDocument.of,
+            encoding=encoding_of(job),
+            paths=paths_of(session, job),
+            is_masked=masks_columns(job),
         )
         read = _read_none if _is_without(job, asked.error_code) else _read_rows
         return paginate(session, query, _IN_FILE_ORDER, asked, scope, show, read)
@@ -142,6 +145,7 @@ def _export(
         definition_of(job).format,
         settings.max_record_bytes,
         paths,
+        is_masked=masks_columns(job),
     )
     return ExportResponse(blocks, f"failed-rows-{job_id}.csv")
 

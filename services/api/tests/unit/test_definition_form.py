@@ -152,6 +152,7 @@ DOCUMENTS = st.fixed_dictionaries(
         "done_file": COLUMNS,
         "max_rejected_rows": st.integers(0, 10**30),
         "max_rejected_ratio": st.floats(0, 1),
+        "masked_columns": st.lists(COLUMNS, max_size=3),
         "required_columns": st.lists(CELLS, max_size=3),
         "notify": st.lists(NOTIFY, max_size=2),
     },
