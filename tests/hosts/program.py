@@ -7,8 +7,8 @@ from tests.hosts import faults, scaling
 from tests.hosts.network import missing_for_hosts
 from tests.hosts.site import running_site
 
-_ROWS = 300_000
-"""Of the file that is loaded for the figures, 25 MB."""
+_ROWS = 150_000
+"""Of the file that is loaded for the figures, 12 MB."""
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tests.hosts.site import LOADERS, Site
 
-MBIT = 8.0
-CHUNK_BYTES = 1 << 20
+MBIT = 4.0
+CHUNK_BYTES = 1 << 19
 VARIABLES = {
     "ADSP_CHUNK_BYTES": str(CHUNK_BYTES),
     "ADSP_CHUNKS_AT_ONCE": "16",
