@@ -132,10 +132,6 @@ def _line(kind: str, number: int, form: dict[str, Any], *, quoted: bool) -> byte
     return text[:3].encode(encoding) + damage + text[3:].encode(encoding)
 
 
-def _needs_quotes(cell: str, delimiter: str, *, quoted: bool) -> bool:
-    return cell not in {"", "NULL"} and (quoted or delimiter in cell or "," in cell)
-
-
 def _object(kind: str, number: int) -> str:
     pairs = [
         f'"{name}": "{cell}"'.replace("{no json", "no") if cell else f'"{name}": null'
