@@ -4,6 +4,7 @@ A row is accounted for when it is in the table or the tool says that it, or how 
 left out. Nothing of this is a dependency: what is not installed is reported as such.
 """
 
+import importlib.metadata
 import importlib.util
 import re
 import subprocess
@@ -54,9 +55,9 @@ def run_peers(files: Files, rows: int, tell: Tell) -> list[Peer]:
     peers = [_ours(files.system, case, source)]
     for name, installed, load in (
         ("psql \\copy … (on_error ignore)", True, _on_error_ignore),
-        ("pgloader", which("pgloader") is not None, _pgloader),
-        ("pandas to_sql", _has("pandas"), _library("pandas")),
-        ("dlt", _has("dlt"), _library("dlt")),
+        (f"pgloader {_pgloader_version()}", which("pgloader") is not None, _pgloader),
+        (f"pandas {_version('pandas')} to_sql", _has("pandas"), _library("pandas")),
+        (f"dlt {_version('dlt')}", _has("dlt"), _library("dlt")),
     ):
         tell(name)
         if installed:
@@ -127,6 +128,17 @@ def _run(command: list[str]) -> "subprocess.CompletedProcess[str]":
 
 def _has(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
+
+
+def _version(module: str) -> str:
+    return importlib.metadata.version(module) if _has(module) else ""
+
+
+def _pgloader_version() -> str:
+    if which("pgloader") is None:
+        return ""
+    found = re.search(r'"([\d.]+)', _run(["pgloader", "--version"]).stdout)
+    return found[1] if found else ""
 
 
 def _ending(status: int, errors: str) -> str:

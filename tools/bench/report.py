@@ -185,7 +185,7 @@ def _scaled(scales: Sequence[Scale]) -> Table:
         rows += [
             (
                 f"{one.name}: time at {large} / time at {small} rows",
-                f"{one.seconds[1]:.1f} s / {one.seconds[0]:.1f} s = {one.time_ratio:.2f}",
+                f"{_of_times(one.seconds, one.time_ratio)}; psql: {_of_times(one.psql_seconds, one.psql_ratio)}",
                 f"≤ {GOAL_TIME_RATIO}",
                 _yes(one.time_ratio <= GOAL_TIME_RATIO),
             ),
@@ -199,6 +199,10 @@ def _scaled(scales: Sequence[Scale]) -> Table:
             ),
         ]
     return Table("Larger files", ("case", "measured", "goal", "reached"), rows)
+
+
+def _of_times(seconds: tuple[float, float], ratio: float) -> str:
+    return f"{seconds[1]:.1f} s / {seconds[0]:.1f} s = {ratio:.2f}"
 
 
 def _peers(peers: Sequence[Peer]) -> Table:
