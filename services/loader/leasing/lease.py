@@ -151,7 +151,7 @@ class Heartbeat:
             log.warning("heartbeat_left_behind")
             with self._interrupting:
                 self._may_interrupt = False
-        self._limit_unanswered(UNANSWERED_MS)
+        self._limit_unanswered(min(UNANSWERED_MS, self._settings.lease_seconds * 1000))
 
     def check(self) -> None:
         """Raise `LeaseLost` or `LoadCancelled` when the load must stop."""
