@@ -3,7 +3,7 @@
 rejected rows ──► RejectMask.apply ──► spool ──► failed_rows
 
 What is kept of a record is in `masked_records`, of a message in `masked_messages`. A record that cannot be cut into its
-cells keeps none of its bytes. See docs/decisions/0071.
+cells keeps none of its bytes. See docs/decisions/0069.
 """
 
 from dataclasses import dataclass, replace
