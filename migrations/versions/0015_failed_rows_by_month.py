@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from alembic import op
+from sqlalchemy import text
 
 from libs.common.ids import earliest_uuid7
 from libs.common.sql_files import read_statement
@@ -18,6 +19,7 @@ branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
 MONTHS_AHEAD = 3
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COLUMN = "failed_rows_removed_at"
 INDEX = "ix_jobs_with_failed_rows"
 WHAT = "(finished_at) WHERE finished_at IS NOT NULL AND rows_rejected > 0 AND failed_rows_removed_at IS NULL"
@@ -33,7 +35,7 @@ def upgrade() -> None:
         f"COMMENT ON COLUMN adsp.jobs.{COLUMN} IS"
         " 'When its failed rows were removed since they were kept long enough; NULL: they are there.'"
     )
-    month = _month_after_next()
+    month = _first_month_of_its_own()
     bound, before = _least_of(month), f"failed_rows_before_{month:%Y_%m}"
     with op.get_context().autocommit_block():
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS adsp.{INDEX}")
@@ -63,10 +65,19 @@ def _statement(name: str) -> str:
     return read_statement("migrations.revision_0015", name)
 
 
-def _month_after_next() -> datetime:
-    """Return where the partition of what is there ends: no job of a clock that is wrong by weeks is beyond it."""
-    now = datetime.now(UTC)
-    year, month = divmod(now.year * 12 + now.month + 1, 12)
+def _first_month_of_its_own() -> datetime:
+    """Return where the partition of what is there ends: behind the month after this, and behind all that is there.
+
+    A clock that was ahead may have made a job of a later month.
+    """
+    last = "SELECT job_id FROM adsp.failed_rows ORDER BY job_id DESC LIMIT 1"
+    newest = op.get_bind().execute(text(last)).scalar()
+    there = datetime.fromtimestamp((newest.int >> 80) / 1000, UTC) if newest else _EPOCH
+    return max(_months_after(datetime.now(UTC), 2), _months_after(there, 1))
+
+
+def _months_after(moment: datetime, count: int) -> datetime:
+    year, month = divmod(moment.year * 12 + moment.month - 1 + count, 12)
     return datetime(year, month + 1, 1, tzinfo=UTC)
 
 

@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 from psycopg2.extensions import cursor as Cursor
 
-from libs.common.ids import uuid7
+from libs.common.ids import earliest_uuid7, uuid7
 from libs.devstack.addresses import StackAddresses
 from libs.devstack.cluster import administration, create_database, drop_database
 from libs.devstack.testing.databases import ScratchDatabase
@@ -79,6 +79,17 @@ def test_rows_keep_their_ids_and_places_on_the_way_there_and_back(
     assert _fetch(cursor, rows) == with_new
     cursor.execute(ADD, (str(uuid7()),))
     assert len({row[0] for row in _fetch(cursor, rows)}) == 9
+
+
+def test_rows_of_a_clock_that_was_ahead_stay_where_they_are(
+    database: ScratchDatabase, cursor: Cursor
+) -> None:
+    cursor.execute(ADD, (str(earliest_uuid7(datetime(2031, 3, 4, tzinfo=UTC))),))
+
+    upgrade(database.url_for("owner"))
+
+    places = "SELECT DISTINCT tableoid::regclass::text FROM adsp.failed_rows"
+    assert _fetch(cursor, places) == [("adsp.failed_rows_before_2031_04",)]
 
 
 def test_months_are_made_ahead_and_empty_ones_are_dropped_when_they_are_over(
