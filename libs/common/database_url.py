@@ -8,9 +8,12 @@ https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-MULTIPLE-HOSTS
 import re
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
 _URL = re.compile(
     r"postgres(?:ql)?(?:\+psycopg2)?://"
-    r"(?:(?P<account>[^/?@]*)@)?(?P<hosts>[^/?]*)(?P<database>/[^?]*)?(?:\?(?P<query>.*))?",
+    r"(?:(?P<account>[^?]*)@)?(?P<hosts>[^/?@]*)(?P<database>/[^?]*)?(?:\?(?P<query>.*))?",
     re.DOTALL,
 )
 _HOST = re.compile(r"(?:\[(?P<address>[^\]]+)\]|(?P<name>[^:\[\]]+))(?::(?P<port>\d*))?")
@@ -33,6 +36,8 @@ def read_database_url(text: str) -> str:
             "it must be postgresql+psycopg2://role:password@host:port/database, where characters such as @ and / of a "
             "password are percent-encoded; for several servers host:port,host:port"
         )
+    if _names_one_host(text):
+        return text
     parameters = parse_qsl(found["query"] or "", keep_blank_values=True)
     hosts = _hosts_of(found["hosts"], parameters)
     if len(hosts) < 2:
@@ -46,6 +51,15 @@ def read_database_url(text: str) -> str:
     )
     account = "" if found["account"] is None else f"{found['account']}@"
     return f"{_SCHEME}://{account}{found['database'] or '/'}?{query}"
+
+
+def _names_one_host(text: str) -> bool:
+    """Return whether SQLAlchemy finds one host: its eyes are better where a password is not encoded."""
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        return False
+    return "," not in (url.host or "") and "host" not in url.query
 
 
 def split_hosts(host: str, port: str) -> list[Host]:

@@ -230,11 +230,14 @@ class Heartbeat:
             read_statement(__package__, "renew"),
         ]
         with connection.cursor() as cursor:
-            cursor.execute(";\n".join(statements), {**self._parameters, **state})
+            cursor.execute(";\n".join(statements), {**self._parameters, **self._backend, **state})
             row = cursor.fetchone()
         if row is None:
             return LeaseLost("another loader or the sweeper has taken the chunk's lease")
-        return LoadCancelled() if row[0] else None
+        is_cancelled, is_loading = row
+        if not is_loading:
+            return LeaseLost("the backend that loads has ended, or is on a server that is gone")
+        return LoadCancelled() if is_cancelled else None
 
 
 def _close(connection: Connection | None) -> None:

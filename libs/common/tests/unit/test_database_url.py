@@ -18,6 +18,8 @@ _ACCOUNT = {"user": "adsp_api", "password": "p@ss, word", "dbname": "feeds"}
         "postgresql://adsp_api:x%2Fy@[::1]:5432/feeds?sslmode=require&options=-c%20x=y",
         "postgresql+psycopg2://adsp_api:a,b@db/feeds",
         "postgresql+psycopg2:///feeds?host=/var/run/postgresql",
+        "postgresql://u:a,b/c@db/feeds",
+        "postgresql://u:1,b/c?d@db/feeds",
     ],
 )
 def test_a_url_of_one_host_stays_as_it_is(url: str) -> None:

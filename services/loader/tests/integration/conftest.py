@@ -28,6 +28,7 @@ from libs.common.sources.regular_files import identity
 from libs.common.sources.stream import SourceLimits
 from libs.devstack.testing.databases import ScratchDatabase
 from services.loader.chunk_loader import ChunkLoader, Outcome
+from services.loader.leasing.connection_cache import CachedConnection
 from services.loader.settings import LoaderSettings
 
 
@@ -62,6 +63,13 @@ class LoadBench:
         with self.owner.cursor() as cursor:
             cursor.execute(statement, parameters or None)
             return cursor.fetchall() if cursor.description else []
+
+    def cached(self, connection: Connection) -> CachedConnection:
+        """Return a connection with what its backend is."""
+        pid = connection.info.backend_pid
+        started = "SELECT backend_start FROM pg_stat_activity WHERE pid = %s"
+        [(start,)] = self.execute(started, pid)
+        return CachedConnection(connection, pid, start)
 
     def add_job(
         self,

@@ -13,6 +13,7 @@ from psycopg2.extensions import connection as Connection
 from sqlalchemy.engine import make_url
 
 from libs.common.datasets.definition import DatasetDefinition
+from libs.common.errors import LeaseLost
 from libs.common.messaging.tests.relay import relay_to
 from libs.common.postgres.silence import SERVER_SIDE, UNANSWERED_MS
 from libs.devstack.testing.waiting import wait_for
@@ -180,7 +181,7 @@ def test_a_load_may_wait_for_postgres_and_nothing_else_may(bench: LoadBench) -> 
     """Where the server has no room for what is sent, as in a COPY that waits for a lock, the kernel counts that too."""
     with closing(bench.loader()._connect()) as loading:
         key = ChunkKey(bench.add_job(b"", PAIRS), 0, "somebody")
-        cached = CachedConnection(loading, 0, datetime.now(UTC))
+        cached = bench.cached(loading)
         heartbeat = Heartbeat(bench.loader()._connect, cached, key, bench.settings())
         before = unanswered(loading)
         heartbeat.start()
@@ -194,3 +195,28 @@ def unanswered(connection: Connection) -> int:
     """Return for how many milliseconds what is sent may stay unacknowledged."""
     with socket.socket(fileno=os.dup(connection.fileno())) as ours:
         return ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+
+
+def test_a_load_on_a_server_that_is_gone_ends_although_its_lease_is_renewed(
+    bench: LoadBench,
+) -> None:
+    """After a failover the heart finds the lease on the new primary, and the load waits for the old one."""
+    job_id = bench.add_job(b"", PAIRS)
+    bench.execute(
+        "INSERT INTO adsp.chunk_leases (job_id, chunk_number, holder, backend_pid, backend_start, expires_at)"
+        " VALUES (%s, 0, 'me', 0, now(), now())",
+        str(job_id),
+    )
+    connect = bench.loader()._connect
+    with closing(connect()) as loading, loading.cursor() as cursor, ThreadPoolExecutor(1) as pool:
+        elsewhere = CachedConnection(loading, loading.info.backend_pid, datetime.now(UTC))
+        heartbeat = Heartbeat(connect, elsewhere, ChunkKey(job_id, 0, "me"), bench.settings())
+        waiting = pool.submit(cursor.execute, "SELECT pg_sleep(60)")
+        heartbeat.start()
+        error = waiting.exception(PATIENCE)
+        heartbeat.stop()
+
+    assert isinstance(error, psycopg2.OperationalError)
+    with pytest.raises(LeaseLost, match="on a server that is gone"):
+        heartbeat.check()
+    assert len(bench.execute("SELECT 1 FROM adsp.chunk_leases WHERE expires_at > now()")) == 1

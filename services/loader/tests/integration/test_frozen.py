@@ -4,7 +4,6 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import psycopg2
@@ -17,7 +16,6 @@ from libs.common.datasets.definition import DatasetDefinition
 from libs.devstack.testing.waiting import wait_for
 from services.loader import chunk_retry
 from services.loader.leasing.chunks import ChunkKey, close_chunk
-from services.loader.leasing.connection_cache import CachedConnection
 from services.loader.leasing.lease import Heartbeat
 from services.loader.tests.integration.conftest import LoadBench
 
@@ -75,13 +73,15 @@ def test_in_a_heartbeat_the_lease_is_not_locked(bench: LoadBench) -> None:
     def connect() -> Connection:
         return psycopg2.connect(bench.database.dsn_for("loader"), cursor_factory=FreezingCursor)
 
-    loading = CachedConnection(bench.owner, 0, datetime.now(UTC))
-    heartbeat = Heartbeat(connect, loading, ChunkKey(job_id, 0, "me"), bench.settings())
+    loading = psycopg2.connect(bench.database.dsn_for("loader"))
+    key = ChunkKey(job_id, 0, "me")
+    heartbeat = Heartbeat(connect, bench.cached(loading), key, bench.settings())
     heartbeat.start()
     with freeze.lasting():
         renewed = bench.execute("SELECT 1 FROM adsp.chunk_leases WHERE expires_at > now()")
         free = is_free(bench, "chunk_leases")
     heartbeat.stop()
+    loading.close()
 
     assert len(renewed) == 1
     assert free
