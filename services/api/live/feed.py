@@ -93,6 +93,10 @@ class Feed:
         """Return what was written to the ledger after an event, up to a bound."""
         return await run_in_threadpool(read_events, self._sessions, last, MOST_EVENTS)
 
+    async def recent_events(self) -> set[UUID]:
+        """Return the ids of the events that the ledger has by now and a look could still find."""
+        return {event.id for event in await self._read_recent()}
+
     def events_from(self, number: int) -> list[LedgerEvent]:
         """Return the events that were found after the first so many, as far as they are kept."""
         forgotten = self.events_found - len(self._events)
@@ -105,7 +109,7 @@ class Feed:
     async def _begin_to_look(self) -> None:
         async with self._beginning:
             if self._looking is None or self._looking.done():
-                self._recent = {event.id for event in await self._recent_events()}
+                self._recent = await self.recent_events()
                 self._looking = asyncio.create_task(self._keep_looking())
 
     async def _keep_looking(self) -> None:
@@ -122,7 +126,7 @@ class Feed:
     async def _look(self) -> None:
         watched = [job_id for job_id, streams in self._watched.items() if streams > 0]
         progress = await run_in_threadpool(read_progress, self._sessions, watched)
-        recent = await self._recent_events()
+        recent = await self._read_recent()
         self.progress = progress
         new = [event for event in recent if event.id not in self._recent]
         self._recent = {event.id for event in recent}
@@ -132,6 +136,6 @@ class Feed:
         async with self._looked:
             self._looked.notify_all()
 
-    async def _recent_events(self) -> Sequence[LedgerEvent]:
+    async def _read_recent(self) -> Sequence[LedgerEvent]:
         start = earliest_uuid7(datetime.now(UTC) - _GO_BACK)
         return await run_in_threadpool(read_events, self._sessions, start, _KEPT)

@@ -30,7 +30,7 @@ class Stream:
         self._caller = caller
         self._job_id = job_id
         self._events_read = 0
-        self._missed: Collection[UUID] = frozenset()
+        self._known: Collection[UUID] = frozenset()
         self._sent_jobs: dict[UUID, dict[str, Any]] = {}
 
     async def frames(self, last: UUID | None) -> AsyncIterator[str]:
@@ -41,8 +41,10 @@ class Stream:
             looks = self._feed.looks
             yield "retry: 1000\n\n"
             if last is not None:
+                # The look for all streams may find later what the client has read; what is committed later it has not.
+                before_last = {event for event in await self._feed.recent_events() if event <= last}
                 missed = await self._feed.events_after(last)
-                self._missed = {event.id for event in missed}
+                self._known = before_last | {event.id for event in missed}
                 for event in self._seen_of(missed):
                     yield _event_frame(event)
             while time.monotonic() < end and not self._feed.is_closing:
@@ -62,7 +64,7 @@ class Stream:
         events = self._feed.events_from(self._events_read)
         self._events_read = self._feed.events_found
         for event in self._seen_of(events):
-            if event.id not in self._missed:
+            if event.id not in self._known:
                 yield _event_frame(event)
         current = {each.id: each for each in self._feed.progress.values() if self._is_seen(each)}
         for progress in current.values():

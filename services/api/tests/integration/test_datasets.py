@@ -52,6 +52,8 @@ def test_a_dataset_is_made_and_shown_with_its_defaults(client: httpx.Client) -> 
         "write": "changed",
         "max_rejected_rows": None,
         "max_rejected_ratio": None,
+        "keep_failed_rows_days": None,
+        "masked_columns": [],
         "min_rows": None,
         "max_shrink": None,
         "required_columns": [],

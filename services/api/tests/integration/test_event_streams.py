@@ -157,6 +157,27 @@ def test_a_client_that_comes_again_at_any_moment_reads_the_whole_row_of_events(
     assert len(read) == 55
 
 
+def test_what_a_client_has_read_before_the_feed_found_it_does_not_come_again(
+    client: httpx.Client, job: str, ledger: Ledger
+) -> None:
+    """It was read from the ledger for who came again; the look for all streams comes later."""
+    last = new_event_id(-20)
+    add_event(ledger, job, last)
+    written, read = [last], [last]
+    with following(client, "/v1/events") as other:
+        next(other)
+        for is_there in (True, False) * 4:
+            written.append(new_event_id())
+            if is_there:
+                add_event(ledger, job, written[-1])
+            with following(client, "/v1/events", **{"Last-Event-ID": read[-1]}) as got:
+                if not is_there:
+                    add_event(ledger, job, written[-1])
+                read.append(next(found.replace("-", "") for _, _, found in got if found))
+
+    assert read == written
+
+
 def test_nobody_reads_of_the_jobs_of_others(
     guarded: httpx.Client, make_key: MakeKey, client: httpx.Client, job: str, ledger: Ledger
 ) -> None:

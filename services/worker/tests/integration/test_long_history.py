@@ -39,7 +39,7 @@ MODES: dict[str, dict[str, Any]] = {
     "slice": {"mode": "replace", "scope": {"updated_at": "data_date"}},
 }
 DATASETS = 40
-TABLES = ("adsp.jobs", "adsp.chunks", "adsp.failed_rows", "adsp.events")
+TABLES = ("adsp.jobs", "adsp.chunks", "adsp.events")
 MOST_PAGES = JOBS // 20
 """Of any statement: a third of what to read all jobs would take. In the history one job in 270 has open failed rows."""
 
@@ -150,7 +150,7 @@ def test_jobs_that_have_ended_cost_nothing(
         empty = measure(bench, day=3)
         fill_ledger(bench, owner)
         uncounted = measure(bench, day=1)
-        owner.exec_driver_sql(f"VACUUM ANALYZE {', '.join(TABLES)}")
+        owner.exec_driver_sql(f"VACUUM ANALYZE {', '.join(TABLES)}, adsp.failed_rows")
         counted = measure(bench, day=2)
 
     with capsys.disabled():
