@@ -7,7 +7,7 @@ DECLARE
     privilege record;
     view_text CONSTANT text := pg_get_viewdef('adsp.rejected_rows');
 BEGIN
-    SELECT CASE WHEN is_called THEN last_value ELSE 0 END INTO last_id FROM adsp.failed_rows_id_seq;
+    SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END INTO last_id FROM adsp.failed_rows_id_seq;
     ALTER TABLE adsp.failed_rows ALTER COLUMN id DROP IDENTITY;
     ALTER TABLE adsp.failed_rows RENAME TO {before};
     ALTER TABLE adsp.{before} RENAME CONSTRAINT pk_failed_rows TO pk_{before};

@@ -81,6 +81,19 @@ def test_rows_keep_their_ids_and_places_on_the_way_there_and_back(
     assert len({row[0] for row in _fetch(cursor, rows)}) == 9
 
 
+def test_ids_stay_unique_where_nothing_is_written_between_there_and_back(
+    database: ScratchDatabase, cursor: Cursor
+) -> None:
+    cursor.execute(ADD, (OLD,))
+    for _ in range(2):
+        upgrade(database.url_for("owner"))
+        downgrade(database.url_for("owner"), "0014")
+
+    cursor.execute(ADD, (str(uuid7()),))
+
+    assert len(set(_fetch(cursor, "SELECT id FROM adsp.failed_rows"))) == 6
+
+
 def test_rows_of_a_clock_that_was_ahead_stay_where_they_are(
     database: ScratchDatabase, cursor: Cursor
 ) -> None:
