@@ -20,6 +20,11 @@ depends_on: str | Sequence[str] | None = None
 
 MONTHS_AHEAD = 3
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+CHECK = "ck_failed_rows_before"
+PARTS = "failed_rows_parts"
+COPY_BACK = (
+    "INSERT INTO adsp.failed_rows OVERRIDING SYSTEM VALUE SELECT * FROM adsp.failed_rows_parts"
+)
 COLUMN = "failed_rows_removed_at"
 INDEX = "ix_jobs_with_failed_rows"
 WHAT = "(finished_at) WHERE finished_at IS NOT NULL AND rows_rejected > 0 AND failed_rows_removed_at IS NULL"
@@ -40,14 +45,21 @@ def upgrade() -> None:
     with op.get_context().autocommit_block():
         op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS adsp.{INDEX}")
         op.execute(f"CREATE INDEX CONCURRENTLY {INDEX} ON adsp.jobs {WHAT}")
-        op.execute("ALTER TABLE adsp.failed_rows DROP CONSTRAINT IF EXISTS ck_failed_rows_before")
+        op.execute(f"ALTER TABLE adsp.failed_rows DROP CONSTRAINT IF EXISTS {CHECK}")
         op.execute(
-            "ALTER TABLE adsp.failed_rows ADD CONSTRAINT ck_failed_rows_before"
+            f"ALTER TABLE adsp.failed_rows ADD CONSTRAINT {CHECK}"
             f" CHECK (job_id < '{bound}') NOT VALID"
         )
-        op.execute("ALTER TABLE adsp.failed_rows VALIDATE CONSTRAINT ck_failed_rows_before")
+        op.execute(f"ALTER TABLE adsp.failed_rows VALIDATE CONSTRAINT {CHECK}")
     op.execute(_statement("functions"))
-    op.execute(_statement("split").replace("{bound}", bound).replace("{before}", before))
+    _replace_table(before, "PARTITION BY RANGE (job_id)")
+    # What is there stays where it is, as the partition of all months before; the constraint spares a look through it.
+    op.execute(f"ALTER TABLE adsp.failed_rows DROP CONSTRAINT {CHECK}")
+    op.execute(
+        f"ALTER TABLE adsp.failed_rows ATTACH PARTITION adsp.{before} FOR VALUES FROM (MINVALUE) TO ('{bound}')"
+    )
+    op.execute(f"ALTER TABLE adsp.{before} DROP CONSTRAINT {CHECK}")
+    op.execute("CREATE TABLE adsp.failed_rows_other PARTITION OF adsp.failed_rows DEFAULT")
     op.execute(f"SELECT adsp.keep_failed_row_months({MONTHS_AHEAD})")
     op.execute("GRANT SELECT (job_id, corrected_at), DELETE ON adsp.corrections TO adsp_worker")
 
@@ -56,9 +68,17 @@ def downgrade() -> None:
     """Take the revision back."""
     op.execute("REVOKE SELECT (job_id, corrected_at), DELETE ON adsp.corrections FROM adsp_worker")
     op.execute("DROP FUNCTION adsp.keep_failed_row_months(integer), adsp.first_job_id(timestamptz)")
-    op.execute(_statement("join"))
+    _replace_table(PARTS)
+    op.execute(COPY_BACK)
+    op.execute(f"DROP TABLE adsp.{PARTS}")
     op.execute(f"DROP INDEX IF EXISTS adsp.{INDEX}")
     op.execute(f"ALTER TABLE adsp.jobs DROP COLUMN IF EXISTS {COLUMN}")
+
+
+def _replace_table(old: str, partitioning: str = "") -> None:
+    """Put an empty table in place of the one that is there, which is called `old` from then on."""
+    statement = _statement("replace_table").replace("{old}", old)
+    op.execute(statement.replace("{partitioning}", partitioning))
 
 
 def _statement(name: str) -> str:
@@ -72,6 +92,7 @@ def _first_month_of_its_own() -> datetime:
     """
     last = "SELECT job_id FROM adsp.failed_rows ORDER BY job_id DESC LIMIT 1"
     newest = op.get_bind().execute(text(last)).scalar()
+    # Not `made_at`, which refuses ids of other versions: they are in the way all the same.
     there = datetime.fromtimestamp((newest.int >> 80) / 1000, UTC) if newest else _EPOCH
     return max(_months_after(datetime.now(UTC), 2), _months_after(there, 1))
 
