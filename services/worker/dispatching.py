@@ -4,8 +4,10 @@ Two ticks at once, a late tick or a repeated one make the same jobs: a dataset's
 times are worked off, and a due time makes one job under a unique key. What is wrong with one dataset stops no other.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -25,6 +27,14 @@ log = get_logger(__name__)
 _HAS_DUE_TIMES = (
     Dataset.last_due_at.is_not(None) & Dataset.paused_at.is_(None) & Dataset.deleted_at.is_(None)
 )
+
+
+class DuePlan(NamedTuple):
+    """A job that is to be planned; `bytes_total` where its size is known by now."""
+
+    id: UUID
+    request_id: str | None
+    bytes_total: int | None
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,14 @@ def send_plan(
     with worker.sessions.begin() as session:
         mark_published(session, job_id)
     return True
+
+
+def send_plans(worker: WorkerContext, due: Sequence[DuePlan]) -> int:
+    """Send jobs to be planned and return how many were sent; where the broker is away, the rest comes with a sweep."""
+    for sent, job in enumerate(due):
+        if not send_plan(worker, job.id, job.request_id, size=job.bytes_total):
+            return sent
+    return len(due)
 
 
 def _dispatch_or_tell(worker: WorkerContext, name: str, now: datetime) -> list[UUID]:

@@ -21,11 +21,11 @@ from libs.common.messaging.events import publish_pending
 from libs.common.messaging.stage_metrics import STAGES, StageOfJob
 from libs.common.sql_files import read_statement
 from services.worker.dependencies import WorkerContext
-from services.worker.dispatching import send_plan
+from services.worker.dispatching import DuePlan, send_plans
 from services.worker.loaded_files import put_files_away
 from services.worker.notifying.outbox import ask_to_notify
 from services.worker.planning.chunking import release_chunks, send_chunks
-from services.worker.planning.places import Woken, wake_next
+from services.worker.planning.places import wake_next
 from services.worker.planning.table_turns import find_next_at_table
 
 log = get_logger(__name__)
@@ -76,9 +76,7 @@ def after_end(worker: WorkerContext, job_id: UUID) -> None:
     except PublishFault as exc:
         log.warning("publish_failed", job_id=str(job_id), error=str(exc))
         return
-    for waiting in _wake_others(worker, job_id):
-        if not send_plan(worker, waiting.id, waiting.request_id, size=waiting.bytes_total):
-            return
+    send_plans(worker, _wake_others(worker, job_id))
 
 
 def _end_if_over(session: Session, job: Job) -> bool:
@@ -175,7 +173,7 @@ def _too_many(rejected: int, read: int) -> JobError:
     )
 
 
-def _wake_others(worker: WorkerContext, job_id: UUID) -> list[Woken]:
+def _wake_others(worker: WorkerContext, job_id: UUID) -> list[DuePlan]:
     """Make the queued jobs that waited for an ended one due now; the sweeper sends what is not sent."""
     with worker.sessions.begin() as session:
         job = session.get_one(Job, job_id)
@@ -184,7 +182,7 @@ def _wake_others(worker: WorkerContext, job_id: UUID) -> list[Woken]:
         next_at_table = find_next_at_table(session, job)
         parameters = {"job_id": job_id, "resend_after": RESEND_AFTER}
         woken = session.execute(_wake(), {**parameters, "next_at_table": next_at_table})
-        waited = [Woken(*row) for row in woken]
+        waited = [DuePlan(*row) for row in woken]
         return waited + wake_next(session, worker.settings, job, RESEND_AFTER)
 
 

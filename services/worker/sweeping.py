@@ -24,7 +24,7 @@ from libs.common.messaging.events import publish_pending
 from libs.common.sql_files import read_statement
 from services.worker.deadletters import drain_dead_letters
 from services.worker.dependencies import WorkerContext
-from services.worker.dispatching import send_plan
+from services.worker.dispatching import DuePlan, send_plans
 from services.worker.loaded_files import put_due_files_away
 from services.worker.metrics import ACTIONS, Action
 from services.worker.notifying.outbox import ask_to_notify
@@ -134,10 +134,7 @@ def _send_due_plans(worker: WorkerContext, limit: int) -> int:
             .values(next_attempt_at=func.now() + RESEND_AFTER)
             .returning(Job.id, Job.request_id, Job.bytes_total)
         ).all()
-    for sent, job in enumerate(jobs):
-        if not send_plan(worker, job.id, job.request_id, size=job.bytes_total):
-            return sent  # the broker is away: the rest comes with a later sweep
-    return len(jobs)
+    return send_plans(worker, [DuePlan(*job) for job in jobs])
 
 
 def _send_due_chunks(worker: WorkerContext, limit: int) -> int:

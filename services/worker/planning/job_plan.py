@@ -26,7 +26,7 @@ from libs.common.ledger.session import commit_without_waiting
 from libs.common.logs import get_logger
 from libs.common.messaging.stage_metrics import STAGES, StageOfJob
 from services.worker.dependencies import WorkerContext
-from services.worker.dispatching import send_plan
+from services.worker.dispatching import send_plan, send_plans
 from services.worker.finishing import after_end
 from services.worker.planning.arrival import describe_failure, is_awaited, wait_for_source
 from services.worker.planning.chunking import send_chunks
@@ -193,8 +193,7 @@ def _give_place_away(worker: WorkerContext, job: Job) -> None:
     """Send the jobs that may begin now that this one waits."""
     with worker.sessions.begin() as session:
         woken = wake_next(session, worker.settings, job, RESEND_AFTER)
-    for other in woken:
-        send_plan(worker, other.id, other.request_id, size=other.bytes_total)
+    send_plans(worker, woken)
 
 
 def _plan_fault(exc: Exception, attempt: int) -> JobError:

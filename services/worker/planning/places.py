@@ -5,7 +5,6 @@ until a place is free. Then the oldest day goes first (decision 67).
 """
 
 from datetime import timedelta
-from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Select, bindparam, func, select, update
@@ -14,6 +13,7 @@ from sqlalchemy.orm import Session, aliased
 from libs.common.enums import JobState, LoadMode, Trigger
 from libs.common.ledger.advisory_locks import advisory_xact_lock
 from libs.common.ledger.models import Job
+from services.worker.dispatching import DuePlan
 from services.worker.settings import WorkerSettings
 
 _Running = aliased(Job)
@@ -52,14 +52,6 @@ _HELD_WITH_PLACE = select(Job.id).where(
 )
 
 
-class Woken(NamedTuple):
-    """A job that was held and is to be sent; `bytes_total` where its size is known by now."""
-
-    id: UUID
-    request_id: str | None
-    bytes_total: int | None
-
-
 def take_place(session: Session, settings: WorkerSettings, job: Job) -> bool:
     """Return whether a locked job may begin; else it is held until others have ended."""
     _take_turns(session, job)
@@ -79,7 +71,7 @@ def _has_place(session: Session, settings: WorkerSettings, job: Job) -> bool:
 
 def wake_next(
     session: Session, settings: WorkerSettings, gone: Job, after: timedelta
-) -> list[Woken]:
+) -> list[DuePlan]:
     """Wake the jobs that may have the place of one that has ended or waits, and return them to be sent.
 
     What is not sent comes with the first sweep `after` that time.
@@ -118,7 +110,7 @@ def _take_turns(session: Session, job: Job) -> None:
 
 def _wake(
     session: Session, settings: WorkerSettings, held: Select[UUID], after: timedelta
-) -> list[Woken]:
+) -> list[DuePlan]:
     if not session.scalar(_ANY_HELD):
         return []
     # One that is locked is being planned, or ended.
@@ -131,7 +123,7 @@ def _wake(
         .execution_options(synchronize_session=False)
     )
     rows = sorted(session.execute(woken, _limits(settings)), key=lambda row: row[:2])
-    return [Woken(*row[1:]) for row in rows]
+    return [DuePlan(*row[1:]) for row in rows]
 
 
 def _limits(settings: WorkerSettings) -> dict[str, int]:

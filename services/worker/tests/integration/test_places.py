@@ -1,5 +1,6 @@
 """Only so many jobs of a dataset, and of backfills, are at work; the others begin when one ends, without a sweep."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from uuid import UUID
@@ -21,8 +22,14 @@ FIRST_DAY = date(2026, 1, 1).toordinal()
 
 
 @pytest.fixture(autouse=True)
-def _nothing_waits(bench: Bench) -> None:
-    """Take what earlier tests have sent."""
+def _nothing_waits(bench: Bench) -> Iterator[None]:
+    """Take what earlier tests have sent, and leave nothing to later ones."""
+    _empty_queues(bench)
+    yield
+    _empty_queues(bench)
+
+
+def _empty_queues(bench: Bench) -> None:
     for queue in (JOBS_QUEUE, LONG_PLANS_QUEUE):
         _sent(bench, queue)
 
