@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from libs.common.csv.mask_markers import MARKERS
 from libs.common.csv.records import Record
 from libs.common.datasets.conversions import conversion_of
 from libs.common.datasets.definition import DatasetDefinition
@@ -86,7 +87,7 @@ class DateOrderWatch:
         self._counts[kind] += 1
         seen = self._seen.get(place, _Seen())
         if getattr(seen, kind) is None:
-            text = b"***" if self._columns[place] in self._masked else text
+            text = MARKERS[0].encode() if self._columns[place] in self._masked else text
             self._seen[place] = seen._replace(**{kind: text})
 
     def _describe(self) -> str:

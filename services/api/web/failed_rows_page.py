@@ -11,9 +11,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from libs.common.csv.dialect import FileFormat
-from libs.common.enums import END_STATES, HeaderMatch, Scope
+from libs.common.enums import HeaderMatch, Scope
+from libs.common.errors import Conflict
 from libs.common.ledger.models import Correction, FailedRow, Job
-from services.api.corrections.draft import draft_version, find_replay
+from services.api.corrections.draft import draft_version, find_replay, require_correctable
 from services.api.corrections.record_cells import Cells, read_cells
 from services.api.corrections.selection import Filter, failed_rows_with_drafts
 from services.api.dependencies import Wired
@@ -120,7 +121,11 @@ def show_failed_rows(
 
 
 def _can_correct(job: Job) -> bool:
-    return job.state in END_STATES and not job.dry_run and job.failed_rows_removed_at is None
+    try:
+        require_correctable(job)
+    except Conflict:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -71,16 +71,15 @@ class RecordMask:
             return None
         if any(key not in self._names for key, _, _ in members):
             return None
-        texts = [f"{json.dumps(key)}: {self._shown(key, stored)}" for key, _, stored in members]
-        text = "{" + ", ".join(texts) + "}"
-        return raw if self._shows_all(members) else text.encode(self._dialect.text_encoding)
+        shown = [(key, self._shown(key, stored)) for key, _, stored in members]
+        if shown == [(key, stored) for key, _, stored in members]:
+            return raw
+        text = ", ".join(f"{json.dumps(key)}: {value}" for key, value in shown)
+        return f"{{{text}}}".encode(self._dialect.text_encoding)
 
     def _shown(self, key: str, stored: str) -> str:
         is_shown = self._names[key] not in self._masked or stored in {"null", '""'}
         return stored if is_shown else f'"{self._marker}"'
-
-    def _shows_all(self, members: Sequence[tuple[str, str | None, str]]) -> bool:
-        return all(self._shown(key, stored) == stored for key, _, stored in members)
 
 
 def _encode(dialect: FileFormat) -> list[bytes]:
