@@ -55,7 +55,7 @@ def init(_context: Context, file: str = "") -> None:
 @task
 def shell(_context: Context) -> None:
     """Open psql on the running stack's database, as its owner."""
-    from tools.local_env.connections import psql_command
+    from tools.local_env.psql import psql_command
 
     with plain_errors():
         psql, variables = psql_command()
@@ -65,7 +65,7 @@ def shell(_context: Context) -> None:
 @task(help={"command": 'The SQL to run, for example "SELECT count(*) FROM items".'})
 def run(_context: Context, command: str) -> None:
     """Run SQL in the running stack's database, as its owner; exits 1 when it fails."""
-    from tools.local_env.connections import psql_command
+    from tools.local_env.psql import psql_command
 
     with plain_errors():
         psql, variables = psql_command()
