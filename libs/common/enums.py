@@ -53,6 +53,7 @@ class AuditAction(StrEnum):
     DATASET_PAUSE = "dataset.pause"
     DATASET_RESUME = "dataset.resume"
     TABLE_CREATE = "table.create"
+    UPLOAD_ANNOUNCE = "upload.announce"
     FAILED_ROWS_CORRECT = "failed-rows.correct"
     KEY_CREATE = "key.create"
     KEY_REVOKE = "key.revoke"

@@ -17,7 +17,7 @@ from libs.common.ledger.tables.datasets import Dataset, DatasetVersion
 from libs.common.ledger.tables.failed_rows import FailedRow
 from libs.common.ledger.tables.jobs import Job
 from libs.common.ledger.tables.notifications import Notification, NotificationTarget
-from libs.common.ledger.tables.requests import Event, IdempotencyKey, Upload
+from libs.common.ledger.tables.requests import DirectUpload, Event, IdempotencyKey, Upload
 from libs.common.ledger.tables.sample import items
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Correction",
     "Dataset",
     "DatasetVersion",
+    "DirectUpload",
     "Event",
     "FailedRow",
     "FailedRowCounter",

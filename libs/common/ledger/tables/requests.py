@@ -1,4 +1,4 @@
-"""The tables about requests: events that go out, keys of repeated requests, uploads."""
+"""The tables about requests: events that go out, keys of repeated requests, uploads and those sent to a bucket."""
 
 from datetime import datetime
 from typing import Any
@@ -67,3 +67,24 @@ class Upload(Base):
     owner: Mapped[str] = mapped_column(index=True)
     bytes: Mapped[int] = mapped_column(comment="Size of the file as stored.")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class DirectUpload(Base):
+    """A file that a client sends straight to the bucket of uploads; a job may be made of it once."""
+
+    __tablename__ = "direct_uploads"
+    __table_args__ = (
+        Index("ix_direct_uploads_unclaimed", "owner", postgresql_where=text("job_id IS NULL")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    owner: Mapped[str | None] = mapped_column(comment="Of the API key; NULL: an api without keys.")
+    dataset: Mapped[str]
+    url: Mapped[str] = mapped_column(comment="Where it is sent; not signed.")
+    bytes: Mapped[int] = mapped_column(comment="Its size, as was said.")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    job_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey(f"{SCHEMA}.jobs.id", ondelete="CASCADE"),
+        index=True,
+        comment="NULL: nobody has claimed it.",
+    )
