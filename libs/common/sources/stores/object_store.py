@@ -21,6 +21,7 @@ from libs.common.sources.stores.connections import (
 from libs.common.sources.stores.retries import Answer, Retries
 from libs.common.sources.stores.store import (
     OBJECT_DEVICE,
+    SignedPut,
     Store,
     StoredFile,
     StoreFault,
@@ -36,6 +37,8 @@ _LONGEST = "300s"
 """For a range over a slow line, or a copy of many gigabytes, which the store makes while we wait."""
 _SILENT = "30s"
 """So long a store may send nothing, but while it is sent something or copies."""
+_PUT_HEADERS = {"az": {"x-ms-blob-type": "BlockBlob"}}
+"""What a store wants to have said of a file that is put there, by the kind of its connection."""
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"status code: (([0-9]{3})[A-Za-z -]*)")
 _PASSING = {"408", "425", "429"}
@@ -53,6 +56,7 @@ class ObjectStore(Store):
         self._bucket = _open(connection, {"read_timeout": _SILENT})
         self._patient = _open(connection, {})
         self._retries = Retries(connection.kind, name)
+        self._kind = connection.kind
 
     def stat(self, key: str) -> SourceIdentity:
         """Look at an object."""
@@ -78,7 +82,7 @@ class ObjectStore(Store):
         """
         if self.stat(key) != seen:
             return False
-        self._ask(key, lambda: obstore.copy(self._patient, key, to))
+        self.copy(key, to)
         if self.delete(key, seen):
             return True
         if self.stat(to).size != seen.size:
@@ -96,6 +100,18 @@ class ObjectStore(Store):
     def put(self, key: str, path: Path) -> None:
         """Copy a file into the bucket, in parts where it is large."""
         self._ask(key, lambda: obstore.put(self._patient, key, path))
+
+    def copy(self, key: str, to: str) -> None:
+        """Copy an object within the bucket, where its bytes stay."""
+        self._ask(key, lambda: obstore.copy(self._patient, key, to))
+
+    def sign_put(self, key: str, lasts: timedelta) -> SignedPut:
+        """Sign with the connection's key, or have Google sign where the machine's account is used."""
+        try:
+            url = obstore.sign(self._bucket, "PUT", key, lasts)
+        except BaseError as exc:
+            raise self.cannot_sign(_shorten(exc)) from exc
+        return SignedPut(url, _PUT_HEADERS.get(self._kind, {}))
 
     def _read(self, key: str, start: int, end: int, seen: SourceIdentity) -> bytes:
         answer = obstore.get(self._bucket, key, options={"range": (start, end)})

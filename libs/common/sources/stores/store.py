@@ -8,7 +8,8 @@ StoreFault        the store or the network failed, also after a few tries: it ma
 import hashlib
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -30,6 +31,13 @@ class StoredFile(NamedTuple):
 
     key: str
     identity: SourceIdentity
+
+
+class SignedPut(NamedTuple):
+    """A request of its own right that puts one file into a store: whoever has its URL may send it."""
+
+    url: str
+    headers: Mapping[str, str]
 
 
 class Store(ABC):
@@ -93,6 +101,28 @@ class Store(ABC):
         """Copy a file of this machine to a key, whole or not at all; raises `StoreFault`."""
         raise StoreFault(
             f"{self.root}{key} cannot be written: ADSP puts files into buckets alone ({path.name})"
+        )
+
+    def copy(self, key: str, to: str) -> None:
+        """Copy a file to another key, whole or not at all; raises `SourceError` and `StoreFault`."""
+        raise StoreFault(
+            f"{self.root}{key} cannot be copied to {to}: ADSP copies files of buckets alone"
+        )
+
+    def sign_put(self, key: str, lasts: timedelta) -> SignedPut:
+        """Return a request that puts a file at a key and needs no credentials; it may be begun for as long as it lasts.
+
+        Raises `SourceError` where the connection cannot sign.
+        """
+        raise self.cannot_sign(f"it is no bucket, and {lasts} or {key!r} change nothing of that")
+
+    def cannot_sign(self, reason: str) -> SourceError:
+        """Make the error for a connection whose credentials cannot sign."""
+        return SourceError(
+            "store-cannot-sign",
+            f"connection {self.name!r} can sign no URL ({reason}); give it a key that can (ADSP_CONNECTIONS: an access "
+            "key of S3, a service account's key of Google, an account key of Azure), or send the file through the api: "
+            "POST /v1/datasets/{name}/uploads",
         )
 
     def missing(self, key: str) -> SourceError:

@@ -1,13 +1,18 @@
 """Sources in stores: found, read and put away as files of a folder are, whatever the servers do."""
 
+import json
 import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from moto.backends import get_backend
 
 from libs.common.enums import SourceMatch
@@ -480,3 +485,66 @@ def test_a_private_address_is_refused_unless_that_is_said(served: ServedStore) -
 def test_a_server_that_is_not_trusted_is_not_read(served: ServedStore, retried: list[str]) -> None:
     with pytest.raises(StoreFault):
         identity(file_of(served, "a.csv", b"x", certificate_authority=None))
+
+
+@pytest.mark.parametrize(
+    ("connection", "host", "signature", "headers"),
+    [
+        (
+            {"kind": "s3", "bucket": "landing", "region": "eu-central-1", "access_key_id": "A"}
+            | {"secret_access_key": "s3cret"},
+            "s3.eu-central-1.amazonaws.com",
+            "X-Amz-Signature",
+            {},
+        ),
+        (
+            {"kind": "az", "container": "landing", "account": "acme", "account_key": "czNjcmV0"},
+            "acme.blob.core.windows.net",
+            "sig",
+            {"x-ms-blob-type": "BlockBlob"},
+        ),
+        ({"kind": "gs", "bucket": "landing"}, "storage.googleapis.com", "X-Goog-Signature", {}),
+    ],
+    ids=["s3", "az", "gs"],
+)
+def test_each_kind_of_bucket_signs_for_one_file_with_its_own_key(
+    connection: dict[str, str], host: str, signature: str, headers: dict[str, str]
+) -> None:
+    """The stores themselves were not asked."""
+    if connection["kind"] == "gs":
+        connection = {**connection, "service_account_key": google_key()}
+    connections = Connections.model_validate({"c": connection})
+    place = locate(f"{connection['kind']}://landing/sent/a.csv", connections)
+    put = place.store.sign_put(place.key, timedelta(seconds=60))
+
+    url = urlsplit(put.url)
+    assert url.hostname == host
+    assert url.path == "/landing/sent/a.csv"
+    assert signature in parse_qs(url.query)
+    assert put.headers == headers
+    assert "s3cret" not in put.url
+
+
+def google_key() -> str:
+    """Return the key of a service account that was made up."""
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = private.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    names = {"private_key_id": "1", "client_email": "a@acme.iam.gserviceaccount.com"}
+    return json.dumps({**names, "private_key": pem.decode(), "client_id": "1"})
+
+
+def test_a_server_that_is_no_bucket_signs_and_copies_nothing(
+    stores: Callable[[str], ServedStore],
+) -> None:
+    served = stores("https")
+    connections = Connections.model_validate({"c": served.connection})
+    place = locate(f"{served.root}a.csv", connections)
+
+    with pytest.raises(SourceError, match="can sign no URL"):
+        place.store.sign_put(place.key, timedelta(seconds=60))
+    with pytest.raises(StoreFault, match="buckets alone"):
+        place.store.copy(place.key, "b.csv")
