@@ -33,6 +33,12 @@ class ApiSettings(BuildSettings, DatabaseSettings, MessagingSettings, SourceSett
         "items", pattern=DATASET_NAME_PATTERN, description="What POST /trigger-job loads."
     )
     max_upload_bytes: int = Field(10 << 30, ge=1, description="Largest upload, bytes.")
+    upload_url_seconds: float = Field(
+        900.0,
+        ge=1,
+        le=43_200,
+        description="Seconds that a client may use the URL that it gets to send a file to `ADSP_UPLOAD_STORE` itself.",
+    )
     max_body_bytes: int = Field(1 << 20, ge=1024, description="Largest JSON body, bytes.")
     requests_per_minute: int = Field(
         3000,

@@ -35,6 +35,7 @@ from services.api.dependencies import Dependencies
 from services.api.errors.problems import RETRY_SECONDS, ProblemError
 from services.api.idempotency import KeyedRequest, find_earlier, remember
 from services.api.limits.quotas import require_room
+from services.api.uploads.announced_uploads import hold_announced
 from services.api.uploads.replayed_files import shared_source
 
 log = get_logger(__name__)
@@ -72,17 +73,20 @@ def submit_job(
     keyed: KeyedRequest | None,
     stored_bytes: int = 0,
     find_earlier: FindEarlier | None = None,
+    announced: UUID | None = None,
 ) -> Submission:
     """Make the job and have it planned, or return the one that the key made before.
 
     `stored_bytes`: the size of its file, where the api has stored that. `find_earlier` returns the job that stands for
-    a replay of this file, under the lock of replays.
+    a replay of this file, under the lock of replays. `announced`: the upload that the job is made of, once.
 
     Raises `BadInput` and `ProblemError` (nothing was recorded) and `OutcomeUnknown`.
     """
     keyed = keyed and keyed.of_owner(request.owner)
     with dependencies.sessions() as session:
-        submission = _record(dependencies, session, request, keyed, stored_bytes, find_earlier)
+        submission = _record(
+            dependencies, session, request, keyed, stored_bytes, find_earlier, announced
+        )
         if not submission.is_repeat:
             _audit(session, actor, submission.job)
         _commit(session)
@@ -101,6 +105,7 @@ def _record(
     keyed: KeyedRequest | None,
     stored_bytes: int,
     find_stored: FindEarlier | None,
+    announced: UUID | None,
 ) -> Submission:
     earlier = find_earlier(session, keyed) if keyed else None
     if earlier is not None:
@@ -113,15 +118,18 @@ def _record(
         same = find_stored(session, shared) if find_stored else None
         if same is not None:
             return Submission(same, is_repeat=True)
-    require_room(session, dependencies.settings, request.owner, stored_bytes)
+    upload = hold_announced(session, announced) if announced else None
+    require_room(session, dependencies.settings, request.owner, stored_bytes, announced)
     job = create_job(session, request)
     _check_source(dependencies, job)
     if job.owner is not None and stored_bytes:
         folder = UUID(Path(job.source).parent.name)
         session.add(Upload(folder=folder, owner=job.owner, bytes=stored_bytes))
+    if upload is not None:
+        upload.job_id = job.id
     if keyed:
         remember(session, keyed, job.id)
-        session.flush()
+    session.flush()
     return Submission(job, is_repeat=False)
 
 

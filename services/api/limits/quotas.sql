@@ -1,4 +1,5 @@
--- Tell what an owner takes: unfinished jobs (counted up to :most_jobs), bytes of files that are kept, failed rows of late.
+-- Tell what an owner takes: unfinished jobs (counted up to :most_jobs), bytes of files that are kept or
+-- announced (but :claimed), failed rows of late.
 SELECT
     (
         SELECT count(*)
@@ -9,6 +10,11 @@ SELECT
         ) AS unfinished
     ) AS unfinished_jobs,
     (SELECT coalesce(sum(u.bytes), 0)::bigint FROM adsp.uploads AS u WHERE u.owner = :owner) AS upload_bytes,
+    (
+        SELECT coalesce(sum(d.bytes), 0)::bigint
+        FROM adsp.direct_uploads AS d
+        WHERE d.owner = :owner AND d.job_id IS NULL AND d.id IS DISTINCT FROM CAST(:claimed AS uuid)
+    ) AS announced_bytes,
     (
         SELECT coalesce(sum(j.rows_rejected), 0)::bigint
         FROM adsp.jobs AS j

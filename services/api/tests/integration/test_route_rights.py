@@ -13,11 +13,19 @@ import httpx
 import pytest
 from fastapi.routing import APIRoute
 
+from libs.common.sources.stores.connections import Connections
+from libs.devstack.testing.stores import s3_server
 from services.api.app import CONSOLE, NOUNS
 from services.api.corrections.sheet import sheet_columns
 from services.api.exports.csv_cells import write_line
 from services.api.middleware.authentication import OPEN_PATHS
-from services.api.tests.integration.api_bench import ITEMS, Ledger, MakeKey
+from services.api.tests.integration.api_bench import (
+    ITEMS,
+    Ledger,
+    MakeKey,
+    SettingsWith,
+    serving,
+)
 
 LIMITED = ("read:mine", "submit:mi*e")
 SOURCE = b"sku,name,category,price,quantity,updated_at\n"
@@ -33,8 +41,8 @@ REFUSALS = {
 }
 """How a route says that a key lacks the right, or that nothing is there for it."""
 
-MAKES_JOBS = {("POST", "/trigger-job"), ("POST", "/v1/jobs")}
-"""Their bodies name the dataset."""
+NAMES_DATASET = {("POST", "/trigger-job"), ("POST", "/v1/jobs"), ("POST", "/v1/uploads")}
+"""In their bodies."""
 
 LISTS = {"/v1/jobs", "/v1/datasets", "/v1/overview", "/", "/jobs", "/datasets"}
 """They answer every key, with what it may see."""
@@ -50,12 +58,13 @@ Route = tuple[str, str]
 
 @dataclass(frozen=True)
 class Theirs:
-    """A dataset, an ended job of it with a failed row, and the draft that corrects that row."""
+    """A dataset, an ended job of it with a failed row, the draft that corrects that row, and a file that was sent."""
 
     dataset: str
     job: str
     version: int
     draft_version: str
+    upload: str
 
     def path(self, template: str) -> str:
         """Return the path of a route for it."""
@@ -64,6 +73,7 @@ class Theirs:
             "name": self.dataset,
             "job_id": self.job,
             "task_id": self.job,
+            "upload_id": self.upload,
             "place": PLACE,
             "version": 1,
             "key_id": "0" * 12,
@@ -81,6 +91,7 @@ class Theirs:
         corrections = "/v1/jobs/{job_id}/corrections"
         sent: dict[Route, dict[str, Any]] = {
             ("POST", "/v1/jobs"): {"json": {"dataset": self.dataset, "data_date": "2026-01-02"}},
+            ("POST", "/v1/uploads"): {"json": {"dataset": self.dataset, "bytes": 1}},
             ("POST", "/trigger-job"): {
                 "json": {"dataset": self.dataset, "data_date": "2026-01-02"}
             },
@@ -113,6 +124,18 @@ class Theirs:
         }
         is_form = method == "POST" and not template.startswith("/v1")
         return sent.get((method, template), {"data": {"a": "b"}} if is_form else {})
+
+
+@pytest.fixture(scope="module")
+def guarded(settings_with: SettingsWith) -> Iterator[httpx.Client]:
+    """Serve an api that asks for keys and keeps uploads in a bucket."""
+    with s3_server() as store:
+        bucket = {
+            "connections": Connections.model_validate({"c": store.connection}),
+            "upload_store": "s3://landing/sent/",
+        }
+        with serving(settings_with(auth=True, **bucket)) as client:
+            yield client
 
 
 @pytest.fixture
@@ -154,7 +177,10 @@ def _make(
     written = client.put(f"{draft}/{PLACE}", json={"cells": {"price": "1"}}, headers=admin)
     assert written.status_code == 200, written.text
     version = client.get(draft, headers=admin).json()["draft_version"]
-    return Theirs(dataset, job, written.json()["version"], version)
+    sent = {"dataset": dataset, "bytes": len(SOURCE)}
+    upload = client.post("/v1/uploads", json=sent, headers=admin).json()
+    httpx.put(upload["url"], content=SOURCE, trust_env=False).raise_for_status()
+    return Theirs(dataset, job, written.json()["version"], version, upload["upload_id"])
 
 
 @pytest.mark.parametrize(("submit", "may_submit"), [("submit:mine", False), ("submit:th*", True)])
@@ -196,8 +222,8 @@ def _outcome(answer: httpx.Response) -> tuple[int, str]:
 
 
 def _is_about_theirs(route: Route) -> bool:
-    names = ("{name}", "{job_id}", "{task_id}")
-    return route in MAKES_JOBS or any(name in route[1] for name in names)
+    names = ("{name}", "{job_id}", "{task_id}", "{upload_id}")
+    return route in NAMES_DATASET or any(name in route[1] for name in names)
 
 
 def _complaint(route: Route, refused: httpx.Response, done: httpx.Response) -> str | None:

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from libs.common.enums import Trigger
 from libs.common.ids import earliest_uuid7, uuid7
 from libs.common.ledger.jobs import JobRequest, create_job
-from libs.common.ledger.models import Event, IdempotencyKey, Job, Upload
+from libs.common.ledger.models import DirectUpload, Event, IdempotencyKey, Job, Upload
 from libs.common.sources.stores import retries
 from libs.common.sources.stores.connections import Connections
 from libs.devstack.testing.databases import ScratchDatabase
@@ -293,6 +293,65 @@ def test_uploads_in_a_store_go_as_those_in_a_folder(bench: Bench, execute: Execu
     assert not here.exists()
     assert names == {*keys[1:], "sent/of people/a.csv", f"elsewhere/{gone}/a.csv"}
     assert left == {needed, young}
+
+
+def _announce(execute: Execute, moment: datetime, bucket: str = "landing") -> str:
+    """Put a file on record that a client sends to the bucket itself; return its key."""
+    upload_id = str(_id_of(moment))
+    key = f"sent/{upload_id}/items.csv"
+    execute(
+        "INSERT INTO adsp.direct_uploads (id, dataset, url, bytes) VALUES (%s, 'items', %s, 4)",
+        upload_id,
+        f"s3://{bucket}/{key}",
+    )
+    return key
+
+
+def test_what_clients_sent_to_the_store_goes_after_a_day(bench: Bench, execute: Execute) -> None:
+    """Also what was sent after its job was made; what never came, or lies in no store any more, is forgotten."""
+    bench.put_dataset()
+    job = bench.make_job()
+    old, lately = datetime.now(UTC) - timedelta(hours=25), datetime.now(UTC) - timedelta(hours=23)
+    with s3_server() as served:
+        bench.set(
+            connections=Connections.model_validate({"c": served.connection}),
+            upload_store="s3://landing/sent/",
+            upload_retention_days=0,
+        )
+        gone, claimed, young = (_announce(execute, moment) for moment in (old, old, lately))
+        _announce(execute, old)
+        _announce(execute, old, "elsewhere")
+        for key in (gone, claimed, young):
+            served.put(key, b"sku\n")
+        execute(
+            "UPDATE adsp.direct_uploads SET job_id = %s WHERE position(id::text IN %s) > 0",
+            str(job.id),
+            claimed,
+        )
+        with capture_logs() as logs:
+            removed = delete_expired(bench.worker)
+        names = served.names()
+
+    with bench.worker.sessions() as session:
+        left = [*session.scalars(select(DirectUpload.url))]
+    assert removed.uploads == 2
+    assert names == {young}
+    assert left == [f"s3://landing/{young}"]
+    assert len([line for line in logs if line["event"] == "upload_not_removed"]) == 1
+
+
+def test_what_clients_sent_stays_on_record_while_the_store_is_away(
+    bench: Bench, execute: Execute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "_WAITS", ())
+    away = {"kind": "s3", "bucket": "landing", "endpoint": "http://127.0.0.1:9", "region": "x"}
+    keys = {"access_key_id": "a", "secret_access_key": "b"}
+    bench.set(connections=Connections.model_validate({"c": away | keys}))
+    _announce(execute, LONG_AGO)
+
+    assert delete_expired(bench.worker).uploads == 0
+    with bench.worker.sessions() as session:
+        assert len(session.scalars(select(DirectUpload.id)).all()) == 1
 
 
 def test_an_upload_that_its_store_keeps_keeps_no_other(bench: Bench) -> None:
