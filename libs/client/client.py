@@ -19,6 +19,7 @@ import httpx
 
 from libs.client.answers import PAGE_SIZE, Answers
 from libs.client.corrections import Corrections
+from libs.client.direct_uploads import DirectUploads
 from libs.client.errors import JobTooSlow
 from libs.client.file_body import blocks_of, size_of
 from libs.client.job_log import JobLog, LogLine
@@ -56,6 +57,7 @@ class Client:
         self._transport = Transport(url, held, timeout, retry_seconds)
         self._answers = Answers(self._transport)
         self.new_tables = NewTables(self._answers)
+        self._direct_uploads = DirectUploads(self._answers, timeout, retry_seconds)
         self.api_keys = ApiKeys(self._answers)
 
     def __enter__(self) -> Self:
@@ -78,13 +80,19 @@ class Client:
         data_date: date | str | None = None,
         force: bool = False,
         dry_run: bool = False,
+        direct: bool = False,
         idempotency_key: str | None = None,
         on_progress: Callable[[int], object] | None = None,
     ) -> Job:
         """Send a file, block by block, and return the job that loads it; `on_progress` hears the bytes sent so far.
 
-        `dry_run`: it is judged as a load is, and nothing of it stays in the table.
+        `dry_run`: it is judged as a load is, and nothing of it stays in the table. `direct`: the bytes go to the bucket
+        of uploads, not through the api; raises `StoreRefused` where the bucket does not take them.
         """
+        if direct:
+            asked = {"data_date": data_date and str(data_date), "force": force, "dry_run": dry_run}
+            headers = _idempotent(idempotency_key)
+            return self._direct_uploads.load(dataset, path, asked, headers, on_progress)
         request = Request(
             "POST",
             f"/v1/datasets/{dataset}/uploads",

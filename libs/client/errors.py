@@ -3,6 +3,7 @@
 ClientError
 ├── ApiUnreachable      no answer: no connection, or it broke
 ├── UnexpectedAnswer    an answer that is not the api's
+├── StoreRefused        the store to which a file is sent directly did not take it
 ├── JobTooSlow          a job was not over when its waiter gave up
 └── RefusedRequest      the api answered with a problem (RFC 9457): `status`, `code`, `detail`, `errors`
 ├── Unauthorized    401, no key or an unknown one
@@ -28,6 +29,10 @@ class ApiUnreachable(ClientError):
 
 class UnexpectedAnswer(ClientError):
     """The answer is not one that the api gives: something else listens there, or it has another version."""
+
+
+class StoreRefused(ClientError):
+    """The bucket that a file was sent to has not taken it, or gives no answer."""
 
 
 class JobTooSlow(ClientError):

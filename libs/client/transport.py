@@ -45,7 +45,7 @@ class Transport:
         self._timeout = timeout
         self._retry_seconds = retry_seconds
         self._http = httpx.Client(
-            base_url=url, timeout=timeout, headers=headers, trust_env=not _is_this_machine(url)
+            base_url=url, timeout=timeout, headers=headers, trust_env=not is_this_machine(url)
         )
 
     def __enter__(self) -> Self:
@@ -136,7 +136,7 @@ def _as_unreachable(url: httpx.URL) -> Iterator[None]:
         raise ApiUnreachable(f"the api at {url} does not answer ({reason})") from exc
 
 
-def _is_this_machine(url: str) -> bool:
+def is_this_machine(url: str) -> bool:
     """Return whether an address is one of the machine itself, to which no proxy leads."""
     host = httpx.URL(url).host
     try:

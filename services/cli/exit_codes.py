@@ -8,6 +8,7 @@ from libs.client.errors import (
     ClientError,
     Forbidden,
     ServerFault,
+    StoreRefused,
     TooManyRequests,
     Unauthorized,
     UnexpectedAnswer,
@@ -31,7 +32,7 @@ class ExitCode(IntEnum):
     USAGE = 64
     """The command line is wrong, or a file that it names is not there."""
     UNAVAILABLE = 69
-    """The api cannot be reached or is busy; the same command may work later."""
+    """The api, or the bucket of --direct, cannot be reached or is busy; the same command may work later."""
     NO_PERMISSION = 77
     """There is no API key, or it may not do this."""
 
@@ -42,6 +43,7 @@ _OF_STATES: dict[str, ExitCode] = {
     JobState.DUPLICATE: ExitCode.NOTHING_TO_DO,
     JobState.OUTDATED: ExitCode.NOTHING_TO_DO,
 }
+_UNAVAILABLE = (ApiUnreachable, ServerFault, StoreRefused, TooManyRequests, UnexpectedAnswer)
 _WORST_FIRST = (ExitCode.FAILED, ExitCode.REJECTS, ExitCode.OK, ExitCode.NOTHING_TO_DO)
 
 
@@ -53,7 +55,7 @@ def code_of_ends(states: Iterable[str]) -> ExitCode:
 
 def code_of_error(error: ClientError) -> ExitCode:
     """Return what trouble with the api makes the command exit with."""
-    if isinstance(error, ApiUnreachable | ServerFault | TooManyRequests | UnexpectedAnswer):
+    if isinstance(error, _UNAVAILABLE):
         return ExitCode.UNAVAILABLE
     if isinstance(error, Unauthorized | Forbidden):
         return ExitCode.NO_PERMISSION

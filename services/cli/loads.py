@@ -28,6 +28,10 @@ from services.cli.progress import upload_bar, watch
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Judge every record, and leave nothing in the table.")
 ]
+Direct = Annotated[
+    bool,
+    typer.Option("--direct", help="Send to the bucket of uploads, not through the api."),
+]
 Files = Annotated[
     list[Path],
     typer.Argument(metavar="FILE...", exists=True, dir_okay=False, readable=True),
@@ -51,7 +55,7 @@ Corrected = Annotated[
 ]
 
 
-def load(
+def load(  # noqa: PLR0913 - the options of a command
     files: Files,
     dataset: DatasetOption,
     date: Date = None,
@@ -60,6 +64,7 @@ def load(
     wait: Seconds = DAY_SECONDS,
     force: Force = False,
     dry_run: DryRun = False,
+    direct: Direct = False,
     json: Json = False,
 ) -> ExitCode:
     """Send files to a dataset; each is a job. Without --watch, the jobs go on by themselves."""
@@ -73,6 +78,7 @@ def load(
                     data_date=date.date() if date else None,
                     force=force,
                     dry_run=dry_run,
+                    direct=direct,
                     on_progress=sent,
                 )
             jobs.append(made)

@@ -200,6 +200,16 @@ def test_a_check_exits_as_the_load_would_and_leaves_nothing(
     assert (left, system.count(f"public.{dataset}")) == (0, 1)
 
 
+def test_where_there_is_no_bucket_nothing_is_sent_straight_to_it(
+    run: Run, dataset: str, file: Path
+) -> None:
+    refused = run("load", str(file), "--dataset", dataset, "--direct")
+
+    assert refused.returncode != 0
+    assert "direct-uploads-off" in refused.stderr
+    assert "ADSP_UPLOAD_STORE" in refused.stderr.replace("\n", "")
+
+
 def test_a_replay_a_cancel_and_a_backfill(
     system: System, run: Run, dataset: str, file: Path, tmp_path: Path
 ) -> None:

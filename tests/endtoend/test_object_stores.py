@@ -1,15 +1,20 @@
 """Jobs load sources that lie in a bucket as they load files of a folder."""
 
 import json
+import logging
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from libs.client.errors import RefusedRequest
+from libs.client.client import Client
+from libs.client.errors import RefusedRequest, StoreRefused
 from libs.devstack.testing.stores import Fault, ServedStore, s3_server
 from libs.devstack.testing.waiting import wait_for
-from tests.endtoend.system import System
+from tests.endtoend.system import REPOSITORY, System
+from tests.endtoend.terminal import adsp
 
 HEADER = b"sku,name,category,price,quantity,updated_at\n"
 ROW = b"SKU-%d,lamp,tools,9.99,%d,2026-01-01 00:00:00+00\n"
@@ -222,3 +227,71 @@ def test_uploads_and_replays_go_through_the_bucket(
     assert (replayed.state, replayed.rows_loaded) == ("succeeded", 1)
     assert keys == {each.source.removeprefix("s3://landing/") for each in (job, again, replayed)}
     assert not [path for path in system.folder.rglob("sent.csv") if path.is_file()]
+
+
+def test_a_file_goes_straight_to_the_bucket_and_its_rows_into_the_table(
+    system: System, bucket: ServedStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No bytes of it go through the api, and nobody writes down where it was sent with which signature."""
+    table = system.make_table("bucket_direct")
+    sent = tmp_path / "direct.csv"
+    sent.write_bytes(HEADER + rows(0, 10_000) + BAD % 99_999)
+    progress: list[int] = []
+    before = names_below(bucket, "sent/")
+    with system.client as client, caplog.at_level(logging.INFO):
+        client.put_dataset("bucket-direct", {"table": table})
+        made = client.load("bucket-direct", sent, direct=True, on_progress=progress.append)
+        job = system.wait_over(made)
+        replayed = system.wait_over(client.replay(job.id))
+
+    new = names_below(bucket, "sent/") - before
+    lines = [line for name in ("api", "worker", "loader") for line in system.log_lines(name)]
+    assert (job.state, job.rows_loaded, job.rows_rejected) == ("completed_with_rejects", 10_000, 1)
+    assert system.count(table) == 10_000
+    assert (replayed.rows_rejected, job.trigger) == (1, "upload")
+    assert progress[-1] == sent.stat().st_size
+    assert new == {each.source.removeprefix("s3://landing/") for each in (job, replayed)}
+    assert "/v1/uploads" in caplog.text
+    assert "X-Amz-Signature" not in caplog.text + json.dumps(lines)
+
+
+def test_a_bucket_that_does_not_take_a_file_is_asked_again_or_named(
+    system: System, bucket: ServedStore, tmp_path: Path
+) -> None:
+    table = system.make_table("bucket_not_taken")
+    sent = tmp_path / "direct.csv"
+    sent.write_bytes(HEADER + rows(0, 10))
+    with Client(f"http://127.0.0.1:{system.port}", retry_seconds=30) as client:
+        client.put_dataset("bucket-not-taken", {"table": table})
+        bucket.faults.next[:] = [Fault.THROTTLED]
+        job = system.wait_over(client.load("bucket-not-taken", sent, direct=True))
+        bucket.faults.next[:] = [Fault.DENIED]
+        with pytest.raises(StoreRefused) as raised:
+            client.load("bucket-not-taken", sent, direct=True)
+
+    assert (job.state, job.rows_loaded) == ("succeeded", 10)
+    assert "403" in str(raised.value)
+    assert "Signature" not in str(raised.value)
+
+
+def test_the_command_sends_files_straight_to_the_bucket(
+    system: System, bucket: ServedStore, tmp_path: Path
+) -> None:
+    table = system.make_table("bucket_command")
+    sent = tmp_path / "command.csv"
+    sent.write_bytes(HEADER + rows(0, 10))
+    variables = {"ADSP_API_URL": f"http://127.0.0.1:{system.port}", "PYTHONPATH": str(REPOSITORY)}
+    with system.client as client:
+        client.put_dataset("bucket-command", {"table": table})
+    before = len(bucket.faults.requests)
+    ran = subprocess.run(
+        adsp("load", str(sent), "-d", "bucket-command", "--direct", "--watch", "--json"),
+        env=os.environ | variables | {"XDG_CONFIG_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    [job] = json.loads(ran.stdout)
+    assert (ran.returncode, job["state"], job["rows_loaded"]) == (0, "succeeded", 10), ran.stderr
+    assert bucket.faults.requests[before] == "PUT "

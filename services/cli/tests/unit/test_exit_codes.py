@@ -9,6 +9,7 @@ from libs.client.errors import (
     Problem,
     RefusedRequest,
     ServerFault,
+    StoreRefused,
     TooManyRequests,
     Unauthorized,
     UnexpectedAnswer,
@@ -51,6 +52,8 @@ def test_a_refusal_says_whether_to_come_again(kind: type[RefusedRequest], code: 
     assert code_of_error(kind(0, Problem(code="c", detail="d"))) is code
 
 
-@pytest.mark.parametrize("error", [ApiUnreachable("away"), UnexpectedAnswer("not the api")])
+@pytest.mark.parametrize(
+    "error", [ApiUnreachable("away"), StoreRefused("away"), UnexpectedAnswer("not the api")]
+)
 def test_no_answer_is_unavailable(error: ClientError) -> None:
     assert code_of_error(error) is ExitCode.UNAVAILABLE
