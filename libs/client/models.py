@@ -80,6 +80,7 @@ class Job(_Answer):
     rows_loaded: int
     rows_rejected: int
     failed_rows_removed_at: datetime | None = None
+    chunks_removed_at: datetime | None = None
     rows_superseded: int
     rows_inserted: int | None = None
     rows_updated: int | None = None

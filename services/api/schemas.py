@@ -122,6 +122,10 @@ class JobDocument(BaseModel):
     failed_rows_removed_at: datetime | None = Field(
         description="When these were removed, since the dataset keeps them for so long; null: they are there."
     )
+    chunks_removed_at: datetime | None = Field(
+        description="When its chunks were removed, since they are kept for so long; null: they are there. `load_paths`"
+        " and the times of loading are not known then."
+    )
     rows_superseded: int = Field(description="Earlier records of a key in the same job (upsert).")
     rows_inserted: int | None = Field(
         description="Of a replace or upsert that has ended: rows that it has added to the table; null: not counted, as"

@@ -5,10 +5,11 @@
     events             outbox rows that the broker confirmed long ago
     idempotency keys   of requests made long ago
     failed rows        of jobs that ended longer ago than their dataset keeps them (`old_failed_rows`)
+    chunks             of jobs that ended long ago, where nobody goes on with them
 
 Beside that it is noted of which jobs all failed rows are closed.
 
-Jobs and chunks stay, with their counts: they are what was promised to be accounted for. A file in the upload area
+Jobs stay, with their counts: they are what was promised to be accounted for. A file in the upload area
 whose job is not over is never removed, however old it is.
 """
 
@@ -36,6 +37,10 @@ _CLAIM_DAYS = 1.0
 """A file that a client sends to the store itself must have a job by then; its URL expires long before."""
 
 
+_JOBS = 1_000
+"""Most jobs whose chunks one look removes; of one there may be thousands."""
+
+
 class Removed(NamedTuple):
     """How much of each kind one look has removed."""
 
@@ -43,6 +48,7 @@ class Removed(NamedTuple):
     events: int
     idempotency_keys: int
     failed_rows: int
+    chunks: int
 
 
 def delete_expired(worker: WorkerContext) -> Removed:
@@ -56,6 +62,7 @@ def delete_expired(worker: WorkerContext) -> Removed:
         failed_rows=_attempt(
             partial(remove_old_failed_rows, worker, settings.failed_row_retention_days)
         ),
+        chunks=_step(worker, _remove_chunks, settings.chunk_retention_days),
     )
     if any(removed):
         log.info("retained", **removed._asdict())
@@ -93,13 +100,17 @@ def _remove_events(worker: WorkerContext, cutoff: datetime) -> int:
     return _change(worker, "old_events", cutoff=cutoff, before=earliest_uuid7(cutoff))
 
 
+def _remove_chunks(worker: WorkerContext, cutoff: datetime) -> int:
+    return _change(worker, "old_chunks", cutoff=cutoff, limit=_JOBS)
+
+
 def _forget_keys(worker: WorkerContext, cutoff: datetime) -> int:
     return _change(worker, "old_idempotency_keys", cutoff=cutoff)
 
 
 def _change(worker: WorkerContext, statement: str, **parameters: Any) -> int:
     """Run a statement that changes a batch of rows; return how many it has changed."""
-    parameters["limit"] = worker.settings.retention_batch
+    parameters.setdefault("limit", worker.settings.retention_batch)
     with worker.engine.begin() as connection:
         done: CursorResult[Any] = connection.execute(
             text(read_statement(__package__, statement)), parameters

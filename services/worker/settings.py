@@ -99,6 +99,12 @@ class WorkerSettings(
         description="Days that failed rows are kept after their job's end where the dataset does not say how long; 0:"
         " for ever.",
     )
+    chunk_retention_days: float = Field(
+        0.0,
+        ge=0,
+        description="Days that chunks are kept after their job's end, where no other job goes on with what they"
+        " loaded and their failed rows are gone; 0: for ever.",
+    )
     retention_batch: int = Field(
         10_000, ge=1, description="Most events, and most keys, that one look removes."
     )

@@ -103,7 +103,7 @@ def _phases(job: JobDocument, loading: datetime | None, loaded: datetime | None)
     is_over = job.finished_at is not None
     begins = [
         ("waited", job.created_at),
-        ("planned", job.started_at),
+        ("planned and loaded" if job.chunks_removed_at else "planned", job.started_at),
         ("loaded", loading),
         ("finished", loaded if is_over else None),
         ("", job.finished_at),

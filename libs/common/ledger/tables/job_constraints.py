@@ -18,6 +18,13 @@ _APPENDED = (
 
 _DELIVERY = text("replay_of IS NULL AND NOT dry_run")
 
+_NEEDS_NO_CHUNKS = (
+    "finished_at IS NOT NULL AND chunks_removed_at IS NULL"
+    " AND (rows_rejected = 0 OR failed_rows_removed_at IS NOT NULL)"
+    " AND (state IN ('succeeded', 'completed_with_rejects') OR state IN ('failed', 'cancelled') AND rows_loaded = 0)"
+)
+"""Of a job whose chunks may go: no other one goes on with what it has loaded, and no failed row is of a chunk."""
+
 CONSTRAINTS = (
     CheckConstraint(
         "state IN ('queued', 'waiting', 'running') OR "
@@ -162,6 +169,7 @@ CONSTRAINTS = (
             "finished_at IS NOT NULL AND rows_rejected > 0 AND failed_rows_removed_at IS NULL"
         ),
     ),
+    Index("ix_jobs_with_old_chunks", "finished_at", postgresql_where=text(_NEEDS_NO_CHUNKS)),
     Index("ix_jobs_replay_of", "replay_of", postgresql_where=text("replay_of IS NOT NULL")),
     Index("ix_jobs_owner_id", "owner", "id", postgresql_where=text("owner IS NOT NULL")),
     Index("ix_jobs_state_id", "state", "id"),

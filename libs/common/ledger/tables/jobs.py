@@ -132,6 +132,9 @@ class Job(RowChanges, Base):
     failed_rows_removed_at: Mapped[datetime | None] = mapped_column(
         comment="When its failed rows were removed since they were kept long enough; NULL: they are there."
     )
+    chunks_removed_at: Mapped[datetime | None] = mapped_column(
+        comment="When its chunks were removed since they were kept long enough; NULL: they are there."
+    )
 
     def parsed_definition(self) -> DatasetDefinition:
         """Return the definition that the job was made under as its typed form."""

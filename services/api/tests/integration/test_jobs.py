@@ -14,7 +14,7 @@ from services.api.tests.integration.api_bench import ITEMS, Ledger, problem_of
 
 JOB_FIELDS = {
     "load_paths", "id", "dataset", "data_date", "source", "state", "trigger", "rows_read", "rows_loaded",
-    "failed_rows_removed_at", "rows_rejected", "rows_superseded", "bytes_total", "bytes_done",
+    "failed_rows_removed_at", "chunks_removed_at", "rows_rejected", "rows_superseded", "bytes_total", "bytes_done",
     "created_at", "started_at",
     "finished_at", "attempt", "error", "duplicate_of", "replay_of", "force", "dry_run",
     "cancel_requested_at", "owner", "outdated_by", "waiting_since", "warnings",

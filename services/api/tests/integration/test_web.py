@@ -257,3 +257,23 @@ def test_files_and_phases_are_shown(client: httpx.Client, planned: str, ledger: 
         False,
     ]
     assert "not over yet" in text
+
+
+def test_a_job_whose_chunks_were_removed_says_so(
+    client: httpx.Client, planned: str, ledger: Ledger
+) -> None:
+    ledger.execute("DELETE FROM adsp.chunks")
+    ledger.execute(
+        "UPDATE adsp.jobs SET state = 'succeeded', finished_at = now(), rows_read = 3, rows_loaded = 3,"
+        " chunks_removed_at = '2026-11-20 12:00Z'"
+    )
+    text = client.get(f"/jobs/{planned}").text
+    job = client.get(f"/v1/jobs/{planned}").json()
+
+    assert "removed on" in text
+    assert "<td>planned and loaded</td>" in text
+    assert (job["rows_loaded"], job["chunks_removed_at"], job["load_paths"]) == (
+        3,
+        "2026-11-20T12:00:00Z",
+        None,
+    )

@@ -117,7 +117,9 @@ def measure(bench: Bench, day: int) -> dict[str, list[Cost]]:
     engine, reader = bench.worker.engine, make_reader(bench.worker.settings)
     costs = {"sweep": costs_of(engine, partial(sweep, bench.worker))}
     for number, kind in enumerate(MODES):
-        job = bench.make_job(f"{kind}-{number}", data_date=date(9999, 1, day))  # after all days of the history
+        job = bench.make_job(
+            f"{kind}-{number}", data_date=date(9999, 1, day)
+        )  # after all days of the history
         costs[f"plan, {kind}"] = costs_of(engine, partial(plan, bench.worker, job.id))
         assert bench.job(job).state is JobState.RUNNING
         with bench.owner.begin() as owner:

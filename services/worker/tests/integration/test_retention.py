@@ -77,7 +77,7 @@ def test_an_upload_goes_a_while_after_its_job_is_over(bench: Bench, execute: Exe
 
     removed = delete_expired(bench.worker)
 
-    assert removed == Removed(uploads=1, events=0, idempotency_keys=0, failed_rows=0)
+    assert removed == Removed(uploads=1, events=0, idempotency_keys=0, failed_rows=0, chunks=0)
     assert [folder.exists() for folder in (done, late, live)] == [False, True, True]
 
 
@@ -220,7 +220,7 @@ def test_nothing_is_removed_when_all_is_kept_for_ever(bench: Bench) -> None:
     old = _upload(bench, LONG_AGO)
     bench.set(upload_retention_days=0, event_retention_days=0, idempotency_retention_days=0)
 
-    assert delete_expired(bench.worker) == Removed(0, 0, 0, 0)
+    assert delete_expired(bench.worker) == Removed(0, 0, 0, 0, 0)
     assert old.exists()
 
 
