@@ -1,6 +1,6 @@
 """Cut a source into chunks at record boundaries, without splitting records: the worker's part of the flow."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -18,6 +18,18 @@ class Boundary(NamedTuple):
     line_number: int
 
 
+class Parts(Protocol):
+    """Who follows the chunks while they are found, in the order of the file."""
+
+    def cut(self, place: int, /) -> None:
+        """A chunk begins at this offset, which ends the one before."""
+        ...
+
+    def settle(self, place: int, /) -> None:
+        """Before this offset no other chunk begins."""
+        ...
+
+
 def find_boundaries(
     text: Text,
     dialect: FileFormat,
@@ -27,6 +39,7 @@ def find_boundaries(
     max_record_bytes: int = MAX_RECORD_BYTES,
     block_bytes: int = BLOCK_BYTES,
     cr_ends_records: bool = False,
+    parts: Parts | None = None,
 ) -> list[Boundary]:
     """List where chunks of about `chunk_bytes` begin, the first where the text does.
 
@@ -40,7 +53,14 @@ def find_boundaries(
         # A record beyond the cap may end earlier, at a line end in one of its cells.
         return None if lines is None or lines.longest > max_record_bytes else lines
 
-    boundaries = [Boundary(text.start, first_line)]
+    boundaries: list[Boundary] = []
+
+    def begin(boundary: Boundary) -> None:
+        boundaries.append(boundary)
+        if parts is not None:
+            parts.cut(boundary.byte_offset)
+
+    begin(Boundary(text.start, first_line))
     framer = Framer(
         text,
         dialect,
@@ -55,7 +75,9 @@ def find_boundaries(
             boundary = _first_start(block, wanted)
             if boundary is None:
                 break  # the block after this one, if there is one, begins with a boundary
-            boundaries.append(boundary)
+            begin(boundary)
+        if parts is not None:
+            parts.settle(block.byte_end)
     return boundaries
 
 

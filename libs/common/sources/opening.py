@@ -1,18 +1,16 @@
 """Open sources to read their plain bytes."""
 
-import hashlib
-
 from libs.common.errors import SourceUnsettled
 from libs.common.sources.decoders import choose_decoder
 from libs.common.sources.stores.locations import Location, open_stored
-from libs.common.sources.stream import SourceLimits, SourceStream
+from libs.common.sources.stream import Digest, SourceLimits, SourceStream
 
 
 def open_source(
     location: Location,
     compression: str,
     limits: SourceLimits,
-    digest: "hashlib._Hash | None" = None,
+    digest: Digest | None = None,
     member: str | None = None,
 ) -> SourceStream:
     """Open a source to read its plain bytes; `compression` is auto, none, or a name of `magic_bytes.detect`.

@@ -6,11 +6,10 @@
 ``bytes_done``; offsets of records and chunks count plain bytes.
 """
 
-import hashlib
 import io
 import os
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 from libs.common.errors import SourceError
 from libs.common.sources.compression import Decoder
@@ -47,6 +46,14 @@ class SourceLimits:
         )
 
 
+class Digest(Protocol):
+    """What is fed with bytes in their order, as hashlib's are."""
+
+    def update(self, data: bytes, /) -> None:
+        """Take the next bytes."""
+        ...
+
+
 class SourceStream:
     """The plain bytes of a source, from its start; raises `SourceError` for damage and excess."""
 
@@ -55,7 +62,7 @@ class SourceStream:
         file: io.RawIOBase,
         decoder: Decoder | None,
         limits: SourceLimits,
-        digest: "hashlib._Hash | None" = None,
+        digest: Digest | None = None,
     ) -> None:
         """Take over the open file; without a decoder its bytes are plain already.
 

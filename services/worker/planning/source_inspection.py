@@ -5,24 +5,19 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from libs.common.csv.chunk_boundaries import Boundary
 from libs.common.csv.header import Header
 from libs.common.csv.header_hints import show_header
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.datasets.guards import require_columns
 from libs.common.datasets.slices import Slice
-from libs.common.errors import HeaderError, SourceError
+from libs.common.errors import BadInput, HeaderError, SourceError
+from libs.common.postgres.catalog import read_table
 from libs.common.postgres.header_mapping import match_header
 from libs.common.postgres.job_requirements import check_needed_rights
 from libs.common.postgres.target_checks import check_target
 from libs.common.postgres.target_table import TargetColumn, TargetTable
-from libs.common.sources.fingerprints import digest_parts
-from libs.common.sources.opening import unsettled
-from libs.common.sources.stores.locations import Location, identity
-from services.worker.planning.source_scan import FileReader, ScannedFile
-
-_LONGER_ALONE = 4
-"""Chunks that go one after the other are so many times as long: only going on after a fault gains from short ones."""
+from libs.common.sources.stores.locations import Location
+from services.worker.planning.source_scan import Cut, FileReader, ScannedFile
 
 
 @dataclass(frozen=True)
@@ -45,19 +40,27 @@ class Columns:
 class Inspected:
     """How a file can be loaded: into which columns, and in which chunks.
 
-    `digests` are those of the chunks (`digest_parts`), with which a loader sees that it reads the same content.
     `is_ordered`: each chunk is loaded after those before it (decision 50).
     """
 
-    header: Header
+    cut: Cut
     columns: Columns
-    boundaries: list[Boundary]
-    digests: list[str]
     is_ordered: bool
 
 
+def needs_order(connection: Any, definition: DatasetDefinition) -> bool:
+    """Return whether the target's chunks are loaded one after the other; not of one that is unfit, for `inspect_file`.
+
+    `connection` is a psycopg2 connection.
+    """
+    try:
+        return read_table(connection, definition.table).has_order_dependent_constraints
+    except BadInput:
+        return False
+
+
 def inspect_file(connection: Any, definition: DatasetDefinition, scanned: ScannedFile) -> Inspected:
-    """Check header and target, and cut the file into chunks.
+    """Check header and target, and tell the chunks of the file.
 
     `connection` is a psycopg2 connection. Raises `BadInput` when header or target do not fit.
     """
@@ -65,12 +68,8 @@ def inspect_file(connection: Any, definition: DatasetDefinition, scanned: Scanne
     cut = scanned.cut()
     given = _match_header(cut.header, table, definition)
     check_needed_rights(connection, table, [column.name for column in given])
-    is_ordered = table.has_order_dependent_constraints
-    boundaries = cut.boundaries[::_LONGER_ALONE] if is_ordered else cut.boundaries
     columns = _describe_columns(cut.header, table, given)
-    return Inspected(
-        cut.header, columns, boundaries, _digest_chunks(scanned, boundaries), is_ordered
-    )
+    return Inspected(cut, columns, table.has_order_dependent_constraints)
 
 
 def inspect_files(
@@ -118,17 +117,6 @@ def _match_header(
         raise HeaderError(exc.code, exc.message + shown) from exc
     require_columns(definition, header.cells)
     return matched.columns
-
-
-def _digest_chunks(scanned: ScannedFile, boundaries: list[Boundary]) -> list[str]:
-    """Return the digest of each chunk; that of the only one is known. Raises `SourceUnsettled`."""
-    if len(boundaries) == 1:
-        return [scanned.fingerprint]
-    starts = [boundary.byte_offset for boundary in boundaries]
-    digests = digest_parts(scanned.path, starts[0], starts)
-    if identity(scanned.path) != scanned.identity:
-        raise unsettled(scanned.path)
-    return digests
 
 
 def _describe_columns(header: Header, table: TargetTable, given: Sequence[TargetColumn]) -> Columns:

@@ -49,6 +49,7 @@ from services.worker.planning.source_inspection import (
     Inspected,
     inspect_file,
     inspect_files,
+    needs_order,
 )
 from services.worker.planning.source_scan import FileReader, ScannedFile
 from services.worker.planning.source_search import SourceSearch
@@ -86,8 +87,15 @@ def plan_source(worker: WorkerContext, job: Job, *, may_be_long: bool = False) -
     if is_of_several:
         return _plan_files(worker, reader, job, found)
     [(path, seen)] = found.items()
+    if reader.may_cut(seen) and _needs_order(worker, definition):
+        reader = reader.in_order()
     scanned = reader.scan(path, seen, known_fingerprint(job, path, seen))
     return _plan_file(worker, reader.definition, job, scanned)
+
+
+def _needs_order(worker: WorkerContext, definition: DatasetDefinition) -> bool:
+    with worker.sessions() as session:
+        return needs_order(session.connection().connection.driver_connection, definition)
 
 
 def _find_one(
@@ -202,7 +210,9 @@ def _write_plan(
         _bound_rejects(worker, job)
         earlier = find_unfinished(session, job, {content})
     if earlier is None:
-        due = write_chunks(session, worker.settings, job, inspected.boundaries, inspected.digests)
+        due = write_chunks(
+            session, worker.settings, job, inspected.cut.boundaries, inspected.cut.digests
+        )
     else:
         take_over_chunks(session, job, earlier)
         due = release_chunks(session, worker.settings, job)
@@ -210,7 +220,7 @@ def _write_plan(
         "job_planned",
         job_id=str(job_id),
         bytes_total=job.bytes_total,
-        chunks=len(inspected.boundaries),
+        chunks=len(inspected.cut.boundaries),
         is_ordered=inspected.is_ordered,
     )
     return due
@@ -224,5 +234,5 @@ def _note_file(job: Job, scanned: ScannedFile, inspected: Inspected, most_chunks
     # Of a dataset with `settle`, beside what the looks before have noted.
     seen = {"inode": scanned.identity.inode, "device": scanned.identity.device}
     job.seen_identity = {**(job.seen_identity or {}), **seen}
-    job.header_end = describe_header(inspected.header, job.parsed_definition().format)
+    job.header_end = describe_header(inspected.cut.header, job.parsed_definition().format)
     job.chunks_at_once = 1 if inspected.is_ordered else most_chunks

@@ -1,37 +1,49 @@
-"""Read a file before it is planned: what it contains, as a fingerprint, its header, and where it can be cut."""
+"""Read a file before it is planned: what it contains, as a fingerprint, its header, and where it can be cut.
+
+A file that may be cut is read once for all of it; of any other one the fingerprint is taken, and the header read.
+"""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Never
 
-from libs.common.csv.chunk_boundaries import Boundary, find_boundaries
+from libs.common.csv.chunk_boundaries import Boundary, Parts, find_boundaries
 from libs.common.csv.footer import without_footer
 from libs.common.csv.header import Header, read_header
 from libs.common.csv.text import Text
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import LoadMode
-from libs.common.sources.fingerprints import fingerprint
-from libs.common.sources.opening import open_source
+from libs.common.errors import BadInput, SourceUnsettled
+from libs.common.sources.fingerprints import PartDigests, fingerprint
+from libs.common.sources.opening import open_source, unsettled
 from libs.common.sources.regular_files import SourceIdentity
-from libs.common.sources.stores.locations import Location
-from libs.common.sources.stream import SourceLimits, SourceStream
+from libs.common.sources.stores.locations import Location, identity
+from libs.common.sources.stream import Digest, SourceLimits, SourceStream
 from services.worker.settings import WorkerSettings
+
+_READ_BYTES = 1 << 20
+_LONGER_IN_ORDER = 4
+"""Chunks that go one after the other are so many times as long: only going on after a fault gains from short ones."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """The header of a file, and where its chunks begin."""
+    """The header of a file, where its chunks begin, and their digests.
+
+    With the digests (`PartDigests`) a loader sees that it reads the same content.
+    """
 
     header: Header
     boundaries: list[Boundary]
+    digests: list[str]
 
 
 @dataclass(frozen=True)
 class ScannedFile:
     """A file that was read: `fingerprint` is that of its bytes.
 
-    `cut` returns the header and where chunks begin, or raises `BadInput` for what is wrong in the file.
+    `cut` returns the header and the chunks, or raises `BadInput` for what is wrong in the file.
     """
 
     path: Location
@@ -55,29 +67,31 @@ class FileReader:
         limits = SourceLimits.from_settings(settings)
         return cls(definition, limits, settings.chunk_bytes, settings.max_record_bytes)
 
-    def scan(self, path: Location, seen: SourceIdentity, known: str | None = None) -> ScannedFile:
-        """Return what is in a file that was found, whose fingerprint may be `known`; raises `SourceUnsettled`.
+    def in_order(self) -> "FileReader":
+        """Return one whose chunks are loaded one after the other (decision 50)."""
+        return replace(self, chunk_bytes=self.chunk_bytes * _LONGER_IN_ORDER)
 
-        A large file is cut while its fingerprint is taken, since both read all of it; else it is cut when asked.
-        """
-        if known is not None or seen.size <= self.chunk_bytes:
-            found = known or fingerprint(path, seen)
-            return ScannedFile(path, seen, found, partial(self.cut, path, seen))
-        with ThreadPoolExecutor(1, thread_name_prefix="cut") as thread:
-            cutting = thread.submit(self.cut, path, seen)
-            return ScannedFile(path, seen, fingerprint(path, seen), cutting.result)
-
-    def cut(self, path: Location, seen: SourceIdentity) -> Cut:
-        """Return the header, and where the chunks begin: one chunk unless parts of the file may be loaded alone."""
-        header = self.read_header(path)
-        whole = [Boundary(header.byte_end, header.next_line)]
+    def may_cut(self, seen: SourceIdentity) -> bool:
+        """Return whether parts of such a file may be loaded alone, unless it is compressed."""
         definition = self.definition
-        if definition.atomic or definition.mode is not LoadMode.APPEND:
-            return Cut(header, whole)
-        with self._open(path) as stream:
-            if stream.is_compressed or seen.size <= self.chunk_bytes:
-                return Cut(header, whole)
-            return Cut(header, self._find_boundaries(stream, header))
+        is_whole = definition.atomic or definition.mode is not LoadMode.APPEND
+        return not is_whole and seen.size > self.chunk_bytes
+
+    def scan(self, path: Location, seen: SourceIdentity, known: str | None = None) -> ScannedFile:
+        """Return what is in a file that was found, whose fingerprint may be `known`; raises `SourceUnsettled`."""
+        if self.may_cut(seen):
+            try:
+                scanned = self._scan_parts(path, seen)
+            except SourceUnsettled:
+                raise
+            except BadInput as exc:  # said once it is known that nobody has loaded the file
+                return ScannedFile(
+                    path, seen, known or fingerprint(path, seen), partial(_fail, exc)
+                )
+            if scanned is not None:
+                return scanned
+        found = known or fingerprint(path, seen)
+        return ScannedFile(path, seen, found, partial(self._cut_whole, path, found))
 
     def read_header(self, path: Location) -> Header:
         """Return the header of a file, or raise `HeaderError`."""
@@ -86,14 +100,36 @@ class FileReader:
                 stream, self.definition.format, max_record_bytes=self.max_record_bytes
             )
 
-    def _open(self, path: Location) -> SourceStream:
-        form = self.definition.format
-        return open_source(path, form.compression, self.limits, member=form.member)
+    def _cut_whole(self, path: Location, digest: str) -> Cut:
+        header = self.read_header(path)
+        return Cut(header, [Boundary(header.byte_end, header.next_line)], [digest])
 
-    def _find_boundaries(self, stream: SourceStream, header: Header) -> list[Boundary]:
-        """Return where the chunks of a file begin."""
+    def _scan_parts(self, path: Location, seen: SourceIdentity) -> ScannedFile | None:
+        """Cut a file while its bytes are hashed; return None for a compressed one, which is one chunk."""
+        header = self.read_header(path)
+        with PartDigests() as digests, self._open(path, digests) as stream:
+            if stream.is_compressed:
+                return None
+            while stream.read(min(_READ_BYTES, header.byte_end - stream.position)):
+                pass
+            boundaries = self._find_boundaries(stream, header, digests)
+            while stream.read(_READ_BYTES):
+                pass  # what is behind the last record
+            size = stream.position
+            found, of_parts = digests.finish()
+        if size != seen.size or identity(path) != seen:
+            raise unsettled(path)
+        return ScannedFile(path, seen, found, lambda: Cut(header, boundaries, of_parts))
+
+    def _open(self, path: Location, digest: Digest | None = None) -> SourceStream:
+        form = self.definition.format
+        return open_source(path, form.compression, self.limits, digest, member=form.member)
+
+    def _find_boundaries(
+        self, stream: SourceStream, header: Header, parts: Parts
+    ) -> list[Boundary]:
+        """Return where the chunks of a file begin; the stream stands behind the header."""
         form, cap = self.definition.format, self.max_record_bytes
-        stream.skip(header.byte_end)
         text = Text(stream, header.encoding, header.byte_end)
         return find_boundaries(
             without_footer(text, form, header, cap) or text,
@@ -102,4 +138,9 @@ class FileReader:
             first_line=header.next_line,
             cr_ends_records=header.cr_ends_records,
             max_record_bytes=cap,
+            parts=parts,
         )
+
+
+def _fail(exc: BadInput) -> Never:
+    raise exc

@@ -1,8 +1,9 @@
 """The splitter agrees with a slow reference on every file, however the stream is cut."""
 
+import hashlib
 import io
 import tracemalloc
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import example, given, settings
@@ -14,6 +15,8 @@ from libs.common.csv.framing import Framer
 from libs.common.csv.records import Record, split
 from libs.common.csv.text import Text
 from libs.common.enums import ErrorCode
+from libs.common.sources.fingerprints import PartDigests
+from libs.common.sources.stream import SourceLimits, SourceStream
 from libs.devstack.testing.reference_judgement import ReferenceRecord
 from libs.devstack.testing.reference_splitter import reference_split
 
@@ -315,14 +318,26 @@ def test_a_file_cut_at_any_record_splits_into_the_same_records_and_messages(
 def test_boundaries_cut_a_file_into_chunks_that_hold_every_record_once(
     data: bytes, dialect: FileFormat, chunk_bytes: int, block_bytes: int, cap: int, *, cr: bool
 ) -> None:
-    boundaries = find_boundaries(
-        Text(io.BytesIO(data), dialect.encoding),
-        dialect,
-        chunk_bytes,
-        max_record_bytes=cap,
-        block_bytes=block_bytes,
-        cr_ends_records=cr,
-    )
+    with PartDigests() as digests:
+        stream = SourceStream(
+            cast(io.RawIOBase, io.BytesIO(data)), None, SourceLimits(1 << 40, 1 << 10), digests
+        )
+        boundaries = find_boundaries(
+            Text(stream, dialect.encoding),
+            dialect,
+            chunk_bytes,
+            max_record_bytes=cap,
+            block_bytes=block_bytes,
+            cr_ends_records=cr,
+            parts=digests,
+        )
+        assert stream.read(1) == b""
+        whole_digest, part_digests = digests.finish()
+
+    starts = [b.byte_offset for b in boundaries]
+    parts = [data[a:b] for a, b in zip(starts, [*starts[1:], None], strict=True)]
+    assert part_digests == [hashlib.sha256(part).hexdigest() for part in parts]
+    assert whole_digest == hashlib.sha256(data).hexdigest()
 
     ends = [*(b.byte_offset for b in boundaries[1:]), None]
     chunks = [

@@ -175,8 +175,11 @@ def test_the_digest_of_one_chunk_is_that_of_the_file(
     assert [chunk.digest for chunk in bench.chunks(job)] == [hashlib.sha256(content).hexdigest()]
 
 
-def test_the_digests_of_chunks_are_those_of_header_and_part(bench: Bench) -> None:
-    bench.put_dataset(atomic=False)
+@pytest.mark.parametrize("footer", [None, {"lines": 1}])
+def test_the_digests_of_chunks_are_those_of_header_and_part(
+    bench: Bench, footer: dict[str, int] | None
+) -> None:
+    bench.put_dataset(atomic=False, format={"footer": footer})
     bench.set(chunk_bytes=25)
     content = bench.write_rows(40).read_bytes()
     job = bench.make_job()
@@ -186,6 +189,7 @@ def test_the_digests_of_chunks_are_those_of_header_and_part(bench: Bench) -> Non
     chunks = bench.chunks(job)
     parts = [HEADER.encode() + content[c.byte_start : c.byte_end] for c in chunks]
     assert [c.digest for c in chunks] == [hashlib.sha256(part).hexdigest() for part in parts]
+    assert bench.job(job).fingerprint == hashlib.sha256(content).hexdigest()
 
 
 def test_the_log_does_not_repeat_what_stands_in_a_file(bench: Bench) -> None:

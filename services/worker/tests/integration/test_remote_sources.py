@@ -178,3 +178,22 @@ def test_a_job_whose_connection_is_gone_ends_and_its_files_are_not_forgotten(ben
     assert states == ["waiting", "running", "failed"]
     assert error == "source-not-allowed"
     assert files_due(bench) == 1
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_a_plan_has_a_large_file_sent_once(bench: Bench, atomic: bool) -> None:  # noqa: FBT001
+    """Beside the short range at its start that tells its compression and header."""
+    rows = "".join(ROW.format(number) for number in range(300_000))
+    data = (HEADER + rows).encode()
+    with s3_server() as served:
+        connect(bench, served)
+        bench.set(chunk_bytes=len(data) // 5)
+        bench.put_dataset(source=f"{served.root}large.csv", atomic=atomic)
+        served.put("large.csv", data)
+        job = bench.make_job()
+        plan(bench.worker, job.id)
+
+    asked = [each.partition("bytes=")[2].partition("-") for each in served.faults.requests]
+    lengths = [int(last) + 1 - int(first) for first, _, last in asked if last]
+    assert len(bench.chunks(job)) == (1 if atomic else 2)  # in order: four times as long
+    assert len(data) <= sum(lengths) <= len(data) + (2 << 20)
