@@ -16,6 +16,10 @@ MARKS = {
 PROBED = 1 << 16
 
 
+class FooterMissing(IndexError):
+    """The file has fewer lines than its footer: nothing of it may be loaded."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """The names, and the bytes between header and footer with their place; `counted` is the count in the footer."""
@@ -131,6 +135,8 @@ def _without_footer(layout: Layout, dialect: FileFormat) -> Layout:
             lines.append((position, file.cut(position, end).decode(file.encoding, "replace")))
         position = ends.behind(units, end)
     last = lines[-dialect.footer.lines :]
+    if len(last) < dialect.footer.lines:
+        raise FooterMissing
     counted = None
     if dialect.footer.pattern is not None and dialect.footer.rows is not None:
         found = [re.search(dialect.footer.pattern, text) for _, text in last]

@@ -18,6 +18,7 @@ from backports import zstd
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import DateOrder, LoadMode
 from libs.common.postgres.catalog import read_table
+from libs.devstack.testing.reference_layout import FooterMissing
 from services.loader.rejects.rejection import may_be_row_error
 from services.loader.session import fix_settings
 from services.loader.tests.integration.cases import Case
@@ -213,7 +214,16 @@ def assert_same(
         for number in numbers:
             loader.load_chunk(job_id, number)
     chunks = [bench.chunk(job_id, number) for number in numbers]
-    verdict = run_oracle(bench, case, slow, job_id)
+    try:
+        verdict = run_oracle(bench, case, slow, job_id)
+    except FooterMissing:
+        ends = [f"{chunk['error_code']}, {chunk['rows_read']} records" for chunk in chunks]
+        require_same("ends", ends, ["trailer-mismatch, 0 records"] * len(numbers))
+        fast, slowly = (
+            contents(bench, table, case.hidden, in_order=False) for table in ("fast", "slow")
+        )
+        require_same("rows", fast, slowly)
+        return
     is_refused = has_nothing_good(slow, verdict)
     reason = "error_code" if is_refused else "error_message"
     ends = [chunk[reason] or chunk["state"] for chunk in chunks]
