@@ -21,7 +21,7 @@ from services.loader.blocks.type_checks import Inputs
 from services.loader.rejects.rejection import (
     RejectedRecord,
     Rejection,
-    is_row_error,
+    may_be_row_error,
 )
 from services.loader.savepoint import Savepoint
 
@@ -107,9 +107,14 @@ class SliceGate:
             with self._savepoint:
                 refused, undecided = self._inputs.refusals(cells)
         except psycopg2.Error as exc:
-            if not is_row_error(exc.pgcode):
+            if not may_be_row_error(exc.pgcode):
                 raise
-            return nulls  # a type whose input function cannot report softly
+            # A type whose input function cannot report softly: the error is of the record that is asked about alone.
+            if len(places) == 1:
+                return {*nulls, *places}
+            middle = len(places) // 2
+            halves = (places[:middle], places[middle:])
+            return set().union(*(self._find_unreadable(records, half) for half in halves))
         return {*nulls, *(place for place, _ in refused), *undecided}
 
     def _find_refused_nulls(self, records: Sequence[Record], places: Sequence[int]) -> set[int]:

@@ -117,6 +117,8 @@ class SingleRowWriter:
             with self._savepoint:
                 self._cursor.execute(read_statement(__package__, "blame"), parameters)
                 row = self._cursor.fetchone()
-        except psycopg2.DataError:
+        except psycopg2.Error as exc:
+            if not may_be_row_error(exc.pgcode):
+                raise
             return None  # a type whose input function cannot report softly
         return None if row is None else str(row[0])
