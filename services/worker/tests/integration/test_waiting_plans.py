@@ -74,7 +74,6 @@ def test_a_long_plan_is_sent_to_the_queue_of_such_and_made_there(
     """Seen before: two long plans held up finishes, ticks and sweeps."""
     bench.put_dataset()
     bench.set(long_plan_bytes=bench.write_rows(3).stat().st_size)
-    bench.messages(LONG_PLANS_QUEUE)  # what tests before have left
     job = bench.make_job()
     states = [plan(bench.worker, job.id)]
     waiting = bench.job(job)
