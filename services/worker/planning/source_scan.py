@@ -78,19 +78,23 @@ class FileReader:
         return not is_whole and seen.size > self.chunk_bytes
 
     def scan(self, path: Location, seen: SourceIdentity, known: str | None = None) -> ScannedFile:
-        """Return what is in a file that was found, whose fingerprint may be `known`; raises `SourceUnsettled`."""
+        """Return what is in a file that was found; raises `SourceUnsettled`.
+
+        One whose fingerprint is `known` is read when it is cut, which is not before its job may load it.
+        """
+        if known is not None:
+            return ScannedFile(path, seen, known, partial(self._cut, path, seen, known))
         if self.may_cut(seen):
             try:
-                scanned = self._scan_parts(path, seen)
+                parts = self._scan_parts(path, seen)
             except SourceUnsettled:
                 raise
             except BadInput as exc:  # said once it is known that nobody has loaded the file
-                return ScannedFile(
-                    path, seen, known or fingerprint(path, seen), partial(_fail, exc)
-                )
-            if scanned is not None:
-                return scanned
-        found = known or fingerprint(path, seen)
+                return ScannedFile(path, seen, fingerprint(path, seen), partial(_fail, exc))
+            if parts is not None:
+                found, cut = parts
+                return ScannedFile(path, seen, found, lambda: cut)
+        found = fingerprint(path, seen)
         return ScannedFile(path, seen, found, partial(self._cut_whole, path, found))
 
     def read_header(self, path: Location) -> Header:
@@ -100,12 +104,16 @@ class FileReader:
                 stream, self.definition.format, max_record_bytes=self.max_record_bytes
             )
 
+    def _cut(self, path: Location, seen: SourceIdentity, known: str) -> Cut:
+        parts = self._scan_parts(path, seen) if self.may_cut(seen) else None
+        return self._cut_whole(path, known) if parts is None else parts[1]
+
     def _cut_whole(self, path: Location, digest: str) -> Cut:
         header = self.read_header(path)
         return Cut(header, [Boundary(header.byte_end, header.next_line)], [digest])
 
-    def _scan_parts(self, path: Location, seen: SourceIdentity) -> ScannedFile | None:
-        """Cut a file while its bytes are hashed; return None for a compressed one, which is one chunk."""
+    def _scan_parts(self, path: Location, seen: SourceIdentity) -> tuple[str, Cut] | None:
+        """Return a file's fingerprint, and how it is cut; None for a compressed one, which is one chunk."""
         header = self.read_header(path)
         with PartDigests() as digests, self._open(path, digests) as stream:
             if stream.is_compressed:
@@ -119,7 +127,7 @@ class FileReader:
             found, of_parts = digests.finish()
         if size != seen.size or identity(path) != seen:
             raise unsettled(path)
-        return ScannedFile(path, seen, found, lambda: Cut(header, boundaries, of_parts))
+        return found, Cut(header, boundaries, of_parts)
 
     def _open(self, path: Location, digest: Digest | None = None) -> SourceStream:
         form = self.definition.format

@@ -11,7 +11,9 @@ from libs.common.enums import ChunkState
 from libs.common.ledger.models import Chunk
 from libs.common.messaging.names import LONG_PLANS_QUEUE
 from libs.common.sources.fingerprints import fingerprint
+from libs.common.sources.opening import open_source
 from libs.common.sources.regular_files import SourceIdentity
+from libs.common.sources.stream import SourceStream
 from services.worker.finishing import finish
 from services.worker.planning import source_scan
 from services.worker.planning.job_plan import plan
@@ -51,6 +53,32 @@ def test_a_job_that_waits_for_its_turn_reads_its_file_once(bench: Bench, hashed:
     assert hashed == ["2026-11-23.csv", "2026-11-24.csv"]
     [chunk] = bench.chunks(jobs[1])
     assert chunk.digest == fingerprint(bench.folder / "2026-11-24.csv")
+
+
+def test_a_large_file_is_cut_no_sooner_than_its_job_may_load_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look of a job that waits would read all of it again."""
+    bench.put_dataset(atomic=False)
+    bench.set(chunk_bytes=25)
+    bench.write_rows(40)
+    opened: list[str] = []
+
+    def noted(path: Path, *given: object, **named: object) -> SourceStream:
+        opened.append(path.name)
+        return open_source(path, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(source_scan, "open_source", noted)
+    first, second = bench.make_job(), bench.make_job()
+    plan(bench.worker, first.id)
+    states, looks = [], []
+    for _ in range(3):
+        opened.clear()
+        states.append(plan(bench.worker, second.id))
+        looks.append(len(opened) > 0)
+
+    assert states == ["queued"] * 3
+    assert looks == [True, False, False]
 
 
 def test_a_file_that_changed_while_its_job_waited_is_read_again(
