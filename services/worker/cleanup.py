@@ -35,8 +35,6 @@ log = get_logger(__name__)
 
 _CLAIM_DAYS = 1.0
 """A file that a client sends to the store itself must have a job by then; its URL expires long before."""
-
-
 _JOBS = 1_000
 """Most jobs whose chunks one look removes; of one there may be thousands."""
 

@@ -46,9 +46,8 @@ def require_room(
     if 0 < settings.max_failed_rows_a_day <= taken.failed_rows:
         raise _too_many_failed_rows(owner, taken.failed_rows)
     most = settings.max_stored_upload_bytes
-    upload_bytes = taken.upload_bytes + taken.announced_bytes
-    if 0 < most < upload_bytes + max(more_bytes, 1):
-        raise _no_upload_room(owner, upload_bytes, most)
+    if 0 < most < taken.upload_bytes + max(more_bytes, 1):
+        raise _no_upload_room(owner, taken.upload_bytes, most)
 
 
 def _too_many_jobs(owner: str, most: int) -> ProblemError:

@@ -9,12 +9,15 @@ SELECT
             LIMIT :most_jobs
         ) AS unfinished
     ) AS unfinished_jobs,
-    (SELECT coalesce(sum(u.bytes), 0)::bigint FROM adsp.uploads AS u WHERE u.owner = :owner) AS upload_bytes,
     (
-        SELECT coalesce(sum(d.bytes), 0)::bigint
-        FROM adsp.direct_uploads AS d
-        WHERE d.owner = :owner AND d.job_id IS NULL AND d.id IS DISTINCT FROM CAST(:claimed AS uuid)
-    ) AS announced_bytes,
+        SELECT coalesce(sum(file.bytes), 0)::bigint
+        FROM (
+            SELECT u.bytes FROM adsp.uploads AS u WHERE u.owner = :owner
+            UNION ALL
+            SELECT d.bytes FROM adsp.direct_uploads AS d
+            WHERE d.owner = :owner AND d.job_id IS NULL AND d.id IS DISTINCT FROM CAST(:claimed AS uuid)
+        ) AS file
+    ) AS upload_bytes,
     (
         SELECT coalesce(sum(j.rows_rejected), 0)::bigint
         FROM adsp.jobs AS j
