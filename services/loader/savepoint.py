@@ -1,12 +1,17 @@
 """Undo what a part of a load did, in one transaction and without round trips of their own for the savepoints."""
 
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
+import psycopg2
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.sql import SQL, Composable
 
+from services.loader.rejects.rejection import may_be_row_error
+
 Statement: TypeAlias = str | bytes | Composable
+Answer = TypeVar("Answer")
 
 _NAME = "adsp_try"
 
@@ -72,6 +77,20 @@ class Savepoint:
         again = f"ROLLBACK TO SAVEPOINT {_NAME}; "
         keep = f"RELEASE SAVEPOINT {_NAME}; SAVEPOINT {_NAME}; "
         self._pending = again if error is not None else keep
+
+    def ask(self, question: Callable[[], Answer]) -> Answer | None:
+        """Return the answer to a question about values, None where one of them broke the question.
+
+        Some types cannot say softly what they refuse, and an expression may fail. Raises psycopg2.Error for what no row
+        can be the cause of.
+        """
+        try:
+            with self:
+                return question()
+        except psycopg2.Error as exc:
+            if not may_be_row_error(exc.pgcode):
+                raise
+            return None
 
     def settle(self) -> None:
         """Do what is pending, so that the transaction can go on without savepoints."""

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
-import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
@@ -20,7 +19,7 @@ from libs.common.postgres.copy.statements import copy_in
 from services.loader.blocks.domain_nulls import DomainNulls
 from services.loader.blocks.prepared_block import Prepared
 from services.loader.blocks.type_checks import Inputs
-from services.loader.rejects.rejection import RejectedLine, may_be_row_error
+from services.loader.rejects.rejection import RejectedLine
 from services.loader.savepoint import Savepoint
 
 _TEXTS = sql.Identifier("pg_temp", "adsp_texts")
@@ -63,18 +62,17 @@ class CellTypes:
 
         None where a type cannot say what it refuses without breaking the statement.
         """
-        try:
-            cells = [
-                *self._ask(prepared, prepared.certain),
-                *self._ask(prepared, prepared.suspected),
-            ]
-            with self._savepoint:
-                texts = [(line, place, text) for line, place, text in cells if text is not None]
-                refused, undecided = self._inputs.refusals(texts)
-        except psycopg2.Error as exc:
-            if not may_be_row_error(exc.pgcode):
-                raise
+        cells: list[_RefusedCell] = []
+        for rows in (prepared.certain, prepared.suspected):
+            found = self._ask(prepared, rows)
+            if found is None:
+                return None
+            cells += found
+        texts = [(line, place, text) for line, place, text in cells if text is not None]
+        answer = self._savepoint.ask(lambda: self._inputs.refusals(texts))
+        if answer is None:
             return None
+        refused, _ = answer
         lines = {line for line, _, _ in cells}
         undecided = sorted(lines.difference(line for line, _ in refused))
         certain, suspected = (
@@ -90,14 +88,16 @@ class CellTypes:
         )
         return rest, undecided
 
-    def _ask(self, prepared: Prepared, rows: Rows) -> list[_RefusedCell]:
-        """Return the cells of rows that their types refuse."""
+    def _ask(self, prepared: Prepared, rows: Rows) -> list[_RefusedCell] | None:
+        """Return the cells of rows that their types refuse, None where one cannot say so."""
         if not len(rows):
             return []
         domains = [place for place, column in self._columns.items() if column.is_domain]
         null_refused = [place for place in domains if self._nulls.are_refused(self._columns[place])]
-        with self._savepoint:
-            found = self._find_refused(self._write_texts(prepared, rows), null_refused)
+        texts = self._write_texts(prepared, rows)
+        found = self._savepoint.ask(lambda: self._find_refused(texts, null_refused))
+        if found is None:
+            return None
         return [(int(rows.lines[row]), place, text) for row, place, text in found]
 
     def _write_texts(self, prepared: Prepared, rows: Rows) -> bytes:

@@ -7,7 +7,6 @@ constraints; this is for records. A record with a cell that its type refuses is 
 from collections.abc import Sequence
 from datetime import date
 
-import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
@@ -21,7 +20,6 @@ from services.loader.blocks.type_checks import Inputs
 from services.loader.rejects.rejection import (
     RejectedRecord,
     Rejection,
-    may_be_row_error,
 )
 from services.loader.savepoint import Savepoint
 
@@ -103,19 +101,16 @@ class SliceGate:
         ]
         if not cells:
             return nulls
-        try:
-            with self._savepoint:
-                refused, undecided = self._inputs.refusals(cells)
-        except psycopg2.Error as exc:
-            if not may_be_row_error(exc.pgcode):
-                raise
-            # A type whose input function cannot report softly: the error is of the record that is asked about alone.
-            if len(places) == 1:
-                return {*nulls, *places}
-            middle = len(places) // 2
-            halves = (places[:middle], places[middle:])
-            return set().union(*(self._find_unreadable(records, half) for half in halves))
-        return {*nulls, *(place for place, _ in refused), *undecided}
+        answer = self._savepoint.ask(lambda: self._inputs.refusals(cells))
+        if answer is not None:
+            refused, undecided = answer
+            return {*nulls, *(place for place, _ in refused), *undecided}
+        # Of a record that is asked about alone the error is its own.
+        if len(places) == 1:
+            return {*nulls, *places}
+        middle = len(places) // 2
+        halves = (places[:middle], places[middle:])
+        return set().union(*(self._find_unreadable(records, half) for half in halves))
 
     def _find_refused_nulls(self, records: Sequence[Record], places: Sequence[int]) -> set[int]:
         """Return the records with a NULL that its domain refuses, as it does while cells are read."""

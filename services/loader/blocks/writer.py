@@ -129,13 +129,7 @@ class BlockWriter:
         """Return the refusals of doubtful cells and the lines that stay undecided; None if that cannot be asked."""
         if not type_check_cells:
             return [], []
-        try:
-            with self._savepoint:
-                return self._types.refusals(type_check_cells)
-        except psycopg2.Error as exc:
-            if not may_be_row_error(exc.pgcode):
-                raise
-            return None  # a type whose input function cannot report softly
+        return self._savepoint.ask(lambda: self._types.refusals(type_check_cells))
 
     def _spelt(self, prepared: Prepared, others: Sequence[int]) -> list[Record]:
         """Return the records with cells to check but for some lines: those that are only spelt in another way."""
@@ -193,7 +187,7 @@ class BlockWriter:
         if self._order is not RowOrder.BY_LINE and self._violations.part is None:
             return True
         texts = encode_records(spelt)
-        return self._ask(lambda: self._violations.find(texts, form="text")) == []
+        return self._savepoint.ask(lambda: self._violations.find(texts, form="text")) == []
 
     def _find_certain(self, rows: Rows) -> list[BrokenLines] | None:
         """Return which of the certain rows a constraint refuses, as `_find` does.
@@ -212,21 +206,10 @@ class BlockWriter:
 
     def _find_by(self, rows: Rows, find: Callable[[], list[Broken]]) -> list[BrokenLines] | None:
         """Return what is found of rows, if there are any, with their lines."""
-        found = self._ask(find) if len(rows) else []
+        found = self._savepoint.ask(find) if len(rows) else []
         if found is None:
             return None
         return [(broken, rows.lines[broken.rows]) for broken in found]
-
-    def _ask(self, find: Callable[[], list[Broken]]) -> list[Broken] | None:
-        """Return what constraints refuse, None when that cannot be asked."""
-        try:
-            with self._savepoint:
-                return find()
-        except psycopg2.Error as exc:
-            # An expression that cannot be asked of a copy of the row (class 42) is no reason to fail.
-            if not may_be_row_error(exc.pgcode):
-                raise
-            return None
 
     def _word(
         self, prepared: Prepared, found: Sequence[BrokenLines]

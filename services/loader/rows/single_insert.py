@@ -5,7 +5,7 @@ message are what a failed row records.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import psycopg2
 from psycopg2.extensions import Diagnostics
@@ -113,12 +113,9 @@ class SingleRowWriter:
             "sqlstate": sqlstate,
             "message": message,
         }
-        try:
-            with self._savepoint:
-                self._cursor.execute(read_statement(__package__, "blame"), parameters)
-                row = self._cursor.fetchone()
-        except psycopg2.Error as exc:
-            if not may_be_row_error(exc.pgcode):
-                raise
-            return None  # a type whose input function cannot report softly
+        return self._savepoint.ask(lambda: self._find_cell(parameters))
+
+    def _find_cell(self, parameters: Mapping[str, object]) -> str | None:
+        self._cursor.execute(read_statement(__package__, "blame"), parameters)
+        row = self._cursor.fetchone()
         return None if row is None else str(row[0])
