@@ -21,6 +21,7 @@ from services.loader.blocks.broken import OUTSIDE, UNIQUE, Broken, as_texts
 from services.loader.blocks.constraint_messages import describe
 from services.loader.blocks.key_lookup import KeyLookup
 from services.loader.blocks.unique_key import UniqueKeyCheck
+from services.loader.nulls import is_given, is_null
 
 _BLOCK, _ROW = sql.Identifier("pg_temp", "adsp_block"), sql.Identifier("adsp_row")
 _WHICH, _FIRST = sql.Identifier("adsp_constraint"), sql.Identifier("adsp_first")
@@ -158,9 +159,7 @@ class Violations:
         given = {column.name for column in self._columns}
         required = [column for column in self._table.columns if column.is_not_null]
         return [
-            sql.SQL("{} IS NULL").format(sql.Identifier(column.name))
-            for column in required
-            if column.name in given
+            is_null(sql.Identifier(column.name)) for column in required if column.name in given
         ] + [sql.SQL("NOT ({})").format(sql.SQL(expression)) for expression in self.checks]
 
     def _values(self, which: sql.Composable) -> sql.Composed:
@@ -171,8 +170,8 @@ class Violations:
         given = {column.name for column in self._columns}
         return sql.SQL(", ").join(
             sql.SQL("array_agg({}) FILTER (WHERE {} <> {})").format(
-                sql.SQL("CASE WHEN {0} IS NOT NULL THEN concat({0}) END").format(
-                    sql.Identifier(column.name)
+                sql.SQL("CASE WHEN {} THEN concat({}) END").format(
+                    is_given(sql.Identifier(column.name)), sql.Identifier(column.name)
                 )
                 if column.name in given
                 else sql.SQL("NULL::text"),

@@ -25,6 +25,7 @@ from services.loader.changes.row_changes import RowChanges
 from services.loader.changes.rules import read_upsert_rules
 from services.loader.changes.stand_in import SCHEMA
 from services.loader.load_errors import RowsRepeated, StagedRowsRefused
+from services.loader.nulls import is_null
 from services.loader.rejects.rejection import is_row_error
 from services.loader.rows.upsert import Upserter, changed_columns, changes, name_list
 from services.loader.settings import LoaderSettings
@@ -187,9 +188,7 @@ class Staging:
         keys = name_list(self._key.columns)
         if self._key.nulls_are_equal:
             return keys
-        has_null = sql.SQL(" OR ").join(
-            sql.SQL("{} IS NULL").format(sql.Identifier(name)) for name in self._key.columns
-        )
+        has_null = sql.SQL(" OR ").join(is_null(sql.Identifier(name)) for name in self._key.columns)
         return sql.SQL("{}, CASE WHEN {} THEN {} END").format(keys, has_null, self._line)
 
 

@@ -12,6 +12,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from libs.common.postgres.target_table import TargetColumn, TargetTable
 from libs.common.sql_files import read_statement
+from services.loader.nulls import is_given
 
 
 def are_sound(
@@ -41,7 +42,7 @@ def _orphan_query(
     staged: sql.Identifier, referred: sql.Composable, theirs: Sequence[str], own: Sequence[str]
 ) -> sql.Composed:
     """Return the question for a staged row that refers to nothing."""
-    present = [sql.SQL("s.{} IS NOT NULL").format(sql.Identifier(name)) for name in own]
+    present = [is_given(sql.Identifier("s", name)) for name in own]
     equal = [
         sql.SQL("r.{} = s.{}").format(sql.Identifier(their), sql.Identifier(mine))
         for their, mine in zip(theirs, own, strict=True)

@@ -9,6 +9,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from libs.common.postgres.prepared import fetch_prepared
 from libs.common.postgres.target_table import TargetColumn, TargetTable
+from services.loader.nulls import is_given, is_null
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,8 @@ class UniqueKeyCheck:
         Source: `BuildIndexValueDescription` in src/backend/access/index/genam.c.
         """
         values = sql.SQL(" || ', ' || ").join(
-            sql.SQL("CASE WHEN {0}.{1} IS NULL THEN 'null' ELSE concat({0}.{1}) END").format(
-                row, sql.Identifier(name)
-            )
-            for name in self.columns
+            sql.SQL("CASE WHEN {} THEN 'null' ELSE concat({}) END").format(is_null(name), name)
+            for name in self._names(row)
         )
         return sql.SQL("'=(' || {} || ')'").format(values)
 
@@ -73,9 +72,7 @@ class UniqueKeyCheck:
 
     def is_given(self, row: sql.Composable) -> sql.Composed:
         """Return when no part of a row's key is NULL."""
-        return sql.SQL(" AND ").join(
-            sql.SQL("{} IS NOT NULL").format(name) for name in self._names(row)
-        )
+        return sql.SQL(" AND ").join(map(is_given, self._names(row)))
 
     def values(self, row: sql.Composable) -> sql.Composed:
         """Return the columns of a row's key, as a list."""

@@ -131,6 +131,18 @@ INNER_DOMAINS = (
 OMITTED_DOMAIN = "CREATE DOMAIN feed.{t}_must AS text NOT NULL; CREATE TABLE feed.{t} (id int PRIMARY KEY, v text, d feed.{t}_must)"
 ENUM = "CREATE TYPE feed.{t}_mood AS ENUM ('sad', 'ok'); CREATE TABLE feed.{t} (id int PRIMARY KEY, v feed.{t}_mood)"
 COMPOSITE = "CREATE TYPE feed.{t}_point AS (x int, y text); CREATE TABLE feed.{t} (id int PRIMARY KEY, v feed.{t}_point)"
+# Of a row whose fields are NULL, or some of them, both `IS NULL` and `IS NOT NULL` say what no constraint means.
+COMPOSITES = (
+    "CREATE TYPE feed.{t}_point AS (x int, y text);"
+    " CREATE TABLE feed.{t} (id int PRIMARY KEY, v feed.{t}_point NOT NULL, w feed.{t}_point, n int NOT NULL)"
+)
+COMPOSITE_KEY = COMPOSITE.replace("(id int PRIMARY KEY", "(id int, PRIMARY KEY (v)")
+COMPOSITE_PARENT = (
+    "CREATE TYPE feed.{t}_point AS (x int, y text); CREATE TABLE feed.{t}_parent (v feed.{t}_point PRIMARY KEY);"
+    " INSERT INTO feed.{t}_parent VALUES ('(1,a)'), ('(,)'); CREATE TABLE feed.{t}"
+    " (id int PRIMARY KEY, v feed.{t}_point REFERENCES feed.{t}_parent)"
+)
+PARTLY_NULL = b'id,v\n1,"(1,a)"\n2,"(,)"\n3,"(,b)"\n4,"(,)"\n5,"(,b)"\n6,\n7,"(2,)"\n8,\n9,"(1,a)"\n1,"(3,c)"\n'
 TWO_KEYS = "CREATE TABLE feed.{t} (a text, b numeric, v text UNIQUE, PRIMARY KEY (a, b))"
 NULL_KEY = "CREATE TABLE feed.{t} (id int UNIQUE, v text)"
 EQUAL_NULL_KEY = "CREATE TABLE feed.{t} (id int UNIQUE NULLS NOT DISTINCT, v text)"
@@ -443,6 +455,40 @@ CASES = [
     one("a single character", '"char"', b"a", b"ab", b"\\101"),
     Case("enums", b"id,v\n1,ok\n2,OK\n3,\n4,sad\n", ENUM),
     Case("composite values", b'id,v\n1,"(1,a)"\n2,"(x,a)"\n3,"(1)"\n', COMPOSITE),
+    Case(
+        "composite values that are NULL in part",
+        b"id,v,w,n\n"
+        + b"".join(
+            b"%d,%b,%b,%b\n" % (number, v, w, n)
+            for number, (v, w, n) in enumerate(
+                (v, w, n)
+                for v in (b"", b'"(1,a)"', b'"(,)"', b'"(,b)"')
+                for w in (b'"(2,c)"', b"", b'"(,)"', b'"(,b)"')
+                for n in (b"1", b"")
+            )
+        )
+        + b'8,"(1,a)","(2,c)",1\n',  # of a key that is there: each row is asked about
+        COMPOSITES,
+    ),
+    Case(
+        "composite values that look like NULL",
+        b'id,v,w,n\n0,,,1\n1,"(,)",,1\n2,"(1,a)",,1\n2,"(1,a)",,1\n3,"(,)",,1\n4,,,1\n',
+        COMPOSITES,
+    ),
+    Case("composite keys that are NULL in part", PARTLY_NULL, COMPOSITE_KEY, ("v",)),
+    Case(
+        "composite keys, or none",
+        PARTLY_NULL,
+        COMPOSITE_KEY.replace("PRIMARY KEY (v)", "UNIQUE (v)"),
+        ("v",),
+    ),
+    Case(
+        "composite keys whose NULLs are equal",
+        PARTLY_NULL,
+        COMPOSITE_KEY.replace("PRIMARY KEY (v)", "UNIQUE NULLS NOT DISTINCT (v)"),
+        ("v",),
+    ),
+    Case("references of composite values", PARTLY_NULL, COMPOSITE_PARENT),
     Case("domains", b"id,v,w\n1,9,abc\n2,10,abc\n3,x,abc\n4,1,\n5,1,toolong\n6,,ab\n", DOMAINS),
     Case(
         "a domain inside a type",
