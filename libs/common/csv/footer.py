@@ -46,7 +46,7 @@ class BodyText(Text):
     def __init__(
         self, text: Text, form: FooterFormat, encoding: str, line_ends: LineEnds, cap: int
     ) -> None:
-        """Hold lines back; of what is longer than `cap` bytes a line, no footer is made.
+        """Hold lines back; of what is longer than `cap` bytes a line and one more, no footer is made.
 
         `encoding` is that of the text.
         """
@@ -90,7 +90,12 @@ class BodyText(Text):
             self._held, self._is_cut = last, False
             return body
         lines = self._lines(last)
-        if self._is_cut or len(lines) < self._form.lines:
+        if self._is_cut or len(last) > self._most:
+            raise _mismatch(
+                f"the last {self._form.lines} line(s), which are the footer, take more than {self._most:,} bytes; see "
+                "that all lines of the file end as 'line_end' of the dataset's format says, and send the whole file"
+            )
+        if len(lines) < self._form.lines:
             raise _mismatch(
                 f"the file ends before its footer of {self._form.lines} line(s); send the whole file, or correct "
                 "'footer' of the dataset's format"

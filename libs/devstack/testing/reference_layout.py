@@ -17,7 +17,7 @@ PROBED = 1 << 16
 
 
 class FooterMissing(IndexError):
-    """The file has fewer lines than its footer: nothing of it may be loaded."""
+    """The file has fewer lines than its footer, or they are longer than records may be: nothing of it may be loaded."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def reference_layout(data: bytes, dialect: FileFormat, cap: int) -> Layout:
         layout = _read_keys(file, position, line, start)
     else:
         layout = _read_names(file, dialect, position, line, start, cap)
-    return _without_footer(layout, dialect)
+    return _without_footer(layout, dialect, cap)
 
 
 def _find_header(file: Stored, dialect: FileFormat) -> tuple[int, int]:
@@ -122,7 +122,7 @@ def _read_keys(file: Stored, position: int, line: int, start: int) -> Layout:
     )
 
 
-def _without_footer(layout: Layout, dialect: FileFormat) -> Layout:
+def _without_footer(layout: Layout, dialect: FileFormat, cap: int) -> Layout:
     """Return the layout without the last lines, if the format says that they are no records."""
     if dialect.footer is None:
         return layout
@@ -137,11 +137,13 @@ def _without_footer(layout: Layout, dialect: FileFormat) -> Layout:
     last = lines[-dialect.footer.lines :]
     if len(last) < dialect.footer.lines:
         raise FooterMissing
+    begin, _ = last[0]
+    if file.measure(begin, len(units)) > cap * (dialect.footer.lines + 1):
+        raise FooterMissing
     counted = None
     if dialect.footer.pattern is not None and dialect.footer.rows is not None:
         found = [re.search(dialect.footer.pattern, text) for _, text in last]
         counted = int(next(match for match in found if match).group(dialect.footer.rows))
-    begin, _ = lines[-dialect.footer.lines]
     return Layout(
         layout.cells,
         file.cut(0, begin),

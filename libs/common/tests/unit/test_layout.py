@@ -172,7 +172,7 @@ def test_a_footer_may_tell_how_many_records_there_are(
         ({"pattern": "^T"}, "a\n1\n2\n", "ends with '2', which 'footer.pattern'"),
         ({"pattern": "^T,(.*)", "rows": 1}, "a\nT,many\n", "has 'many' where 'footer.rows'"),
         ({}, "a\n", "ends before its footer of 1"),
-        ({}, "a\n1\n" + "x" * (3 * CAP), "ends before its footer of 1"),
+        ({}, "a\n1\n" + "x" * (3 * CAP), "which are the footer, take more than 131,072 bytes"),
     ],
 )
 def test_a_footer_that_is_not_as_it_should_be_is_an_error(
