@@ -123,8 +123,8 @@ class JobDocument(BaseModel):
         description="When these were removed, since the dataset keeps them for so long; null: they are there."
     )
     chunks_removed_at: datetime | None = Field(
-        description="When its chunks were removed, since they are kept for so long; null: they are there. `load_paths`"
-        " and the times of loading are not known then."
+        description="When its chunks were removed, since they are kept for so long; null: what there was is there."
+        " `load_paths` and the times of loading are not known then."
     )
     rows_superseded: int = Field(description="Earlier records of a key in the same job (upsert).")
     rows_inserted: int | None = Field(

@@ -35,8 +35,10 @@ log = get_logger(__name__)
 
 _CLAIM_DAYS = 1.0
 """A file that a client sends to the store itself must have a job by then; its URL expires long before."""
-_JOBS = 1_000
-"""Most jobs whose chunks one look removes; of one there may be thousands."""
+_JOBS = 50
+"""Most jobs whose chunks one statement removes; of one there may be thousands."""
+_STATEMENTS = 100
+"""Most of them that one look runs."""
 
 
 class Removed(NamedTuple):
@@ -99,7 +101,13 @@ def _remove_events(worker: WorkerContext, cutoff: datetime) -> int:
 
 
 def _remove_chunks(worker: WorkerContext, cutoff: datetime) -> int:
-    return _change(worker, "old_chunks", cutoff=cutoff, limit=_JOBS)
+    removed = 0
+    for _ in range(_STATEMENTS):
+        more = _change(worker, "old_chunks", cutoff=cutoff, limit=_JOBS)
+        if not more:
+            break
+        removed += more
+    return removed
 
 
 def _forget_keys(worker: WorkerContext, cutoff: datetime) -> int:

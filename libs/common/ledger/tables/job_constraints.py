@@ -19,11 +19,11 @@ _APPENDED = (
 _DELIVERY = text("replay_of IS NULL AND NOT dry_run")
 
 _NEEDS_NO_CHUNKS = (
-    "finished_at IS NOT NULL AND chunks_removed_at IS NULL"
+    "finished_at IS NOT NULL AND header IS NOT NULL AND chunks_removed_at IS NULL"
     " AND (rows_rejected = 0 OR failed_rows_removed_at IS NOT NULL)"
-    " AND (state IN ('succeeded', 'completed_with_rejects') OR state IN ('failed', 'cancelled') AND rows_loaded = 0)"
+    " AND (rows_loaded = 0 OR dry_run OR state IN ('succeeded', 'completed_with_rejects'))"
 )
-"""Of a job whose chunks may go: no other one goes on with what it has loaded, and no failed row is of a chunk."""
+"""Of a job that has chunks, which may go: no other one goes on with what it has loaded, no failed row is of one."""
 
 CONSTRAINTS = (
     CheckConstraint(

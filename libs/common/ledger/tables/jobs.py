@@ -133,7 +133,7 @@ class Job(RowChanges, Base):
         comment="When its failed rows were removed since they were kept long enough; NULL: they are there."
     )
     chunks_removed_at: Mapped[datetime | None] = mapped_column(
-        comment="When its chunks were removed since they were kept long enough; NULL: they are there."
+        comment="When its chunks were removed since they were kept long enough; NULL: what there was is there."
     )
 
     def parsed_definition(self) -> DatasetDefinition:
