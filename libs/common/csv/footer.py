@@ -92,8 +92,9 @@ class BodyText(Text):
         lines = self._lines(last)
         if self._is_cut or len(last) > self._most:
             raise _mismatch(
-                f"the last {self._form.lines} line(s), which are the footer, take more than {self._most:,} bytes; see "
-                "that all lines of the file end as 'line_end' of the dataset's format says, and send the whole file"
+                f"the last {self._form.lines} line(s), which are the footer, take more than {self._most:,} bytes with "
+                "the blank lines behind them; see that all lines end as 'line_end' of the dataset's format says, and "
+                "send the whole file"
             )
         if len(lines) < self._form.lines:
             raise _mismatch(
