@@ -5,17 +5,17 @@ Each has a folder of its own, named by an id that tells when it was made; others
 
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from uuid import UUID
 
 from libs.common.errors import SourceError
-from libs.common.ids import made_at
 from libs.common.logs import get_logger
 from libs.common.sources.stores.search import locate
 from libs.common.sources.stores.store import Store, StoredFile
+from libs.common.sources.upload_folders import day_of, find_upload_folders, upload_made_at
 from services.worker.settings import WorkerSettings
 
 log = get_logger(__name__)
@@ -32,7 +32,12 @@ def find_old_uploads(settings: WorkerSettings, cutoff: datetime) -> dict[str, Re
     area = settings.upload_dir.resolve()
     old: dict[str, Remove] = {}
     if area.is_dir():
-        old = {folder.name: partial(_remove, folder) for folder in _folders(area, cutoff)}
+        folders = find_upload_folders(area, lambda day: day <= cutoff.date())
+        old = {
+            folder.name: partial(_remove, folder)
+            for folder in folders
+            if _is_old(folder.name, cutoff)
+        }
     elif settings.upload_store is None:
         return None
     if settings.upload_store is not None:
@@ -40,17 +45,9 @@ def find_old_uploads(settings: WorkerSettings, cutoff: datetime) -> dict[str, Re
     return old
 
 
-def _folders(area: Path, cutoff: datetime) -> Iterator[Path]:
-    for entry in area.iterdir():
-        if _is_old(entry.name, cutoff) and not entry.is_symlink() and entry.is_dir():
-            yield entry
-
-
 def _is_old(name: str, cutoff: datetime) -> bool:
-    try:
-        return made_at(UUID(name)) < cutoff
-    except ValueError:
-        return False
+    made = upload_made_at(name)
+    return made is not None and made < cutoff
 
 
 def _remove(folder: Path) -> bool:
@@ -62,10 +59,19 @@ def _remove(folder: Path) -> bool:
         if any(path.name.startswith(".") for path in folder.iterdir()):
             return False
         shutil.rmtree(folder)
+        _remove_empty_day(folder.parent)
     except OSError as exc:
         log.warning("upload_not_removed", folder=folder.name, error=str(exc))
         return False
     return True
+
+
+def _remove_empty_day(folder: Path) -> None:
+    """Remove the folder of a day that is over once nothing is left in it."""
+    day = day_of(folder.name)
+    if day is not None and day < datetime.now(UTC).date():
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _find_stored(settings: WorkerSettings, url: str, cutoff: datetime) -> dict[str, Remove]:
@@ -73,7 +79,9 @@ def _find_stored(settings: WorkerSettings, url: str, cutoff: datetime) -> dict[s
     area = root.key.removesuffix("_")
     found: dict[str, dict[str, StoredFile]] = defaultdict(dict)
     for file in root.store.list_files(area.rstrip("/")):
-        name, _, rest = file.key.removeprefix(area).partition("/")
+        name, *rest = file.key.removeprefix(area).split("/")
+        if rest and day_of(name) is not None:
+            name, *rest = rest
         if rest and _is_old(name, cutoff):
             found[name][file.key] = file
     return {

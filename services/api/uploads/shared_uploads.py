@@ -1,12 +1,14 @@
 """Put whole files of the upload area where workers and loaders find them: into a store, if there is one for them."""
 
 from contextlib import suppress
+from uuid import UUID
 
 from libs.common.errors import SourceError
 from libs.common.logs import get_logger
 from libs.common.sources.stores.locations import RemoteFile, identity
 from libs.common.sources.stores.search import is_url, locate
 from libs.common.sources.stores.store import StoreFault
+from libs.common.sources.upload_folders import upload_folder
 from services.api.errors.problems import ProblemError, unavailable
 from services.api.settings import ApiSettings
 from services.api.uploads.upload_area import StoredUpload
@@ -21,7 +23,8 @@ def share(settings: ApiSettings, stored: StoredUpload) -> str:
     """
     if settings.upload_store is None:
         return str(stored.path)
-    url = f"{settings.upload_store}{stored.path.parent.name}/{stored.path.name}"
+    upload_id = UUID(stored.path.parent.name)
+    url = f"{settings.upload_store}{upload_folder(upload_id)}/{stored.path.name}"
     try:
         target = locate(url, settings.connections)
         target.store.put(target.key, stored.path)

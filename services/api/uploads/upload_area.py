@@ -1,7 +1,7 @@
 """Keep uploaded files: whole under their final name, or not at all.
 
-    body ──blocks──► <upload_dir>/<uuid7>/.<filename>.part
-                          └──fsync, rename──► <upload_dir>/<uuid7>/<filename>
+    body ──blocks──► <upload_dir>/<day>/<uuid7>/.<filename>.part
+                          └──fsync, rename──► <upload_dir>/<day>/<uuid7>/<filename>
 
 A job never sees the name of a file that is still growing, and nothing is left of an upload that
 broke off; `abandoned_uploads` sees to those whose api was killed.
@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Self
 
 from libs.common.ids import uuid7
+from libs.common.sources.upload_folders import upload_folder
 from services.api.errors.problems import ProblemError, unavailable
 
 DEFAULT_NAME = "upload.csv"
@@ -50,9 +51,10 @@ class StoredUpload:
 class IncomingUpload:
     """A file that is being written; `keep` makes it whole, `discard` removes every trace."""
 
-    def __init__(self, folder: Path, filename: str, max_bytes: int) -> None:
-        """Make the folder and open the file under a temporary name."""
-        self._folder = folder
+    def __init__(self, area: Path, filename: str, max_bytes: int) -> None:
+        """Make a folder below the area and open the file under a temporary name."""
+        self._area = area
+        self._folder = folder = area / upload_folder(uuid7())
         self._path = folder / filename
         self._max_bytes = max_bytes
         self._digest = hashlib.sha256()
@@ -65,7 +67,7 @@ class IncomingUpload:
     def begin(cls, upload_dir: Path, filename: str, max_bytes: int) -> Self:
         """Begin an upload in a folder of its own."""
         with storage_faults(upload_dir):
-            return cls(upload_dir.resolve() / str(uuid7()), filename, max_bytes)
+            return cls(upload_dir.resolve(), filename, max_bytes)
 
     def write(self, block: bytes) -> None:
         """Append a block, or raise the problem that ends the upload."""
@@ -73,7 +75,7 @@ class IncomingUpload:
         if self._size > self._max_bytes:
             raise too_large(self._max_bytes)
         self._digest.update(block)
-        with storage_faults(self._folder.parent):
+        with storage_faults(self._area):
             rest = memoryview(block)
             while rest:
                 rest = rest[self._file.write(rest) :]
@@ -83,11 +85,11 @@ class IncomingUpload:
         digest = self._digest.hexdigest()
         if named is not None:
             self._path = self._folder / named(digest)
-        with storage_faults(self._folder.parent):
+        with storage_faults(self._area):
             os.fsync(self._file.fileno())
             self._file.close()
             self._part.rename(self._path)
-            for folder in (self._folder, self._folder.parent):
+            for folder in (self._folder, self._folder.parent, self._area):
                 _sync_folder(folder)
         return StoredUpload(self._path, self._size, digest)
 

@@ -23,7 +23,7 @@ HEADER = "sku,name,category,price,quantity,updated_at\n"
 @pytest.fixture
 def ended(client: httpx.Client, job: str, items: Path, ledger: Ledger, upload_dir: Path) -> str:
     """Return a job that has ended with three failed rows."""
-    assert not list(upload_dir.iterdir())
+    assert not list(upload_dir.glob("*/*"))
     ledger.plan(job, items)
     about = {"column_name": "price", "message": 'invalid input syntax for type numeric: "dear"'}
     ledger.add_failed_row(job, 60, DEAR, **about)

@@ -17,6 +17,7 @@ from libs.common.ledger.jobs import JobRequest, create_job
 from libs.common.ledger.models import DirectUpload, Event, IdempotencyKey, Job, Upload
 from libs.common.sources.stores import retries
 from libs.common.sources.stores.connections import Connections
+from libs.common.sources.upload_folders import upload_folder
 from libs.devstack.testing.databases import ScratchDatabase
 from libs.devstack.testing.stores import Fault, s3_server
 from services.worker.cleanup import Removed, delete_expired
@@ -45,7 +46,7 @@ def execute(clean_database: ScratchDatabase) -> Execute:
 
 def _upload(bench: Bench, moment: datetime, name: str = "items.csv") -> Path:
     """Put a file where an upload of that moment would have."""
-    folder = bench.worker.settings.upload_dir / str(_id_of(moment))
+    folder = bench.worker.settings.upload_dir / upload_folder(_id_of(moment))
     folder.mkdir(parents=True)
     (folder / name).write_text("sku\n1\n")
     return folder
@@ -79,6 +80,21 @@ def test_an_upload_goes_a_while_after_its_job_is_over(bench: Bench, execute: Exe
 
     assert removed == Removed(uploads=1, events=0, idempotency_keys=0, failed_rows=0, chunks=0)
     assert [folder.exists() for folder in (done, late, live)] == [False, True, True]
+
+
+def test_the_folder_of_a_day_goes_with_its_last_upload(bench: Bench, execute: Execute) -> None:
+    """Also those go that were made before there were days."""
+    bench.put_dataset()
+    area = bench.worker.settings.upload_dir
+    gone, needed = _upload(bench, LONG_AGO), _upload(bench, LONG_AGO - timedelta(days=1))
+    _job_of(bench, needed, execute, None)
+    flat = area / str(_id_of(LONG_AGO))
+    flat.mkdir()
+    (flat / "items.csv").write_text("sku\n")
+
+    assert delete_expired(bench.worker).uploads == 2
+    assert [*area.iterdir()] == [needed.parent]
+    assert not gone.exists()
 
 
 def test_an_upload_is_kept_for_whatever_job_is_made_of_it(bench: Bench, execute: Execute) -> None:
@@ -298,7 +314,7 @@ def test_uploads_in_a_store_go_as_those_in_a_folder(bench: Bench, execute: Execu
 def _announce(execute: Execute, moment: datetime, bucket: str = "landing") -> str:
     """Put a file on record that a client sends to the bucket itself; return its key."""
     upload_id = str(_id_of(moment))
-    key = f"sent/{upload_id}/items.csv"
+    key = f"sent/{upload_folder(UUID(upload_id))}/items.csv"
     execute(
         "INSERT INTO adsp.direct_uploads (id, dataset, url, bytes) VALUES (%s, 'items', %s, 4)",
         upload_id,
@@ -340,18 +356,53 @@ def test_what_clients_sent_to_the_store_goes_after_a_day(bench: Bench, execute: 
     assert len([line for line in logs if line["event"] == "upload_not_removed"]) == 1
 
 
-def test_what_clients_sent_stays_on_record_while_the_store_is_away(
+def test_what_clients_sent_stays_on_record_while_its_store_is_away(
     bench: Bench, execute: Execute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It keeps nothing of other stores, however much of it there is, and each store is asked a few times."""
     monkeypatch.setattr(retries, "_WAITS", ())
-    away = {"kind": "s3", "bucket": "landing", "endpoint": "http://127.0.0.1:9", "region": "x"}
+    away = {"kind": "s3", "endpoint": "http://127.0.0.1:9", "region": "x"}
     keys = {"access_key_id": "a", "secret_access_key": "b"}
-    bench.set(connections=Connections.model_validate({"c": away | keys}))
-    _announce(execute, LONG_AGO)
+    with s3_server() as served:
+        connections = {
+            "here": served.connection,
+            **{name: away | keys | {"bucket": name} for name in ("old", "older")},
+        }
+        bench.set(
+            connections=Connections.model_validate(connections),
+            upload_retention_days=0,
+            retention_batch=8,
+        )
+        times = [LONG_AGO + timedelta(minutes=minute) for minute in range(12)]
+        buckets = [*["older"] * 5, *["old"] * 5, "landing", "landing"]
+        keys_of = [_announce(execute, *placed) for placed in zip(times, buckets, strict=True)]
+        for key in keys_of[-2:]:
+            served.put(key, b"sku\n")
+        with capture_logs() as logs:
+            removed = delete_expired(bench.worker)
 
-    assert delete_expired(bench.worker).uploads == 0
+        assert (removed.uploads, served.names()) == (2, set())
     with bench.worker.sessions() as session:
-        assert len(session.scalars(select(DirectUpload.id)).all()) == 1
+        assert len(session.scalars(select(DirectUpload.id)).all()) == 10
+    assert len([line for line in logs if line["event"] == "upload_not_removed"]) == 6
+
+
+def test_an_upload_that_its_store_fails_on_keeps_no_other(bench: Bench, execute: Execute) -> None:
+    """The oldest one, at each look."""
+    with s3_server() as served:
+        bench.set(
+            connections=Connections.model_validate({"c": served.connection}),
+            upload_retention_days=0,
+        )
+        first, second = (
+            _announce(execute, LONG_AGO + timedelta(minutes=minute)) for minute in (0, 1)
+        )
+        for key in (first, second):
+            served.put(key, b"sku\n")
+        served.faults.next[:] = [Fault.EXPIRED]
+
+        assert delete_expired(bench.worker).uploads == 1
+        assert served.names() == {first}
 
 
 def test_an_upload_that_its_store_keeps_keeps_no_other(bench: Bench) -> None:
