@@ -119,7 +119,13 @@ def _record(
         if same is not None:
             return Submission(same, is_repeat=True)
     upload = hold_announced(session, announced) if announced else None
-    require_room(session, dependencies.settings, request.owner, stored_bytes, announced)
+    require_room(
+        session,
+        dependencies.settings,
+        request.owner,
+        stored_bytes,
+        is_announced=upload is not None,
+    )
     job = create_job(session, request)
     _check_source(dependencies, job)
     if job.owner is not None and stored_bytes:

@@ -5,7 +5,6 @@ beyond. Without keys there is no owner, and the schedule's jobs have none.
 """
 
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -25,18 +24,18 @@ def require_room(
     settings: ApiSettings,
     owner: str | None,
     more_bytes: int = 0,
-    claimed: UUID | None = None,
+    *,
+    is_announced: bool = False,
 ) -> None:
     """Raise the problem when an owner has no room for another job, whose file has `more_bytes`.
 
-    A file that was announced counts from then on; `claimed` is the one that the job is made of.
+    The file of a job that `is_announced` has its room already.
     """
     if owner is None:
         return
     statement = text(read_statement(__package__, "quotas"))
     values = {
         "owner": owner,
-        "claimed": claimed,
         "most_jobs": settings.max_unfinished_jobs,
         "since": earliest_uuid7(datetime.now(UTC) - _FAILED_ROWS_OF),
     }
@@ -46,7 +45,7 @@ def require_room(
     if 0 < settings.max_failed_rows_a_day <= taken.failed_rows:
         raise _too_many_failed_rows(owner, taken.failed_rows)
     most = settings.max_stored_upload_bytes
-    if 0 < most < taken.upload_bytes + max(more_bytes, 1):
+    if not is_announced and 0 < most < taken.upload_bytes + max(more_bytes, 1):
         raise _no_upload_room(owner, taken.upload_bytes, most)
 
 

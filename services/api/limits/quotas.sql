@@ -1,5 +1,5 @@
--- Tell what an owner takes: unfinished jobs (counted up to :most_jobs), bytes of files that are kept or
--- announced (but :claimed), failed rows of late.
+-- Tell what an owner takes: unfinished jobs (counted up to :most_jobs), bytes of files that are kept or announced, failed
+-- rows of late.
 SELECT
     (
         SELECT count(*)
@@ -15,7 +15,7 @@ SELECT
             SELECT u.bytes FROM adsp.uploads AS u WHERE u.owner = :owner
             UNION ALL
             SELECT d.bytes FROM adsp.direct_uploads AS d
-            WHERE d.owner = :owner AND d.job_id IS NULL AND d.id IS DISTINCT FROM CAST(:claimed AS uuid)
+            WHERE d.owner = :owner AND d.job_id IS NULL
         ) AS file
     ) AS upload_bytes,
     (

@@ -1,12 +1,13 @@
 """Let clients send files straight to the store of uploads, and make jobs of what has come.
 
-    announce ──► <store>/<id>/<name> ◄──PUT, signed── client ──► claim: look, copy ──► <store>/<new id>/<name> ──► job
+    announce ──► <folder>/<name> ◄──PUT, signed── client ──► claim: look, copy ──► <new folder>/<name> ──► job
 
 A signed URL can be used until it expires, also after the job was made: so the job loads a copy, of a name for which
 nothing was ever signed.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -18,8 +19,10 @@ from libs.common.ledger.jobs import JobRequest, find_job
 from libs.common.ledger.models import DirectUpload
 from libs.common.logs import get_logger
 from libs.common.sources.stores.locations import RemoteFile
+from libs.common.sources.stores.retries import asking_once
 from libs.common.sources.stores.search import locate
 from libs.common.sources.stores.store import SignedPut, StoreFault
+from libs.common.sources.upload_folders import upload_folder
 from services.api.dependencies import Dependencies
 from services.api.errors.problems import ProblemError
 from services.api.idempotency import KeyedRequest, find_earlier
@@ -57,7 +60,7 @@ def announce(
         id=upload_id,
         owner=caller.owner,
         dataset=dataset,
-        url=f"{store}{upload_id}/{safe_filename(filename)}",
+        url=f"{store}{upload_folder(upload_id)}/{safe_filename(filename)}",
         bytes=size,
     )
     lasts = timedelta(seconds=settings.upload_url_seconds)
@@ -90,7 +93,7 @@ def claim(
             caller.require(job.dataset)
             return Submission(job, is_repeat=True)
         upload = find_announced(session, caller, upload_id)
-        require_room(session, dependencies.settings, caller.owner, upload.bytes, upload_id)
+        require_room(session, dependencies.settings, caller.owner, is_announced=True)
     source = _copy_whole(dependencies.settings, upload)
     try:
         submission = submit_job(
@@ -144,22 +147,38 @@ def _sign(settings: ApiSettings, url: str, lasts: timedelta) -> SignedPut:
 
 def _copy_whole(settings: ApiSettings, upload: DirectUpload) -> str:
     """Copy the file to a place of its own, if it is there and whole, and return the copy's URL."""
-    place = _locate(settings, upload.url)
+    store = _require_store(settings)
+    target = _locate(settings, f"{store}{upload_folder(uuid7())}/{upload.url.rpartition('/')[2]}")
+    place = _find_sent(settings, upload, target)
     _require_size(place, upload)
-    target = _locate(settings, f"{settings.upload_store}{uuid7()}/{place.name}")
     try:
         place.store.copy(place.key, target.key)
         _require_size(target, upload)
-    except (SourceError, StoreFault) as exc:
-        raise store_unusable(exc) from exc
-    except Conflict:
-        remove_shared(settings, target.url)
+    except BaseException as exc:
+        # Also where no answer came, it may have been made.
+        with asking_once():
+            remove_shared(settings, target.url)
+        if isinstance(exc, SourceError | StoreFault):
+            raise store_unusable(exc) from exc
         raise
     return target.url
 
 
+def _find_sent(settings: ApiSettings, upload: DirectUpload, target: RemoteFile) -> RemoteFile:
+    """Return where the file was to be sent, which must be the store that copies it to `target`."""
+    place = None
+    with suppress(SourceError):
+        place = locate(upload.url, settings.connections)
+    if place is None or place.store.name != target.store.name:
+        raise Conflict(
+            "upload-missing",
+            f"upload {upload.id} was announced before the api's ADSP_UPLOAD_STORE was changed; announce it again with "
+            "POST /v1/uploads, and send the file",
+        )
+    return place
+
+
 def _locate(settings: ApiSettings, url: str) -> RemoteFile:
-    _require_store(settings)
     try:
         return locate(url, settings.connections)
     except SourceError as exc:

@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 
 from libs.common.sources.stores import retries
 from libs.common.sources.stores.connections import Connections
+from libs.common.sources.upload_folders import upload_folder
 from libs.devstack.testing.stores import Fault, ServedStore, s3_server
 from services.api.tests.integration.api_bench import (
     Ledger,
@@ -108,7 +109,7 @@ def test_a_file_is_announced_sent_to_the_bucket_and_loaded(
     assert announced.json()["upload_id"] not in job["source"]
     assert store.names() - before == {key_of(job["source"])}
     assert ledger.execute("SELECT folder::text, owner, bytes FROM adsp.uploads") == [
-        (job["source"].split("/")[4], "prices", len(DATA))
+        (job["source"].split("/")[-2], "prices", len(DATA))
     ]
 
 
@@ -126,7 +127,7 @@ def test_a_url_is_for_one_key_and_a_short_time_and_is_stored_nowhere(
         "SELECT who, object, details::text FROM adsp.audit_log WHERE action = 'upload.announce'"
     )
 
-    assert url.path == f"/landing/sent/{place['upload_id']}/items.csv"
+    assert url.path == f"/landing/sent/{upload_folder(UUID(place['upload_id']))}/items.csv"
     assert parse_qs(url.query)["X-Amz-Expires"] == ["60"]
     expires = datetime.fromisoformat(place["expires_at"]) - start
     assert timedelta(seconds=59) < expires < timedelta(seconds=75)
@@ -225,11 +226,8 @@ def test_announced_files_count_for_their_owner(
 ) -> None:
     api = serve(max_stored_upload_bytes=2 * len(DATA), max_unfinished_jobs=1)
     first, second, third = announce(api), announce(api), announce(api, 1)
-    other = api.post(
-        PLACES,
-        json={"dataset": "items", "bytes": 1},
-        headers={"X-API-Key": make_key("submit", owner="b")},
-    )
+    body = {"dataset": "items", "bytes": 1}
+    other = api.post(PLACES, json=body, headers={"X-API-Key": make_key("submit", owner="b")})
     loaded, refused = api.post(put(first)), api.post(put(second))
     full = announce(api, 1)
 
@@ -238,6 +236,36 @@ def test_announced_files_count_for_their_owner(
     assert loaded.status_code == 202
     assert problem_of(refused)[:2] == problem_of(full)[:2] == (429, "too-many-jobs")
     assert ledger.value("SELECT sum(bytes) FROM adsp.uploads") == len(DATA)
+
+
+def test_what_was_announced_has_its_room(serve: Serve, ledger: Ledger) -> None:
+    """Announcements that come at once may go a little beyond; none of them is refused for it later."""
+    announced = [announce(serve()) for _ in range(2)]
+    api = serve(max_stored_upload_bytes=len(DATA))
+    full, loaded = announce(api, 1), [api.post(put(each)).status_code for each in announced]
+
+    assert problem_of(full)[:2] == (403, "upload-quota-full")
+    assert loaded == [202, 202]
+    assert ledger.value("SELECT sum(bytes) FROM adsp.uploads") == 2 * len(DATA)
+
+
+@pytest.mark.parametrize("leads_there", [True, False], ids=["another store", "no connection"])
+def test_what_was_announced_for_another_store_is_to_be_announced_again(
+    serve: Serve, store: ServedStore, ledger: Ledger, *, leads_there: bool
+) -> None:
+    """Copies are made inside one store; the address of the old one may mean another now, or nothing."""
+    path, before = put(announce(serve())), store.names()
+    other = store.connection | {"bucket": "other"}
+    connections = {"new": other} | ({"c": store.connection} if leads_there else {})
+    moved = serve(
+        connections=Connections.model_validate(connections), upload_store="s3://other/sent/"
+    )
+    status, code, detail = problem_of(moved.post(path))
+
+    assert (status, code) == (409, "upload-missing")
+    assert "announce it again" in detail
+    assert store.names() == before
+    assert ledger.value("SELECT count(*) FROM adsp.jobs") == 0
 
 
 @pytest.mark.parametrize(
@@ -279,19 +307,23 @@ def test_a_connection_that_cannot_sign_says_so(serve: Serve, ledger: Ledger) -> 
     assert ledger.value("SELECT count(*) FROM adsp.direct_uploads") == 0
 
 
-@pytest.mark.parametrize("faults", [[Fault.DENIED], [None, Fault.DENIED]], ids=["look", "copy"])
+@pytest.mark.parametrize(
+    "faults",
+    [[Fault.DENIED], [None, Fault.DENIED], [None, None, Fault.DENIED]],
+    ids=["look", "copy", "look at the copy"],
+)
 def test_a_store_that_fails_makes_no_job_and_the_file_can_be_claimed_later(
     serve: Serve, store: ServedStore, ledger: Ledger, faults: list[Fault | None]
 ) -> None:
     api = serve()
-    path = put(announce(api))
+    path, before = put(announce(api)), store.names()
     store.faults.next[:] = faults
     refused = api.post(path)
-    jobs = ledger.value("SELECT count(*) FROM adsp.jobs")
+    jobs, left = ledger.value("SELECT count(*) FROM adsp.jobs"), store.names()
     later = api.post(path)
 
     assert problem_of(refused)[:2] == (503, "upload-area-unusable")
-    assert (jobs, later.status_code) == (0, 202)
+    assert (jobs, left, later.status_code) == (0, before, 202)
 
 
 def test_a_store_that_is_away_is_a_problem(
