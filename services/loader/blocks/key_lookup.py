@@ -76,6 +76,8 @@ class KeyLookup:
             self._is_dense = len(rows) - len(others) >= _LEAST_SHARE * len(rows)
         for question in self._ask:
             others = self._find(rows, others, question, found)
+        # Not before all was answered: who breaks a question undoes the table too.
+        self._is_made = self._is_made or self._held is not None
         return found
 
     def _find(self, rows: Rows, others: Rows, question: str, found: list[Broken]) -> Rows:
@@ -94,9 +96,10 @@ class KeyLookup:
         """Fill the table with the keys of these rows alone."""
         if self._held is rows:
             return
-        self._cursor.execute(self._empty if self._is_made else self._make)
+        is_there = self._is_made or self._held is not None
+        self._cursor.execute(self._empty if is_there else self._make)
         copy_in(self._cursor, self._copy, pick_fields(rows, self._places))
-        self._held, self._is_made = rows, True
+        self._held = rows
 
     def _read(self, question: str) -> Broken:
         """Return the answer about the rows in the table."""

@@ -142,6 +142,32 @@ def test_only_keys_are_asked_where_no_other_constraint_can_refuse_a_row(
     ]
 
 
+def test_a_question_that_breaks_is_asked_again_of_the_next_block(
+    bench: LoadBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it had made is undone with it."""
+    read, broken, answered = KeyLookup._read, list[str](), list[str]()
+
+    def break_once(self: Any, question: str) -> Broken:
+        if not broken:
+            broken.append(question)
+            self._cursor.execute("SELECT 1 / 0")
+        answered.append(question)
+        return read(self, question)
+
+    monkeypatch.setattr(KeyLookup, "_read", break_once)
+    bench.execute("CREATE TABLE feed.t (id int PRIMARY KEY, v text)")
+    definition = DatasetDefinition(table="feed.t")
+    file = b"id,v\n" + b"".join(b"%d,a\n" % n for n in range(2_000))
+    bench.load(file, definition)
+
+    again = bench.load(file, definition, block_bytes=4 << 10)
+
+    assert bench.chunk(again)["rows_rejected"] == 2_000
+    assert broken
+    assert answered
+
+
 SCANS = "SELECT {} FROM pg_stat_user_tables WHERE relid = 'feed.t'::regclass"
 
 
