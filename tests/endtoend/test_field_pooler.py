@@ -24,7 +24,7 @@ OFFSETS = {"America/New_York": 5, "Asia/Tokyo": -9}
 
 
 @pytest.fixture
-def ports(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
+def ports(system: System) -> Iterator[dict[str, int]]:
     """Run a pool of transactions and one of sessions; return their ports."""
     addresses = system.database.addresses
     passwords = {
@@ -33,8 +33,7 @@ def ports(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with ExitStack() as running:
         found = {}
         for mode in ("transaction", "session"):
-            folder = tmp_path_factory.mktemp(mode)
-            pool = pgbouncer(folder, addresses.postgres_port, passwords, mode, OPTIONS)
+            pool = pgbouncer(addresses.postgres_port, passwords, mode, OPTIONS)
             found[mode] = running.enter_context(pool)
         yield found
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -21,23 +20,21 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture
-def pooled(bench: LoadBench, tmp_path: Path) -> Iterator[Pooled]:
+def pooled(bench: LoadBench) -> Iterator[Pooled]:
     """Give a function that starts pgbouncer before the database and returns the loader's URL through it."""
     with ExitStack() as running:
 
         def start(mode: str, *settings: str) -> str:
-            return running.enter_context(_pgbouncer(bench, tmp_path, mode, settings))
+            return running.enter_context(_pgbouncer(bench, mode, settings))
 
         yield start
 
 
 @contextmanager
-def _pgbouncer(
-    bench: LoadBench, folder: Path, mode: str, settings: tuple[str, ...]
-) -> Iterator[str]:
+def _pgbouncer(bench: LoadBench, mode: str, settings: tuple[str, ...]) -> Iterator[str]:
     addresses = bench.database.addresses
     passwords = {"adsp_loader": addresses.credentials.loader}
-    with pgbouncer(folder, addresses.postgres_port, passwords, mode, settings) as port:
+    with pgbouncer(addresses.postgres_port, passwords, mode, settings) as port:
         direct = bench.database.url_for("loader")
         yield direct.replace(f":{addresses.postgres_port}/", f":{port}/")
 

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text, update
@@ -27,13 +26,13 @@ LOCK_TIMEOUT = 1.5
 
 
 @pytest.fixture
-def pooled(bench: Bench, clean_database: ScratchDatabase, tmp_path: Path) -> Iterator[Bench]:
+def pooled(bench: Bench, clean_database: ScratchDatabase) -> Iterator[Bench]:
     """Return the bench with its worker behind pgbouncer, which takes another backend for each transaction."""
     addresses = clean_database.addresses
     passwords = {"adsp_worker": addresses.credentials.worker}
     settings = ("ignore_startup_parameters = options", "server_round_robin = 1")
     with (
-        pgbouncer(tmp_path, addresses.postgres_port, passwords, "transaction", settings) as port,
+        pgbouncer(addresses.postgres_port, passwords, "transaction", settings) as port,
         _behind(bench, clean_database, port) as engine,
     ):
         bench.worker = dataclasses.replace(
