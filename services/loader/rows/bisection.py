@@ -25,8 +25,6 @@ OnProgress = Callable[[int, Sequence[RejectedRecord]], None]
 
 _SINGLY = 4
 """So few records are inserted one by one: an attempt with COPY would not be cheaper."""
-_STATEMENTS = 250
-"""So many records at most are written one by one within a savepoint: whoever cancels waits for them."""
 _COPY_LINE = re.compile(r"^COPY .*?, line (\d+)", re.MULTILINE)
 
 
@@ -47,16 +45,12 @@ class BisectingWriter:
         *,
         one_by_one: bool,
     ) -> None:
-        """Write at most `largest_window` records at a time; `gate` keeps some back.
-
-        `one_by_one`: each by a statement of its own, so many within a savepoint: for each that is set Postgres counts a
-        transaction, and past 64 of them in one load every session pays for looking them up.
-        """
+        """Write at most `largest_window` records at a time, or each by itself; `gate` keeps some back."""
         self._writer = writer
         self._single_row = single_row
         self._savepoint = savepoint
-        self._largest = min(largest_window, _STATEMENTS) if one_by_one else largest_window
-        self._window = self._largest
+        self._largest = largest_window
+        self._window = largest_window
         self._one_by_one = one_by_one
         self._gate = gate
 
@@ -73,12 +67,13 @@ class BisectingWriter:
         position, limit = 0, self._window
         while position < len(records):
             end = min(position + limit, suspects[-1] if suspects else len(records))
-            block = self._fitting(records[position:end])
+            # A copy of all that is left for each single record would cost the square of their number.
+            block = self._fitting(records[position : position + 1 if self._one_by_one else end])
             if end == position:
                 block = records[position : position + 1]
                 refused += self._insert_each(block)
                 suspects.pop()
-            elif len(block) <= _SINGLY:
+            elif len(block) <= _SINGLY or self._one_by_one:
                 refused += self._judge_each(block)
             elif (broken := self._try_write(block)) is not None:
                 limit = self._shrink(len(block), broken)
@@ -110,31 +105,19 @@ class BisectingWriter:
 
     def _try_write(self, block: Sequence[Record]) -> "_Broken | None":
         """Write a block; on an error of some row undo it and return where to look, else None."""
-        superseded, written = self._writer.rows_superseded, 0
         try:
             with self._savepoint:
-                if self._one_by_one:
-                    for record in block:
-                        written += self._write_one(record)
-                elif self._writer.write_many(block) != len(block):
+                if self._writer.write_many(block) != len(block):
                     raise RowsWithheld
         except RowsWithheld:
-            broken = _Broken(written if self._one_by_one else None)
+            return _Broken(None)
         except psycopg2.Error as exc:
             # What is no row's error after all, the single insert raises again; a key that stands twice (21000) is one.
             if not may_be_row_error(exc.pgcode):
                 raise
-            broken = _Broken(written if self._one_by_one else _hint(exc, len(block)))
-        else:
-            self._grow(len(block))
-            return None
-        self._writer.rows_superseded = superseded
-        return broken
-
-    def _write_one(self, record: Record) -> int:
-        if not self._writer.write_one(record):
-            raise RowsWithheld
-        return 1
+            return _Broken(_hint(exc, len(block)))
+        self._grow(len(block))
+        return None
 
     def _grow(self, size: int) -> None:
         """Dare twice as much as what just went well."""

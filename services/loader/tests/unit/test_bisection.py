@@ -13,6 +13,7 @@ from libs.common.csv.records import Record
 from libs.common.enums import ErrorCode
 from services.loader.rejects.rejection import Rejection
 from services.loader.rows.bisection import BisectingWriter
+from services.loader.savepoint import Savepoint
 
 
 class Refused(psycopg2.DataError):
@@ -30,7 +31,7 @@ class Refused(psycopg2.DataError):
 
 
 class Table:
-    """Stands for Postgres: refuses records marked bad; writer, single insert and savepoint in one."""
+    """Stands for Postgres: refuses records marked bad, writer and single insert in one."""
 
     rows_superseded = 0
 
@@ -38,14 +39,6 @@ class Table:
         self.written: list[int] = []
         self.sent = 0
         self._with_hints = with_hints
-        self._kept = 0
-
-    def __enter__(self) -> None:
-        self._kept = len(self.written)
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            del self.written[self._kept :]
 
     def batch_limit(self, records: Sequence[Record]) -> int:
         return len(records)
@@ -57,10 +50,6 @@ class Table:
             raise Refused(f"COPY t, line {bad[0]}, column c" if self._with_hints else "")
         self.written += [record.line_number for record in records]
         return len(records)
-
-    def write_one(self, record: Record) -> bool:
-        self.write_many([record])
-        return True
 
     def insert(self, record: Record) -> Rejection | None:
         self.sent += 1
@@ -80,7 +69,7 @@ def narrow(marks: Sequence[bool], table: Table, *, one_by_one: bool = False) -> 
     bisecting = BisectingWriter(
         table,  # type: ignore[arg-type]
         table,  # type: ignore[arg-type]
-        table,  # type: ignore[arg-type]
+        Savepoint(SimpleNamespace()),  # type: ignore[arg-type]
         64,
         one_by_one=one_by_one,
     )
@@ -107,13 +96,10 @@ def test_the_bad_are_refused_and_the_good_written_in_order(
 
 @pytest.mark.parametrize("with_hints", [True, False])
 @pytest.mark.parametrize("every", [1, 2, 5, 20, 100])
-@pytest.mark.parametrize("one_by_one", [True, False])
-def test_the_cost_is_a_small_multiple_of_the_records(
-    every: int, *, with_hints: bool, one_by_one: bool
-) -> None:
+def test_the_cost_is_a_small_multiple_of_the_records(every: int, *, with_hints: bool) -> None:
     table = Table(with_hints=with_hints)
 
-    narrow([n % every == 0 for n in range(10_000)], table, one_by_one=one_by_one)
+    narrow([n % every == 0 for n in range(10_000)], table)
 
     assert table.sent < 60_000
 
@@ -131,7 +117,7 @@ def test_one_by_one_the_records_are_not_copied_at_each_step() -> None:
     bisecting = BisectingWriter(
         table,  # type: ignore[arg-type]
         table,  # type: ignore[arg-type]
-        table,  # type: ignore[arg-type]
+        Savepoint(SimpleNamespace()),  # type: ignore[arg-type]
         2000,
         one_by_one=True,
     )
