@@ -15,7 +15,12 @@ from libs.common.errors import SourceError
 from libs.common.logs import get_logger
 from libs.common.sources.stores.search import locate
 from libs.common.sources.stores.store import Store, StoredFile
-from libs.common.sources.upload_folders import day_of, find_upload_folders, upload_made_at
+from libs.common.sources.upload_folders import (
+    day_of,
+    find_upload_folders,
+    name_of_folder,
+    upload_made_at,
+)
 from services.worker.settings import WorkerSettings
 
 log = get_logger(__name__)
@@ -79,10 +84,8 @@ def _find_stored(settings: WorkerSettings, url: str, cutoff: datetime) -> dict[s
     area = root.key.removesuffix("_")
     found: dict[str, dict[str, StoredFile]] = defaultdict(dict)
     for file in root.store.list_files(area.rstrip("/")):
-        name, *rest = file.key.removeprefix(area).split("/")
-        if rest and day_of(name) is not None:
-            name, *rest = rest
-        if rest and _is_old(name, cutoff):
+        name = name_of_folder(file.key.removeprefix(area))
+        if name is not None and _is_old(name, cutoff):
             found[name][file.key] = file
     return {
         name: partial(_remove_stored, root.store, [*files.values()])

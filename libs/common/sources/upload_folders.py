@@ -17,6 +17,14 @@ def upload_folder(upload_id: UUID) -> str:
     return f"{made_at(upload_id):%Y-%m-%d}/{upload_id}"
 
 
+def name_of_folder(path: str) -> str | None:
+    """Return how the folder is named in which a file lies, by its path below the area; None for one that is in none."""
+    name, *rest = path.split("/")
+    if rest and day_of(name) is not None:
+        name, *rest = rest
+    return name if rest else None
+
+
 def day_of(name: str) -> date | None:
     """Return the day that a folder is named by, if it is one of days."""
     try:
@@ -35,13 +43,14 @@ def upload_made_at(name: str) -> datetime | None:
 
 def find_upload_folders(area: Path, is_wanted: Callable[[date], bool]) -> Iterator[Path]:
     """Yield the folders of uploads that were made on such days; links lead nowhere."""
-    for entry in _folders(area):
+    for entry in area.iterdir():
         day, made = day_of(entry.name), upload_made_at(entry.name)
-        if day is not None and is_wanted(day):
-            yield from (folder for folder in _folders(entry) if upload_made_at(folder.name))
-        elif made is not None and is_wanted(made.date()):
+        if day is not None and is_wanted(day) and _is_folder(entry):
+            found = (folder for folder in entry.iterdir() if upload_made_at(folder.name))
+            yield from filter(_is_folder, found)
+        elif made is not None and is_wanted(made.date()) and _is_folder(entry):
             yield entry
 
 
-def _folders(parent: Path) -> Iterator[Path]:
-    return (entry for entry in parent.iterdir() if not entry.is_symlink() and entry.is_dir())
+def _is_folder(path: Path) -> bool:
+    return not path.is_symlink() and path.is_dir()

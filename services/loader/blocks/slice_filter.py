@@ -17,10 +17,7 @@ from libs.common.errors import BadInput
 from libs.common.postgres.target_table import TargetColumn, TargetTable
 from services.loader.blocks.domain_nulls import DomainNulls
 from services.loader.blocks.type_checks import Inputs
-from services.loader.rejects.rejection import (
-    RejectedRecord,
-    Rejection,
-)
+from services.loader.rejects.rejection import RejectedRecord, Rejection
 from services.loader.savepoint import Savepoint
 
 _EPOCH = date(2000, 1, 1)
