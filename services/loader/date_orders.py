@@ -9,13 +9,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from libs.common.csv.mask_markers import MARKERS
 from libs.common.csv.records import Record
 from libs.common.datasets.conversions import conversion_of
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.datasets.job_warnings import JobWarning
 from libs.common.enums import WarningCode
-from libs.common.postgres.copy.encoded_block import TypeCheckCell
+from libs.common.postgres.copy.encoded_block import TypeCheckCells
 from libs.common.postgres.target_table import TargetColumn
 
 _MONTHS, _DAYS = 12, 31
@@ -56,13 +58,14 @@ class DateOrderWatch:
                 if cell is not None:
                     self._note(place, cell)
 
-    def note_cells(self, cells: Iterable[TypeCheckCell]) -> None:
+    def note_cells(self, cells: TypeCheckCells) -> None:
         """Note those of a block's cells that Postgres is asked about: no other can be ambiguous."""
         if not self._columns:
             return
-        for _, place, text in cells:
+        times = np.bincount(cells.which, minlength=len(cells.distinct)).tolist()
+        for (place, text), count in zip(cells.distinct, times, strict=True):
             if place in self._columns:
-                self._note(place, text.encode())
+                self._note(place, text.encode(), count)
 
     def forget(self) -> None:
         """Begin again."""
@@ -76,7 +79,7 @@ class DateOrderWatch:
         counts = {kind: self._counts[kind] for kind in ("refused", "ambiguous")}
         return [JobWarning(WarningCode.AMBIGUOUS_DATES, self._describe(), counts)]
 
-    def _note(self, place: int, text: bytes) -> None:
+    def _note(self, place: int, text: bytes, times: int = 1) -> None:
         found = _PARTS.match(text)
         if found is None:
             return
@@ -84,7 +87,7 @@ class DateOrderWatch:
         if not (1 <= first <= _DAYS and 1 <= second <= _MONTHS) or first == second:
             return
         kind = "ambiguous" if first <= _MONTHS else "refused"
-        self._counts[kind] += 1
+        self._counts[kind] += times
         seen = self._seen.get(place, _Seen())
         if getattr(seen, kind) is None:
             text = MARKERS[0].encode() if self._columns[place] in self._masked else text

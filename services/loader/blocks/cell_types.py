@@ -12,14 +12,14 @@ import numpy as np
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 
-from libs.common.postgres.copy.encoded_block import TypeCheckCell
+from libs.common.postgres.copy.encoded_block import TypeCheckCells
 from libs.common.postgres.copy.encoder import Encoder
 from libs.common.postgres.copy.rows import Rows
 from libs.common.postgres.copy.statements import copy_in
 from services.loader.blocks.domain_nulls import DomainNulls
 from services.loader.blocks.prepared_block import Prepared
 from services.loader.blocks.type_checks import Inputs
-from services.loader.rejects.rejection import RejectedLine
+from services.loader.rejects.line_rejections import LineRejections
 from services.loader.savepoint import Savepoint
 
 _TEXTS = sql.Identifier("pg_temp", "adsp_texts")
@@ -53,7 +53,7 @@ class CellTypes:
         """Return whether there are columns of which only Postgres reads the cells."""
         return self._encoder is not None
 
-    def refusals(self, cells: Sequence[TypeCheckCell]) -> tuple[list[RejectedLine], list[int]]:
+    def refusals(self, cells: TypeCheckCells) -> tuple[LineRejections, list[int]]:
         """Return what is refused of cells, and undecided lines (`Inputs.refusals`)."""
         return self._inputs.refusals(cells)
 
@@ -68,13 +68,15 @@ class CellTypes:
             if found is None:
                 return None
             cells += found
-        texts = [(line, place, text) for line, place, text in cells if text is not None]
+        texts = TypeCheckCells.of(
+            (line, place, text) for line, place, text in cells if text is not None
+        )
         answer = self._savepoint.ask(lambda: self._inputs.refusals(texts))
         if answer is None:
             return None
         refused, _ = answer
         lines = {line for line, _, _ in cells}
-        undecided = sorted(lines.difference(line for line, _ in refused))
+        undecided = sorted(lines.difference(refused.lines.tolist()))
         certain, suspected = (
             rows.keep(~np.isin(rows.lines, list(lines)))
             for rows in (prepared.certain, prepared.suspected)
@@ -84,7 +86,7 @@ class CellTypes:
             certain=certain,
             encoded=certain.for_sink(),
             suspected=suspected,
-            malformed=[*prepared.malformed, *refused],
+            malformed=LineRejections.join([prepared.malformed, refused]),
         )
         return rest, undecided
 

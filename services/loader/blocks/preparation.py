@@ -4,7 +4,10 @@ Nothing here needs a connection, so it is done in a thread of its own while the 
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from libs.common.csv import parse_errors
 from libs.common.csv.block import Block
@@ -12,13 +15,14 @@ from libs.common.csv.dialect import FileFormat
 from libs.common.csv.line_scanner import Lines, find_lines, find_skipped
 from libs.common.csv.places import from_place
 from libs.common.enums import ErrorCode
-from libs.common.postgres.copy.encoded_block import Encoded, TypeCheckCell
+from libs.common.postgres.copy.encoded_block import Encoded, TypeCheckCells
 from libs.common.postgres.copy.encoder import Encoder
 from services.loader.blocks.added_fields import AddedFields
 from services.loader.blocks.prepared_block import Prepared
 from services.loader.cells.conversion import CellConverter, Unreadable
 from services.loader.cells.record_shape import Splitter
-from services.loader.rejects.rejection import RejectedLine, Rejection
+from services.loader.rejects.line_rejections import LineRejections
+from services.loader.rejects.rejection import Rejection
 
 _MOST_DOUBTFUL = 0.5
 """With a greater share of doubtful lines in a block, columns gain nothing."""
@@ -65,7 +69,6 @@ class BlockPlan:
         if doubtful > _MOST_DOUBTFUL * len(lines):
             return None
         cells, unconverted = self._convert(found.type_check_cells)
-        refused = {line for line, _ in unconverted}
         return Prepared(
             block,
             lines,
@@ -73,8 +76,8 @@ class BlockPlan:
             found.certain.for_sink(),
             found.suspected,
             cells,
-            [line for line in found.doubtful if line not in refused],
-            [*self._wrong_width(found), *unconverted],
+            found.doubtful[~np.isin(found.doubtful, unconverted.lines)],
+            LineRejections.join([self._wrong_width(found), unconverted]),
             Counter(skipped.values()),
             self._splitter,
         )
@@ -89,36 +92,47 @@ class BlockPlan:
             return None
         return self._encoder.encode(lines, block.line_number, skipped, same, line)
 
-    def _convert(
-        self, cells: list[TypeCheckCell]
-    ) -> tuple[list[TypeCheckCell], list[RejectedLine]]:
+    def _convert(self, cells: TypeCheckCells) -> tuple[TypeCheckCells, LineRejections]:
         """Return cells as they are after their conversions, and why lines have a cell that cannot be converted."""
         converters = self._converters
         if not converters:
-            return cells, []
-        made: list[TypeCheckCell] = []
-        refused: dict[int, tuple[int, str]] = {}
-        for line, column, text in cells:
-            converter = converters.get(column)
-            found = text if converter is None else converter.convert(text)
-            if isinstance(found, Unreadable):
-                refused[line] = min(
-                    refused.get(line, (column, found.message)), (column, found.message)
-                )
-            elif found is not None:
-                made.append((line, column, found))
-        return (
-            [cell for cell in made if cell[0] not in refused],
-            [
-                (line, Rejection(ErrorCode.CONVERSION_ERROR, message, converters[column].column))
-                for line, (column, message) in refused.items()
-            ],
-        )
-
-    def _wrong_width(self, found: Encoded) -> list[RejectedLine]:
-        """Return why lines have not the shape of a record."""
-        width = self._encoder.width
-        return [
-            (line, Rejection.of_fault(parse_errors.wrong_count(count, width)))
-            for line, count in zip(found.wrong_width, found.wrong_width_counts, strict=True)
+            return cells, LineRejections.none()
+        texts = [
+            converters[column].convert(text) if column in converters else text
+            for column, text in cells.distinct
         ]
+        refused = self._refuse_unreadable(cells, texts)
+        made = [
+            (column, text if isinstance(text, str) else "")
+            for (column, _), text in zip(cells.distinct, texts, strict=True)
+        ]
+        are_null = [place for place, text in enumerate(texts) if text is None]
+        is_left = ~np.isin(cells.lines, refused.lines) & ~np.isin(cells.which, are_null)
+        return replace(cells, distinct=made).keep(is_left), refused
+
+    def _refuse_unreadable(
+        self, cells: TypeCheckCells, texts: Sequence[str | Unreadable | None]
+    ) -> LineRejections:
+        """Return the lines with cells that have become no texts; the first such cell of a line is its reason."""
+        columns = [column for column, _ in cells.distinct]
+        reasons = {
+            place: Rejection(
+                ErrorCode.CONVERSION_ERROR, text.message, self._converters[column].column
+            )
+            for place, (column, text) in enumerate(zip(columns, texts, strict=True))
+            if isinstance(text, Unreadable)
+        }
+        is_bad = np.isin(cells.which, list(reasons))
+        lines, which = cells.lines[is_bad], cells.which[is_bad]
+        order = np.argsort(np.array(columns, np.int64)[which], kind="stable")
+        first_lines, firsts = np.unique(lines[order], return_index=True)
+        return LineRejections.of(first_lines, which[order][firsts], reasons)
+
+    def _wrong_width(self, found: Encoded) -> LineRejections:
+        """Return why lines have not the shape of a record."""
+        width, counts = self._encoder.width, found.wrong_width_counts
+        reasons = {
+            count: Rejection.of_fault(parse_errors.wrong_count(count, width))
+            for count in set(counts.tolist())
+        }
+        return LineRejections.of(found.wrong_width, counts, reasons)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from libs.common.csv.block import Block, Frame
-from libs.common.csv.line_scanner import Lines
+from libs.common.csv.line_scanner import Lines, Positions
 from libs.common.csv.records import Record
 from libs.common.csv.skipped_records import Skip
-from libs.common.postgres.copy.encoded_block import TypeCheckCell
+from libs.common.postgres.copy.encoded_block import TypeCheckCells
 from libs.common.postgres.copy.rows import Rows
 from services.loader.cells.record_shape import Splitter
-from services.loader.rejects.rejection import RejectedLine
+from services.loader.rejects.line_rejections import LineRejections
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,9 @@ class Prepared:
     certain: Rows
     encoded: bytes
     suspected: Rows
-    type_check_cells: list[TypeCheckCell]
-    doubtful: list[int]
-    malformed: list[RejectedLine]
+    type_check_cells: TypeCheckCells
+    doubtful: Positions
+    malformed: LineRejections
     skipped: Counter[Skip]
     splitter: Splitter
 
@@ -44,7 +44,7 @@ class Prepared:
     @property
     def is_certain(self) -> bool:
         """Return whether all records are rows that nothing has to be asked about."""
-        return not (len(self.suspected) or self.doubtful or self.malformed)
+        return not (len(self.suspected) or len(self.doubtful) or len(self.malformed))
 
     def records(self, lines: Sequence[int]) -> list[Record]:
         """Return lines of the block as records."""

@@ -1,22 +1,20 @@
 """Make failed rows of a block's refused lines, by column: with the place and the bytes of each."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from libs.common.csv.line_scanner import Positions
 from services.loader.blocks.prepared_block import Prepared
 from services.loader.rejects.columns import RejectedRows, encode_reasons
-from services.loader.rejects.rejection import RejectedLine, Rejection
+from services.loader.rejects.line_rejections import LineRejections
+from services.loader.rejects.rejection import Rejection
 from services.loader.rejects.texts import Messages, Texts
 
 
-def place_refusals(prepared: Prepared, refusals: Sequence[RejectedLine]) -> RejectedRows:
-    """Return refusals as failed rows: with the place and the bytes of their lines."""
-    lines = np.array([line for line, _ in refusals], np.int64)
-    rejections = [rejection for _, rejection in refusals]
-    messages = Messages.of([rejection.message for rejection in rejections])
-    return _failed_rows(prepared, lines, encode_reasons(rejections), messages)
+def place_rejections(prepared: Prepared, rejections: LineRejections) -> RejectedRows:
+    """Return rejected lines as failed rows: with the place and the bytes of each."""
+    reasons, which = rejections.reasons, rejections.which
+    messages = Messages.of([reason.message for reason in reasons]).take(which)
+    return _failed_rows(prepared, rejections.lines, encode_reasons(reasons).take(which), messages)
 
 
 def place_worded(

@@ -14,6 +14,7 @@ from libs.common.csv.records import Record
 from libs.common.datasets.slices import Slice
 from libs.common.enums import ErrorCode
 from libs.common.errors import BadInput
+from libs.common.postgres.copy.encoded_block import TypeCheckCells
 from libs.common.postgres.target_table import TargetColumn, TargetTable
 from services.loader.blocks.domain_nulls import DomainNulls
 from services.loader.blocks.type_checks import Inputs
@@ -90,18 +91,18 @@ class SliceGate:
     def _find_unreadable(self, records: Sequence[Record], places: Sequence[int]) -> set[int]:
         """Return the records of which some cell is refused by its type."""
         nulls = self._find_refused_nulls(records, places)
-        cells = [
+        cells = TypeCheckCells.of(
             (place, column, cell.decode())
             for place in places
             for column, cell in enumerate(records[place].cells)
             if cell is not None
-        ]
-        if not cells:
+        )
+        if not len(cells):
             return nulls
         answer = self._savepoint.ask(lambda: self._inputs.refusals(cells))
         if answer is not None:
             refused, undecided = answer
-            return {*nulls, *(place for place, _ in refused), *undecided}
+            return {*nulls, *refused.lines.tolist(), *undecided}
         # Of a record that is asked about alone the error is its own.
         if len(places) == 1:
             return {*nulls, *places}

@@ -14,7 +14,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from libs.common.csv.line_scanner import Positions
 from libs.common.csv.records import Record
-from libs.common.postgres.copy.encoded_block import TypeCheckCell
+from libs.common.postgres.copy.encoded_block import TypeCheckCells
 from libs.common.postgres.copy.row_forms import BINARY, RowForm
 from libs.common.postgres.copy.rows import Rows
 from libs.common.postgres.copy.statements import copy_in
@@ -24,12 +24,13 @@ from services.loader.blocks.cell_types import CellTypes
 from services.loader.blocks.constraint_checks import Violations
 from services.loader.blocks.constraint_messages import ConstraintMessages
 from services.loader.blocks.prepared_block import Prepared
-from services.loader.blocks.rejected_lines import place_refusals, place_worded
+from services.loader.blocks.rejected_lines import place_rejections, place_worded
 from services.loader.blocks.row_order import RowOrder
 from services.loader.blocks.sink import Sink
 from services.loader.blocks.slice_filter import reject_outside
 from services.loader.rejects.columns import RejectedRows
-from services.loader.rejects.rejection import RejectedLine, may_be_row_error
+from services.loader.rejects.line_rejections import LineRejections
+from services.loader.rejects.rejection import may_be_row_error
 from services.loader.rows.single_insert import SingleRowWriter
 from services.loader.savepoint import Savepoint
 
@@ -105,7 +106,7 @@ class BlockWriter:
         if asked is None:
             return None
         misspelt, undecided = asked
-        spelt = self._spelt(prepared, [*(line for line, _ in misspelt), *undecided])
+        spelt = self._spelt(prepared, [*misspelt.lines.tolist(), *undecided])
         if spelt and not self._may_be_copied(spelt):
             return None
         found = self._write(prepared, spelt)
@@ -113,7 +114,8 @@ class BlockWriter:
             return None
         broken, judged_later = found
         worded, unworded = self._word(prepared, broken)
-        refused = [place_refusals(prepared, [*prepared.malformed, *misspelt]), *worded]
+        rejections = LineRejections.join([prepared.malformed, misspelt])
+        refused = [place_rejections(prepared, rejections), *worded]
         remaining = [*prepared.records([*undecided, *left]), *judged_later, *unworded]
         return BlockResult(refused, sorted(remaining, key=lambda record: record.byte_offset))
 
@@ -123,18 +125,16 @@ class BlockWriter:
             with self._savepoint:
                 self._sink.flush(is_last=is_last)
 
-    def _ask_inputs(
-        self, type_check_cells: Sequence[TypeCheckCell]
-    ) -> tuple[list[RejectedLine], list[int]] | None:
+    def _ask_inputs(self, cells: TypeCheckCells) -> tuple[LineRejections, list[int]] | None:
         """Return the refusals of doubtful cells and the lines that stay undecided; None if that cannot be asked."""
-        if not type_check_cells:
-            return [], []
-        return self._savepoint.ask(lambda: self._types.refusals(type_check_cells))
+        if not len(cells):
+            return LineRejections.none(), []
+        return self._savepoint.ask(lambda: self._types.refusals(cells))
 
     def _spelt(self, prepared: Prepared, others: Sequence[int]) -> list[Record]:
         """Return the records with cells to check but for some lines: those that are only spelt in another way."""
-        lines = set(prepared.doubtful).difference(others)
-        return prepared.records(sorted(lines))
+        lines = prepared.doubtful[~np.isin(prepared.doubtful, others)]
+        return prepared.records(lines.tolist())
 
     def _write(
         self, prepared: Prepared, spelt: list[Record]
@@ -221,8 +221,8 @@ class BlockWriter:
             which = broken.constraint
             if self._violations.part is not None and which == OUTSIDE:
                 rejection = reject_outside(self._violations.part)
-                outside = [(line, rejection) for line in lines.tolist()]
-                refused.append(place_refusals(prepared, outside))
+                outside = LineRejections.of(lines, np.zeros(len(lines), np.int64), {0: rejection})
+                refused.append(place_rejections(prepared, outside))
                 continue
             begin = self._learn(prepared, broken, lines)
             if self._messages.is_known(which):

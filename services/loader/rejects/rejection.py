@@ -79,5 +79,3 @@ class Rejection(NamedTuple):
 
 
 RejectedRecord: TypeAlias = tuple[Record, Rejection]
-RejectedLine: TypeAlias = tuple[int, Rejection]
-"""The line's number in its block."""

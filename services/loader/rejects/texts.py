@@ -91,6 +91,10 @@ class Messages(NamedTuple):
         count = len(values.begins)
         return cls(Texts.all_equal(start, count), values, Texts.all_equal(end, count))
 
+    def take(self, rows: Numbers) -> Self:
+        """Return the messages with these numbers, in this order; one may be taken often."""
+        return type(self)(*(part.take(rows) for part in self))
+
     @property
     def bytes(self) -> int:
         """Return how long all of them are together."""

@@ -31,7 +31,11 @@ from libs.common.postgres.copy.column_types import (
     as_arrays,
     as_written,
 )
-from libs.common.postgres.copy.encoded_block import Encoded, TypeCheckCell
+from libs.common.postgres.copy.encoded_block import (
+    Encoded,
+    TypeCheckCell,
+    TypeCheckCells,
+)
 from libs.common.postgres.copy.floats import read_floats
 from libs.common.postgres.copy.lines import (
     ACCEPTED,
@@ -181,10 +185,10 @@ class Encoder:
         return Encoded(
             rows.keep(verdicts == ACCEPTED),
             rows.keep(verdicts == MAY_VIOLATE),
-            cells,
-            np.flatnonzero(verdicts == NEEDS_TYPE_CHECK).tolist(),
-            wrong_width.tolist(),
-            verdicts[wrong_width].tolist(),
+            TypeCheckCells.of(cells),
+            np.flatnonzero(verdicts == NEEDS_TYPE_CHECK),
+            wrong_width,
+            verdicts[wrong_width],
         )
 
     def _cut_endings(

@@ -95,7 +95,7 @@ def test_what_a_codec_knows_is_read_and_written_as_postgres_reads_it() -> None:
     assert prepared is not None
     assert read_back(prepared.encoded) == [["1234.5", "2026-12-31", "\\"], [None, None, None]]
     # Of a line with a cell to check those are checked, too, that nobody has read.
-    assert prepared.type_check_cells == [
+    assert list(prepared.type_check_cells) == [
         (1, 0, "x"),
         (1, 2, "b"),
         (2, 1, "31.02.2026"),
@@ -117,7 +117,7 @@ def test_texts_that_are_too_long_and_values_of_no_type_are_to_be_checked() -> No
     assert read_back(prepared.encoded) == [["éa", known, "-5"], ["ab", known, None]] + 3 * [
         ["a", known, "1"]
     ]
-    assert prepared.type_check_cells == [(1, 0, "abc"), (2, 1, "7"), (3, 2, "40000")]
+    assert list(prepared.type_check_cells) == [(1, 0, "abc"), (2, 1, "7"), (3, 2, "40000")]
 
 
 def test_cells_that_nobody_has_read_can_be_had_alone() -> None:
