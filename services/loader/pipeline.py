@@ -1,7 +1,7 @@
 """Wire the paths by which the records of one load reach its target.
 
 block path: plan (in a thread) ──► block writer ──► sink: the target, or a staging table of an upsert
-row path: splitter ──► bisecting writer ──► writer, single inserts
+row path: splitter ──► bisecting writer ──► writer, single inserts; or one by one
 """
 
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from services.loader.load_paths import PathTaken
 from services.loader.load_target import LoadTarget
 from services.loader.rows.append import Writer
 from services.loader.rows.bisection import BisectingWriter
+from services.loader.rows.one_by_one import OneByOneWriter
 from services.loader.rows.single_insert import SingleRowWriter
 from services.loader.savepoint import Savepoint
 from services.loader.target import make_writer, why_single_row_inserts
@@ -34,8 +35,8 @@ class LoadPipeline:
     writer: Writer
     single_row: SingleRowWriter
     savepoint: Savepoint
-    bisecting: BisectingWriter
-    single_rows: BisectingWriter
+    rows: BisectingWriter | OneByOneWriter
+    single_rows: OneByOneWriter
     """For what is left of a prepared block: mostly refused, so that no COPY is worth a try."""
     blocks: BlockPath | None
     path: PathTaken
@@ -66,16 +67,16 @@ def open_pipeline(target: LoadTarget, *, by_blocks: bool = True) -> LoadPipeline
     why_singly = why_single_row_inserts(table, columns, target.definition.mode)
     why_rows = why_singly or (None if by_blocks else _STARTED_OVER)
     blocks = why_rows or open_block_path(target, writer, single_row, savepoint)
-    is_singly, window = why_singly is not None, target.settings.block_rows
+    one_by_one, window = OneByOneWriter(single_row, gate), target.settings.block_rows
     return LoadPipeline(
         _open_splitter(target),
         writer,
         single_row,
         savepoint,
-        BisectingWriter(writer, single_row, savepoint, window, gate, one_by_one=is_singly),
-        BisectingWriter(writer, single_row, savepoint, window, gate, one_by_one=True),
+        one_by_one if why_singly else BisectingWriter(writer, single_row, savepoint, window, gate),
+        one_by_one,
         None if isinstance(blocks, str) else blocks,
-        _name_path(blocks if isinstance(blocks, str) else None, is_singly=is_singly),
+        _name_path(blocks if isinstance(blocks, str) else None, is_singly=why_singly is not None),
     )
 
 

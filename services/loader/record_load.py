@@ -27,6 +27,7 @@ from services.loader.rejects.columns import RejectedRows, by_columns
 from services.loader.rejects.rejection import RejectedRecord, Rejection
 from services.loader.rejects.spool import RejectSpool
 from services.loader.rows.bisection import BisectingWriter
+from services.loader.rows.one_by_one import OneByOneWriter
 from services.loader.savepoint import Savepoint
 from services.loader.thresholds import Thresholds
 
@@ -154,10 +155,13 @@ class RecordLoad:
         pipeline.flush(is_last=False)
         for part in _cut(pipeline.splitter.split(block), self._most_at_once):
             self._dates.note_records(record for record in part if record.fault is None)
-            self._write_records(part, pipeline.bisecting, ())
+            self._write_records(part, pipeline.rows, ())
 
     def _write_records(
-        self, records: Sequence[Record], bisecting: BisectingWriter, known: Sequence[RejectedRows]
+        self,
+        records: Sequence[Record],
+        writer: BisectingWriter | OneByOneWriter,
+        known: Sequence[RejectedRows],
     ) -> None:
         """Write records; their failed rows are kept, also when it stops half-way.
 
@@ -183,7 +187,7 @@ class RecordLoad:
 
         if records:
             on_progress(0, [])
-            failed += bisecting.load(sound, on_progress)
+            failed += writer.load(sound, on_progress)
         self._rejects.add([*known, by_columns(failed)])
         self.rows_accepted += len(records) - len(failed)
         self._heartbeat.progress.rows_read = before + len(records)

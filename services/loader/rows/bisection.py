@@ -42,16 +42,13 @@ class BisectingWriter:
         savepoint: Savepoint,
         largest_window: int,
         gate: SliceGate | None = None,
-        *,
-        one_by_one: bool,
     ) -> None:
-        """Write at most `largest_window` records at a time, or each by itself; `gate` keeps some back."""
+        """Write at most `largest_window` records at a time; `gate` keeps some back."""
         self._writer = writer
         self._single_row = single_row
         self._savepoint = savepoint
         self._largest = largest_window
         self._window = largest_window
-        self._one_by_one = one_by_one
         self._gate = gate
 
     def load(self, records: Sequence[Record], on_progress: OnProgress) -> list[RejectedRecord]:
@@ -67,13 +64,13 @@ class BisectingWriter:
         position, limit = 0, self._window
         while position < len(records):
             end = min(position + limit, suspects[-1] if suspects else len(records))
-            # A copy of all that is left for each single record would cost the square of their number.
-            block = self._fitting(records[position : position + 1 if self._one_by_one else end])
+            block = records[position:end]
+            block = block[: self._writer.batch_limit(block)]
             if end == position:
                 block = records[position : position + 1]
                 refused += self._insert_each(block)
                 suspects.pop()
-            elif len(block) <= _SINGLY or self._one_by_one:
+            elif len(block) <= _SINGLY:
                 refused += self._judge_each(block)
             elif (broken := self._try_write(block)) is not None:
                 limit = self._shrink(len(block), broken)
@@ -98,10 +95,6 @@ class BisectingWriter:
         """Insert records one by one; return those refused."""
         insert = self._single_row.insert
         return [(record, why) for record in block if (why := insert(record)) is not None]
-
-    def _fitting(self, block: Sequence[Record]) -> Sequence[Record]:
-        """Return as many of the records as one statement may write."""
-        return block if self._one_by_one else block[: self._writer.batch_limit(block)]
 
     def _try_write(self, block: Sequence[Record]) -> "_Broken | None":
         """Write a block; on an error of some row undo it and return where to look, else None."""

@@ -1,11 +1,12 @@
 """Ask Postgres about one record: it is inserted by itself, and the answer is final.
 
 The statement is the one of promise 3 (an INSERT of the record's text under a savepoint), so its SQLSTATE and
-message are what a failed row records.
+message are what a failed row records. Records that follow each other may share the savepoint.
 """
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import psycopg2
 from psycopg2.extensions import Diagnostics
@@ -23,6 +24,18 @@ from services.loader.rejects.rejection import (
 )
 from services.loader.rows.append import Writer
 from services.loader.savepoint import Savepoint
+
+
+class Inserted(NamedTuple):
+    """What became of records that share a savepoint.
+
+    The first `through` were written, some of them `suppressed`: their places, and why they are failed rows. A `refusal`
+    is that of the next one, for which all were undone.
+    """
+
+    through: int
+    suppressed: list[tuple[int, Rejection]]
+    refusal: Rejection | None
 
 
 class SingleRowWriter:
@@ -49,23 +62,41 @@ class SingleRowWriter:
 
         Raises psycopg2.Error when the answer is about the job and not about the row.
         """
+        _, suppressed, refusal = self.insert_each([record])
+        return suppressed[0][1] if suppressed else refusal
+
+    def insert_each(self, records: Sequence[Record]) -> Inserted:
+        """Insert records, each by itself, up to one that Postgres refuses; then none of them is written.
+
+        Raises psycopg2.Error when the answer is about the job and not about a row.
+        """
         start = time.perf_counter()
         try:
-            return self._insert_once(record)
+            return self._insert_under_savepoint(records)
         finally:
             self.seconds += time.perf_counter() - start
 
-    def _insert_once(self, record: Record) -> Rejection | None:
-        """Do what `insert` says."""
+    def _insert_under_savepoint(self, records: Sequence[Record]) -> Inserted:
+        """Do what `insert_each` says."""
+        superseded = self._writer.rows_superseded
+        suppressed: list[tuple[int, Rejection]] = []
+        through = 0
         try:
             with self._savepoint:
-                written = self._writer.write_one(record)
+                for record in records:
+                    if not self._writer.write_one(record):
+                        suppressed.append((through, self._suppression()))
+                    through += 1
         except psycopg2.Error as exc:
+            record = records[through]
             if exc.pgcode is None or not self._is_own_error(record, exc.pgcode, exc.diag):
                 raise
-            return self._refusal(record, exc.pgcode, exc.diag)
-        if written:
-            return None
+            self._writer.rows_superseded = superseded
+            return Inserted(through, suppressed, self._refusal(record, exc.pgcode, exc.diag))
+        return Inserted(through, suppressed, None)
+
+    def _suppression(self) -> Rejection:
+        """Return why a record is rejected that has left no row."""
         return Rejection(ErrorCode.SUPPRESSED, f"a trigger of {self._table.name} dropped the row")
 
     def _is_own_error(self, record: Record, sqlstate: str, diagnostics: Diagnostics) -> bool:

@@ -100,6 +100,31 @@ def test_the_path_and_its_reason_are_on_record(
     assert f"load_path={path}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("options", [{}, UPSERT], ids=str)
+@pytest.mark.parametrize(
+    ("ddl", "encoding", "path", "most"),
+    [
+        (PLAIN, "utf-8", "blocks", 20),
+        (PLAIN, "utf-16-le", "records", 80),
+        (f"{PLAIN}; {TRIGGER}", "utf-8", "singly", 160),
+    ],
+)
+def test_rows_share_few_subtransactions(
+    bench: LoadBench, ddl: str, encoding: str, path: str, most: int, options: dict[str, Any]
+) -> None:
+    """Each is a number of the server's, and past 64 in one load all sessions look them up."""
+    bench.execute(ddl)
+    definition = DatasetDefinition.model_validate(
+        {"table": "feed.t", "format": {"encoding": encoding}, **options}
+    )
+    lines = [f"{'x' if n % 500 == 499 else ''}{n},a" for n in range(2_000)]
+    chunk = bench.chunk(bench.load("\n".join(["id,v", *lines]).encode(encoding), definition))
+
+    assert (chunk["load_path"], chunk["rows_rejected"]) == (path, 4)
+    [(count,)] = bench.execute("SELECT count(DISTINCT xmin::text) FROM feed.t")
+    assert count < most
+
+
 @pytest.mark.parametrize("mode", [{}, UPSERT, {"mode": "replace"}], ids=str)
 @pytest.mark.parametrize(
     "form",
