@@ -52,9 +52,6 @@ class OneByOneWriter:
             return len(block), [(block[place], why) for place, why in done.suppressed]
         self._window = 1
         through, refused = self._write(block[: done.through]) if done.through else (0, [])
-        if (through, len(refused)) != (done.through, len(done.suppressed)):
-            return (
-                through,
-                refused,
-            )  # a trigger has decided otherwise this time: what follows is judged anew
-        return through + 1, [*refused, (block[through], done.refusal)]
+        if (through, len(refused)) == (done.through, len(done.suppressed)):
+            return through + 1, [*refused, (block[through], done.refusal)]
+        return through, refused  # A trigger decides otherwise this time: what follows is judged anew.
