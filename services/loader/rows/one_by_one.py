@@ -54,4 +54,5 @@ class OneByOneWriter:
         through, refused = self._write(block[: done.through]) if done.through else (0, [])
         if (through, len(refused)) == (done.through, len(done.suppressed)):
             return through + 1, [*refused, (block[through], done.refusal)]
-        return through, refused  # A trigger decides otherwise this time: what follows is judged anew.
+        # A trigger has decided otherwise this time: what follows is judged anew.
+        return through, refused
