@@ -17,10 +17,10 @@ from services.loader.load_paths import PathTaken
 from services.loader.load_target import LoadTarget
 from services.loader.rows.append import Writer
 from services.loader.rows.bisection import BisectingWriter
-from services.loader.rows.one_by_one import OneByOneWriter
+from services.loader.rows.one_by_one import MOST_TOGETHER, OneByOneWriter
 from services.loader.rows.single_insert import SingleRowWriter
 from services.loader.savepoint import Savepoint
-from services.loader.target import make_writer, why_single_row_inserts
+from services.loader.target import make_writer, may_write_twice, why_single_row_inserts
 
 _STARTED_OVER = (
     "Postgres refused rows of an upsert that had been put together, and does not say which"
@@ -67,13 +67,16 @@ def open_pipeline(target: LoadTarget, *, by_blocks: bool = True) -> LoadPipeline
     why_singly = why_single_row_inserts(table, columns, target.definition.mode)
     why_rows = why_singly or (None if by_blocks else _STARTED_OVER)
     blocks = why_rows or open_block_path(target, writer, single_row, savepoint)
-    one_by_one, window = OneByOneWriter(single_row, gate), target.settings.block_rows
+    together = MOST_TOGETHER if may_write_twice(table, columns) else 1
+    one_by_one = OneByOneWriter(single_row, together, gate)
     return LoadPipeline(
         _open_splitter(target),
         writer,
         single_row,
         savepoint,
-        one_by_one if why_singly else BisectingWriter(writer, single_row, savepoint, window, gate),
+        one_by_one
+        if why_singly
+        else BisectingWriter(writer, single_row, savepoint, target.settings.block_rows, gate),
         one_by_one,
         None if isinstance(blocks, str) else blocks,
         _name_path(blocks if isinstance(blocks, str) else None, is_singly=why_singly is not None),

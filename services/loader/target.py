@@ -99,6 +99,23 @@ def why_single_row_inserts(
     return next((reason for reason, applies in reasons.items() if applies), None)
 
 
+def may_write_twice(table: TargetTable, columns: Sequence[TargetColumn]) -> bool:
+    """Return whether nobody can tell that a row was written, undone and written again.
+
+    A sequence goes on counting, and so may what triggers and other functions of users keep.
+    """
+    given = {column.name for column in columns}
+    return not (
+        table.has_user_triggers
+        or table.calls_user_functions
+        or any(
+            column.has_default or column.identity
+            for column in table.columns
+            if column.name not in given
+        )
+    )
+
+
 def _own_role(cursor: Cursor) -> str:
     """Return the role that loads."""
     cursor.execute("SELECT current_user::text")

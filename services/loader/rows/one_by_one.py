@@ -1,9 +1,10 @@
-"""Write records each by a statement of its own: a trigger may look at the rows before.
+"""Write records each by a statement of its own, where one over many could end otherwise.
 
-Those that go well share savepoints. One that is kept is a subtransaction: a number of the server's, and past 64 of them
-in a load each session has to look them up. But when a row is refused, those before it under the same savepoint have to
-be written again. So one row more shares the next savepoint each time, and one alone comes after a refusal: where one
-row in n is refused there are 1.4 √n savepoints to n rows, and 0.7 √n of these are written twice.
+Where that shows nothing to anybody (`target.may_write_twice`), those that go well share savepoints. One that is kept is
+a subtransaction: a number of the server's, and past 64 of them in a load each session has to look them up. But when a
+row is refused, those before it under the same savepoint have to be written again. So one row more shares the next
+savepoint each time, and one alone comes after a refusal: where one row in n is refused there are 1.4 √n savepoints to
+n rows, and 0.7 √n of these are written twice.
 """
 
 from collections.abc import Sequence
@@ -14,16 +15,19 @@ from services.loader.rejects.rejection import RejectedRecord
 from services.loader.rows.bisection import OnProgress
 from services.loader.rows.single_insert import SingleRowWriter
 
-_MOST = 250
+MOST_TOGETHER = 250
 """So many records at most share a savepoint: whoever cancels a load waits for them."""
 
 
 class OneByOneWriter:
     """Write records one by one."""
 
-    def __init__(self, single_row: SingleRowWriter, gate: SliceGate | None = None) -> None:
-        """Write by single inserts; `gate` keeps some records back."""
+    def __init__(
+        self, single_row: SingleRowWriter, most_together: int, gate: SliceGate | None = None
+    ) -> None:
+        """Write by single inserts, at most so many under one savepoint; `gate` keeps some records back."""
         self._single_row = single_row
+        self._most = most_together
         self._gate = gate
         self._window = 1
 
@@ -45,14 +49,14 @@ class OneByOneWriter:
         return refused
 
     def _write(self, block: Sequence[Record]) -> tuple[int, list[RejectedRecord]]:
-        """Write the first of some records, up to one that is refused; return how many, and those refused."""
+        """Write the first of some records, up to one that is rejected; return how many, and those rejected."""
         done = self._single_row.insert_each(block)
-        if done.refusal is None:
-            self._window = min(self._window + 1, _MOST)
-            return len(block), [(block[place], why) for place, why in done.suppressed]
+        if done.rejection is None:
+            self._window = min(self._window + 1, self._most)
+            return len(block), []
+        if done.is_undone and done.taken:
+            again, rejected = self._write(block[: done.taken])
+            if rejected:  # by what others have written meanwhile: what follows is judged anew
+                return again, rejected
         self._window = 1
-        through, refused = self._write(block[: done.through]) if done.through else (0, [])
-        if (through, len(refused)) == (done.through, len(done.suppressed)):
-            return through + 1, [*refused, (block[through], done.refusal)]
-        # A trigger has decided otherwise this time: what follows is judged anew.
-        return through, refused
+        return done.taken + 1, [(block[done.taken], done.rejection)]

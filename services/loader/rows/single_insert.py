@@ -27,15 +27,14 @@ from services.loader.savepoint import Savepoint
 
 
 class Inserted(NamedTuple):
-    """What became of records that share a savepoint.
+    """What became of records that share a savepoint: so many were `taken`, the next one was not, for this reason.
 
-    The first `through` were written, some of them `suppressed`: their places, and why they are failed rows. A `refusal`
-    is that of the next one, for which all were undone.
+    Where it `is_undone` none of them is in the table.
     """
 
-    through: int
-    suppressed: list[tuple[int, Rejection]]
-    refusal: Rejection | None
+    taken: int
+    rejection: Rejection | None
+    is_undone: bool
 
 
 class SingleRowWriter:
@@ -62,11 +61,10 @@ class SingleRowWriter:
 
         Raises psycopg2.Error when the answer is about the job and not about the row.
         """
-        _, suppressed, refusal = self.insert_each([record])
-        return suppressed[0][1] if suppressed else refusal
+        return self.insert_each([record]).rejection
 
     def insert_each(self, records: Sequence[Record]) -> Inserted:
-        """Insert records, each by itself, up to one that Postgres refuses; then none of them is written.
+        """Insert records, each by itself, up to the first that is rejected.
 
         Raises psycopg2.Error when the answer is about the job and not about a row.
         """
@@ -78,22 +76,20 @@ class SingleRowWriter:
 
     def _insert_under_savepoint(self, records: Sequence[Record]) -> Inserted:
         """Do what `insert_each` says."""
-        superseded = self._writer.rows_superseded
-        suppressed: list[tuple[int, Rejection]] = []
-        through = 0
+        superseded, taken = self._writer.rows_superseded, 0
         try:
             with self._savepoint:
-                for record in records:
-                    if not self._writer.write_one(record):
-                        suppressed.append((through, self._suppression()))
-                    through += 1
+                while taken < len(records) and self._writer.write_one(records[taken]):
+                    taken += 1
         except psycopg2.Error as exc:
-            record = records[through]
+            record = records[taken]
             if exc.pgcode is None or not self._is_own_error(record, exc.pgcode, exc.diag):
                 raise
             self._writer.rows_superseded = superseded
-            return Inserted(through, suppressed, self._refusal(record, exc.pgcode, exc.diag))
-        return Inserted(through, suppressed, None)
+            return Inserted(taken, self._refusal(record, exc.pgcode, exc.diag), is_undone=True)
+        return Inserted(
+            taken, self._suppression() if taken < len(records) else None, is_undone=False
+        )
 
     def _suppression(self) -> Rejection:
         """Return why a record is rejected that has left no row."""

@@ -16,6 +16,8 @@ from services.loader.rows.one_by_one import OneByOneWriter
 from services.loader.rows.single_insert import Inserted
 from services.loader.savepoint import Savepoint
 
+BAD = Rejection(ErrorCode.TYPE_ERROR, "bad", sqlstate="22P02")
+
 
 class Refused(psycopg2.DataError):
     """An error of Postgres about a row, with or without the line it happened on."""
@@ -53,16 +55,16 @@ class Table:
         return len(records)
 
     def insert(self, record: Record) -> Rejection | None:
-        return self.insert_each([record]).refusal
+        return self.insert_each([record]).rejection
 
     def insert_each(self, records: Sequence[Record]) -> Inserted:
         for place, record in enumerate(records):
             self.sent += 1
             if record.raw == b"bad":
-                return Inserted(place, [], Rejection(ErrorCode.TYPE_ERROR, "bad", sqlstate="22P02"))
+                return Inserted(place, BAD, is_undone=True)
         self.written += [record.line_number for record in records]
         self.kept += 1
-        return Inserted(len(records), [], None)
+        return Inserted(len(records), None, is_undone=False)
 
 
 def records_of(marks: Sequence[bool]) -> list[Record]:
@@ -72,7 +74,7 @@ def records_of(marks: Sequence[bool]) -> list[Record]:
 
 def narrow(marks: Sequence[bool], table: Table, *, one_by_one: bool = False) -> list[int]:
     """Load records and return the lines of those refused."""
-    writer: BisectingWriter | OneByOneWriter = OneByOneWriter(table)  # type: ignore[arg-type]
+    writer: BisectingWriter | OneByOneWriter = OneByOneWriter(table, 250)  # type: ignore[arg-type]
     if not one_by_one:
         writer = BisectingWriter(
             table,  # type: ignore[arg-type]
@@ -122,21 +124,20 @@ def test_one_by_one_few_are_written_twice_and_share_savepoints(every: int) -> No
 
 
 def test_what_is_refused_otherwise_the_second_time_is_judged_anew() -> None:
-    """A trigger may go by the clock: 2 is refused, but 1 is when it is written again."""
+    """Others write meanwhile: 2 is refused, but 1 is when it is written again."""
 
     class Fickle(Table):
         def insert_each(self, records: Sequence[Record]) -> Inserted:
             bad = {1: 2, 2: 1}.get(self.sent)
             self.sent += 1
-            why = Rejection(ErrorCode.TYPE_ERROR, "bad", sqlstate="22P02")
             lines = [record.line_number for record in records]
             if bad in lines:
-                return Inserted(lines.index(bad), [], why)
+                return Inserted(lines.index(bad), BAD, is_undone=True)
             self.written += lines
-            return Inserted(len(lines), [], None)
+            return Inserted(len(lines), None, is_undone=False)
 
     table = Fickle(with_hints=False)
-    writer = OneByOneWriter(table)  # type: ignore[arg-type]
+    writer = OneByOneWriter(table, 250)  # type: ignore[arg-type]
 
     refused = writer.load(records_of([False] * 4), lambda *_: None)
 
