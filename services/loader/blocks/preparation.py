@@ -102,7 +102,7 @@ class BlockPlan:
             for column, text in cells.distinct
         ]
         refused = self._refuse_unreadable(cells, texts)
-        made = [
+        made = [  # what has become no text is not kept
             (column, text if isinstance(text, str) else "")
             for (column, _), text in zip(cells.distinct, texts, strict=True)
         ]

@@ -21,7 +21,7 @@ class LineRejections:
 
     @classmethod
     def of(cls, lines: Positions, numbers: Numbers, reasons: Mapping[int, Rejection]) -> Self:
-        """Return why lines are rejected, each for the reason of its number."""
+        """Return why lines are rejected, line `lines[i]` for the reason ``reasons[numbers[i]]``."""
         known = sorted(reasons)
         which = np.searchsorted(np.array(known, np.int64), numbers)
         return cls(lines, which, [reasons[number] for number in known])

@@ -38,7 +38,7 @@ class Upserter:
         """Make the temporary tables, which end with the transaction, and the statements."""
         self.rows_superseded = 0
         self.has_written = False
-        """Whether a record has been written, so that its key is on the list."""
+        """Whether a record has been written, so that its key may be on the list."""
         self._cursor = cursor
         self._key = key
         self._key_cells = [i for i, column in enumerate(columns) if column.name in key.columns]

@@ -19,7 +19,7 @@ TypeCheckCell: TypeAlias = tuple[int, int, str]
 class TypeCheckCells:
     """Cells that are no certain values: on line `lines[i]` of the block stands ``distinct[which[i]]``, column and text.
 
-    Feeds repeat their mistakes, so each text of a column is kept, and asked about, once.
+    Feeds repeat their mistakes: a text that stands often in a column is kept, and asked about, once.
     """
 
     lines: Positions

@@ -154,7 +154,7 @@ def test_a_fault_of_the_loader_is_logged_without_its_words(
     def fail(*_given: object) -> None:
         raise ValueError(TOKEN)
 
-    monkeypatch.setattr(SingleRowWriter, "insert", fail)
+    monkeypatch.setattr(SingleRowWriter, "insert_each", fail)
     people.execute("DROP TRIGGER IF EXISTS look ON feed.people")
     data = f"id,login,born\n1,{TOKEN},never\n".encode()
     job_id = people.add_job(data, DatasetDefinition(table="feed.people", masked_columns=MASKED))
