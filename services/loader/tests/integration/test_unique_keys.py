@@ -1,6 +1,6 @@
 """Rows whose key is there already are found by a join, and are those that Postgres refuses one by one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from random import Random
 from typing import Any
 
@@ -15,7 +15,7 @@ from services.loader.blocks.constraint_messages import ConstraintMessages
 from services.loader.blocks.key_lookup import KeyLookup
 from services.loader.rejects.rejection import Rejection
 from services.loader.rejects.texts import Messages, Texts
-from services.loader.rows.single_insert import SingleRowWriter
+from services.loader.rows.single_insert import Inserted, SingleRowWriter
 from services.loader.tests.integration.cases import Case
 from services.loader.tests.integration.comparison import compare_case
 from services.loader.tests.integration.conftest import LoadBench
@@ -80,11 +80,11 @@ def test_a_file_that_is_sent_again_is_refused_without_a_question_for_each_row(
     """A million keys that are all there took hours."""
     judged: list[Record] = []
     worded: list[int] = []
-    insert, word = SingleRowWriter.insert, ConstraintMessages.format
+    insert, word = SingleRowWriter.insert_each, ConstraintMessages.format
 
-    def count(self: SingleRowWriter, record: Record) -> Rejection | None:
-        judged.append(record)
-        return insert(self, record)
+    def count(self: SingleRowWriter, records: Sequence[Record]) -> Inserted:
+        judged.extend(records)
+        return insert(self, records)
 
     def count_words(
         self: ConstraintMessages, constraint: int, values: Texts
@@ -92,7 +92,7 @@ def test_a_file_that_is_sent_again_is_refused_without_a_question_for_each_row(
         worded.append(len(values.begins))
         return word(self, constraint, values)
 
-    monkeypatch.setattr(SingleRowWriter, "insert", count)
+    monkeypatch.setattr(SingleRowWriter, "insert_each", count)
     monkeypatch.setattr(ConstraintMessages, "format", count_words)
     bench.execute("CREATE TABLE feed.t (id int PRIMARY KEY, v text)")
     definition = DatasetDefinition(table="feed.t")
