@@ -18,6 +18,7 @@ from services.loader.load_target import LoadTarget
 from services.loader.rows.append import Writer
 from services.loader.rows.bisection import BisectingWriter
 from services.loader.rows.one_by_one import MOST_TOGETHER, OneByOneWriter
+from services.loader.rows.row_writer import RowWriter
 from services.loader.rows.single_insert import SingleRowWriter
 from services.loader.savepoint import Savepoint
 from services.loader.target import make_writer, may_write_twice, why_single_row_inserts
@@ -35,8 +36,8 @@ class LoadPipeline:
     writer: Writer
     single_row: SingleRowWriter
     savepoint: Savepoint
-    rows: BisectingWriter | OneByOneWriter
-    single_rows: OneByOneWriter
+    rows: RowWriter
+    single_rows: RowWriter
     """For what is left of a prepared block: mostly refused, so that no COPY is worth a try."""
     blocks: BlockPath | None
     path: PathTaken

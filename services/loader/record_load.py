@@ -26,8 +26,7 @@ from services.loader.prefetch import read_ahead
 from services.loader.rejects.columns import RejectedRows, by_columns
 from services.loader.rejects.rejection import RejectedRecord, Rejection
 from services.loader.rejects.spool import RejectSpool
-from services.loader.rows.bisection import BisectingWriter
-from services.loader.rows.one_by_one import OneByOneWriter
+from services.loader.rows.row_writer import RowWriter
 from services.loader.savepoint import Savepoint
 from services.loader.thresholds import Thresholds
 
@@ -160,7 +159,7 @@ class RecordLoad:
     def _write_records(
         self,
         records: Sequence[Record],
-        writer: BisectingWriter | OneByOneWriter,
+        writer: RowWriter,
         known: Sequence[RejectedRows],
     ) -> None:
         """Write records; their failed rows are kept, also when it stops half-way.

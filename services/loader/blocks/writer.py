@@ -221,7 +221,7 @@ class BlockWriter:
             which = broken.constraint
             if self._violations.part is not None and which == OUTSIDE:
                 rejection = reject_outside(self._violations.part)
-                outside = LineRejections.of(lines, np.zeros(len(lines), np.int64), {0: rejection})
+                outside = LineRejections(lines, np.zeros(len(lines), np.int64), [rejection])
                 refused.append(place_rejections(prepared, outside))
                 continue
             begin = self._learn(prepared, broken, lines)

@@ -9,7 +9,7 @@ breaking, so the cost grows with the number of refused records and not with its 
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg2
@@ -18,10 +18,9 @@ from libs.common.csv.records import Record
 from services.loader.blocks.slice_filter import SliceGate
 from services.loader.rejects.rejection import RejectedRecord, may_be_row_error
 from services.loader.rows.append import Writer
+from services.loader.rows.row_writer import OnProgress, RowWriter
 from services.loader.rows.single_insert import SingleRowWriter
 from services.loader.savepoint import Savepoint
-
-OnProgress = Callable[[int, Sequence[RejectedRecord]], None]
 
 _SINGLY = 4
 """So few records are inserted one by one: an attempt with COPY would not be cheaper."""
@@ -32,7 +31,7 @@ class RowsWithheld(Exception):
     """Fewer rows were written than sent: something in the database dropped some silently."""
 
 
-class BisectingWriter:
+class BisectingWriter(RowWriter):
     """Write records in blocks as large as goes well."""
 
     def __init__(
@@ -44,22 +43,17 @@ class BisectingWriter:
         gate: SliceGate | None = None,
     ) -> None:
         """Write at most `largest_window` records at a time; `gate` keeps some back."""
+        super().__init__(gate)
         self._writer = writer
         self._single_row = single_row
         self._savepoint = savepoint
         self._largest = largest_window
         self._window = largest_window
-        self._gate = gate
 
-    def load(self, records: Sequence[Record], on_progress: OnProgress) -> list[RejectedRecord]:
-        """Write well-formed records; return those refused.
-
-        `on_progress` hears after each step how many are through and which of them were refused; it may
-        raise to stop the load.
-        """
-        refused: list[RejectedRecord] = []
-        if self._gate is not None:
-            records, refused = self._gate.part(records)
+    def _load(
+        self, records: Sequence[Record], refused: list[RejectedRecord], on_progress: OnProgress
+    ) -> None:
+        """Do what `RowWriter` says."""
         suspects: list[int] = []  # where broken attempts stopped, the nearest last
         position, limit = 0, self._window
         while position < len(records):
@@ -80,7 +74,6 @@ class BisectingWriter:
             position += len(block)
             limit = self._window
             on_progress(position, refused)
-        return refused
 
     def _judge_each(self, block: Sequence[Record]) -> list[RejectedRecord]:
         """Insert a few records; refusals keep the next attempts small."""

@@ -12,41 +12,35 @@ from collections.abc import Sequence
 from libs.common.csv.records import Record
 from services.loader.blocks.slice_filter import SliceGate
 from services.loader.rejects.rejection import RejectedRecord
-from services.loader.rows.bisection import OnProgress
+from services.loader.rows.row_writer import OnProgress, RowWriter
 from services.loader.rows.single_insert import SingleRowWriter
 
 MOST_TOGETHER = 250
 """So many records at most share a savepoint: whoever cancels a load waits for them."""
 
 
-class OneByOneWriter:
+class OneByOneWriter(RowWriter):
     """Write records one by one."""
 
     def __init__(
         self, single_row: SingleRowWriter, most_together: int, gate: SliceGate | None = None
     ) -> None:
         """Write by single inserts, at most so many under one savepoint; `gate` keeps some records back."""
+        super().__init__(gate)
         self._single_row = single_row
         self._most = most_together
-        self._gate = gate
         self._window = 1
 
-    def load(self, records: Sequence[Record], on_progress: OnProgress) -> list[RejectedRecord]:
-        """Write well-formed records; return those refused.
-
-        `on_progress` hears after each step how many are through and which of them were refused; it may
-        raise to stop the load.
-        """
-        refused: list[RejectedRecord] = []
-        if self._gate is not None:
-            records, refused = self._gate.part(records)
+    def _load(
+        self, records: Sequence[Record], refused: list[RejectedRecord], on_progress: OnProgress
+    ) -> None:
+        """Do what `RowWriter` says."""
         position = 0
         while position < len(records):
             through, found = self._write(records[position : position + self._window])
             position += through
             refused += found
             on_progress(position, refused)
-        return refused
 
     def _write(self, block: Sequence[Record]) -> tuple[int, list[RejectedRecord]]:
         """Write the first of some records, up to one that is rejected; return how many, and those rejected."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import psycopg2
 import pytest
@@ -13,6 +14,7 @@ from libs.common.enums import ErrorCode
 from services.loader.rejects.rejection import Rejection
 from services.loader.rows.bisection import BisectingWriter
 from services.loader.rows.one_by_one import OneByOneWriter
+from services.loader.rows.row_writer import RowWriter
 from services.loader.rows.single_insert import Inserted
 from services.loader.savepoint import Savepoint
 
@@ -74,7 +76,7 @@ def records_of(marks: Sequence[bool]) -> list[Record]:
 
 def narrow(marks: Sequence[bool], table: Table, *, one_by_one: bool = False) -> list[int]:
     """Load records and return the lines of those refused."""
-    writer: BisectingWriter | OneByOneWriter = OneByOneWriter(table, 250)  # type: ignore[arg-type]
+    writer: RowWriter = OneByOneWriter(table, 250)  # type: ignore[arg-type]
     if not one_by_one:
         writer = BisectingWriter(
             table,  # type: ignore[arg-type]
@@ -121,6 +123,21 @@ def test_one_by_one_few_are_written_twice_and_share_savepoints(every: int) -> No
 
     assert table.sent < 10_000 * (1 + 1.5 / every**0.5)
     assert table.kept < 10_000 * 2 / every**0.5
+
+
+def test_one_by_one_the_records_are_not_copied_at_each_step() -> None:
+    class Counted(list[Record]):
+        copied = 0
+
+        def __getitem__(self, place: Any) -> Any:
+            found = super().__getitem__(place)
+            Counted.copied += len(found)
+            return found
+
+    writer = OneByOneWriter(Table(with_hints=False), 250)  # type: ignore[arg-type]
+    writer.load(Counted(records_of([False] * 2000)), lambda *_: None)
+
+    assert Counted.copied == 2000
 
 
 def test_what_is_refused_otherwise_the_second_time_is_judged_anew() -> None:
