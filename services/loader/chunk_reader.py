@@ -19,8 +19,10 @@ from libs.common.datasets.source_warnings import (
 )
 from libs.common.enums import WarningCode
 from libs.common.errors import SourceError
+from libs.common.ledger.unread_content import UNREAD
+from libs.common.sources.fingerprints import fingerprint
 from libs.common.sources.opening import open_source
-from libs.common.sources.stores.locations import identity
+from libs.common.sources.stores.locations import identity, version_of
 from libs.common.sources.stream import SourceLimits, SourceStream
 from services.loader.leasing.chunks import ChunkWork, PlannedFile, RowCounts
 from services.loader.settings import LoaderSettings
@@ -37,6 +39,7 @@ class ChunkSource:
         self._work = work
         self._settings = settings
         self._digests: dict[int, hashlib._Hash] = {}
+        self._versions = dict[int, object]()
         self.bytes_done = 0
         self._footers: dict[int, Footer] = {}
         self._oddities: set[WarningCode] = set()
@@ -44,15 +47,37 @@ class ChunkSource:
     def check_unchanged(self) -> None:
         """Raise when size or modification time of a file differ from what the plan saw."""
         for file in self._work.files:
-            now = identity(self._settings.location(file.path))
+            location = self._settings.location(file.path)
+            now = identity(location)
             if (now.size, now.mtime_ns) != (file.size, file.mtime_ns):
                 raise _changed(file)
+            self._versions.setdefault(file.number, version_of(location))
 
     def check_content(self) -> None:
-        """Raise when what `blocks` has read, to its end, is not what the plan saw."""
+        """Raise when what `blocks` has read, to its end, is not what the plan saw.
+
+        Where that has read the header alone, nothing may have been written since `check_unchanged` was called first.
+        """
         for file in self._work.files:
-            if file.digest not in {None, self._digests[file.number].hexdigest()}:
+            read = self._digests[file.number].hexdigest()
+            if file.digest == UNREAD:
+                self._check_untouched(file, read)
+            elif file.digest not in {None, read}:
                 raise _changed(file)
+
+    @property
+    def digest_of_unread(self) -> str | None:
+        """Return the fingerprint of what `blocks` has read, hex, where the plan knew none."""
+        first = self._work.files[0]
+        return self._digests[first.number].hexdigest() if first.digest == UNREAD else None
+
+    def _check_untouched(self, file: PlannedFile, read: str) -> None:
+        """Raise when something was written meanwhile: size and time may have been put back."""
+        location = self._settings.location(file.path)
+        if version_of(location) == self._versions[file.number]:
+            return
+        if fingerprint(location) != read or self._header_in(file) != self._header_of(file):
+            raise _changed(file)
 
     def check_footers(self, rows_read: int, by_file: Mapping[int, RowCounts]) -> None:
         """Raise when a file that `blocks` has read whole has not as many records as its footer says."""
@@ -69,7 +94,10 @@ class ChunkSource:
 
     def read_header(self) -> Header:
         """Return the header of the source's start; other files of it have the same, as the plan has seen."""
-        return self._header_of(self._work.files[0])
+        first = self._work.files[0]
+        if first.digest == UNREAD and first.header not in {None, self._header_in(first)}:
+            raise _changed(first)
+        return self._header_of(first)
 
     def blocks(self, header: Header, find: FindLines | None) -> Iterator[tuple[Block, int]]:
         """Yield the chunk's blocks, each with `bytes_done` behind it; those of a file begin behind its header.
@@ -139,8 +167,9 @@ class ChunkSource:
 
     def _header_of(self, file: PlannedFile) -> Header:
         """Return what the plan has read, or read it where the ledger has none (a plan of the version before)."""
-        if file.header is not None:
-            return file.header
+        return self._header_in(file) if file.header is None else file.header
+
+    def _header_in(self, file: PlannedFile) -> Header:
         with self._open(file) as stream:
             return read_header(
                 stream,

@@ -159,4 +159,5 @@ class Load:
             ],
             path=pipeline.path.after(records.blocks, records.blocks_by_records),
             changes=changes,
+            digest=self._source.digest_of_unread,
         )

@@ -44,6 +44,13 @@ class WorkerSettings(
         description="Jobs of at most so many bytes do not wait for larger ones: of each loader they have a child to"
         " themselves.",
     )
+    read_first_bytes: int = Field(
+        16 << 20,
+        ge=0,
+        description="Sources of at most so many bytes are read by their plan, which knows their content then. Of longer"
+        " ones that are loaded as a whole only the header is, where no other file of the dataset had as many bytes: its"
+        " loader takes the fingerprint.",
+    )
     long_plan_bytes: int = Field(
         64 << 20,
         ge=1,

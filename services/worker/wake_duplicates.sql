@@ -7,6 +7,11 @@ WHERE ended.id = :job_id AND ended.finished_at IS NOT NULL
     AND waiting.state = 'queued' AND waiting.finished_at IS NULL
     AND (
         (waiting.dataset = ended.dataset AND waiting.fingerprint = ended.fingerprint)
+        -- It waits for whose content was not known yet, of as many bytes.
+        OR (
+            waiting.dataset = ended.dataset AND waiting.fingerprint IS NOT NULL
+            AND (waiting.known_content -> 'file' ->> 'size')::bigint = ended.bytes_total
+        )
         OR waiting.id = :next_at_table
         OR waiting.id = (
             SELECT next.id

@@ -55,6 +55,7 @@ def services(
         plan_max_attempts=1_000,
         chunk_max_attempts=1_000,
         chunk_bytes=256,
+        read_first_bytes=0,
         **shared,
     )
     loader = LoaderSettings(

@@ -32,6 +32,7 @@ QUICK = {
     "ADSP_RETRY_SECONDS": "0.1",
     "ADSP_SOURCE_SETTLE_SECONDS": "0.1",
     "ADSP_CHUNK_BYTES": str(1 << 16),
+    "ADSP_READ_FIRST_BYTES": "0",
     "ADSP_SMALL_LOAD_BYTES": str(1 << 20),
 }
 """Settings that make waiting short; what is waited for stays the same. Keys and limits have tests of their own."""

@@ -1,5 +1,6 @@
 """Jobs load sources that lie in a bucket as they load files of a folder."""
 
+import hashlib
 import json
 import logging
 import os
@@ -125,6 +126,36 @@ def test_an_object_that_is_replaced_between_plan_and_load_is_not_loaded(
     assert ended.error.code == "source-changing"
     assert (again.state, again.rows_loaded) == ("succeeded", 200)
     assert system.count(table) == 200
+
+
+def test_a_large_object_is_sent_once_where_its_size_is_new(
+    system: System, bucket: ServedStore
+) -> None:
+    """One of the same size is read first, and found to be the same content."""
+    table = system.make_table("bucket_once")
+    content = HEADER + rows(0, 500_000)
+    definition = {"table": table, "source": "s3://landing/feeds/once/{data_date}.csv"}
+    sent = []
+    with system.client as client:
+        client.put_dataset("bucket-once", definition)
+        for day in ("2026-11-27", "2026-11-28"):
+            bucket.put(f"feeds/once/{day}.csv", content)
+            bucket.faults.requests.clear()
+            job = system.wait_over(client.submit(dataset="bucket-once", data_date=day), 120)
+            [file] = client.files(job.id)
+            sent.append((job.state, file.fingerprint, bytes_asked_for(bucket) / len(content)))
+
+    digest = hashlib.sha256(content).hexdigest()
+    assert [each[:2] for each in sent] == [("succeeded", digest), ("duplicate", digest)]
+    assert max(share for *_, share in sent) < 1.5
+    assert system.count(table) == 500_000
+
+
+def bytes_asked_for(bucket: ServedStore) -> int:
+    """Return how many bytes of objects were asked for."""
+    ranges = (request.partition("bytes=")[2] for request in bucket.faults.requests)
+    ends = (each.partition("-") for each in ranges if each)
+    return sum(int(last) + 1 - int(first) for first, _, last in ends)
 
 
 def test_a_store_that_throttles_for_a_while_costs_time_alone(

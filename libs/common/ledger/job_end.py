@@ -23,6 +23,7 @@ from libs.common.enums import (
 from libs.common.errors import MESSAGE_LIMIT, cut_message
 from libs.common.ledger.models import Chunk, Event, FailedRow, Job
 from libs.common.ledger.notifications import record_event
+from libs.common.ledger.unread_content import is_unread
 
 ROW_CHANGES = ("rows_inserted", "rows_updated", "rows_deleted", "rows_unchanged")
 """What a load has changed in its table, where it has been counted."""
@@ -148,6 +149,7 @@ def record_end(
     # would write the half of it first, and the row has many indexes.
     reasons = _count_reasons(session, job.id, counts.rejected)
     warnings = _all_warnings(session, job)
+    content = None if is_unread(job.fingerprint) else job.fingerprint
     job.rows_read, job.rows_loaded = counts.read, counts.loaded
     job.rows_rejected, job.rows_superseded = counts.rejected, counts.superseded
     job.bytes_done = counts.bytes_done
@@ -156,6 +158,7 @@ def record_end(
     job.rejected_by_code = {code.value: count for code, count in reasons.items()}
     job.warnings = warnings
     job.state = state
+    job.fingerprint = content
     job.error_code = error.code if error else None
     job.error_message = cut_message(error.message, error.limit) if error else None
     job.duplicate_of = duplicate_of

@@ -45,6 +45,19 @@ def identity(path: Path) -> SourceIdentity:
         raise
 
 
+def version_of(path: Path) -> tuple[int, int]:
+    """Return inode and time of the last change of a source, ns: what is written, or said of its times, sets that.
+
+    Raises `SourceError` where there is none.
+    """
+    try:
+        status = path.lstat()
+    except OSError as exc:
+        refuse_unreachable(path, exc)
+        raise
+    return status.st_ino, status.st_ctime_ns
+
+
 def open_regular(path: Path) -> io.FileIO:
     """Open a regular file; anything else is refused before it is opened, or at once after."""
     identity(path)

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from libs.common.ledger.models import Job, JobFile
+from libs.common.ledger.unread_content import is_unread
 from services.api.dependencies import Wired
 from services.api.pagination import Order, Page, PageQuery, paginate
 from services.api.responses import problems
@@ -53,7 +54,7 @@ class JobFileDocument(BaseModel):
             number=0,
             path=job.source_path or job.source,
             size=job.bytes_total,
-            fingerprint=job.fingerprint,
+            fingerprint=None if is_unread(job.fingerprint) else job.fingerprint,
             duplicate_of=job.duplicate_of,
             **{name: getattr(job, name) for name in _COUNTS},
         )
@@ -74,7 +75,8 @@ def list_job_files(
     with dependencies.sessions() as session:
         job = caller.find_job(session, job_id)
         page = paginate(session, query, _BY_NUMBER, asked, scope, JobFileDocument.of)
-    if not page.items and asked.page_token is None and job.fingerprint is not None:
+    was_found = job.fingerprint is not None or job.bytes_total is not None
+    if not page.items and asked.page_token is None and was_found:
         page.items.append(JobFileDocument.of_job(job))
     return page
 

@@ -58,8 +58,8 @@ class ChunkKey:
 class PlannedFile:
     """A file of the delivery as the plan saw it: size in bytes as stored, modification time in ns.
 
-    `digest` is the SHA-256 of what the chunk reads of it, hex; None where the plan knew none. `header` is what the plan
-    has read; None where that was of the version before and has kept none.
+    `digest` is the SHA-256 of what the chunk reads of it, hex, `UNREAD` where nobody knows it, None where it does not
+    matter. `header` is what the plan has read; None where that was of the version before.
     """
 
     number: int
@@ -110,10 +110,9 @@ class RowCounts:
 
 @dataclass(frozen=True, slots=True)
 class ChunkEnd:
-    """How a chunk ended.
+    """How a chunk ended; `digest` is that of content which nobody had read before.
 
-    `by_file` is what became of the records of each of several files, by its number.
-    `rejected_by_code` counts its failed rows.
+    `by_file` is what became of the records of each of several files, by number; `rejected_by_code` counts failed rows.
     """
 
     state: ChunkState
@@ -128,6 +127,7 @@ class ChunkEnd:
     warnings: Sequence[JobWarning] = ()
     path: PathTaken | None = None
     changes: RowChanges | None = None
+    digest: str | None = None
 
     @property
     def parameters(self) -> dict[str, object]:
@@ -140,6 +140,7 @@ class ChunkEnd:
             "error_code": self.error_code,
             "error_message": self.error_message,
             "warnings": Json([warning.as_document() for warning in self.warnings]),
+            "digest": self.digest,
             **self.explanation,
             **self.written,
         }
@@ -253,10 +254,7 @@ def _look_at_all(cursor: Cursor, statement: str, key: ChunkKey) -> list[Any]:
 
 def close_chunk(cursor: Cursor, key: ChunkKey, end: ChunkEnd) -> bool:
     """Record the end within the cursor's transaction; return False when the chunk has ended before."""
-    cursor.execute(
-        read_statement(__package__, "close_chunk"),
-        {**key.parameters, **end.parameters},
-    )
+    cursor.execute(read_statement(__package__, "close_chunk"), {**key.parameters, **end.parameters})
     is_closed = cursor.rowcount == 1
     if end.by_file:
         _count_files(cursor, key, end.by_file)

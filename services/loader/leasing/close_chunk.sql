@@ -1,11 +1,17 @@
--- Record the end of a chunk whose lease this loader holds, in the transaction that wrote its rows.
+-- Record the end of a chunk whose lease this loader holds, in the transaction that wrote its rows; and the job's content
+-- where nobody knew it before.
 WITH lease AS (
     DELETE FROM adsp.chunk_leases
     WHERE job_id = %(job_id)s AND chunk_number = %(number)s AND holder = %(holder)s
     RETURNING 1
+), content AS (
+    UPDATE adsp.jobs SET fingerprint = %(digest)s
+    WHERE id = %(job_id)s AND %(digest)s::text IS NOT NULL AND starts_with(fingerprint, 'unread:')
+        AND EXISTS (SELECT FROM lease)
 )
 UPDATE adsp.chunks SET
     state = %(state)s,
+    digest = coalesce(%(digest)s, digest),
     error_code = %(error_code)s,
     error_message = %(error_message)s,
     rows_read = %(rows_read)s,

@@ -10,23 +10,21 @@
 See docs/decisions/0006 and 0036.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, tuple_
+from sqlalchemy import bindparam, select, tuple_
 from sqlalchemy.orm import Session
 
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import LOADED_STATES, JobState, LoadMode, OutOfOrder
 from libs.common.ledger.advisory_locks import advisory_xact_lock
 from libs.common.ledger.dry_runs import fingerprint_of_dry_run
-from libs.common.ledger.job_end import record_end
 from libs.common.ledger.jobs import lock_job
-from libs.common.ledger.models import Job
+from libs.common.ledger.models import Job, JobFile
 from libs.common.ledger.session import commit_without_waiting
-from libs.common.logs import get_logger
+from libs.common.ledger.unread_content import UNREAD, fingerprint_of_unread
 from services.worker.dependencies import WorkerContext
 from services.worker.finishing import after_end
 from services.worker.planning.job_files import (
@@ -37,22 +35,11 @@ from services.worker.planning.job_files import (
     write_files,
 )
 from services.worker.planning.last_loads import DELIVERIES, OTHERS, find_last_change, own, rivals
+from services.worker.planning.obstacles import Obstacle, give_way
 from services.worker.planning.table_turns import find_job_at_table
-from services.worker.settings import WorkerSettings
 
-log = get_logger(__name__)
-
-
-_WAITS_LONGER_AFTER = timedelta(seconds=100)
-_LONGEST_WAIT = 12.0
-"""Times `duplicate_wait_seconds`, after twenty minutes."""
-
-
-class Obstacle(NamedTuple):
-    """Why a job may not load now: the state that it moves to (`queued`: it waits), and the job that is the reason."""
-
-    state: JobState
-    reason: Job
+_ANY = ""
+"""In place of a content: that of all ordered jobs, or of all over several files; of a size: that of each of several."""
 
 
 _LOADING = OTHERS.where(
@@ -61,6 +48,18 @@ _LOADING = OTHERS.where(
 _EARLIER = OTHERS.where(
     Job.finished_at.is_(None),
     tuple_(Job.data_date, Job.id) < tuple_(bindparam("data_date"), bindparam("own_id")),
+)
+_UNREAD = OTHERS.where(
+    Job.finished_at.is_(None),
+    Job.state == JobState.RUNNING,
+    Job.bytes_total.in_(bindparam("sizes", expanding=True)),
+    Job.fingerprint.startswith(UNREAD),
+)
+_OF_SIZE = select(
+    OTHERS.where(Job.bytes_total == bindparam("size")).exists()
+    | OTHERS.join(JobFile, JobFile.job_id == Job.id)
+    .where(JobFile.size == bindparam("size"))
+    .exists()
 )
 _NEWER = (
     DELIVERIES.where(
@@ -72,12 +71,36 @@ _NEWER = (
 )
 
 
+def claim_unread(worker: WorkerContext, job_id: UUID, size: int) -> bool:
+    """Let a running job load a file of so many bytes that nobody has read; return False when it must be read first.
+
+    Then nothing has changed: its content may be known, or something else is in its way.
+    """
+    with worker.sessions.begin() as session:
+        job = lock_job(session, job_id)
+        if job is None or job.state is not JobState.RUNNING:
+            return False
+        is_ordered = job.parsed_definition().mode is not LoadMode.APPEND
+        _take_turns(session, job, {_ANY} if is_ordered else (), {_ANY, str(size)})
+        if _has_known_size(session, job, size):
+            return False
+        if is_ordered and (_find_turn(session, job) or _find_newer(session, job, job)):
+            return False
+        if find_job_at_table(session, job) is not None:
+            return False
+        # Undone by a crash of Postgres, so is the plan that follows.
+        commit_without_waiting(session)
+        job.fingerprint = fingerprint_of_unread(job.id)
+        job.bytes_total = size
+        return True
+
+
 def claim_content(
     worker: WorkerContext,
     job_id: UUID,
     content: str,
     files: Sequence[DeliveredFile] = (),
-    looked_at: Mapping[str, object] | None = None,
+    looked_at: Mapping[str, Any] | None = None,
 ) -> bool:
     """Note the fingerprint of a running job and return True when it may load; else end it or let it wait.
 
@@ -88,31 +111,16 @@ def claim_content(
         job = lock_job(session, job_id)
         if job is None or job.state is not JobState.RUNNING:
             return False
-        definition = job.parsed_definition()
-        delivery = _find_delivery(session, job)
-        is_ordered = delivery.parsed_definition().mode is not LoadMode.APPEND
-        _take_turns_for(session, job, content, files, is_ordered=is_ordered)
-        obstacle = _find_turn(session, job) if is_ordered else None
-        takes_all = job.force or job.dry_run
-        if obstacle is None and not takes_all and is_ordered:
-            obstacle = _find_newer(session, job, delivery)
-        if obstacle is None and files:
-            loaded = {} if job.dry_run else find_loaded(session, job, files)
-            write_files(session, job, files, loaded)
-            obstacle = _find_obstacle_of_files(job, loaded, len(files))
-            content = fingerprint_of(file for file in files if file.path not in loaded)
-            content = fingerprint_of_dry_run(content, job.id) if job.dry_run else content
-        if obstacle is None and not takes_all:
-            obstacle = _find_duplicate(session, job, definition, content)
-        other = find_job_at_table(session, job) if obstacle is None else None
-        if other is not None:
-            obstacle = Obstacle(JobState.QUEUED, other)
+        sizes = _sizes_of(files, looked_at)
+        content, obstacle = _look_for_obstacle(session, job, content, files, sizes)
         if obstacle is None:
             # Undone by a crash of Postgres, so is the plan that follows.
             commit_without_waiting(session)
             job.fingerprint = content
+            if not files:
+                job.bytes_total = sum(sizes)
             return True
-        _give_way(session, worker, job, obstacle)
+        give_way(session, worker, job, obstacle)
         # Only now: while it runs, the same content under two jobs violates a unique index.
         job.fingerprint = content
         job.known_content = dict(looked_at) if looked_at else None
@@ -120,14 +128,62 @@ def claim_content(
     return False
 
 
-def _take_turns_for(
-    session: Session, job: Job, content: str, files: Sequence[DeliveredFile], *, is_ordered: bool
-) -> None:
-    """Keep other jobs of the dataset from claiming what this one claims until the transaction ends."""
-    contents = {""} if is_ordered or files else {content}
+def _look_for_obstacle(
+    session: Session,
+    job: Job,
+    content: str,
+    files: Sequence[DeliveredFile],
+    sizes: frozenset[int],
+) -> tuple[str, Obstacle | None]:
+    """Return what the job would claim, of `files` those that it would load, and why it may not."""
+    delivery = _find_delivery(session, job)
+    is_ordered = delivery.parsed_definition().mode is not LoadMode.APPEND
+    contents = {_ANY} if is_ordered or files else {content}
     if not is_ordered:
         contents |= {file.fingerprint for file in files}
-    advisory_xact_lock(session, *(f"adsp.content:{job.dataset}:{each}" for each in contents))
+    _take_turns(session, job, contents, {_ANY} if files else map(str, sizes))
+    takes_all = job.force or job.dry_run
+    obstacle = _find_turn(session, job) if is_ordered else None
+    if obstacle is None and is_ordered and not takes_all:
+        obstacle = _find_newer(session, job, delivery)
+    if obstacle is None and files:
+        content, obstacle = _leave_out_loaded(session, job, files)
+    if obstacle is None and not takes_all:
+        obstacle = _find_duplicate(session, job, content) or _find_unread(session, job, sizes)
+    if obstacle is None:
+        other = find_job_at_table(session, job)
+        obstacle = None if other is None else Obstacle(JobState.QUEUED, other)
+    return content, obstacle
+
+
+def _leave_out_loaded(
+    session: Session, job: Job, files: Sequence[DeliveredFile]
+) -> tuple[str, Obstacle | None]:
+    """Put the files on record; return the content of those that are to be loaded, and why they may not be."""
+    loaded = {} if job.dry_run else find_loaded(session, job, files)
+    write_files(session, job, files, loaded)
+    content = fingerprint_of(file for file in files if file.path not in loaded)
+    if job.dry_run:
+        content = fingerprint_of_dry_run(content, job.id)
+    return content, _find_obstacle_of_files(job, loaded, len(files))
+
+
+def _take_turns(session: Session, job: Job, contents: Iterable[str], sizes: Iterable[str]) -> None:
+    """Keep other jobs of the dataset from claiming these until the transaction ends."""
+    advisory_xact_lock(
+        session,
+        *(f"adsp.content:{job.dataset}:{content}" for content in contents),
+        *(f"adsp.size:{job.dataset}:{size}" for size in sizes),
+    )
+
+
+def _sizes_of(
+    files: Sequence[DeliveredFile], looked_at: Mapping[str, Any] | None
+) -> frozenset[int]:
+    """Return how many bytes the files of a delivery have; none where it is not known."""
+    if looked_at is not None:
+        return frozenset({looked_at["file"]["size"]})
+    return frozenset(file.identity.size for file in files)
 
 
 def _find_obstacle_of_files(job: Job, loaded: Mapping[str, Job], count: int) -> Obstacle | None:
@@ -172,10 +228,9 @@ def _find_newer(session: Session, job: Job, delivery: Job) -> Obstacle | None:
     return None if newer is None else Obstacle(JobState.OUTDATED, newer)
 
 
-def _find_duplicate(
-    session: Session, job: Job, definition: DatasetDefinition, content: str
-) -> Obstacle | None:
+def _find_duplicate(session: Session, job: Job, content: str) -> Obstacle | None:
     """Return the job that has put this content where it belongs, or is about to."""
+    definition = job.parsed_definition()
     if definition.mode is LoadMode.APPEND or job.replay_of is not None:
         found = find_same_contents(session, job, {content}).get(content)
     else:
@@ -188,6 +243,17 @@ def _find_duplicate(
     return Obstacle(JobState.DUPLICATE if is_loaded else JobState.QUEUED, found)
 
 
+def _find_unread(session: Session, job: Job, sizes: frozenset[int]) -> Obstacle | None:
+    """Return the job that is loading content of such a size that nobody knows yet: it may be the same."""
+    found = session.scalars(_UNREAD.limit(1), {**own(job), "sizes": list(sizes)}).first()
+    return None if found is None else Obstacle(JobState.QUEUED, found)
+
+
+def _has_known_size(session: Session, job: Job, size: int) -> bool:
+    """Return whether a file of another job of the dataset has so many bytes: only then can its content be the same."""
+    return bool(session.scalar(_OF_SIZE, {**own(job), "size": size}))
+
+
 def _has_done_the_same(other: Job, definition: DatasetDefinition, content: str) -> bool:
     """Return whether a job has loaded this content in the same mode into the same part of the table."""
     then = other.parsed_definition()
@@ -196,26 +262,3 @@ def _has_done_the_same(other: Job, definition: DatasetDefinition, content: str) 
         definition.mode,
         definition.scope,
     )
-
-
-def _give_way(session: Session, worker: WorkerContext, job: Job, obstacle: Obstacle) -> None:
-    """Let the job wait, or end it, for the obstacle's reason."""
-    reason = obstacle.reason.id
-    if obstacle.state is JobState.QUEUED:
-        job.state = JobState.QUEUED
-        job.attempt -= 1  # waiting for another job is not an attempt that went wrong
-        job.next_attempt_at = func.now() + _wait_of(job, worker.settings)
-        log.info("job_waits_for_job", job_id=str(job.id), other_job_id=str(reason))
-    elif obstacle.state is JobState.DUPLICATE:
-        record_end(session, job, JobState.DUPLICATE, duplicate_of=reason)
-        log.info("job_is_duplicate", job_id=str(job.id), duplicate_of=str(reason))
-    else:
-        record_end(session, job, JobState.OUTDATED, outdated_by=reason)
-        log.info("job_is_outdated", job_id=str(job.id), outdated_by=str(reason))
-
-
-def _wait_of(job: Job, settings: WorkerSettings) -> timedelta:
-    """Return when a job that nobody wakes is planned again: the later, the longer it has waited, as many may wait."""
-    age = datetime.now(UTC) - job.created_at
-    times = min(max(1.0, age / _WAITS_LONGER_AFTER), _LONGEST_WAIT)
-    return times * timedelta(seconds=settings.duplicate_wait_seconds)

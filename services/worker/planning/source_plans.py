@@ -1,12 +1,14 @@
 """Look at a job's source and write its plan: header, columns, chunks.
 
     one file        find ──► fingerprint ──► claim ──► header, target, chunks ──► ledger
+    a large one     find ──► claim, as no other has its size ──► header, target, one chunk ──► ledger
     several files   find ──► fingerprint each ──► claim what is not loaded ──► one header ──► one chunk
 
 Nothing here decides what becomes of a job whose source is not right: that is `job_plan`, which calls it.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -21,6 +23,7 @@ from libs.common.ledger.dry_runs import fingerprint_of_dry_run
 from libs.common.ledger.jobs import lock_job
 from libs.common.ledger.models import Job
 from libs.common.ledger.replays import fingerprint_of_replay
+from libs.common.ledger.unread_content import fingerprint_of_unread
 from libs.common.logs import get_logger
 from libs.common.sources.regular_files import SourceIdentity
 from libs.common.sources.stores.locations import Location
@@ -34,7 +37,7 @@ from services.worker.planning.chunking import (
     take_over_chunks,
     write_chunks,
 )
-from services.worker.planning.claiming import claim_content
+from services.worker.planning.claiming import claim_content, claim_unread
 from services.worker.planning.comparison import compare_with_loads
 from services.worker.planning.job_files import (
     fingerprint_of,
@@ -81,6 +84,11 @@ def plan_source(worker: WorkerContext, job: Job, *, may_be_long: bool = False) -
         if exc.code == "source-missing" and _is_loaded_by_another(worker, job):
             return None
         raise
+    unread = (
+        None if is_of_several else _claim_unread(worker, reader, job, *next(iter(found.items())))
+    )
+    if unread is not None:
+        return _plan_claimed(worker, definition, job, unread, unread.fingerprint)
     size = sum(seen.size for seen in found.values())
     if size >= worker.settings.long_plan_bytes and not may_be_long:
         raise LongPlan(size)
@@ -91,6 +99,27 @@ def plan_source(worker: WorkerContext, job: Job, *, may_be_long: bool = False) -
         reader = reader.in_order()
     scanned = reader.scan(path, seen, known_fingerprint(job, path, seen))
     return _plan_file(worker, reader.definition, job, scanned)
+
+
+def _claim_unread(
+    worker: WorkerContext, reader: FileReader, job: Job, path: Location, seen: SourceIdentity
+) -> ScannedFile | None:
+    """Claim the content of a large file by its size alone; None: it has to be read first.
+
+    Its loader must be able to see whether it is written meanwhile.
+    """
+    appears_whole = isinstance(path, Path) or path.store.is_atomic
+    may_be_unread = (
+        seen.size > worker.settings.read_first_bytes
+        and appears_whole
+        and seen.tells_versions
+        and not (job.force or job.dry_run or job.replay_of)
+        and known_fingerprint(job, path, seen) is None
+        and reader.is_one_chunk(path, seen)
+    )
+    if not may_be_unread or not claim_unread(worker, job.id, seen.size):
+        return None
+    return reader.scan_header(path, seen, fingerprint_of_unread(job.id))
 
 
 def _needs_order(worker: WorkerContext, definition: DatasetDefinition) -> bool:
@@ -125,11 +154,22 @@ def _plan_file(
     worker: WorkerContext, definition: DatasetDefinition, job: Job, scanned: ScannedFile
 ) -> DueChunks | None:
     """Do so for a source that is one file."""
-    path, size = scanned.path, scanned.identity.size
     content = _content_of(job, scanned.fingerprint)
-    looked_at = describe_content(path, scanned.identity, scanned.fingerprint)
+    looked_at = describe_content(scanned.path, scanned.identity, scanned.fingerprint)
     if not claim_content(worker, job.id, content, looked_at=looked_at):
         return None
+    return _plan_claimed(worker, definition, job, scanned, content)
+
+
+def _plan_claimed(
+    worker: WorkerContext,
+    definition: DatasetDefinition,
+    job: Job,
+    scanned: ScannedFile,
+    content: str,
+) -> DueChunks | None:
+    """Write the plan of a file whose content the job has claimed."""
+    path, size = scanned.path, scanned.identity.size
     with worker.sessions.begin() as session:
         connection = session.connection().connection.driver_connection
         inspected = inspect_file(connection, definition, scanned)

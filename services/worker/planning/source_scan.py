@@ -15,6 +15,7 @@ from libs.common.csv.text import Text
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.enums import LoadMode
 from libs.common.errors import BadInput, SourceUnsettled
+from libs.common.ledger.unread_content import UNREAD
 from libs.common.sources.fingerprints import PartDigests, fingerprint
 from libs.common.sources.opening import open_source, unsettled
 from libs.common.sources.regular_files import SourceIdentity
@@ -97,6 +98,20 @@ class FileReader:
         found = fingerprint(path, seen)
         return ScannedFile(path, seen, found, partial(self._cut_whole, path, found))
 
+    def scan_header(self, path: Location, seen: SourceIdentity, content: str) -> ScannedFile:
+        """Return what is in a file of which only the header is read; `content` stands in place of its fingerprint."""
+        return ScannedFile(path, seen, content, partial(self._cut_unread, path, seen))
+
+    def is_one_chunk(self, path: Location, seen: SourceIdentity) -> bool:
+        """Return whether no part of such a file may be loaded alone; no error of it is raised here."""
+        if not self.may_cut(seen):
+            return True
+        try:
+            with self._open(path) as stream:
+                return stream.is_compressed
+        except BadInput:
+            return False
+
     def read_header(self, path: Location) -> Header:
         """Return the header of a file, or raise `HeaderError`."""
         with self._open(path) as stream:
@@ -107,6 +122,12 @@ class FileReader:
     def _cut(self, path: Location, seen: SourceIdentity, known: str) -> Cut:
         parts = self._scan_parts(path, seen) if self.may_cut(seen) else None
         return self._cut_whole(path, known) if parts is None else parts[1]
+
+    def _cut_unread(self, path: Location, seen: SourceIdentity) -> Cut:
+        cut = self._cut_whole(path, UNREAD)
+        if identity(path) != seen:
+            raise unsettled(path)
+        return cut
 
     def _cut_whole(self, path: Location, digest: str) -> Cut:
         header = self.read_header(path)

@@ -28,6 +28,7 @@ class JobFile(Base):
             "rows_read = rows_loaded + rows_rejected + rows_superseded", name="accounted"
         ),
         Index("ix_job_files_fingerprint", "fingerprint"),
+        Index("ix_job_files_size", "size"),
         Index("ix_job_files_path", "path", postgresql_using="hash"),
     )
 
@@ -88,6 +89,7 @@ class Chunk(RowChanges, Base):
     first_line: Mapped[int] = mapped_column(comment="Physical line of the first record, from 1.")
     digest: Mapped[str | None] = mapped_column(
         comment="SHA-256 of the source's header and these bytes, as stored, hex, at plan; NULL: job_files has them."
+        " unread, until a loader has read them."
     )
     state: Mapped[ChunkState] = mapped_column(
         words(ChunkState, "state"), server_default=ChunkState.QUEUED.value

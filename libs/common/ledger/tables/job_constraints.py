@@ -101,6 +101,7 @@ CONSTRAINTS = (
         "fingerprint",
         postgresql_where=text("fingerprint IS NOT NULL"),
     ),
+    Index("ix_jobs_dataset_bytes_total", "dataset", "bytes_total"),
     Index(
         "ix_jobs_duplicate_of",
         "duplicate_of",

@@ -66,6 +66,7 @@ class Job(RowChanges, Base):
     source_mtime_ns: Mapped[int | None] = mapped_column(comment="Modification time at plan, ns.")
     fingerprint: Mapped[str | None] = mapped_column(
         comment="SHA-256 of the source's bytes, hex; of a replay, with the job that it replays."
+        " unread:<id>, until a loader has read it."
     )
     header: Mapped[list[str] | None] = mapped_column(
         ARRAY(Text()), comment="Cells of the source's header, set by plan."

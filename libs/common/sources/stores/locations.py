@@ -36,6 +36,16 @@ def identity(location: Location) -> SourceIdentity:
     return regular_files.identity(location)
 
 
+def version_of(location: Location) -> object:
+    """Return what is another one after each change of a source, also of one that keeps size and time.
+
+    It says nothing between machines. Raises `SourceError` where there is none.
+    """
+    if isinstance(location, RemoteFile):
+        return location.store.stat(location.key)
+    return regular_files.version_of(location)
+
+
 def open_stored(location: Location) -> io.RawIOBase:
     """Open a source to read its stored bytes, from any place; raises `SourceError`.
 

@@ -22,6 +22,7 @@ from libs.common.csv.text import Text
 from libs.common.datasets.definition import DatasetDefinition
 from libs.common.errors import BadInput
 from libs.common.ids import uuid7
+from libs.common.ledger.unread_content import UNREAD, fingerprint_of_unread
 from libs.common.sources.magic_bytes import detect
 from libs.common.sources.opening import open_source
 from libs.common.sources.regular_files import identity
@@ -30,6 +31,8 @@ from libs.devstack.testing.databases import ScratchDatabase
 from services.loader.chunk_loader import ChunkLoader, Outcome
 from services.loader.leasing.connection_cache import CachedConnection
 from services.loader.settings import LoaderSettings
+
+_UNREAD_EACH = 3
 
 
 @dataclass
@@ -78,10 +81,12 @@ class LoadBench:
         chunks: list[tuple[int, int | None, int]] | None = None,
         *,
         is_ordered: bool = False,
+        is_unread: bool | None = None,
     ) -> UUID:
         """Put a running job on record, its chunks as (byte_start, byte_end, first_line).
 
-        With `is_ordered` they are loaded in their order.
+        With `is_ordered` they are loaded in their order. With `is_unread` its plan has read the header alone;
+        where that is not said it is so of each third job of one chunk.
         """
         job_id = uuid7()
         path = self.folder / f"{job_id}.csv"
@@ -110,6 +115,15 @@ class LoadBench:
             data[: starts[0]] + data[a:b] for a, b in zip(starts, [*starts[1:], None], strict=True)
         ]
         digests = [hashlib.sha256(part).hexdigest() if is_plain else None for part in parts]
+        if is_unread is None:
+            is_unread = chunks is None and self.jobs % _UNREAD_EACH == 0
+        if is_unread:
+            digests = [UNREAD]
+            self.execute(
+                "UPDATE adsp.jobs SET fingerprint = %s WHERE id = %s",
+                fingerprint_of_unread(job_id),
+                str(job_id),
+            )
         for number, (start, end, line) in enumerate(chunks or [(0, None, 1)]):
             self.execute(
                 "INSERT INTO adsp.chunks (job_id, number, byte_start, byte_end, first_line, digest)"

@@ -1,6 +1,7 @@
 """A file that is swapped for another of the same size and time is not loaded under the first one's fingerprint."""
 
 import gzip
+import hashlib
 import os
 from collections.abc import Callable
 from contextlib import closing
@@ -10,6 +11,10 @@ from typing import Any
 import pytest
 
 from libs.common.datasets.definition import DatasetDefinition
+from libs.common.ledger.unread_content import UNREAD, is_unread
+from libs.common.sources.opening import open_source
+from libs.common.sources.stream import SourceStream
+from services.loader import chunk_reader
 from services.loader.chunk_loader import Outcome
 from services.loader.tests.integration.conftest import LoadBench
 
@@ -71,7 +76,7 @@ def test_a_swapped_file_is_not_loaded(
     bench.execute(TABLE + "; CREATE UNIQUE INDEX ON feed.t (id); INSERT INTO feed.t VALUES (-1)")
     planned, other = encode(b"id,v\n" + ROWS), encode(b"id,v\n" + OTHER_ROWS)
     assert len(planned) == len(other)
-    job_id = bench.add_job(planned, definition(**options))
+    job_id = bench.add_job(planned, definition(**options), is_unread=False)
     swap(bench.folder / f"{job_id}.csv", other)
 
     with closing(bench.loader()) as loader:
@@ -131,3 +136,159 @@ def test_chunks_of_what_was_planned_load(bench: LoadBench, encoding: str) -> Non
 
     assert len(chunks) > SPANS
     assert outcomes == {Outcome.LOADED}
+
+
+class Meanwhile:
+    """Does something to a file once the loader has opened it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, change: Callable[[], None]) -> None:
+        self._change: Callable[[], None] | None = change
+        monkeypatch.setattr(chunk_reader, "open_source", self._opened)
+
+    def _opened(self, location: Path, *given: Any) -> SourceStream:
+        """Open it, the header first and then the records."""
+        stream = open_source(location, *given)
+        if given[2] is not None and self._change is not None:
+            self._change()
+            self._change = None
+        return stream
+
+
+ENCODINGS = [
+    pytest.param(bytes, {}, id="plain"),
+    pytest.param(gzipped, {}, id="gzip"),
+    pytest.param(lambda data: b"\xef\xbb\xbf" + data, {}, id="mark"),
+    pytest.param(
+        lambda data: data.decode().encode("utf-16"), {"format": {"encoding": "utf-16"}}, id="utf-16"
+    ),
+    pytest.param(
+        lambda data: b"note\n\n" + data, {"format": {"header": {"skip_before": 2}}}, id="preamble"
+    ),
+]
+
+
+@pytest.mark.parametrize(("encode", "options"), ENCODINGS)
+def test_the_fingerprint_of_an_unread_file_is_of_what_was_loaded(
+    bench: LoadBench, encode: Callable[[bytes], bytes], options: dict[str, Any]
+) -> None:
+    """Also where another file has come into its place before the load: that is the one which is loaded."""
+    bench.execute(TABLE)
+    planned, other = encode(b"id,v\n" + ROWS), encode(b"id,v\n" + OTHER_ROWS)
+    job_id = bench.add_job(planned, definition(**options), is_unread=True)
+    rename_over(bench.folder / f"{job_id}.csv", other)
+
+    with closing(bench.loader()) as loader:
+        assert loader.load_chunk(job_id, 0) is Outcome.LOADED
+
+    loaded = hashlib.sha256(other).hexdigest()
+    assert bench.chunk(job_id)["digest"] == loaded
+    assert bench.execute("SELECT fingerprint FROM adsp.jobs WHERE id = %s", str(job_id)) == [
+        (loaded,)
+    ]
+    assert bench.execute("SELECT count(*), count(*) FILTER (WHERE v = 'TEXT') FROM feed.t") == [
+        (2_000, 1)
+    ]
+
+
+@both_ways
+@pytest.mark.parametrize(("encode", "options"), ENCODINGS[:2])
+def test_an_unread_file_that_is_swapped_while_it_is_loaded_is_what_was_read(
+    bench: LoadBench,
+    swap: Swap,
+    encode: Callable[[bytes], bytes],
+    options: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its size and times were put back."""
+    bench.execute(TABLE)
+    planned, other = encode(b"id,v\n" + ROWS), encode(b"id,v\n" + OTHER_ROWS)
+    job_id = bench.add_job(planned, definition(**options), is_unread=True)
+    path = bench.folder / f"{job_id}.csv"
+    # Written over it is the new file, all of it, that is read and is there; else the old one is open, and gone.
+    expected = Outcome.LOADED if swap is write_over else Outcome.FAILED
+    Meanwhile(monkeypatch, lambda: swap(path, other))
+
+    with closing(bench.loader()) as loader:
+        assert loader.load_chunk(job_id, 0) is expected
+
+    chunk = bench.chunk(job_id)
+    if expected is Outcome.FAILED:
+        assert chunk["error_code"] == "source-changing"
+        assert bench.execute("SELECT count(*) FROM feed.t") == [(0,)]
+        assert is_unread(bench.execute("SELECT fingerprint FROM adsp.jobs")[0][0])
+    else:
+        assert chunk["digest"] == hashlib.sha256(other).hexdigest()
+
+
+def test_a_half_written_unread_file_is_not_loaded(
+    bench: LoadBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file that was read and the one that is there are two, of one size and time."""
+    bench.execute(TABLE)
+    job_id = bench.add_job(b"id,v\n" + ROWS, definition(), is_unread=True)
+    path = bench.folder / f"{job_id}.csv"
+    check = chunk_reader.ChunkSource.check_content
+
+    def written(source: chunk_reader.ChunkSource) -> None:
+        write_over(path, b"id,v\n" + OTHER_ROWS)
+        check(source)
+
+    monkeypatch.setattr(chunk_reader.ChunkSource, "check_content", written)
+
+    with closing(bench.loader()) as loader:
+        assert loader.load_chunk(job_id, 0) is Outcome.FAILED
+
+    assert bench.chunk(job_id)["error_code"] == "source-changing"
+    assert bench.execute("SELECT count(*) FROM feed.t") == [(0,)]
+
+
+def test_who_changes_rights_while_an_unread_file_is_loaded_changes_no_byte(
+    bench: LoadBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.execute(TABLE)
+    job_id = bench.add_job(b"id,v\n" + ROWS, definition(), is_unread=True)
+    Meanwhile(monkeypatch, lambda: (bench.folder / f"{job_id}.csv").chmod(0o640))
+
+    with closing(bench.loader()) as loader:
+        assert loader.load_chunk(job_id, 0) is Outcome.LOADED
+
+
+def test_an_unread_file_has_the_header_that_was_planned(bench: LoadBench) -> None:
+    bench.execute("CREATE TABLE feed.t (a text, b text)")
+    bench.jobs = 0  # the plan has kept the header
+    job_id = bench.add_job(b"a,b\n" + ROWS, definition(), is_unread=True)
+    rename_over(bench.folder / f"{job_id}.csv", b"b,a\n" + ROWS)
+
+    with closing(bench.loader()) as loader:
+        assert loader.load_chunk(job_id, 0) is Outcome.FAILED
+
+    assert bench.chunk(job_id)["error_code"] == "source-changing"
+
+
+def test_an_unread_file_has_the_header_of_its_records(
+    bench: LoadBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loader has seen the header of the old file, and reads the records of the new one."""
+    bench.execute("CREATE TABLE feed.t (a text, b text)")
+    bench.jobs = 0  # the plan has kept the header
+    job_id = bench.add_job(b"a,b\n" + ROWS, definition(), is_unread=True)
+    path = bench.folder / f"{job_id}.csv"
+    Meanwhile(monkeypatch, lambda: write_over(path, b"b,a\n" + ROWS))
+
+    with closing(bench.loader()) as loader:
+        assert loader.load_chunk(job_id, 0) is Outcome.FAILED
+
+    assert bench.chunk(job_id)["error_code"] == "source-changing"
+    assert bench.execute("SELECT count(*) FROM feed.t") == [(0,)]
+
+
+def test_a_load_that_failed_notes_no_content(bench: LoadBench) -> None:
+    bench.execute(TABLE)
+    refused = definition(max_rejected_rows=0)
+    job_id = bench.add_job(b"id,v\nx,a\n", refused, is_unread=True)
+
+    with closing(bench.loader()) as loader:
+        assert loader.load_chunk(job_id, 0) is Outcome.FAILED
+
+    assert bench.chunk(job_id)["digest"] == UNREAD
+    assert is_unread(bench.execute("SELECT fingerprint FROM adsp.jobs")[0][0])

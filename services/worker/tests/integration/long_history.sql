@@ -19,7 +19,7 @@ WITH made AS (
         CASE own.state WHEN 'failed' THEN 'source-missing' END,
         CASE own.state WHEN 'failed' THEN 'no such file' END,
         CASE own.state WHEN 'duplicate' THEN own.before END,
-        md5(n::text), 1000, 1000,
+        md5(n::text), %(bytes)s, %(bytes)s,
         1000, 1000 - own.rejected, own.rejected,
         CASE own.rejected WHEN 0 THEN '{}' ELSE json_build_object('check', own.rejected) END::jsonb, n < 0.9 * %(jobs)s OR d.definition ->> 'mode' = 'replace' AND d.definition ->> 'scope' IS NULL,
         own.at, own.at, own.at, NULL

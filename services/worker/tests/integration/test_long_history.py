@@ -18,6 +18,7 @@ from psycopg2.extensions import cursor as Cursor
 from sqlalchemy import Connection, Engine, event
 
 from libs.common.enums import JobState
+from libs.common.ledger.unread_content import is_unread
 from libs.common.sql_files import read_statement
 from services.worker.ledger_metrics.queries import make_reader, read_ledger
 from services.worker.planning.job_plan import plan
@@ -64,8 +65,8 @@ def without_autovacuum(bench: Bench) -> Iterator[Connection]:
             owner.exec_driver_sql(f"ALTER TABLE {table} RESET (autovacuum_enabled)")
 
 
-def fill_ledger(bench: Bench, owner: Connection) -> None:
-    """Add ended jobs of all kinds, evenly over the datasets, one every five minutes up to now."""
+def fill_ledger(bench: Bench, owner: Connection, size: int) -> None:
+    """Add ended jobs of all kinds, evenly over the datasets, one every five minutes up to now, of `size` bytes each."""
     owner.exec_driver_sql("ALTER TABLE adsp.jobs DISABLE TRIGGER count_inserted_job")
     owner.exec_driver_sql(
         read_statement(__package__, "long_history"),
@@ -74,6 +75,7 @@ def fill_ledger(bench: Bench, owner: Connection) -> None:
             "datasets": DATASETS,
             "chunks": CHUNKS,
             "failed_rows": FAILED_ROWS,
+            "bytes": size,
         },
     )
     owner.exec_driver_sql("ALTER TABLE adsp.jobs ENABLE TRIGGER count_inserted_job")
@@ -113,7 +115,10 @@ def explain(cursor: Cursor, statement: str, values: Any) -> Cost:
 
 
 def measure(bench: Bench, day: int) -> dict[str, list[Cost]]:
-    """Return what the statements of a sweep, of a plan in each mode, and of a scrape take."""
+    """Return what the statements of a sweep, of a plan in each mode, and of a scrape take.
+
+    The source has as many bytes as those of all jobs in the history, unless it need not be read (decision 73).
+    """
     engine, reader = bench.worker.engine, make_reader(bench.worker.settings)
     costs = {"sweep": costs_of(engine, partial(sweep, bench.worker))}
     for number, kind in enumerate(MODES):
@@ -124,6 +129,14 @@ def measure(bench: Bench, day: int) -> dict[str, list[Cost]]:
         assert bench.job(job).state is JobState.RUNNING
         with bench.owner.begin() as owner:
             owner.exec_driver_sql("DELETE FROM adsp.jobs WHERE finished_at IS NULL")
+    bench.write_rows(6, "longer.csv")
+    bench.set(read_first_bytes=0)
+    job = bench.make_job("append-0", data_date=date(9999, 1, day), source="longer.csv")
+    costs["plan, unread"] = costs_of(bench.worker.engine, partial(plan, bench.worker, job.id))
+    assert is_unread(bench.job(job).fingerprint)
+    bench.set(read_first_bytes=1 << 20)
+    with bench.owner.begin() as owner:
+        owner.exec_driver_sql("DELETE FROM adsp.jobs WHERE finished_at IS NULL")
     costs["scrape"] = costs_of(reader, partial(read_ledger, reader))
     assert not read_ledger(reader).failures
     return costs
@@ -144,13 +157,13 @@ def describe(title: str, costs: Mapping[str, list[Cost]]) -> str:
 def test_jobs_that_have_ended_cost_nothing(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bench.write_rows(5)
+    size = bench.write_rows(5).stat().st_size
     for number in range(DATASETS):
         kind = list(MODES)[number % len(MODES)]
         bench.put_dataset(f"{kind}-{number}", **MODES[kind])
     with without_autovacuum(bench) as owner:
         empty = measure(bench, day=3)
-        fill_ledger(bench, owner)
+        fill_ledger(bench, owner, size)
         uncounted = measure(bench, day=1)
         owner.exec_driver_sql(f"VACUUM ANALYZE {', '.join(TABLES)}, adsp.failed_rows")
         counted = measure(bench, day=2)

@@ -1,0 +1,54 @@
+"""Find files by their sizes, and let a loader note the content that it has read.
+
+Revision 0019, after 0018. Before it is taken back, no job may be running whose content nobody has read:
+`SELECT id FROM adsp.jobs WHERE fingerprint LIKE 'unread:%'` names none, once the worker's `read_first_bytes` is large.
+"""
+
+from collections.abc import Sequence
+
+from alembic import op
+
+revision: str = "0019"
+down_revision: str | Sequence[str] | None = "0018"
+branch_labels: str | Sequence[str] | None = None
+depends_on: str | Sequence[str] | None = None
+
+INDEXES = {
+    "ix_jobs_dataset_bytes_total": "adsp.jobs (dataset, bytes_total)",
+    "ix_job_files_size": "adsp.job_files (size)",
+}
+COMMENTS = {
+    "jobs.fingerprint": (
+        "SHA-256 of the source's bytes, hex; of a replay, with the job that it replays.",
+        " unread:<id>, until a loader has read it.",
+    ),
+    "chunks.digest": (
+        "SHA-256 of the source's header and these bytes, as stored, hex, at plan; NULL: job_files has them.",
+        " unread, until a loader has read them.",
+    ),
+}
+
+
+def upgrade() -> None:
+    """Apply the revision."""
+    op.execute("GRANT UPDATE (fingerprint) ON adsp.jobs TO adsp_loader")
+    for column, (before, more) in COMMENTS.items():
+        _comment(column, before + more)
+    with op.get_context().autocommit_block():
+        for index, what in INDEXES.items():
+            op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS adsp.{index}")
+            op.execute(f"CREATE INDEX CONCURRENTLY {index} ON {what}")
+
+
+def downgrade() -> None:
+    """Take the revision back."""
+    for index in INDEXES:
+        op.execute(f"DROP INDEX adsp.{index}")
+    for column, (before, _) in COMMENTS.items():
+        _comment(column, before)
+    op.execute("REVOKE UPDATE (fingerprint) ON adsp.jobs FROM adsp_loader")
+
+
+def _comment(column: str, text: str) -> None:
+    quoted = text.replace("'", "''")
+    op.execute(f"COMMENT ON COLUMN adsp.{column} IS '{quoted}'")
