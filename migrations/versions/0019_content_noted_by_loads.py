@@ -1,7 +1,8 @@
 """Find files by their sizes, and let a loader note the content that it has read.
 
 Revision 0019, after 0018. Before it is taken back, no job may be running whose content nobody has read:
-`SELECT id FROM adsp.jobs WHERE fingerprint LIKE 'unread:%'` names none, once the worker's `read_first_bytes` is large.
+`SELECT id FROM adsp.jobs WHERE fingerprint LIKE 'unread:%' AND finished_at IS NULL` names none, once the workers have
+`ADSP_READ_FIRST_BYTES` of some petabytes.
 """
 
 from collections.abc import Sequence
@@ -42,11 +43,12 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take the revision back."""
-    for index in INDEXES:
-        op.execute(f"DROP INDEX adsp.{index}")
     for column, (before, _) in COMMENTS.items():
         _comment(column, before)
     op.execute("REVOKE UPDATE (fingerprint) ON adsp.jobs FROM adsp_loader")
+    with op.get_context().autocommit_block():
+        for index in INDEXES:
+            op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS adsp.{index}")
 
 
 def _comment(column: str, text: str) -> None:

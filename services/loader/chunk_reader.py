@@ -51,7 +51,8 @@ class ChunkSource:
             now = identity(location)
             if (now.size, now.mtime_ns) != (file.size, file.mtime_ns):
                 raise _changed(file)
-            self._versions.setdefault(file.number, version_of(location))
+            if file.digest == UNREAD and file.number not in self._versions:
+                self._versions[file.number] = version_of(location)
 
     def check_content(self) -> None:
         """Raise when what `blocks` has read, to its end, is not what the plan saw.

@@ -76,17 +76,7 @@ def refuse_grown(
     session: Session, job: Job, path: Location, size: int, watch_seconds: float
 ) -> None:
     """Raise `BadInput` when the file that a job would append begins with what was appended from it a while ago."""
-    is_asked_for = job.force or job.trigger in SENT_WHOLE
-    if is_asked_for or job.parsed_definition().mode is not LoadMode.APPEND:
-        return
-    asked = {
-        "dataset": job.dataset,
-        "watched": timedelta(seconds=watch_seconds),
-        "path": str(path),
-        "size": size,
-    }
-    loaded = [*session.execute(_ALONE, asked), *session.execute(_WITH_OTHERS, asked)]
-    for job_id, size_then, content in loaded:
+    for job_id, size_then, content in find_shorter(session, job, path, size, watch_seconds):
         if fingerprint_of_start(path, size_then) == content:
             raise BadInput(
                 "source-grew",
@@ -95,6 +85,22 @@ def refuse_grown(
                 "send the rest as a file of its own. A 'settle' longer than the sender's pauses, or a 'done_file', "
                 "prevents this",
             )
+
+
+def find_shorter(
+    session: Session, job: Job, path: Location, size: int, watch_seconds: float
+) -> list[Any]:
+    """Return what was appended from this path a while ago, when it was shorter: job, size and fingerprint of each."""
+    is_asked_for = job.force or job.trigger in SENT_WHOLE
+    if is_asked_for or job.parsed_definition().mode is not LoadMode.APPEND:
+        return []
+    asked = {
+        "dataset": job.dataset,
+        "watched": timedelta(seconds=watch_seconds),
+        "path": str(path),
+        "size": size,
+    }
+    return [*session.execute(_ALONE, asked), *session.execute(_WITH_OTHERS, asked)]
 
 
 def tell_grown(worker: WorkerContext, limit: int) -> int:

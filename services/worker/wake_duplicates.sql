@@ -10,7 +10,12 @@ WHERE ended.id = :job_id AND ended.finished_at IS NOT NULL
         -- It waits for whose content was not known yet, of as many bytes.
         OR (
             waiting.dataset = ended.dataset AND waiting.fingerprint IS NOT NULL
-            AND (waiting.known_content -> 'file' ->> 'size')::bigint = ended.bytes_total
+            AND (
+                (waiting.known_content -> 'file' ->> 'size')::bigint = ended.bytes_total
+                OR EXISTS (
+                    SELECT 1 FROM adsp.job_files AS f WHERE f.job_id = waiting.id AND f.size = ended.bytes_total
+                )
+            )
         )
         OR waiting.id = :next_at_table
         OR waiting.id = (

@@ -45,17 +45,14 @@ def identity(path: Path) -> SourceIdentity:
         raise
 
 
-def version_of(path: Path) -> tuple[int, int]:
-    """Return inode and time of the last change of a source, ns: what is written, or said of its times, sets that.
+def version_of(path: Path) -> tuple[int, ...]:
+    """Return inode, size, and times of the last write and change of a source, ns: whoever puts a time back changes it.
 
-    Raises `SourceError` where there is none.
+    It is opened for that: a network file system asks its server then. Raises `SourceError` where there is none.
     """
-    try:
-        status = path.lstat()
-    except OSError as exc:
-        refuse_unreachable(path, exc)
-        raise
-    return status.st_ino, status.st_ctime_ns
+    with open_regular(path) as file:
+        status = os.fstat(file.fileno())
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def open_regular(path: Path) -> io.FileIO:

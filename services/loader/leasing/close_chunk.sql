@@ -6,8 +6,10 @@ WITH lease AS (
     RETURNING 1
 ), content AS (
     UPDATE adsp.jobs SET fingerprint = %(digest)s
-    WHERE id = %(job_id)s AND %(digest)s::text IS NOT NULL AND starts_with(fingerprint, 'unread:')
-        AND EXISTS (SELECT FROM lease)
+    WHERE id = %(job_id)s AND %(digest)s::text IS NOT NULL AND EXISTS (SELECT FROM lease)
+        -- Somebody else may have read it meanwhile.
+        AND (starts_with(fingerprint, 'unread:') OR fingerprint = %(digest)s)
+    RETURNING 1
 )
 UPDATE adsp.chunks SET
     state = %(state)s,
@@ -31,3 +33,4 @@ UPDATE adsp.chunks SET
     next_attempt_at = NULL
 WHERE job_id = %(job_id)s AND number = %(number)s AND state IN ('queued', 'running')
     AND EXISTS (SELECT FROM lease)
+    AND (%(digest)s::text IS NULL OR EXISTS (SELECT FROM content))

@@ -24,7 +24,9 @@ from libs.common.ledger.dry_runs import fingerprint_of_dry_run
 from libs.common.ledger.jobs import lock_job
 from libs.common.ledger.models import Job, JobFile
 from libs.common.ledger.session import commit_without_waiting
-from libs.common.ledger.unread_content import UNREAD, fingerprint_of_unread
+from libs.common.ledger.unread_content import fingerprint_of_unread
+from libs.common.sources.regular_files import SourceIdentity
+from libs.common.sources.stores.locations import Location
 from services.worker.dependencies import WorkerContext
 from services.worker.finishing import after_end
 from services.worker.planning.job_files import (
@@ -37,6 +39,7 @@ from services.worker.planning.job_files import (
 from services.worker.planning.last_loads import DELIVERIES, OTHERS, find_last_change, own, rivals
 from services.worker.planning.obstacles import Obstacle, give_way
 from services.worker.planning.table_turns import find_job_at_table
+from services.worker.planning.unread_jobs import find_unread
 
 _ANY = ""
 """In place of a content: that of all ordered jobs, or of all over several files; of a size: that of each of several."""
@@ -48,12 +51,6 @@ _LOADING = OTHERS.where(
 _EARLIER = OTHERS.where(
     Job.finished_at.is_(None),
     tuple_(Job.data_date, Job.id) < tuple_(bindparam("data_date"), bindparam("own_id")),
-)
-_UNREAD = OTHERS.where(
-    Job.finished_at.is_(None),
-    Job.state == JobState.RUNNING,
-    Job.bytes_total.in_(bindparam("sizes", expanding=True)),
-    Job.fingerprint.startswith(UNREAD),
 )
 _OF_SIZE = select(
     OTHERS.where(Job.bytes_total == bindparam("size")).exists()
@@ -71,8 +68,8 @@ _NEWER = (
 )
 
 
-def claim_unread(worker: WorkerContext, job_id: UUID, size: int) -> bool:
-    """Let a running job load a file of so many bytes that nobody has read; return False when it must be read first.
+def claim_unread(worker: WorkerContext, job_id: UUID, path: Location, seen: SourceIdentity) -> bool:
+    """Let a running job load a file that nobody has read; return False when it must be read first.
 
     Then nothing has changed: its content may be known, or something else is in its way.
     """
@@ -81,8 +78,8 @@ def claim_unread(worker: WorkerContext, job_id: UUID, size: int) -> bool:
         if job is None or job.state is not JobState.RUNNING:
             return False
         is_ordered = job.parsed_definition().mode is not LoadMode.APPEND
-        _take_turns(session, job, {_ANY} if is_ordered else (), {_ANY, str(size)})
-        if _has_known_size(session, job, size):
+        _take_turns(session, job, {_ANY} if is_ordered else (), {_ANY, str(seen.size)})
+        if _has_known_size(session, job, seen.size):
             return False
         if is_ordered and (_find_turn(session, job) or _find_newer(session, job, job)):
             return False
@@ -91,7 +88,9 @@ def claim_unread(worker: WorkerContext, job_id: UUID, size: int) -> bool:
         # Undone by a crash of Postgres, so is the plan that follows.
         commit_without_waiting(session)
         job.fingerprint = fingerprint_of_unread(job.id)
-        job.bytes_total = size
+        # For who has as many bytes, and has to learn what these are.
+        job.source_path, job.bytes_total = str(path), seen.size
+        job.source_mtime_ns = seen.mtime_ns
         return True
 
 
@@ -245,8 +244,8 @@ def _find_duplicate(session: Session, job: Job, content: str) -> Obstacle | None
 
 def _find_unread(session: Session, job: Job, sizes: frozenset[int]) -> Obstacle | None:
     """Return the job that is loading content of such a size that nobody knows yet: it may be the same."""
-    found = session.scalars(_UNREAD.limit(1), {**own(job), "sizes": list(sizes)}).first()
-    return None if found is None else Obstacle(JobState.QUEUED, found)
+    found = find_unread(session, job, sizes)
+    return Obstacle(JobState.QUEUED, found[0]) if found else None
 
 
 def _has_known_size(session: Session, job: Job, size: int) -> bool:

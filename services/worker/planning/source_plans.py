@@ -9,7 +9,6 @@ Nothing here decides what becomes of a job whose source is not right: that is `j
 
 from collections.abc import Mapping
 from pathlib import Path
-from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -56,7 +55,8 @@ from services.worker.planning.source_inspection import (
 )
 from services.worker.planning.source_scan import FileReader, ScannedFile
 from services.worker.planning.source_search import SourceSearch
-from services.worker.source_growth import refuse_grown
+from services.worker.planning.unread_jobs import learn_unread
+from services.worker.source_growth import find_shorter, refuse_grown
 
 log = get_logger(__name__)
 
@@ -112,14 +112,24 @@ def _claim_unread(
     may_be_unread = (
         seen.size > worker.settings.read_first_bytes
         and appears_whole
-        and seen.tells_versions
+        and seen.inode
+        # A worker of the version before does not see that one of several files is this one.
+        and reader.definition.match is not SourceMatch.ALL
         and not (job.force or job.dry_run or job.replay_of)
         and known_fingerprint(job, path, seen) is None
         and reader.is_one_chunk(path, seen)
+        and not _may_have_grown(worker, job, path, seen)
     )
-    if not may_be_unread or not claim_unread(worker, job.id, seen.size):
+    if not may_be_unread or not claim_unread(worker, job.id, path, seen):
         return None
     return reader.scan_header(path, seen, fingerprint_of_unread(job.id))
+
+
+def _may_have_grown(worker: WorkerContext, job: Job, path: Location, seen: SourceIdentity) -> bool:
+    """Return whether the file has to be compared with what was loaded from its path."""
+    watched = worker.settings.source_watch_seconds
+    with worker.sessions() as session:
+        return bool(find_shorter(session, job, path, seen.size, watched))
 
 
 def _needs_order(worker: WorkerContext, definition: DatasetDefinition) -> bool:
@@ -156,6 +166,7 @@ def _plan_file(
     """Do so for a source that is one file."""
     content = _content_of(job, scanned.fingerprint)
     looked_at = describe_content(scanned.path, scanned.identity, scanned.fingerprint)
+    learn_unread(worker, job, {scanned.identity.size})
     if not claim_content(worker, job.id, content, looked_at=looked_at):
         return None
     return _plan_claimed(worker, definition, job, scanned, content)
@@ -175,7 +186,7 @@ def _plan_claimed(
         inspected = inspect_file(connection, definition, scanned)
         if inspected.columns.take_rows_twice:
             refuse_grown(session, job, path, size, worker.settings.source_watch_seconds)
-        return _write_plan(worker, session, job.id, scanned, inspected, content)
+        return _write_plan(worker, session, job, scanned, inspected, content)
 
 
 def _content_of(job: Job, found: str) -> str:
@@ -190,6 +201,7 @@ def _plan_files(
 ) -> DueChunks | None:
     """Do the same for a source that is several files: one chunk holds all of them."""
     files = identify_files(worker, job, found)
+    learn_unread(worker, job, {file.identity.size for file in files})
     if not claim_content(worker, job.id, fingerprint_of(files), files):
         return None
     with worker.sessions.begin() as session:
@@ -234,14 +246,17 @@ def _bound_rejects(worker: WorkerContext, job: Job) -> None:
 def _write_plan(
     worker: WorkerContext,
     session: Session,
-    job_id: UUID,
+    begun: Job,
     scanned: ScannedFile,
     inspected: Inspected,
     content: str,
 ) -> DueChunks | None:
-    """Write file and chunks into the ledger and release the first chunks; `content` is what the job has claimed."""
-    job = lock_job(session, job_id)
-    if job is None or job.state is not JobState.RUNNING:
+    """Write file and chunks into the ledger and release the first chunks; `content` is what the job has claimed.
+
+    A plan that was thought dead leaves that to the one that was `begun` after it.
+    """
+    job = lock_job(session, begun.id)
+    if job is None or job.state is not JobState.RUNNING or job.attempt != begun.attempt:
         return None
     # Its row has many indexes, so it is written once; what is asked meanwhile is about other jobs.
     with session.no_autoflush:
@@ -258,7 +273,7 @@ def _write_plan(
         due = release_chunks(session, worker.settings, job)
     log.info(
         "job_planned",
-        job_id=str(job_id),
+        job_id=str(job.id),
         bytes_total=job.bytes_total,
         chunks=len(inspected.cut.boundaries),
         is_ordered=inspected.is_ordered,

@@ -282,6 +282,39 @@ def test_an_unread_file_has_the_header_of_its_records(
     assert bench.execute("SELECT count(*) FROM feed.t") == [(0,)]
 
 
+@pytest.mark.parametrize("is_same", [True, False])
+def test_what_somebody_else_has_read_meanwhile_is_what_is_loaded(
+    bench: LoadBench,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_same: bool,
+) -> None:
+    """A plan has read the file, for another one of its size, while the loader did: both must have read the same."""
+    bench.execute(TABLE)
+    data = b"id,v\n" + ROWS
+    job_id = bench.add_job(data, definition(), is_unread=True)
+    read = hashlib.sha256(data if is_same else b"id,v\n" + OTHER_ROWS).hexdigest()
+
+    def learn() -> None:
+        bench.execute("UPDATE adsp.jobs SET fingerprint = %s WHERE id = %s", read, str(job_id))
+        bench.execute("UPDATE adsp.chunks SET digest = %s WHERE job_id = %s", read, str(job_id))
+
+    Meanwhile(monkeypatch, learn)
+
+    with closing(bench.loader()) as loader:
+        outcome = loader.load_chunk(job_id, 0)
+        if is_same:
+            assert outcome is Outcome.LOADED
+            return
+        assert outcome is Outcome.SKIPPED
+        assert bench.execute("SELECT count(*) FROM feed.t") == [(0,)]
+        bench.execute("DELETE FROM adsp.chunk_leases")  # as it expires
+        bench.execute("UPDATE adsp.chunks SET state = 'queued'")
+        assert loader.load_chunk(job_id, 0) is Outcome.FAILED
+
+    assert bench.chunk(job_id)["error_code"] == "source-changing"
+
+
 def test_a_load_that_failed_notes_no_content(bench: LoadBench) -> None:
     bench.execute(TABLE)
     refused = definition(max_rejected_rows=0)

@@ -16,8 +16,9 @@ from libs.common.ledger.unread_content import UNREAD, is_unread
 from libs.common.messaging.names import JOBS_QUEUE
 from libs.common.sources.regular_files import SourceIdentity
 from services.worker.finishing import finish
-from services.worker.planning import source_scan
+from services.worker.planning import source_plans, source_scan
 from services.worker.planning.job_plan import plan
+from services.worker.planning.source_inspection import inspect_file
 from services.worker.tests.conftest import HEADER, ROW, Bench
 
 A, B = (HEADER + ROW.format(row) for row in (1, 2))
@@ -47,6 +48,11 @@ def load(bench: Bench, job: Job, content: str | bytes) -> JobState:
         session.execute(update(Chunk).where(Chunk.job_id == job.id).values(**done))
     finish(bench.worker, job.id)
     return bench.job(job).state
+
+
+def digest_of(content: str) -> str:
+    """Return the fingerprint of a file."""
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def is_planned_unread(bench: Bench, job: Job) -> bool:
@@ -93,8 +99,15 @@ def test_content_of_a_size_that_was_seen_is_loaded_once(
     second = job_for(bench, second_content, "second.csv")
 
     if ending == "running":
-        assert plan(bench.worker, second.id) == "queued"
+        may_load = not is_same and not definition  # of an upsert one job loads at a time
+        assert plan(bench.worker, second.id) == ("running" if may_load else "queued")
+        assert (bench.job(first).fingerprint == digest_of(A)) == (
+            bench.chunks(first)[0].digest == digest_of(A)
+        )
         assert load(bench, first, A) is JobState.SUCCEEDED
+        if may_load:
+            assert load(bench, second, second_content) is JobState.SUCCEEDED
+            return
     elif ending == "loaded":
         assert load(bench, first, A) is JobState.SUCCEEDED
     else:
@@ -112,43 +125,106 @@ def test_content_of_a_size_that_was_seen_is_loaded_once(
         assert load(bench, second, second_content) is JobState.SUCCEEDED
 
 
-def test_who_waits_for_unread_content_is_woken_by_its_end(bench: Bench) -> None:
+@pytest.mark.parametrize("content", [A, B], ids=["same", "other"])
+@pytest.mark.parametrize("gone", ["deleted", "changed"])
+def test_who_cannot_learn_what_is_loaded_waits_and_is_woken_by_its_end(
+    bench: Bench, gone: str, content: str
+) -> None:
     bench.put_dataset()
-    first, second = job_for(bench, A, "a.csv"), job_for(bench, A, "b.csv")
+    first, second = job_for(bench, A, "a.csv"), job_for(bench, content, "b.csv")
     assert is_planned_unread(bench, first)
+    if gone == "deleted":
+        (bench.folder / "a.csv").unlink()
+    else:
+        bench.write(LONGER, "a.csv")
     assert plan(bench.worker, second.id) == "queued"
+    assert is_unread(bench.job(first).fingerprint)
     bench.messages(JOBS_QUEUE)
 
     load(bench, first, A)
 
     assert str(second.id) in {message["job_id"] for message in bench.messages(JOBS_QUEUE)}
+    assert plan(bench.worker, second.id) == ("duplicate" if content == A else "running")
+
+
+def test_files_of_one_size_are_loaded_beside_each_other(bench: Bench) -> None:
+    bench.put_dataset()
+    jobs = [job_for(bench, HEADER + ROW.format(row), f"{row}.csv") for row in range(4)]
+
+    assert [plan(bench.worker, job.id) for job in jobs] == ["running"] * 4
 
 
 @pytest.mark.parametrize("order", ["alone first", "several first"])
-def test_one_of_several_files_may_be_one_that_nobody_has_read(bench: Bench, order: str) -> None:
-    bench.put_dataset("items", source="*.csv", match="all")
-    bench.write(A, "a.csv")
-    alone = bench.make_job(source="sent.csv", trigger=Trigger.UPLOAD)
-    uploads = bench.worker.settings.upload_dir
-    uploads.mkdir(exist_ok=True)
-    several = bench.make_job()
-    assert order
-    # An upload is loaded alone.
-    sent = uploads / "sent.csv"
-    sent.write_text(A)
+@pytest.mark.parametrize("is_there", [True, False])
+def test_one_of_several_files_may_be_one_that_nobody_has_read(
+    bench: Bench,
+    order: str,
+    is_there: bool,  # noqa: FBT001
+) -> None:
+    """The definition was changed to several files meanwhile."""
+    bench.put_dataset(source="folder/*.csv")
+    alone, several = job_for(bench, A, "alone.csv"), bench.make_job()
+    (bench.folder / "folder").mkdir()
+    bench.write(A, "folder/a.csv")
     with bench.worker.sessions.begin() as session:
-        session.execute(update(Job).where(Job.id == alone.id).values(source=str(sent)))
+        own = session.get_one(Job, several.id)
+        own.definition = {**own.definition, "match": "all"}
 
     if order == "alone first":
         assert is_planned_unread(bench, alone)
+        if not is_there:
+            (bench.folder / "alone.csv").unlink()
         assert plan(bench.worker, several.id) == "queued"
+        bench.messages(JOBS_QUEUE)
         load(bench, alone, A)
+        assert str(several.id) in {message["job_id"] for message in bench.messages(JOBS_QUEUE)}
         assert plan(bench.worker, several.id) == "duplicate"
     else:
         assert plan(bench.worker, several.id) == "running"
         assert plan(bench.worker, alone.id) == "queued"
         load(bench, several, A)
         assert plan(bench.worker, alone.id) == "duplicate"
+
+
+def test_a_dataset_of_several_files_has_each_read(bench: Bench) -> None:
+    """Also one that is sent: a worker of the version before could not tell that it is one of the others."""
+    bench.put_dataset(source="*.csv", match="all")
+    uploads = bench.worker.settings.upload_dir
+    uploads.mkdir(exist_ok=True)
+    (uploads / "sent.csv").write_text(A)
+    job = bench.make_job(source=str(uploads / "sent.csv"), trigger=Trigger.UPLOAD)
+
+    assert not is_planned_unread(bench, job)
+
+
+def test_a_file_that_may_have_grown_is_read(bench: Bench) -> None:
+    """Its start is compared with what was loaded, which is no work for a plan that must not be long."""
+    bench.put_dataset()
+    job = job_for(bench, A, "a.csv")
+    assert is_planned_unread(bench, job)
+    load(bench, job, A)
+
+    assert not is_planned_unread(bench, job_for(bench, LONGER, "a.csv"))
+    assert is_planned_unread(bench, job_for(bench, LONGER + ROW.format(7), "b.csv"))
+
+
+def test_a_plan_that_was_overtaken_writes_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was thought dead; the one begun after it has the job now."""
+    bench.put_dataset()
+    job = job_for(bench, A, "a.csv")
+
+    def overtaken(*given: Any) -> Any:
+        with bench.worker.sessions.begin() as session:
+            session.get_one(Job, job.id).attempt += 1
+        return inspect_file(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"{source_plans.__name__}.inspect_file", overtaken)
+        assert plan(bench.worker, job.id) == "running"
+
+    assert bench.chunks(job) == []
 
 
 @pytest.mark.parametrize(
