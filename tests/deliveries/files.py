@@ -1,4 +1,7 @@
-"""Write the files of a scenario: plain ones, one without records, one that comes twice under two names, bad ones."""
+"""Write the files of a scenario: plain ones, one without records, one that comes twice under two names, bad ones.
+
+Another one has as many bytes as the first, and other content.
+"""
 
 import random
 from collections.abc import Sequence
@@ -34,9 +37,19 @@ def write_files(rng: random.Random, folder: Path, definition: dict[str, Any]) ->
     copy = replace(first, content=replace(first.content, path=folder / "copy.csv"))
     copy.content.path.write_bytes(first.data)
     files.append(copy)
+    if "scope" not in definition:
+        files.append(_other_of_its_size(first, folder))
     if rng.random() < 0.5:
         files.append(_flawed(rng, folder, definition))
     return files
+
+
+def _other_of_its_size(file: File, folder: Path) -> File:
+    """Write the same rows, but for a column that nobody compares; without rows it is the same content."""
+    path = folder / "alike.csv"
+    data = file.data.replace(b",test,", b",tent,")
+    path.write_bytes(data)
+    return replace(file, content=replace(file.content, path=path), data=data)
 
 
 def write_version(rng: random.Random, folder: Path, definition: dict[str, Any], file: File) -> File:
