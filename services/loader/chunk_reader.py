@@ -75,6 +75,8 @@ class ChunkSource:
     def _check_untouched(self, file: PlannedFile, read: str) -> None:
         """Raise when something was written meanwhile: size and time may have been put back."""
         location = self._settings.location(file.path)
+        if file.learned not in {None, read}:
+            raise _changed(file)
         if version_of(location) == self._versions[file.number]:
             return
         if fingerprint(location) != read or self._header_in(file) != self._header_of(file):

@@ -58,8 +58,8 @@ class ChunkKey:
 class PlannedFile:
     """A file of the delivery as the plan saw it: size in bytes as stored, modification time in ns.
 
-    `digest` is the SHA-256 of what the chunk reads of it, hex, `UNREAD` where nobody knows it, None where it does not
-    matter. `header` is what the plan has read; None where that was of the version before.
+    `digest` is the SHA-256 of what the chunk reads of it, hex, `UNREAD` where the plan has read the header alone, None
+    where it does not matter; `learned` is what another plan has found. `header` may be None of older plans.
     """
 
     number: int
@@ -68,6 +68,7 @@ class PlannedFile:
     mtime_ns: int
     digest: str | None
     header: Header | None = None
+    learned: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +220,7 @@ def _read_own_file(row: Mapping[str, Any], restore: _Restore) -> PlannedFile:
         row["source_mtime_ns"],
         row["digest"],
         restore(row["header_end"]),
+        row["learned"],
     )
 
 

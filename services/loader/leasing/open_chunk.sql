@@ -2,6 +2,7 @@
 SELECT
     c.state = 'running' AND j.state = 'running' AND l.holder = %(holder)s AS is_ours,
     c.byte_start, c.byte_end, c.first_line, c.digest,
+    CASE WHEN NOT starts_with(j.fingerprint, 'unread:') THEN j.fingerprint END AS learned,
     j.definition, j.source_path, j.bytes_total, j.source_mtime_ns, j.header, j.header_end,
     j.rows_before, j.force, j.dry_run, j.data_date,
     j.warnings @> '[{"code": "header-changed"}]' AS has_lost_columns

@@ -68,14 +68,14 @@ _NEWER = (
 )
 
 
-def claim_unread(worker: WorkerContext, job_id: UUID, path: Location, seen: SourceIdentity) -> bool:
+def claim_unread(worker: WorkerContext, begun: Job, path: Location, seen: SourceIdentity) -> bool:
     """Let a running job load a file that nobody has read; return False when it must be read first.
 
     Then nothing has changed: its content may be known, or something else is in its way.
     """
     with worker.sessions.begin() as session:
-        job = lock_job(session, job_id)
-        if job is None or job.state is not JobState.RUNNING:
+        job = lock_job(session, begun.id)
+        if job is None or (job.state, job.attempt) != (JobState.RUNNING, begun.attempt):
             return False
         is_ordered = job.parsed_definition().mode is not LoadMode.APPEND
         _take_turns(session, job, {_ANY} if is_ordered else (), {_ANY, str(seen.size)})
@@ -142,13 +142,15 @@ def _look_for_obstacle(
         contents |= {file.fingerprint for file in files}
     _take_turns(session, job, contents, {_ANY} if files else map(str, sizes))
     takes_all = job.force or job.dry_run
+    # Before all that is asked of contents that are known: it may become one in between.
+    unread = None if takes_all else _find_unread(session, job, sizes)
     obstacle = _find_turn(session, job) if is_ordered else None
     if obstacle is None and is_ordered and not takes_all:
         obstacle = _find_newer(session, job, delivery)
     if obstacle is None and files:
         content, obstacle = _leave_out_loaded(session, job, files)
     if obstacle is None and not takes_all:
-        obstacle = _find_duplicate(session, job, content) or _find_unread(session, job, sizes)
+        obstacle = _find_duplicate(session, job, content) or unread
     if obstacle is None:
         other = find_job_at_table(session, job)
         obstacle = None if other is None else Obstacle(JobState.QUEUED, other)

@@ -23,7 +23,6 @@ from libs.common.ledger.job_end import JobError, record_end
 from libs.common.ledger.jobs import PLAN_OVERDUE, RESEND_AFTER, lock_job
 from libs.common.ledger.models import Chunk, Job
 from libs.common.ledger.session import commit_without_waiting
-from libs.common.ledger.unread_content import is_unread
 from libs.common.logs import get_logger
 from libs.common.messaging.stage_metrics import STAGES, StageOfJob
 from services.worker.dependencies import WorkerContext
@@ -114,8 +113,8 @@ def _begin(session: Session, settings: WorkerSettings, job_id: UUID) -> Job | No
             waited = job.started_at - job.created_at
             STAGES.add(max(0.0, waited.total_seconds()), StageOfJob.WAIT)
     job.attempt += 1
-    if is_unread(job.fingerprint):
-        job.bytes_total = None
+    if job.source_path is not None:  # a plan claimed by the size of this file, and was cut off
+        job.source_path = job.source_mtime_ns = job.bytes_total = None
     job.fingerprint = None
     job.next_attempt_at = func.now() + PLAN_OVERDUE
     return job

@@ -120,7 +120,7 @@ def _claim_unread(
         and reader.is_one_chunk(path, seen)
         and not _may_have_grown(worker, job, path, seen)
     )
-    if not may_be_unread or not claim_unread(worker, job.id, path, seen):
+    if not may_be_unread or not claim_unread(worker, job, path, seen):
         return None
     return reader.scan_header(path, seen, fingerprint_of_unread(job.id))
 

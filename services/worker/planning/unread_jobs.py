@@ -6,14 +6,14 @@ Else that one would have to wait for them, though contents of one size are seldo
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam
 from sqlalchemy.orm import Session
 
-from libs.common.enums import JobState
+from libs.common.enums import JobState, LoadMode
 from libs.common.errors import BadInput
 from libs.common.ledger.jobs import lock_job
-from libs.common.ledger.models import Chunk, Job
-from libs.common.ledger.unread_content import UNREAD, is_unread
+from libs.common.ledger.models import Job
+from libs.common.ledger.unread_content import UNREAD
 from libs.common.logs import get_logger
 from libs.common.sources.fingerprints import fingerprint
 from libs.common.sources.stores.locations import identity
@@ -38,7 +38,9 @@ def find_unread(session: Session, job: Job, sizes: Iterable[int]) -> Sequence[Jo
 
 def learn_unread(worker: WorkerContext, job: Job, sizes: Iterable[int]) -> None:
     """Note what these jobs load, as their plans would have; what cannot be read now stays unknown."""
-    if job.force or job.dry_run:
+    definition = job.parsed_definition()
+    waits_anyway = definition.mode is not LoadMode.APPEND and definition.scope is None
+    if job.force or job.dry_run or waits_anyway:
         return
     with worker.sessions() as session:
         others = find_unread(session, job, sizes)
@@ -48,7 +50,7 @@ def learn_unread(worker: WorkerContext, job: Job, sizes: Iterable[int]) -> None:
 
 
 def _learn(worker: WorkerContext, job: Job) -> None:
-    """Read the file of a job, and hold its loader to that."""
+    """Read the file of a job, and hold its loader to that; the loader still sees to it that it reads one file."""
     path = worker.settings.location(job.source_path or job.source)
     seen = identity(path)
     if (seen.size, seen.mtime_ns) != (job.bytes_total, job.source_mtime_ns):
@@ -56,16 +58,12 @@ def _learn(worker: WorkerContext, job: Job) -> None:
     content = fingerprint(path, seen)
     with worker.sessions.begin() as session:
         locked = lock_job(session, job.id)
-        if (
-            locked is None
-            or locked.state is not JobState.RUNNING
-            or not is_unread(locked.fingerprint)
-        ):
+        if locked is None or _claim_of(locked) != _claim_of(job):
             return
         locked.fingerprint = content
-        session.execute(
-            update(Chunk)
-            .where(Chunk.job_id == job.id, Chunk.digest == UNREAD)
-            .values(digest=content)
-        )
     log.info("unread_content_learned", job_id=str(job.id))
+
+
+def _claim_of(job: Job) -> tuple[object, ...]:
+    """Return what a job has claimed, by which attempt."""
+    return job.state, job.attempt, job.fingerprint, job.source_path, job.source_mtime_ns

@@ -265,6 +265,22 @@ def test_an_unread_file_has_the_header_that_was_planned(bench: LoadBench) -> Non
     assert bench.chunk(job_id)["error_code"] == "source-changing"
 
 
+def test_the_header_is_compared_also_where_another_plan_has_read_the_file(bench: LoadBench) -> None:
+    """That one has read the file that came into the place of the planned one."""
+    bench.execute("CREATE TABLE feed.t (a text, b text)")
+    bench.jobs = 0  # the plan has kept the header
+    job_id = bench.add_job(b"a,b\n" + ROWS, definition(), is_unread=True)
+    other = b"b,a\n" + ROWS
+    rename_over(bench.folder / f"{job_id}.csv", other)
+    bench.execute("UPDATE adsp.jobs SET fingerprint = %s", hashlib.sha256(other).hexdigest())
+
+    with closing(bench.loader()) as loader:
+        assert loader.load_chunk(job_id, 0) is Outcome.FAILED
+
+    assert bench.chunk(job_id)["error_code"] == "source-changing"
+    assert bench.execute("SELECT count(*) FROM feed.t") == [(0,)]
+
+
 def test_an_unread_file_has_the_header_of_its_records(
     bench: LoadBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,7 +313,6 @@ def test_what_somebody_else_has_read_meanwhile_is_what_is_loaded(
 
     def learn() -> None:
         bench.execute("UPDATE adsp.jobs SET fingerprint = %s WHERE id = %s", read, str(job_id))
-        bench.execute("UPDATE adsp.chunks SET digest = %s WHERE job_id = %s", read, str(job_id))
 
     Meanwhile(monkeypatch, learn)
 

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 import pytest
 from sqlalchemy import update
@@ -14,9 +14,10 @@ from libs.common.enums import ChunkState, JobState, Trigger
 from libs.common.ledger.models import Chunk, Job
 from libs.common.ledger.unread_content import UNREAD, is_unread
 from libs.common.messaging.names import JOBS_QUEUE
+from libs.common.sources.fingerprints import fingerprint
 from libs.common.sources.regular_files import SourceIdentity
 from services.worker.finishing import finish
-from services.worker.planning import source_plans, source_scan
+from services.worker.planning import source_plans, source_scan, unread_jobs
 from services.worker.planning.job_plan import plan
 from services.worker.planning.source_inspection import inspect_file
 from services.worker.tests.conftest import HEADER, ROW, Bench
@@ -101,8 +102,9 @@ def test_content_of_a_size_that_was_seen_is_loaded_once(
     if ending == "running":
         may_load = not is_same and not definition  # of an upsert one job loads at a time
         assert plan(bench.worker, second.id) == ("running" if may_load else "queued")
-        assert (bench.job(first).fingerprint == digest_of(A)) == (
-            bench.chunks(first)[0].digest == digest_of(A)
+        # Who waits for its turn need not know.
+        assert bench.job(first).fingerprint == (
+            digest_of(A) if not definition else f"{UNREAD}:{first.id}"
         )
         assert load(bench, first, A) is JobState.SUCCEEDED
         if may_load:
@@ -206,6 +208,50 @@ def test_a_file_that_may_have_grown_is_read(bench: Bench) -> None:
 
     assert not is_planned_unread(bench, job_for(bench, LONGER, "a.csv"))
     assert is_planned_unread(bench, job_for(bench, LONGER + ROW.format(7), "b.csv"))
+
+
+def test_a_plan_that_was_cut_off_leaves_nothing_of_its_file(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one is in its place when the job is planned again."""
+    bench.put_dataset()
+    loaded = job_for(bench, LONGER, "loaded.csv")
+    assert is_planned_unread(bench, loaded)
+    load(bench, loaded, LONGER)
+    job = job_for(bench, A, "a.csv")
+
+    def die(*_: Any) -> Never:
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"{source_plans.__name__}.inspect_file", die)
+        with pytest.raises(SystemExit):
+            plan(bench.worker, job.id)
+    assert bench.job(job).source_path == str(bench.folder / "a.csv")
+    bench.write(LONGER, "a.csv")
+
+    assert plan(bench.worker, job.id) == "duplicate"
+    ended = bench.job(job)
+    assert (ended.source_path, ended.source_mtime_ns, ended.bytes_total) == (None, None, None)
+
+
+def test_what_another_plan_has_read_is_of_the_claim_that_stands(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it is read, its job is begun again, perhaps with another file."""
+    bench.put_dataset()
+    first, second = job_for(bench, A, "a.csv"), job_for(bench, B, "b.csv")
+    assert is_planned_unread(bench, first)
+
+    def read(*given: Any) -> str:
+        with bench.worker.sessions.begin() as session:
+            session.get_one(Job, first.id).attempt += 1
+        return fingerprint(*given)
+
+    monkeypatch.setattr(f"{unread_jobs.__name__}.fingerprint", read)
+
+    assert plan(bench.worker, second.id) == "queued"
+    assert is_unread(bench.job(first).fingerprint)
 
 
 def test_a_plan_that_was_overtaken_writes_nothing(
