@@ -23,15 +23,8 @@ from libs.common.logs import get_logger
 from libs.common.postgres.hosts import DatabaseHosts
 from libs.common.postgres.patience import connect_patiently
 from services.loader.chunk_retry import Outcome, Setbacks
-from services.loader.leasing.chunks import (
-    ChunkEnd,
-    ChunkKey,
-    ChunkWork,
-    Requeue,
-    close_chunk,
-    is_done,
-    open_chunk,
-)
+from services.loader.leasing.chunk_ends import ChunkEnd, Requeue, close_chunk, is_done
+from services.loader.leasing.chunks import ChunkKey, ChunkWork, open_chunk
 from services.loader.leasing.connection_cache import CachedConnection, LoadingConnections
 from services.loader.leasing.lease import Claim, Heartbeat, LoadCancelled, claim
 from services.loader.load import UNDO_LOAD, Load

@@ -24,7 +24,8 @@ from libs.common.sources.fingerprints import fingerprint
 from libs.common.sources.opening import open_source
 from libs.common.sources.stores.locations import identity, version_of
 from libs.common.sources.stream import SourceLimits, SourceStream
-from services.loader.leasing.chunks import ChunkWork, PlannedFile, RowCounts
+from services.loader.leasing.chunk_ends import RowCounts
+from services.loader.leasing.chunks import ChunkWork, PlannedFile
 from services.loader.settings import LoaderSettings
 
 

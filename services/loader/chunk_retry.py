@@ -20,14 +20,14 @@ from psycopg2.extensions import connection as Connection
 from libs.common.enums import ChunkState
 from libs.common.errors import BadInput, cut_message
 from libs.common.logs import get_logger
-from services.loader.leasing.chunks import (
+from services.loader.leasing.chunk_ends import (
     ChunkEnd,
-    ChunkKey,
     Requeue,
     RowCounts,
     close_chunk,
     requeue_chunk,
 )
+from services.loader.leasing.chunks import ChunkKey
 from services.loader.leasing.lease import Claim
 from services.loader.metrics import POSTPONED, PutOff
 from services.loader.rejects.masked_messages import describe_fault

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from services.loader.leasing.chunks import RowCounts
+from services.loader.leasing.chunk_ends import RowCounts
 
 
 class FileTally:

@@ -25,7 +25,8 @@ from services.loader.cells.record_shape import RecordShape
 from services.loader.chunk_reader import ChunkSource
 from services.loader.date_orders import DateOrderWatch
 from services.loader.file_counts import FileTally
-from services.loader.leasing.chunks import ChunkEnd, ChunkWork
+from services.loader.leasing.chunk_ends import ChunkEnd
+from services.loader.leasing.chunks import ChunkWork
 from services.loader.leasing.lease import Heartbeat
 from services.loader.load_target import LoadTarget
 from services.loader.record_load import RecordLoad

@@ -1,14 +1,7 @@
--- Record the end of a chunk whose lease this loader holds, in the transaction that wrote its rows; and the job's content
--- where nobody knew it before.
+-- Record the end of a chunk whose lease this loader holds, in the transaction that wrote its rows.
 WITH lease AS (
     DELETE FROM adsp.chunk_leases
     WHERE job_id = %(job_id)s AND chunk_number = %(number)s AND holder = %(holder)s
-    RETURNING 1
-), content AS (
-    UPDATE adsp.jobs SET fingerprint = %(digest)s
-    WHERE id = %(job_id)s AND %(digest)s::text IS NOT NULL AND EXISTS (SELECT FROM lease)
-        -- Somebody else may have read it meanwhile.
-        AND (starts_with(fingerprint, 'unread:') OR fingerprint = %(digest)s)
     RETURNING 1
 )
 UPDATE adsp.chunks SET
@@ -33,4 +26,3 @@ UPDATE adsp.chunks SET
     next_attempt_at = NULL
 WHERE job_id = %(job_id)s AND number = %(number)s AND state IN ('queued', 'running')
     AND EXISTS (SELECT FROM lease)
-    AND (%(digest)s::text IS NULL OR EXISTS (SELECT FROM content))

@@ -15,7 +15,8 @@ from psycopg2.extensions import cursor as Cursor
 from libs.common.datasets.definition import DatasetDefinition
 from libs.devstack.testing.waiting import wait_for
 from services.loader import chunk_retry
-from services.loader.leasing.chunks import ChunkKey, close_chunk
+from services.loader.leasing.chunk_ends import close_chunk
+from services.loader.leasing.chunks import ChunkKey
 from services.loader.leasing.lease import Heartbeat
 from services.loader.tests.integration.conftest import LoadBench
 

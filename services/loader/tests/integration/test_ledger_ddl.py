@@ -105,12 +105,13 @@ def test_every_table_of_the_ledger_can_be_altered_while_a_load_copies(
 
 
 @pytest.mark.parametrize("table", LEDGER[:-1])
+@pytest.mark.parametrize("is_unread", [False, True], ids=["read", "unread"])
 def test_a_load_waits_at_its_end_for_ddl_that_takes_longer_than_its_lease(
-    bench: LoadBench, pool: ThreadPoolExecutor, table: str
+    bench: LoadBench, pool: ThreadPoolExecutor, table: str, *, is_unread: bool
 ) -> None:
-    """Its beats are in vain meanwhile, which must not lose its work; of the jobs its end needs nothing."""
+    """Its beats are in vain meanwhile, which must not lose its work; of the jobs it may need to note the content."""
     bench.execute(TABLE)
-    job_id = bench.add_job(HEADER + BAD + GOOD, dataset("append"))
+    job_id = bench.add_job(HEADER + BAD + GOOD, dataset("append"), is_unread=is_unread)
     with closing(psycopg2.connect(bench.database.superuser_dsn)) as person:
         with held_parent(bench):
             loading = begin(bench, pool, job_id, lease_seconds=2)
@@ -122,7 +123,7 @@ def test_a_load_waits_at_its_end_for_ddl_that_takes_longer_than_its_lease(
         person.rollback()
 
     assert loading.result(PATIENCE) is Outcome.LOADED
-    assert was_done is (table == "jobs")
+    assert was_done is (table == "jobs" and not is_unread)
     assert bench.chunk(job_id)["rows_loaded"] == 20
 
 
