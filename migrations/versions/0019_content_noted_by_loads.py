@@ -2,7 +2,7 @@
 
 Revision 0019, after 0018. Before it is taken back, no job may be running whose content nobody has read:
 `SELECT id FROM adsp.jobs WHERE fingerprint LIKE 'unread:%' AND finished_at IS NULL` names none, once the workers have
-`ADSP_READ_FIRST_BYTES` of some petabytes.
+`ADSP_READ_FIRST_BYTES` of some petabytes. The loaders keep their right then: loads that are under way need it.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,6 @@ def downgrade() -> None:
     """Take the revision back."""
     for column, (before, _) in COMMENTS.items():
         _comment(column, before)
-    op.execute("REVOKE UPDATE (fingerprint) ON adsp.jobs FROM adsp_loader")
     with op.get_context().autocommit_block():
         for index in INDEXES:
             op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS adsp.{index}")
