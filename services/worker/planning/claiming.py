@@ -52,10 +52,16 @@ _EARLIER = OTHERS.where(
     Job.finished_at.is_(None),
     tuple_(Job.data_date, Job.id) < tuple_(bindparam("data_date"), bindparam("own_id")),
 )
+# From the files of that size to their datasets, however many jobs Postgres takes a dataset to have.
+_DATASET_OF_FILE = select(Job.dataset).where(Job.id == JobFile.job_id).scalar_subquery()
 _OF_SIZE = select(
     OTHERS.where(Job.bytes_total == bindparam("size")).exists()
-    | OTHERS.join(JobFile, JobFile.job_id == Job.id)
-    .where(JobFile.size == bindparam("size"))
+    | select(JobFile.job_id)
+    .where(
+        JobFile.size == bindparam("size"),
+        JobFile.job_id != bindparam("own_id"),
+        bindparam("dataset") == _DATASET_OF_FILE,
+    )
     .exists()
 )
 _NEWER = (
