@@ -149,7 +149,6 @@ def record_end(
     # would write the half of it first, and the row has many indexes.
     reasons = _count_reasons(session, job.id, counts.rejected)
     warnings = _all_warnings(session, job)
-    content = _content_of(session, job)
     job.rows_read, job.rows_loaded = counts.read, counts.loaded
     job.rows_rejected, job.rows_superseded = counts.rejected, counts.superseded
     job.bytes_done = counts.bytes_done
@@ -158,7 +157,8 @@ def record_end(
     job.rejected_by_code = {code.value: count for code, count in reasons.items()}
     job.warnings = warnings
     job.state = state
-    job.fingerprint = content
+    if is_unread(job.fingerprint):
+        job.fingerprint = None  # a load that is done has noted it
     job.error_code = error.code if error else None
     job.error_message = cut_message(error.message, error.limit) if error else None
     job.duplicate_of = duplicate_of
@@ -171,14 +171,6 @@ def record_end(
     event = Event(job_id=job.id, type=f"job.{state.value}", payload=event_payload(job))
     record_event(session, job, event)
     session.flush()
-
-
-def _content_of(session: Session, job: Job) -> str | None:
-    """Return the job's fingerprint, None where its content was not read to the end."""
-    if not is_unread(job.fingerprint):
-        return job.fingerprint
-    loaded = select(Chunk.digest).where(Chunk.job_id == job.id, Chunk.state == ChunkState.DONE)
-    return session.scalar(loaded.limit(1))
 
 
 def _puts_files_away(job: Job) -> bool:
