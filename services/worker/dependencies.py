@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from libs.common.ledger.session import make_engine, make_sessions
 from libs.common.messaging.dispatcher import Dispatcher
-from libs.common.messaging.events import EventPublisher
 from libs.common.postgres.patience import SECONDS
 from services.worker.settings import WorkerSettings
 
@@ -24,7 +23,6 @@ class WorkerContext:
     engine: Engine
     sessions: sessionmaker[Session]
     dispatcher: Dispatcher
-    events: EventPublisher
 
     @contextmanager
     def on_one_connection(self) -> Iterator[Self]:
@@ -34,7 +32,6 @@ class WorkerContext:
 
     def close(self) -> None:
         """Close every connection."""
-        self.events.close()
         self.dispatcher.close()
         self.engine.dispose()
 
@@ -43,5 +40,4 @@ def wire(settings: WorkerSettings, celery: Celery) -> WorkerContext:
     """Make the worker's parts; nothing is connected yet."""
     engine = make_engine(settings, "adsp-worker", patience=SECONDS)
     dispatcher = Dispatcher(celery, settings.publish_timeout)
-    events = EventPublisher(settings.broker_url)
-    return WorkerContext(settings, engine, make_sessions(engine), dispatcher, events)
+    return WorkerContext(settings, engine, make_sessions(engine), dispatcher)

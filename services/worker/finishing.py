@@ -71,7 +71,7 @@ def after_end(worker: WorkerContext, job_id: UUID) -> None:
     Neither is needed for the truth: the sweeper does what fails here.
     """
     try:
-        publish_pending(worker.sessions, worker.events, limit=100)
+        publish_pending(worker.sessions, worker.dispatcher, limit=100)
         ask_to_notify(worker)
     except PublishFault as exc:
         log.warning("publish_failed", job_id=str(job_id), error=str(exc))

@@ -104,7 +104,7 @@ def _step(worker: WorkerContext, work: Callable[[WorkerContext, int], int]) -> i
 
 
 def _publish_events(worker: WorkerContext, limit: int) -> int:
-    return publish_pending(worker.sessions, worker.events, limit)
+    return publish_pending(worker.sessions, worker.dispatcher, limit)
 
 
 def _publish_target_names(worker: WorkerContext, _limit: int) -> int:

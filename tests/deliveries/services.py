@@ -115,12 +115,13 @@ class Services:
 
 
 class _Queues(Dispatcher):
-    """Gives each message to the caller, at once."""
+    """Gives each task to the caller, at once; events go to the broker."""
 
-    def __init__(self, pipe: Connection) -> None:
+    def __init__(self, pipe: Connection, settings: WorkerSettings) -> None:
+        super().__init__(make_celery(settings, "worker"), settings.publish_timeout)
         self._pipe = pipe
 
-    def _send(
+    def _send_task(
         self,
         task: str,
         task_id: str | None,
@@ -160,7 +161,7 @@ def _serve(
     os.environ["ADSP_FAILPOINTS"] = ",".join(FailPoint)
     os.environ["ADSP_FAILPOINT_TOKENS"] = str(tokens)
     failpoints._armed.cache_clear()
-    queues = _Queues(pipe)
+    queues = _Queues(pipe, worker_settings)
     worker = replace(
         wire(worker_settings, make_celery(worker_settings, "worker")), dispatcher=queues
     )

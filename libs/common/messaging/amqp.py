@@ -1,4 +1,4 @@
-"""Reach RabbitMQ with pika, every wait bounded: for events and dead letters, which Celery does not carry."""
+"""Reach RabbitMQ with pika, every wait bounded: for dead letters, which Celery cannot read."""
 
 import pika
 from pika.adapters.utils.connection_workflow import AMQPConnectorException

@@ -1,19 +1,21 @@
-"""Send a job's next step to the service that does it, within a bound and with a confirm."""
+"""Send a job's next step, or an event, to the broker, within a bound and with a confirm."""
 
+import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from amqp.exceptions import AMQPError, MessageNacked
 from celery import Celery
-from kombu import Connection
+from kombu import Connection, Exchange
 from kombu.exceptions import KombuError
 
 from libs.common.errors import PublishFault
 from libs.common.messaging.names import (
+    EVENTS_EXCHANGE,
     FINISH,
     LOAD_CHUNK,
     LONG_PLANS_QUEUE,
@@ -25,11 +27,15 @@ from libs.common.messaging.names import (
 )
 from libs.common.messaging.stage_metrics import SENT_AT
 
+if TYPE_CHECKING:
+    from libs.common.ledger.models import Event  # the scheduler has no ledger
+
+_EVENTS = Exchange(EVENTS_EXCHANGE, type="topic", durable=True)
 _BROKER_ERRORS = (KombuError, AMQPError, MessageNacked, OSError)
 
 
 class Dispatcher:
-    """Publishes task messages, one at a time, over a connection of its own.
+    """Publishes messages, one at a time, over a connection of its own.
 
     Safe to share between threads; make one per process, after any fork. A send takes at most about twice
     `publish_timeout` seconds: once to connect, once for the confirm.
@@ -44,7 +50,7 @@ class Dispatcher:
 
     def send_plan(self, job_id: UUID, request_id: str | None, *, is_long: bool = False) -> None:
         """Ask a worker to plan a job, behind others whose plan `is_long`; raises `PublishFault` without a confirm."""
-        self._send(
+        self._send_task(
             PLAN,
             plan_task_id(job_id),
             {"queue": LONG_PLANS_QUEUE} if is_long else None,
@@ -57,7 +63,7 @@ class Dispatcher:
         self, job_id: UUID, number: int, request_id: str | None, *, is_small: bool = False
     ) -> None:
         """Ask a loader to load a chunk, before chunks of large jobs if it `is_small`; raises `PublishFault`."""
-        self._send(
+        self._send_task(
             LOAD_CHUNK,
             chunk_task_id(job_id, number),
             {"queue": SMALL_LOADS_QUEUE} if is_small else None,
@@ -68,7 +74,7 @@ class Dispatcher:
 
     def send_finish(self, job_id: UUID, request_id: str | None) -> None:
         """Ask a worker to see whether a job is over; raises `PublishFault`."""
-        self._send(FINISH, finish_task_id(job_id), job_id=str(job_id), request_id=request_id)
+        self._send_task(FINISH, finish_task_id(job_id), job_id=str(job_id), request_id=request_id)
 
     def send_tick(self, task: str, expires: float) -> None:
         """Ask a worker for a periodic task within `expires` seconds, or never; raises `PublishFault`.
@@ -76,55 +82,75 @@ class Dispatcher:
         The broker counts them. Celery's `expires` is a time of our clock, at which a worker whose clock is ahead drops
         every tick.
         """
-        self._send(task, None, options={"expiration": expires, "ignore_result": True})
+        self._send_task(task, None, options={"expiration": expires, "ignore_result": True})
+
+    def send_event(self, event: "Event") -> None:
+        """Publish an event of the outbox to the topic exchange; raises `PublishFault`."""
+
+        def publish(connection: Connection) -> None:
+            connection.Producer(exchange=_EVENTS).publish(
+                json.dumps(event.payload),
+                routing_key=event.type,
+                content_type="application/json",
+                content_encoding="utf-8",
+                declare=[_EVENTS],
+                confirm_timeout=self._timeout,
+                message_id=str(event.id),
+                type=event.type,
+                timestamp=int(event.created_at.timestamp()),
+            )
+
+        self._send(event.type, publish)
 
     def close(self) -> None:
         """Close the connection; the next send opens another."""
         with self._lock:
             self._drop_connection()
 
-    def _send(
+    def _send_task(
         self, task: str, task_id: str | None, options: dict[str, Any] | None = None, **kwargs: Any
     ) -> None:
+        def publish(connection: Connection) -> None:
+            self._celery.send_task(
+                task,
+                kwargs=kwargs,
+                task_id=task_id,
+                connection=connection,
+                confirm_timeout=self._timeout,
+                retry=False,  # kombu's own retry knows no deadline
+                headers={SENT_AT: int(time.time() * 1000)},
+                **(options or {}),
+            )
+
+        self._send(task, publish)
+
+    def _send(self, message: str, publish: Callable[[Connection], None]) -> None:
         with self._exclusively():
-            if self._connection is not None and self._is_published(task, task_id, options, kwargs):
+            connection = self._connection
+            if connection is not None and self._is_published(connection, message, publish):
                 return
             try:
                 self._connection = self._connect()
-                self._publish(task, task_id, options, kwargs)
+                publish(self._connection)
             except _BROKER_ERRORS as exc:
                 self._drop_connection()
-                raise PublishFault(f"{task} was not confirmed by the broker: {exc!r}") from exc
+                raise PublishFault(f"{message} was not confirmed by the broker: {exc!r}") from exc
 
     def _is_published(
-        self, task: str, task_id: str | None, options: dict[str, Any] | None, kwargs: dict[str, Any]
+        self, connection: Connection, message: str, publish: Callable[[Connection], None]
     ) -> bool:
-        """Publish on the open connection; False when the broker has closed it since its last use.
+        """Publish on an open connection; False when the broker has closed it since its last use.
 
         A timeout is no reason to try again: the broker is there and does not answer.
         """
         try:
-            self._publish(task, task_id, options, kwargs)
+            publish(connection)
         except _BROKER_ERRORS as exc:
             self._drop_connection()
             if isinstance(exc, TimeoutError) or isinstance(exc.__cause__, TimeoutError):
-                raise PublishFault(f"{task} was not confirmed within {self._timeout} s") from exc
+                raise PublishFault(f"{message} was not confirmed within {self._timeout} s") from exc
             return False
         return True
-
-    def _publish(
-        self, task: str, task_id: str | None, options: dict[str, Any] | None, kwargs: dict[str, Any]
-    ) -> None:
-        self._celery.send_task(
-            task,
-            kwargs=kwargs,
-            task_id=task_id,
-            connection=self._connection,
-            confirm_timeout=self._timeout,
-            retry=False,  # kombu's own retry knows no deadline
-            headers={SENT_AT: int(time.time() * 1000)},
-            **(options or {}),
-        )
 
     def _connect(self) -> Connection:
         """Open a connection in one attempt; no wait on it is longer than the timeout."""

@@ -103,7 +103,7 @@ def wait_for_source(worker: WorkerContext, job: Job, error: BadInput) -> bool:
             source=job.source,
             until=deadline.isoformat(),
         )
-        publish_pending(worker.sessions, worker.events, limit=100)
+        publish_pending(worker.sessions, worker.dispatcher, limit=100)
     return True
 
 

@@ -19,7 +19,6 @@ from libs.common.ledger.jobs import JobRequest, create_job
 from libs.common.ledger.models import Chunk, Dataset, Job
 from libs.common.messaging.app import make_celery
 from libs.common.messaging.dispatcher import Dispatcher
-from libs.common.messaging.events import EventPublisher
 from libs.devstack.testing.databases import ScratchDatabase
 from libs.devstack.testing.vhosts import ScratchVhost
 from services.worker.dependencies import WorkerContext, wire
@@ -41,9 +40,7 @@ class Bench:
     def set(self, **settings: object) -> None:
         """Change settings of the worker."""
         changed = self.worker.settings.model_copy(update=settings)
-        self.worker.events.close()
-        events = EventPublisher(changed.broker_url)
-        self.worker = dataclasses.replace(self.worker, settings=changed, events=events)
+        self.worker = dataclasses.replace(self.worker, settings=changed)
 
     def cut_broker(self) -> None:
         """Let the broker be where nobody listens."""

@@ -226,7 +226,7 @@ def test_the_end_is_published_to_those_who_listen(bench: Bench) -> None:
 def test_an_event_waits_when_the_broker_is_away(bench: Bench) -> None:
     """Its turn comes again later; the job's end does not depend on it."""
     job = _planned(bench)
-    bench.set(broker_url="amqp://guest:guest@127.0.0.1:1/")
+    bench.cut_broker()
     _set_chunks(bench, job, state=ChunkState.DONE, rows_read=20, rows_loaded=20)
 
     assert finish(bench.worker, job.id) == "succeeded"
@@ -234,7 +234,7 @@ def test_an_event_waits_when_the_broker_is_away(bench: Bench) -> None:
     with bench.worker.sessions() as session:
         event = session.scalars(select(Event).where(Event.job_id == job.id)).one()
     assert (event.published_at, event.attempt) == (None, 1)
-    assert publish_pending(bench.worker.sessions, bench.worker.events, 10) == 0
+    assert publish_pending(bench.worker.sessions, bench.worker.dispatcher, 10) == 0
 
 
 def test_a_cancelled_job_keeps_what_is_done_and_withdraws_the_rest(bench: Bench) -> None:

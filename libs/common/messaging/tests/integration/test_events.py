@@ -19,13 +19,11 @@ from libs.common.ledger.job_end import record_end
 from libs.common.ledger.jobs import JobRequest, create_job, lock_job
 from libs.common.ledger.models import Dataset, Event, Job
 from libs.common.ledger.session import make_sessions
-from libs.common.messaging import events as messaging_events
-from libs.common.messaging.amqp import HEARTBEAT_SECONDS
-from libs.common.messaging.events import EventPublisher, publish_pending
+from libs.common.messaging.events import publish_pending
+from libs.common.messaging.tests.integration.conftest import TIMEOUT, MakeDispatcher
 from libs.common.messaging.tests.relay import Relay
 from libs.devstack.testing.databases import ScratchDatabase
 from libs.devstack.testing.vhosts import ScratchVhost
-from libs.devstack.testing.waiting import wait_for
 
 Sessions = sessionmaker[Session]
 PAST = datetime(2026, 1, 1, tzinfo=UTC)
@@ -80,12 +78,6 @@ def listen(own_vhost: ScratchVhost) -> Iterator[Callable[[], list[pika.BasicProp
         yield messages
 
 
-def publish_once(sessions: Sessions, broker_url: str, limit: int) -> int:
-    """Publish over a connection that is closed afterwards."""
-    with closing(EventPublisher(broker_url)) as publisher:
-        return publish_pending(sessions, publisher, limit)
-
-
 def make_due(sessions: Sessions) -> None:
     """Let the wait after a failed attempt be over."""
     with sessions.begin() as session:
@@ -102,11 +94,11 @@ def test_event_is_delivered_to_a_bound_queue(
     sessions: Sessions,
     end_job: Callable[[], UUID],
     listen: Callable[[], list[pika.BasicProperties]],
-    own_vhost: ScratchVhost,
+    make_dispatcher: MakeDispatcher,
 ) -> None:
     job_id = end_job()
 
-    assert publish_once(sessions, own_vhost.url, 10) == 1
+    assert publish_pending(sessions, make_dispatcher(), 10) == 1
     [message] = listen()
     [event] = events(sessions)
 
@@ -121,12 +113,12 @@ def test_event_is_published_once_by_publishers_at_once(
     sessions: Sessions,
     end_job: Callable[[], UUID],
     listen: Callable[[], list[pika.BasicProperties]],
-    own_vhost: ScratchVhost,
+    make_dispatcher: MakeDispatcher,
 ) -> None:
     jobs = [end_job() for _ in range(20)]
 
     with ThreadPoolExecutor(4) as threads:
-        counts = threads.map(lambda _: publish_once(sessions, own_vhost.url, 10), range(4))
+        counts = threads.map(lambda _: publish_pending(sessions, make_dispatcher(), 10), range(4))
         published = sum(counts)
 
     assert published == len(jobs)
@@ -134,53 +126,66 @@ def test_event_is_published_once_by_publishers_at_once(
 
 
 def test_limit_is_kept_and_the_rest_comes_later(
-    sessions: Sessions, end_job: Callable[[], UUID], own_vhost: ScratchVhost
+    sessions: Sessions, end_job: Callable[[], UUID], make_dispatcher: MakeDispatcher
 ) -> None:
     for _ in range(5):
         end_job()
 
-    assert [publish_once(sessions, own_vhost.url, 2) for _ in range(4)] == [2, 2, 1, 0]
+    assert [publish_pending(sessions, make_dispatcher(), 2) for _ in range(4)] == [2, 2, 1, 0]
 
 
 def test_event_waits_ever_longer_for_a_broker_that_is_away_and_is_then_delivered(
     sessions: Sessions,
     end_job: Callable[[], UUID],
     listen: Callable[[], list[pika.BasicProperties]],
-    own_vhost: ScratchVhost,
+    make_dispatcher: MakeDispatcher,
 ) -> None:
     end_job()
+    away = make_dispatcher("amqp://guest:guest@127.0.0.1:1/")
     waits = []
 
     for _ in range(3):
         make_due(sessions)
         began = datetime.now(UTC)
-        assert publish_once(sessions, "amqp://guest:guest@127.0.0.1:1/", 10) == 0
+        assert publish_pending(sessions, away, 10) == 0
         waits.append((events(sessions)[0].next_attempt_at - began).total_seconds())
-    assert publish_once(sessions, own_vhost.url, 10) == 0
+    assert publish_pending(sessions, make_dispatcher(), 10) == 0
     make_due(sessions)
 
-    assert publish_once(sessions, own_vhost.url, 10) == 1
+    assert publish_pending(sessions, make_dispatcher(), 10) == 1
     assert waits == sorted(waits)
     assert waits[0] > 1
     assert len(listen()) == 1
 
 
+@pytest.mark.parametrize("is_connected", [False, True])
 def test_broker_that_falls_silent_is_given_up_in_time(
-    sessions: Sessions, end_job: Callable[[], UUID], relay: Relay, relayed_url: str
+    sessions: Sessions,
+    end_job: Callable[[], UUID],
+    make_dispatcher: MakeDispatcher,
+    relay: Relay,
+    relayed_url: str,
+    *,
+    is_connected: bool,
 ) -> None:
     """The outbox rows are locked meanwhile, and a worker's child is busy."""
-    end_job()
+    dispatcher = make_dispatcher(relayed_url)
+    if is_connected:
+        end_job()
+        assert publish_pending(sessions, dispatcher, 10) == 1
+    for _ in range(10):
+        end_job()
     relay.freeze()
     began = time.monotonic()
 
-    assert publish_once(sessions, relayed_url, 10) == 0
+    assert publish_pending(sessions, dispatcher, 10) == 0
 
-    assert time.monotonic() - began < 3 * HEARTBEAT_SECONDS
-    assert events(sessions)[0].published_at is None
+    assert time.monotonic() - began < 3 * TIMEOUT
+    assert [event.attempt for event in events(sessions) if event.published_at is None] == [1] * 10
 
 
 def test_event_is_part_of_the_transaction_that_ends_the_job(
-    sessions: Sessions, own_vhost: ScratchVhost
+    sessions: Sessions, make_dispatcher: MakeDispatcher
 ) -> None:
     """An end that is rolled back is published to nobody."""
     request = JobRequest(dataset="items", trigger=Trigger.API)
@@ -190,38 +195,23 @@ def test_event_is_part_of_the_transaction_that_ends_the_job(
         record_end(session, session.get_one(Job, job.id), JobState.CANCELLED)
         session.rollback()
 
-    assert publish_once(sessions, own_vhost.url, 10) == 0
+    assert publish_pending(sessions, make_dispatcher(), 10) == 0
 
 
-def test_events_share_a_connection_that_is_closed_when_idle(
+def test_events_share_a_connection_that_is_replaced_when_it_was_cut(
     sessions: Sessions,
     end_job: Callable[[], UUID],
+    make_dispatcher: MakeDispatcher,
     relay: Relay,
     relayed_url: str,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Nobody answers the broker's heartbeats between two publishes."""
-    monkeypatch.setattr(messaging_events, "IDLE_SECONDS", 0.2)
-    with closing(EventPublisher(relayed_url)) as publisher:
-        for _ in range(3):
-            end_job()
-            assert publish_pending(sessions, publisher, 10) == 1
-        shared = relay.accepted
-        wait_for(lambda: publisher._channel is None, 10, "the connection is closed")
+    dispatcher = make_dispatcher(relayed_url)
+    for _ in range(3):
         end_job()
+        assert publish_pending(sessions, dispatcher, 10) == 1
+    shared = relay.accepted
+    relay.cut()
+    end_job()
 
-        assert publish_pending(sessions, publisher, 10) == 1
-
+    assert publish_pending(sessions, dispatcher, 10) == 1
     assert (shared, relay.accepted) == (1, 2)
-
-
-def test_a_kept_connection_that_was_cut_is_replaced(
-    sessions: Sessions, end_job: Callable[[], UUID], relay: Relay, relayed_url: str
-) -> None:
-    with closing(EventPublisher(relayed_url)) as publisher:
-        end_job()
-        assert publish_pending(sessions, publisher, 10) == 1
-        relay.cut()
-        end_job()
-
-        assert publish_pending(sessions, publisher, 10) == 1
