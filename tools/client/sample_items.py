@@ -3,17 +3,21 @@
 Used for the tests with big files and the benchmarks (the sample in ``infra/sample`` has this shape):
 ``python -m tools.client.sample_items --rows 1000000 --bad 0.01 --seed 7 items.csv``. Every value is a hash of
 the seed, the column and the row's place, so a file does not depend on how it is cut into blocks;
-blocks are made by columns and written one by one, so memory does not grow with the file.
+numbers are made by blocks and written one by one, so memory does not grow with the file.
 5,000,000 rows are 387 MB.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
-from typing import BinaryIO
 
-import polars as pl
+import numpy as np
+import numpy.typing as npt
+
+_Numbers = npt.NDArray[np.uint64]
 
 HEADER = b"sku,name,category,price,quantity,updated_at\n"
 CATEGORIES = ("books", "garden", "kitchen", "music", "office", "sports", "tools", "toys")
@@ -43,8 +47,7 @@ NOUNS = (
 )
 BAD_KINDS = ("type", "range", "date", "check", "ragged")
 BLOCK_ROWS = 250_000
-_DATES = pl.date_range(pl.date(2026, 1, 1), pl.date(2026, 10, 27), eager=True, closed="left")
-_DAYS, _GERMAN_DAYS = (_DATES.dt.to_string(form) for form in ("%Y-%m-%d", "%d.%m.%Y"))
+_DAYS = tuple(date(2026, 1, 1) + timedelta(days=number) for number in range(299))
 _CHANCES = 1_000_000
 _CHANGED_EVERY, _NEW_EVERY = 100, 200
 """Of a file of the next day: one in so many has another price, is another item."""
@@ -76,100 +79,93 @@ class ItemsFile:
     def write(self, path: Path) -> int:
         """Write the file in UTF-8 and return how many of its rows are bad."""
         bad = 0
-        with path.open("wb") as file:
-            file.write(HEADER.replace(b",", self.delimiter.encode()))
-            for frame in self._blocks():
-                bad += self._write_block(frame, bad, file)
+        with path.open("w", encoding="utf-8", newline="") as file:
+            file.write(HEADER.decode().replace(",", self.delimiter))
+            for start in range(0, self.rows, BLOCK_ROWS):
+                places = np.arange(start, min(start + BLOCK_ROWS, self.rows), dtype=np.uint64)
+                lines = self._lines(places)
+                bad += self._spoil(lines, places, bad)
+                file.writelines(f"{line}\n" for line in lines)
         return bad
 
-    def _blocks(self) -> Iterator[pl.DataFrame]:
-        """Yield the places of the rows, counted from 0, some at a time."""
-        for start in range(0, self.rows, BLOCK_ROWS):
-            end = min(start + BLOCK_ROWS, self.rows)
-            yield pl.DataFrame({"place": pl.int_range(start, end, dtype=pl.UInt64, eager=True)})
-
-    def _write_block(self, places: pl.DataFrame, bad_before: int, file: BinaryIO) -> int:
-        is_bad = (self._random("bad") % _CHANCES) < round(self.bad_ratio * _CHANCES)
-        block = places.with_columns(is_bad=is_bad).with_columns(
+    def _spoil(self, lines: list[str], places: _Numbers, bad_before: int) -> int:
+        """Make bad ones of some lines, and return how many."""
+        is_bad = self._random(places, "bad") % _CHANCES < round(self.bad_ratio * _CHANCES)
+        bad = np.flatnonzero(is_bad).tolist()
+        for number, place in enumerate(bad, bad_before):
             # Kinds take turns over the whole file, so that their shares are equal.
-            kind=pl.when("is_bad").then(
-                (pl.col("is_bad").cast(pl.Int64).cum_sum() - 1 + bad_before) % len(BAD_KINDS)
-            )
-        )
-        block.select(self._line()).write_csv(file, include_header=False, quote_style="never")
-        return int(block["is_bad"].sum())
+            start, *rest = lines[place].rsplit(self.delimiter, 3)
+            cells = _spoilt(BAD_KINDS[number % len(BAD_KINDS)], *rest)
+            lines[place] = self.delimiter.join((start, *cells))
+        return len(bad)
 
-    def _line(self) -> pl.Expr:
-        """Return the text of a line, without its end."""
-        cells = [self._sku(), self._name(), self._one_of(CATEGORIES, "category"), self._price()]
-        return pl.concat_str(
-            pl.concat_str(*cells, separator=self.delimiter),
-            pl.when(_is("ragged"))
-            .then(pl.lit(""))
-            .otherwise(
-                pl.concat_str(
-                    pl.lit(""), self._quantity(), self._moment(), separator=self.delimiter
-                )
-            ),
+    def _lines(self, places: _Numbers) -> list[str]:
+        """Return the lines of these places, counted from 0, all of them good."""
+        columns = (
+            self._skus(places),
+            self._names(places),
+            self._one_of(CATEGORIES, places, "category"),
+            self._prices(places),
+            self._one_of([str(number) for number in range(1_000)], places, "quantity"),
+            self._moments(places),
         )
+        return [self.delimiter.join(cells) for cells in zip(*columns, strict=True)]
 
-    def _sku(self) -> pl.Expr:
-        number = pl.col("place") + self.first
+    def _skus(self, places: _Numbers) -> list[str]:
+        numbers = places + self.first
         if self.half_present:
-            number += pl.when(pl.col("place") % 2 == 1).then(self.rows).otherwise(0)
+            numbers[places % 2 == 1] += self.rows
         if self.is_next_day:
-            is_new = pl.col("place") % _NEW_EVERY == _NEW_EVERY // 2
-            number += pl.when(is_new).then(self.rows).otherwise(0)
-        return pl.lit("SKU-") + number.cast(pl.String).str.zfill(9)
+            numbers[places % _NEW_EVERY == _NEW_EVERY // 2] += self.rows
+        return [f"SKU-{number:09}" for number in numbers.tolist()]
 
-    def _name(self) -> pl.Expr:
-        """Return a name; about one in eight needs quotes."""
-        number = (self._random("number") % 29_999 + 1).cast(pl.String)
-        words = (self._one_of(ADJECTIVES, "adjective"), self._one_of(NOUNS, "noun"))
-        name = pl.concat_str(*words, pl.lit("no"), number, separator=" ")
-        quoted = pl.format('"{}, ""{}"""', name, self._one_of(ADJECTIVES, "remark"))
-        return pl.when(self._random("quoted") % 8 == 0).then(quoted).otherwise(name)
+    def _names(self, places: _Numbers) -> list[str]:
+        """Return names; about one in eight needs quotes."""
+        parts = (
+            self._one_of(ADJECTIVES, places, "adjective"),
+            self._one_of(NOUNS, places, "noun"),
+            self._below(29_999, places, "number"),
+            self._one_of(ADJECTIVES, places, "remark"),
+            self._below(8, places, "quoted"),
+        )
+        return [
+            f"{adjective} {noun} no {number + 1}"
+            if turn
+            else f'"{adjective} {noun} no {number + 1}, ""{remark}"""'
+            for adjective, noun, number, remark, turn in zip(*parts, strict=True)
+        ]
 
-    def _price(self) -> pl.Expr:
-        cents = self._random("price") % 99_999 + 1
+    def _prices(self, places: _Numbers) -> list[str]:
+        cents = self._random(places, "price") % 99_999 + 1
         if self.is_next_day:
-            cents += pl.when(pl.col("place") % _CHANGED_EVERY == 1).then(1).otherwise(0)
-        price = pl.concat_str(
-            (cents // 100).cast(pl.String),
-            pl.lit("," if self.is_german else "."),
-            (cents % 100).cast(pl.String).str.zfill(2),
-        )
-        return pl.when(_is("check")).then(pl.lit("-1.00")).otherwise(price)
+            cents[places % _CHANGED_EVERY == 1] += 1
+        mark = "," if self.is_german else "."
+        ends = [f"{mark}{cent:02}" for cent in range(100)]
+        wholes, parts = (cents // 100).tolist(), (cents % 100).tolist()
+        return [f"{whole}{ends[part]}" for whole, part in zip(wholes, parts, strict=True)]
 
-    def _quantity(self) -> pl.Expr:
-        return (
-            pl.when(_is("type"))
-            .then(pl.lit("many"))
-            .when(_is("range"))
-            .then(pl.lit("3000000000"))
-            .otherwise((self._random("quantity") % 1_000).cast(pl.String))
-        )
+    def _moments(self, places: _Numbers) -> list[str]:
+        form, zone = ("%d.%m.%Y", "") if self.is_german else ("%Y-%m-%d", "+00")
+        days = self._one_of([day.strftime(form) for day in _DAYS], places, "day")
+        clocks = self._one_of(_clocks(), places, "second")
+        return [f"{day} {clock}{zone}" for day, clock in zip(days, clocks, strict=True)]
 
-    def _moment(self) -> pl.Expr:
-        second = self._random("second") % 86_400
-        parts = (second // 3600, second // 60 % 60, second % 60)
-        clock = pl.concat_str(*(part.cast(pl.String).str.zfill(2) for part in parts), separator=":")
-        days = _GERMAN_DAYS if self.is_german else _DAYS
-        day = pl.lit(days).gather(self._random("day") % len(days))
-        day = pl.when(_is("date")).then(pl.lit("2026-02-30")).otherwise(day)
-        return pl.concat_str(day, pl.lit(" "), clock, pl.lit("" if self.is_german else "+00"))
+    def _one_of(self, words: Sequence[str], places: _Numbers, column: str) -> list[str]:
+        return [words[number] for number in self._below(len(words), places, column)]
 
-    def _one_of(self, words: tuple[str, ...], column: str) -> pl.Expr:
-        return pl.lit(pl.Series(words)).gather(self._random(column) % len(words))
+    def _below(self, end: int, places: _Numbers, column: str) -> list[int]:
+        numbers: list[int] = (self._random(places, column) % end).tolist()
+        return numbers
 
-    def _random(self, column: str) -> pl.Expr:
+    def _random(self, places: _Numbers, column: str) -> _Numbers:
         """Return 32 bits that depend on the seed, the column and the row's place alone."""
         salt = int.from_bytes(column.encode()[:6].ljust(6, b"."), "big") * 1_000_003 + self.seed
         # The finalizer of splitmix64 (Steele, Lea, Flood 2014); products wrap at 64 bits.
-        mixed = pl.col("place") * _u64(0x9E3779B97F4A7C15) + _u64(salt * 0xD1342543DE82EF95)
+        mixed = places * np.uint64(0x9E3779B97F4A7C15)
+        mixed += np.uint64(salt * 0xD1342543DE82EF95 % (1 << 64))
         for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-            mixed = (mixed ^ (mixed // _u64(1 << shift))) * _u64(factor)
-        return mixed // _u64(1 << 32)
+            mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+        return mixed >> np.uint64(32)
 
 
 def new_items(rows: int) -> int:
@@ -184,12 +180,22 @@ def write_items(
     return ItemsFile(rows, bad_ratio, seed, first).write(path)
 
 
-def _is(kind: str) -> pl.Expr:
-    return pl.col("kind").eq_missing(BAD_KINDS.index(kind))
+def _spoilt(kind: str, price: str, quantity: str, moment: str) -> tuple[str, ...]:
+    """Return the last cells of a line that is bad in this way."""
+    cells = {
+        "type": (price, "many", moment),
+        "range": (price, "3000000000", moment),
+        "date": (price, quantity, "2026-02-30" + moment[10:]),
+        "check": ("-1.00", quantity, moment),
+        "ragged": (price,),
+    }
+    return cells[kind]
 
 
-def _u64(value: int) -> pl.Expr:
-    return pl.lit(value % (1 << 64), dtype=pl.UInt64)
+@cache
+def _clocks() -> list[str]:
+    """Return each second of a day."""
+    return [str(timedelta(seconds=second)).zfill(8) for second in range(86_400)]
 
 
 def main() -> None:

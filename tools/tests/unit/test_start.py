@@ -13,7 +13,7 @@ from tools.bootstrap.interpreters import find_interpreters
 
 ROOT = Path(tasks.__file__).parent
 
-LARGE = {"alembic", "celery", "kombu", "numba", "numpy", "polars", "sqlalchemy"}
+LARGE = {"alembic", "celery", "kombu", "numba", "numpy", "sqlalchemy"}
 CLIENTS = {"httpx", "pika", "psycopg2", "redis", "rich"}
 
 
