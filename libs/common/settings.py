@@ -52,6 +52,19 @@ class DatabaseSettings(AdspSettings):
     )
 
 
+class LeaseSettings(AdspSettings):
+    """How long loaders hold a chunk, and how often: the workers' sweep takes lost ones back by the same numbers."""
+
+    lease_seconds: int = Field(
+        30,
+        ge=2,
+        description="A chunk's lease that was not renewed for so long is lost; all get as much more when all are late.",
+    )
+    chunk_max_attempts: int = Field(
+        5, ge=1, description="Times that a chunk is begun before it fails."
+    )
+
+
 class MessagingSettings(AdspSettings):
     """How to reach the broker and the result backend."""
 

@@ -145,7 +145,7 @@ class ChunkLoader:
         heartbeat: Heartbeat,
     ) -> None:
         """Load and commit, or leave no trace of the rows."""
-        most = self._settings.max_attempts
+        most = self._settings.chunk_max_attempts
         if claimed.tries > most:
             raise BadInput("load-fault", f"loading was begun {most} times and never came to an end")
         try:

@@ -2,7 +2,7 @@
 
     BadInput ──────────────────────────────────► failed, with the failed rows found so far
     a lock was not available ──► queued, later ──► failed after `max_lock_waits`
-    a fault that may pass ─────► queued, later ──► failed after `max_attempts`
+    a fault that may pass ─────► queued, later ──► failed after `chunk_max_attempts`
     any other fault ───────────────────────────► failed
 
 Every record is made on a connection of its own: that of the load may be gone. The worker's sweep sends a queued chunk
@@ -130,8 +130,8 @@ class Setbacks:
         """Have the sweeper send the chunk again later, or fail it when that cannot help."""
         if not is_transient(sqlstate):
             return self._fail(key, _fault_code(sqlstate), f"{reason} (SQLSTATE {sqlstate})", None)
-        if tries >= self._settings.max_attempts:
-            message = f"attempt {tries} of {self._settings.max_attempts} failed: {reason}"
+        if tries >= self._settings.chunk_max_attempts:
+            message = f"attempt {tries} of {self._settings.chunk_max_attempts} failed: {reason}"
             return self._fail(key, "load-fault", message, None)
         wait = self._wait_before(tries)
         self.requeue(key, Requeue(wait, reason))

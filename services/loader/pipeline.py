@@ -13,8 +13,8 @@ from services.loader.blocks.sink import Target
 from services.loader.blocks.slice_filter import SliceGate
 from services.loader.cells.record_shape import ShapingSplitter, Splitter
 from services.loader.changes.row_changes import RowChanges
-from services.loader.load_paths import PathTaken
 from services.loader.load_target import LoadTarget
+from services.loader.path_taken import PathTaken
 from services.loader.rows.append import Writer
 from services.loader.rows.bisection import BisectingWriter
 from services.loader.rows.one_by_one import MOST_TOGETHER, OneByOneWriter

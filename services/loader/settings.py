@@ -4,12 +4,17 @@ from pydantic import DirectoryPath, Field
 
 from libs.common.messaging.liveness_file import LivenessSettings
 from libs.common.metrics import MetricsSettings
-from libs.common.settings import DatabaseSettings, MessagingSettings
+from libs.common.settings import DatabaseSettings, LeaseSettings, MessagingSettings
 from libs.common.sources.settings import SourceSettings
 
 
 class LoaderSettings(
-    MetricsSettings, LivenessSettings, DatabaseSettings, MessagingSettings, SourceSettings
+    MetricsSettings,
+    LivenessSettings,
+    DatabaseSettings,
+    MessagingSettings,
+    LeaseSettings,
+    SourceSettings,
 ):
     """What a loader process needs to know."""
 
@@ -18,9 +23,7 @@ class LoaderSettings(
         ge=1,
         description="Chunks loaded at a time by one process; those of large jobs by all but one of its children.",
     )
-    lease_seconds: int = Field(30, ge=2, description="A lease not renewed for so long is lost.")
     heartbeat_seconds: float = Field(2.0, gt=0, description="Seconds between renewals of a lease.")
-    max_attempts: int = Field(5, ge=1, description="Times that a chunk is begun before it fails.")
     lock_seconds: float = Field(
         60.0,
         gt=0,

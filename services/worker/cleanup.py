@@ -65,7 +65,7 @@ def delete_expired(worker: WorkerContext) -> Removed:
         chunks=_step(worker, _remove_chunks, settings.chunk_retention_days),
     )
     if any(removed):
-        log.info("retained", **removed._asdict())
+        log.info("expired_removed", **removed._asdict())
     return removed
 
 

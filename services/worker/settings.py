@@ -4,13 +4,18 @@ from pydantic import Field
 
 from libs.common.messaging.liveness_file import LivenessSettings
 from libs.common.metrics import MetricsSettings
-from libs.common.settings import DatabaseSettings, MessagingSettings
+from libs.common.settings import DatabaseSettings, LeaseSettings, MessagingSettings
 from libs.common.sources.settings import SourceSettings
 from services.worker.notifying.targets import Targets
 
 
 class WorkerSettings(
-    MetricsSettings, LivenessSettings, DatabaseSettings, MessagingSettings, SourceSettings
+    MetricsSettings,
+    LivenessSettings,
+    DatabaseSettings,
+    MessagingSettings,
+    LeaseSettings,
+    SourceSettings,
 ):
     """What a worker process needs to know."""
 
@@ -73,21 +78,11 @@ class WorkerSettings(
         ge=0,
         description="Seconds after its load for which a source is watched: whether it grows; 0: not at all.",
     )
-    duplicate_wait_seconds: float = Field(
+    turn_wait_seconds: float = Field(
         10.0,
         ge=0,
         description="Wait of a job that another one goes before, should nobody wake it; up to twelve times as long"
         " for one that has waited long.",
-    )
-    chunk_max_attempts: int = Field(
-        5,
-        ge=1,
-        description="Times that a chunk is begun before it fails; the loader's max_attempts.",
-    )
-    lease_seconds: int = Field(
-        30,
-        ge=1,
-        description="The loaders' lease_seconds: what they get more when all are late at once.",
     )
     upload_retention_days: float = Field(
         30.0,

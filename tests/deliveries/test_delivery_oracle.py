@@ -51,7 +51,7 @@ def services(
     worker = WorkerSettings(
         database_url=database.url_for("worker"),
         plan_retry_seconds=0,
-        duplicate_wait_seconds=0,
+        turn_wait_seconds=0,
         plan_max_attempts=1_000,
         chunk_max_attempts=1_000,
         chunk_bytes=256,
@@ -61,7 +61,7 @@ def services(
     loader = LoaderSettings(
         database_url=database.url_for("loader"),
         retry_seconds=0,
-        max_attempts=1_000,
+        chunk_max_attempts=1_000,
         block_rows=10,
         **shared,
     )

@@ -76,7 +76,7 @@ def test_when_postgres_stays_full_the_job_fails_with_the_reason_and_no_row(
 ) -> None:
     for loader in ("loader-1", "loader-2"):
         machine.system.kill(loader)
-        machine.system.start(loader, ADSP_MAX_ATTEMPTS="2")
+        machine.system.start(loader, ADSP_CHUNK_MAX_ATTEMPTS="2")
     cell = make_cell(machine, rows=60_000)
     _put_on_disk(machine, cell, small_disk)
 

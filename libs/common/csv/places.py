@@ -1,7 +1,7 @@
 """Say where a record stands in a delivery of several files: one number holds the file and the place in it.
 
 Whatever orders records, keeps them apart or cuts them into pages compares one number, as for a single file.
-See docs/decisions/0041.
+See docs/decisions/0033.
 """
 
 _FILE_BITS = 40

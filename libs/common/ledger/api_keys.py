@@ -7,7 +7,7 @@ What a key may do is a set of rights: a scope, for all datasets or for those of 
     read      submit:items      submit:sales-*      admin
 
 A plain SHA-256 is enough: nobody can try 2^256 secrets, so there is nothing that a slow hash would slow down.
-See docs/decisions/0030.
+See docs/decisions/0022.
 """
 
 import hashlib

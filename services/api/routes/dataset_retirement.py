@@ -1,6 +1,6 @@
 """Stop a dataset for a while or for good: pause and resume its schedule, delete it.
 
-Nothing here touches the table or what was loaded. See docs/decisions/0038.
+Nothing here touches the table or what was loaded. See docs/decisions/0030.
 """
 
 from datetime import UTC, datetime

@@ -14,7 +14,7 @@ from libs.common.errors import cut_message
 from libs.common.sql_files import read_statement
 from services.loader.changes.row_changes import RowChanges
 from services.loader.leasing.chunks import ChunkKey
-from services.loader.load_paths import PathTaken
+from services.loader.path_taken import PathTaken
 
 
 @dataclass(frozen=True, slots=True)

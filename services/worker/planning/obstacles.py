@@ -17,7 +17,7 @@ log = get_logger(__name__)
 
 _WAITS_LONGER_AFTER = timedelta(seconds=100)
 _LONGEST_WAIT = 12.0
-"""Times `duplicate_wait_seconds`, after twenty minutes."""
+"""Times `turn_wait_seconds`, after twenty minutes."""
 
 
 class Obstacle(NamedTuple):
@@ -47,4 +47,4 @@ def _wait_of(job: Job, settings: WorkerSettings) -> timedelta:
     """Return when a job that nobody wakes is planned again: the later, the longer it has waited, as many may wait."""
     age = datetime.now(UTC) - job.created_at
     times = min(max(1.0, age / _WAITS_LONGER_AFTER), _LONGEST_WAIT)
-    return times * timedelta(seconds=settings.duplicate_wait_seconds)
+    return times * timedelta(seconds=settings.turn_wait_seconds)

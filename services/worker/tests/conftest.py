@@ -117,8 +117,8 @@ def bench(
         upload_dir=tmp_path / "uploads",
         source_settle_seconds=0,
         plan_retry_seconds=0,
-        duplicate_wait_seconds=0,
-        lease_seconds=1,  # the server of the tests has been up for longer
+        turn_wait_seconds=0,
+        lease_seconds=2,  # the server of the tests has been up for longer
     )
     worker = wire(settings, make_celery(settings, "worker"))
     owner = create_engine(clean_database.url_for("owner"))

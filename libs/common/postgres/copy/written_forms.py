@@ -1,4 +1,4 @@
-"""Turn dates and numbers that are written otherwise into the plain form that `values` reads; compiled.
+"""Turn dates and numbers that are written otherwise into the plain form that the modules `…_values` read; compiled.
 
 Only what is certain to be meant so is turned: figures with another point and groups of three digits, and dates whose
 numbers stand at fixed places. Everything else is left to be converted as text.

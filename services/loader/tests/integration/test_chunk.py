@@ -320,7 +320,7 @@ def test_a_lost_backend_postpones_the_chunk_until_its_attempts_are_used_up(
     job_id = bench.add_job(DATA, PAIRS)
     seen, chunk = [], bench.chunk(job_id)
     for _ in range(3):
-        with held_up(bench, job_id, max_attempts=3, heartbeat_seconds=60) as go_on:
+        with held_up(bench, job_id, chunk_max_attempts=3, heartbeat_seconds=60) as go_on:
             bench.execute(
                 "SELECT pg_terminate_backend(backend_pid) FROM adsp.chunk_leases WHERE job_id = %s",
                 str(job_id),
@@ -348,7 +348,7 @@ def test_a_fault_that_nobody_expects_is_an_attempt_and_on_record(
 
     monkeypatch.setattr(load.Load, "run", break_down)
 
-    seen = [bench.loader(max_attempts=2).load_chunk(job_id, 0) for _ in range(2)]
+    seen = [bench.loader(chunk_max_attempts=2).load_chunk(job_id, 0) for _ in range(2)]
 
     chunk = bench.chunk(job_id)
     assert seen == [Outcome.POSTPONED, Outcome.FAILED]

@@ -91,7 +91,7 @@ def test_a_load_that_waits_for_a_lock_is_put_off_and_reported(
 
 def test_waits_for_locks_are_no_attempts_that_went_wrong_but_bounded(bench: LoadBench) -> None:
     job_id = add_job(bench)
-    settings = {"lock_seconds": 0.1, "max_attempts": 2, "max_lock_waits": 4}
+    settings = {"lock_seconds": 0.1, "chunk_max_attempts": 2, "max_lock_waits": 4}
     with held(bench, HOLDS["the table"]), closing(bench.loader(**settings)) as loader:
         seen = [loader.load_chunk(job_id, 0) for _ in range(4)]
 

@@ -111,7 +111,7 @@ def test_backfills_of_all_datasets_share_their_places_and_hold_up_nobody_else(be
 
 def test_a_backfill_that_holds_up_the_day_does_not_wait_for_others(bench: Bench) -> None:
     """An upsert is loaded in order, so the day's job waits for the backfill's, which must not wait in turn."""
-    bench.set(backfills_at_once=1, duplicate_wait_seconds=10)
+    bench.set(backfills_at_once=1, turn_wait_seconds=10)
     _put_datasets(bench, mode="upsert", key=["sku"])
     first, held = (
         _make_jobs(bench, 1, name, trigger=Trigger.BACKFILL)[0] for name in ("others", "items")

@@ -464,7 +464,7 @@ def test_an_empty_snapshot_comes_back(bench: Bench) -> None:
 def test_a_state_is_set_by_one_job_at_a_time(bench: Bench, force: bool) -> None:  # noqa: FBT001
     """The next one waits for the end of the first, and is due then."""
     bench.put_dataset(mode=LoadMode.REPLACE)
-    bench.set(duplicate_wait_seconds=3600)
+    bench.set(turn_wait_seconds=3600)
     for rows, name in ((3, "a.csv"), (5, "b.csv")):
         bench.write_rows(rows, name)
     first, second = (

@@ -91,7 +91,7 @@ def _is_sent(bench: Bench, job: Job) -> bool:
 def test_a_job_that_waits_for_its_turn_lets_no_younger_one_pass(
     bench: Bench, heap: str, table: str
 ) -> None:
-    bench.set(duplicate_wait_seconds=3600)
+    bench.set(turn_wait_seconds=3600)
     _put(bench, table)
     loading = _make(bench, "stream", 1)
     plan(bench.worker, loading.id)
@@ -184,7 +184,7 @@ def test_a_waiting_job_whose_source_has_gone_holds_nobody_up(bench: Bench) -> No
 
 def test_a_waiting_job_that_is_cancelled_wakes_the_next_one(bench: Bench) -> None:
     """Its dataset may be deleted then, which changes nothing for the others."""
-    bench.set(duplicate_wait_seconds=3600)
+    bench.set(turn_wait_seconds=3600)
     _put(bench)
     loading = _make(bench, "stream", 1)
     plan(bench.worker, loading.id)
@@ -261,7 +261,7 @@ def test_a_table_and_its_partition_are_one_where_a_load_touches_both(
     bench: Bench, first: str, second: str, mode: dict[str, Any], then: str
 ) -> None:
     """The keys are those of the partitions; a load does not touch what inherits from its table."""
-    bench.set(duplicate_wait_seconds=3600)
+    bench.set(turn_wait_seconds=3600)
     with bench.owner.begin() as connection:
         connection.execute(text(PARTS))
     bench.put_dataset("one", table=first, **APPEND)
@@ -276,7 +276,7 @@ def test_a_table_and_its_partition_are_one_where_a_load_touches_both(
 
 
 def test_a_job_that_waits_for_its_turn_is_sent_when_the_other_one_ends(bench: Bench) -> None:
-    bench.set(duplicate_wait_seconds=3600)
+    bench.set(turn_wait_seconds=3600)
     jobs = []
     for name in ("one", "other"):
         bench.put_dataset(name, source=f"{name}.csv", **UPSERT)

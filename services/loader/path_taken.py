@@ -1,7 +1,7 @@
 """Name the paths by which records reach their table, and why a load took a slower one than blocks.
 
 It stands in the chunk's row and in the log, so that a load that takes long can be explained. The choice itself is
-made by `services.loader.pipeline.open_pipeline`.
+made in `strategies.py` (how rows reach the table) and `pipeline.py` (by blocks or by records).
 """
 
 from dataclasses import dataclass, replace
