@@ -62,6 +62,9 @@ class JobLogWriter:
     def _begin(self) -> None:
         self._waiting: deque[tuple[str, str]] = deque(maxlen=_MOST_WAITING)
         self._lost = 0
+        self._changing = (
+            threading.RLock()
+        )  # of both; a signal's handler may log where its thread holds it
         self._has_lines = threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -71,9 +74,11 @@ class JobLogWriter:
         job_id = event.get("job_id")
         if job_id is None or event.get("level") == "debug":
             return
-        if len(self._waiting) == _MOST_WAITING:
-            self._lost += 1  # the oldest makes room
-        self._waiting.append((str(job_id), self._line(event)))
+        line = (str(job_id), self._line(event))
+        with self._changing:
+            if len(self._waiting) == self._waiting.maxlen:
+                self._lost += 1  # the oldest makes room
+            self._waiting.append(line)
         self._has_lines.set()
         if self._thread is None:
             self._start()
@@ -104,13 +109,20 @@ class JobLogWriter:
             while self._has_lines.wait():
                 rest.wait(_PAUSE)
                 self._has_lines.clear()
-                lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
+                lines, lost = self._take()
                 error = self._write(redis, lines)
-                lost, self._lost = self._lost + (len(lines) if error else 0), 0
-                if lost:
+                if lost := lost + (len(lines) if error else 0):
                     log.warning("job_log_not_kept", lines=lost, error=error)
                 if error:
                     rest.wait(_AWAY_SECONDS)
+
+    def _take(self) -> tuple[list[tuple[str, str]], int]:
+        """Take all lines that wait, and how many made room for them."""
+        with self._changing:
+            lines, lost = list(self._waiting), self._lost
+            self._waiting.clear()
+            self._lost = 0
+        return lines, lost
 
     def _write(self, redis: Redis, lines: list[tuple[str, str]]) -> str | None:
         """Write lines; return why that went wrong, if it did: the next ones are tried all the same."""

@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +16,7 @@ from redis import Redis
 
 from libs.common import logs
 from libs.common.logs import configure_logging, get_logger
+from libs.common.messaging import job_log
 from libs.common.messaging.job_log import MOST_LINES, JobLogReader, JobLogWriter, keep_job_log
 from libs.common.settings import LoggingSettings, MessagingSettings
 from libs.devstack.ports import free_port
@@ -120,6 +123,32 @@ def test_a_forked_process_writes_its_own_lines(
         os.waitpid(child, 0)
 
     assert [line["fields"]["n"] for line in lines] == [0, 1]
+
+
+def test_each_lost_line_is_counted_whoever_takes_and_notes_lines_meanwhile(
+    settings: MessagingSettings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
+    for name in ("_PAUSE", "_AWAY_SECONDS"):
+        monkeypatch.setattr(job_log, name, 0)
+    monkeypatch.setattr(job_log, "_MOST_WAITING", 1)
+    writer, job, said = JobLogWriter(away, SERVICE), uuid4(), ""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(lambda number: note(writer, job, number), range(20_000)))
+    finally:
+        sys.setswitchinterval(interval)
+
+    def lost() -> int:
+        nonlocal said
+        said += capsys.readouterr().out
+        return sum(map(int, re.findall(r"job_log_not_kept.*lines=(\d+)", said)))
+
+    wait_for(lambda: lost() >= 20_000, 20, "each line that is lost is counted")
+
+    assert lost() == 20_000
 
 
 def test_nothing_waits_while_redis_is_away(
