@@ -1,5 +1,6 @@
 """Run the loader: a Celery worker of its own queues that takes chunks and copies them into Postgres."""
 
+from libs.common.csv import line_scanner
 from libs.common.logs import configure_logging
 from libs.common.messaging.app import make_celery
 from libs.common.messaging.job_log import keep_job_log
@@ -8,6 +9,7 @@ from libs.common.messaging.names import LOAD_QUEUE, SMALL_LOADS_QUEUE
 from libs.common.messaging.worker_process import run_worker
 from libs.common.postgres.copy import picked_fields
 from libs.common.postgres.copy import warm_up as tuples
+from libs.common.postgres.copy.row_forms import TEXT
 from services.loader.heap import share_one_heap
 from services.loader.rejects import columns
 from services.loader.settings import LoaderSettings
@@ -45,6 +47,13 @@ def warm_up() -> None:
     tuples.warm_up()
     picked_fields.warm_up()
     columns.warm_up()
+
+
+def compile_everything() -> None:
+    """Compile what any load may need: for an image, whose read-only file system keeps nothing that comes later."""
+    warm_up()
+    line_scanner.warm_up()
+    tuples.warm_up([TEXT])
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 A `Rejection` goes with its record, or the line of a block, to `columns`, which makes failed rows of them, and `spool`,
 which keeps these until they are written. Records that Postgres does not see are rejected elsewhere:
-`libs.common.csv.parse_errors` (no record), `services.loader.cells` (a conversion).
+`libs.common.csv.parse_errors` (no record), `services.loader.cells` (a conversion), `services.loader.blocks` (the same
+for many at once, and rows outside the slice).
 
 A row's own errors are of class 22 and 23 or a trigger's RAISE; limits that only a row's size or depth can break
 (54000, 54001) belong to it too. The input functions of some types use other classes (42601 of tsvector, 42704 of

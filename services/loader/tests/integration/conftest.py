@@ -30,9 +30,21 @@ from libs.common.sources.stream import SourceLimits
 from libs.devstack.testing.databases import ScratchDatabase
 from services.loader.chunk_loader import ChunkLoader, Outcome
 from services.loader.leasing.connection_cache import CachedConnection
+from services.loader.main import compile_everything
 from services.loader.settings import LoaderSettings
+from services.loader.tests.compiled import compiled_signatures
 
 _UNREAD_EACH = 3
+
+
+@pytest.fixture(scope="module")
+def compiled_before() -> Iterator[None]:
+    """Compile what an image brings, and see that the tests of a module need nothing else."""
+    compile_everything()
+    before = compiled_signatures()
+    assert all(before.values()), before
+    yield
+    assert compiled_signatures() == before
 
 
 @dataclass

@@ -10,6 +10,8 @@ from services.loader.tests.integration.cases import Case
 from services.loader.tests.integration.comparison import compare_case
 from services.loader.tests.integration.conftest import LoadBench
 
+pytestmark = pytest.mark.usefixtures("compiled_before")
+
 TABLE = "CREATE TABLE feed.{t} (id int PRIMARY KEY, v text, n int)"
 MODES = ("append", "chunks", "upsert", "replace")
 LINES = b"".join(b"%d,v%d,\n" % (n, n) for n in range(200)) + b"x,bad,1\n1,again,2\n"

@@ -7,6 +7,8 @@ import pytest
 from libs.common.datasets.definition import DatasetDefinition
 from services.loader.tests.integration.conftest import LoadBench
 
+pytestmark = pytest.mark.usefixtures("compiled_before")
+
 ROWS = 3000
 
 

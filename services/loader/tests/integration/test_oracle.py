@@ -7,6 +7,8 @@ from services.loader.tests.integration.comparison import compare_case
 from services.loader.tests.integration.conftest import LoadBench
 from services.loader.tests.integration.shaped_cases import SHAPED
 
+pytestmark = pytest.mark.usefixtures("compiled_before")
+
 RUNS = [
     pytest.param(case, mode, id=f"{case.name}-{mode}")
     for case in [*CASES, *SHAPED]

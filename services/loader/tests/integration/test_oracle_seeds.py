@@ -14,6 +14,8 @@ from services.loader.tests.integration.comparison import Difference, compare_tri
 from services.loader.tests.integration.conftest import LoadBench
 from services.loader.tests.integration.generators import Trial, make_snapshot, make_trial
 
+pytestmark = pytest.mark.usefixtures("compiled_before")
+
 FIXED = (*range(1, 26), 976541131, 976541588, 976541363, 976700238, 976800341)
 """The last: fewer lines than the footer; a slice with a cell whose type cannot report softly what is wrong; a footer
 longer than records may be; two with composite values that are NULL in part.
