@@ -23,8 +23,8 @@ from tools.bootstrap.locations import ROOT, STATE
 from tools.checks.lint import Check, run_checks
 
 REPORTS = STATE / "dist" / "test" / "reports"
-_COMPILE = "from libs.common.postgres.copy.warm_up import warm_up; warm_up()"
-"""Once, before many tests at a time would each find nothing and do it."""
+_COMPILE = "from services.loader.main import compile_everything; compile_everything()"
+"""Once, while Pants gets ready: many tests at a time would each find nothing and do it."""
 _RESULT_LINE = re.compile(r"^(\x1b\[\d+m)*[✓✕] ")
 
 
@@ -50,10 +50,9 @@ def run_everything(
     _say("Starting the test stack (PostgreSQL, RabbitMQ, Valkey) …", start)
     try:
         with shared_stack():
-            _say("Compiling what the loader needs to machine code …", start)
-            subprocess.run([sys.executable, "-c", _COMPILE], cwd=ROOT, check=True)
-            _say("Running all tests: pants test ::", start)
-            status, results = _run_tests([*pants, "test", "::"], variables)
+            _say("Compiling what the loader needs, and running all tests: pants test ::", start)
+            with subprocess.Popen([sys.executable, "-c", _COMPILE], cwd=ROOT):
+                status, results = _run_tests([*pants, "test", "::"], variables)
     except StackError as error:
         raise Exit(str(error), code=1) from error
     _say("Running the checks …", start)
