@@ -6,16 +6,12 @@ logs in), and the downgrade takes privileges back but keeps the roles: other dat
 Revision 0001, the first.
 """
 
-from collections.abc import Sequence
-
 from alembic import op
 
 from libs.common.sql_files import read_statement
 
 revision: str = "0001"
-down_revision: str | Sequence[str] | None = None
-branch_labels: str | Sequence[str] | None = None
-depends_on: str | Sequence[str] | None = None
+down_revision: str | None = None
 
 ROLES = ("adsp_api", "adsp_worker", "adsp_loader")
 CREATE_ROLE_IF_MISSING = """

@@ -11,9 +11,7 @@ from collections.abc import Sequence
 from alembic import op
 
 revision: str = "0004"
-down_revision: str | Sequence[str] | None = "0003"
-branch_labels: str | Sequence[str] | None = None
-depends_on: str | Sequence[str] | None = None
+down_revision: str | None = "0003"
 
 BY_PLACE, BY_ID = "uq_failed_rows_job_id_byte_offset", "pk_failed_rows_id"
 PLACE = ("job_id", "byte_offset")

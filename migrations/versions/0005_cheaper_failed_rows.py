@@ -7,16 +7,14 @@ an index as there are jobs with some, not as there are later snapshots of each.
 Revision 0005, after 0004.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from alembic import op
 
 from libs.common.sql_files import read_statement
 
 revision: str = "0005"
-down_revision: str | Sequence[str] | None = "0004"
-branch_labels: str | Sequence[str] | None = None
-depends_on: str | Sequence[str] | None = None
+down_revision: str | None = "0004"
 
 STAGES = ("parse", "convert", "constraint")
 CODES = (

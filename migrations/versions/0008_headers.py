@@ -3,16 +3,12 @@
 Revision 0008, after 0007.
 """
 
-from collections.abc import Sequence
-
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision: str = "0008"
-down_revision: str | Sequence[str] | None = "0007"
-branch_labels: str | Sequence[str] | None = None
-depends_on: str | Sequence[str] | None = None
+down_revision: str | None = "0007"
 
 TABLES = ("jobs", "job_files")
 COMMENT = "Where the records begin behind the header, set by plan; NULL: not known, the file tells."

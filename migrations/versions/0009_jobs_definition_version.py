@@ -5,14 +5,10 @@ Jobs are checked without holding up writers. What was written by hand without a 
 Revision 0009, after 0008.
 """
 
-from collections.abc import Sequence
-
 from alembic import op
 
 revision: str = "0009"
-down_revision: str | Sequence[str] | None = "0008"
-branch_labels: str | Sequence[str] | None = None
-depends_on: str | Sequence[str] | None = None
+down_revision: str | None = "0008"
 
 CHECK = "ck_jobs_definition_version"
 FILL = """

@@ -3,14 +3,10 @@
 Revision 0011, after 0010.
 """
 
-from collections.abc import Sequence
-
 from alembic import op
 
 revision: str = "0011"
-down_revision: str | Sequence[str] | None = "0010"
-branch_labels: str | Sequence[str] | None = None
-depends_on: str | Sequence[str] | None = None
+down_revision: str | None = "0010"
 
 RIGHTS = "INSERT, UPDATE (revoked_at)"
 FUNCTION = """

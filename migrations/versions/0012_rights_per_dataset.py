@@ -3,14 +3,10 @@
 Revision 0012, after 0011. Taken back, rights for some datasets are gone: a key that has no others is revoked.
 """
 
-from collections.abc import Sequence
-
 from alembic import op
 
 revision: str = "0012"
-down_revision: str | Sequence[str] | None = "0011"
-branch_labels: str | Sequence[str] | None = None
-depends_on: str | Sequence[str] | None = None
+down_revision: str | None = "0011"
 
 TABLE, NAME = "adsp.api_keys", "ck_api_keys_scopes"
 CHECK = (

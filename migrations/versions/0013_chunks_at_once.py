@@ -3,14 +3,10 @@
 Revision 0013, after 0012. Taken back, loaders of the version before load such jobs in order.
 """
 
-from collections.abc import Sequence
-
 from alembic import op
 
 revision: str = "0013"
-down_revision: str | Sequence[str] | None = "0012"
-branch_labels: str | Sequence[str] | None = None
-depends_on: str | Sequence[str] | None = None
+down_revision: str | None = "0012"
 
 COLUMN = "adsp.jobs.chunks_at_once"
 COMMENT = "Most chunks under way; 1: they are loaded in their order. NULL: all, in any order."

@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from alembic import op
 
 revision: str = "0014"
-down_revision: str | Sequence[str] | None = "0013"
-branch_labels: str | Sequence[str] | None = None
-depends_on: str | Sequence[str] | None = None
+down_revision: str | None = "0013"
 
 BEFORE = ("schedule", "api", "upload", "replay")
 INDEXES = {

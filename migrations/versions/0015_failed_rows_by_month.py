@@ -4,7 +4,6 @@ Revision 0015, after 0014. Needs PostgreSQL 17, whose partitions share an identi
 more, into one table, while nobody reads or writes them.
 """
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from alembic import op
@@ -14,9 +13,7 @@ from libs.common.ids import earliest_uuid7
 from libs.common.sql_files import read_statement
 
 revision: str = "0015"
-down_revision: str | Sequence[str] | None = "0014"
-branch_labels: str | Sequence[str] | None = None
-depends_on: str | Sequence[str] | None = None
+down_revision: str | None = "0014"
 
 MONTHS_AHEAD = 3
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -3,15 +3,11 @@
 Revision 0016, after 0015. Taken back, what was not claimed by then cannot be any more.
 """
 
-from collections.abc import Sequence
-
 import sqlalchemy as sa
 from alembic import op
 
 revision: str = "0016"
-down_revision: str | Sequence[str] | None = "0015"
-branch_labels: str | Sequence[str] | None = None
-depends_on: str | Sequence[str] | None = None
+down_revision: str | None = "0015"
 
 
 def upgrade() -> None:

@@ -3,15 +3,11 @@
 Revision 0017, after 0016. Taken back, what was removed stays away; the jobs keep their counts.
 """
 
-from collections.abc import Sequence
-
 import sqlalchemy as sa
 from alembic import op
 
 revision: str = "0017"
-down_revision: str | Sequence[str] | None = "0016"
-branch_labels: str | Sequence[str] | None = None
-depends_on: str | Sequence[str] | None = None
+down_revision: str | None = "0016"
 
 COLUMN = "chunks_removed_at"
 INDEX = "ix_jobs_with_old_chunks"

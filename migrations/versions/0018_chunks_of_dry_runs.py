@@ -3,14 +3,10 @@
 Revision 0018, after 0017. Taken back, what was removed stays away; the jobs keep their counts.
 """
 
-from collections.abc import Sequence
-
 from alembic import op
 
 revision: str = "0018"
-down_revision: str | Sequence[str] | None = "0017"
-branch_labels: str | Sequence[str] | None = None
-depends_on: str | Sequence[str] | None = None
+down_revision: str | None = "0017"
 
 INDEX = "ix_jobs_with_old_chunks"
 WHAT = (

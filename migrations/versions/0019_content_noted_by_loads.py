@@ -5,14 +5,10 @@ Revision 0019, after 0018. Before it is taken back, no job may be running whose 
 `ADSP_READ_FIRST_BYTES` of some petabytes. The loaders keep their right then: loads that are under way need it.
 """
 
-from collections.abc import Sequence
-
 from alembic import op
 
 revision: str = "0019"
-down_revision: str | Sequence[str] | None = "0018"
-branch_labels: str | Sequence[str] | None = None
-depends_on: str | Sequence[str] | None = None
+down_revision: str | None = "0018"
 
 INDEXES = {
     "ix_jobs_dataset_bytes_total": "adsp.jobs (dataset, bytes_total)",
