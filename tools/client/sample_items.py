@@ -1,13 +1,11 @@
 """Make sample files of items: any number of rows, a chosen share of bad ones, the same for a seed.
 
-Used for the tests with big files and the benchmarks (the sample in ``infra/sample`` has this shape):
-``python -m tools.client.sample_items --rows 1000000 --bad 0.01 --seed 7 items.csv``. Every value is a hash of
-the seed, the column and the row's place, so a file does not depend on how it is cut into blocks;
+Used for the tests with big files and the benchmarks (the sample in ``infra/sample`` has this shape). Every value is a
+hash of the seed, the column and the row's place, so a file does not depend on how it is cut into blocks;
 numbers are made by blocks and written one by one, so memory does not grow with the file.
 5,000,000 rows are 387 MB.
 """
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -196,27 +194,3 @@ def _spoilt(kind: str, price: str, quantity: str, moment: str) -> tuple[str, ...
 def _clocks() -> list[str]:
     """Return each second of a day."""
     return [str(timedelta(seconds=second)).zfill(8) for second in range(86_400)]
-
-
-def main() -> None:
-    """Write a sample file as the command line asks."""
-    parser = argparse.ArgumentParser(description="Make a CSV of sample items.")
-    parser.add_argument("path", type=Path)
-    parser.add_argument("--rows", type=int, default=10_000)
-    parser.add_argument("--bad", type=float, default=0.0, help="share of bad rows, 0 to 1")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--first", type=int, default=1, help="number of the first item")
-    parser.add_argument(
-        "--half-present",
-        action="store_true",
-        help="every second item is one of a file of as many rows made without this option",
-    )
-    arguments = parser.parse_args()
-    made = ItemsFile(
-        arguments.rows, arguments.bad, arguments.seed, arguments.first, arguments.half_present
-    )
-    print(f"{made.write(arguments.path)} of {arguments.rows} rows are bad")
-
-
-if __name__ == "__main__":
-    main()
