@@ -51,21 +51,6 @@ def ensure_monitoring() -> bool:
     return not missing
 
 
-def ensure_pgbouncer() -> bool:
-    """Install pgbouncer where that can be done: a few tests run behind it, and are skipped without."""
-    return ensure_program("pgbouncer", "pgbouncer")
-
-
-def ensure_chromium() -> bool:
-    """Install Chromium where that can be done: the console is tested in it, and those tests are skipped without."""
-    return ensure_program("chromium", "chromium")
-
-
-def ensure_sshd() -> bool:
-    """Install OpenSSH's server, which is not started, where that can be done: tests of SFTP are skipped without."""
-    return ensure_program("sshd", "openssh-server")
-
-
 def ensure_program(name: str, package: str) -> bool:
     """Install the package of a missing program where that can be done; return whether it is there."""
     if which(name) is None and os.geteuid() == 0 and which("apt-get"):

@@ -86,19 +86,14 @@ def test(_context: Context, force: bool = False) -> None:  # noqa: FBT001, FBT00
 
 
 def _ensure_servers() -> None:
-    from tools.bootstrap.system_packages import (
-        ensure_chromium,
-        ensure_monitoring,
-        ensure_pgbouncer,
-        ensure_rabbitmq,
-        ensure_sshd,
-    )
+    from tools.bootstrap.system_packages import ensure_monitoring, ensure_program, ensure_rabbitmq
 
     ensure_rabbitmq()
     ensure_monitoring()
-    ensure_pgbouncer()
-    ensure_sshd()
-    if not ensure_chromium():
+    # The tests that need one of these are skipped without it.
+    ensure_program("pgbouncer", "pgbouncer")
+    ensure_program("sshd", "openssh-server")
+    if not ensure_program("chromium", "chromium"):
         print(
             "Without Chromium: the tests of the console in a browser are skipped", file=sys.stderr
         )

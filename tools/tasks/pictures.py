@@ -17,9 +17,9 @@ _FOLDER = "docs/images"
 @task
 def pictures(_context: Context) -> None:
     """Take the pictures of the console anew, in Chromium, into docs/images."""
-    from tools.bootstrap.system_packages import ensure_chromium
+    from tools.bootstrap.system_packages import ensure_program
 
-    if not ensure_chromium():
+    if not ensure_program("chromium", "chromium"):
         raise Exit(
             "Chromium is needed: sudo apt-get install --no-install-recommends chromium", code=1
         )
