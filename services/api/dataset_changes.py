@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from psycopg2.extensions import connection as Connection  # a class in lower case
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from libs.common.datasets.column_checks import check_columns
@@ -26,7 +26,7 @@ from libs.common.postgres.job_requirements import (
 from libs.common.postgres.target_checks import check_target
 from libs.common.postgres.target_table import TargetTable
 from libs.common.postgres.trigger_rights import find_lacking_rights
-from libs.common.sql_files import read_statement
+from libs.common.sql_files import statement
 from services.api.dataset_schemas import (
     ChangedDatasetDocument,
     DatasetDocument,
@@ -96,9 +96,8 @@ def change_definition(
     is_live = before is not None and before.deleted_at is None
     if before is not None and is_live and parse_stored(before.definition) == definition:
         return Change(_described(before), is_new=False, is_stored=False, warnings=warnings)
-    statement = text(read_statement(__package__, "put_dataset"))
     values = {"name": name, "definition": definition.model_dump_json()}
-    was_made = session.execute(statement, values).scalar_one()
+    was_made = session.execute(statement(__package__, "put_dataset"), values).scalar_one()
     stored = session.get_one(Dataset, name, populate_existing=True)
     is_new = was_made or (before is not None and not is_live)
     return Change(_described(stored), is_new=is_new, is_stored=True, warnings=warnings)

@@ -18,14 +18,14 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import CursorResult, text
+from sqlalchemy import CursorResult
 from sqlalchemy.exc import SQLAlchemyError
 
 from libs.common.errors import SourceError
 from libs.common.ids import earliest_uuid7
 from libs.common.logs import get_logger
 from libs.common.sources.stores.store import StoreFault
-from libs.common.sql_files import read_statement
+from libs.common.sql_files import statement
 from services.worker.dependencies import WorkerContext
 from services.worker.direct_uploads import remove_direct_uploads
 from services.worker.old_failed_rows import remove_old_failed_rows
@@ -114,13 +114,11 @@ def _forget_keys(worker: WorkerContext, cutoff: datetime) -> int:
     return _change(worker, "old_idempotency_keys", cutoff=cutoff)
 
 
-def _change(worker: WorkerContext, statement: str, **parameters: Any) -> int:
+def _change(worker: WorkerContext, name: str, **parameters: Any) -> int:
     """Run a statement that changes a batch of rows; return how many it has changed."""
     parameters.setdefault("limit", worker.settings.retention_batch)
     with worker.engine.begin() as connection:
-        done: CursorResult[Any] = connection.execute(
-            text(read_statement(__package__, statement)), parameters
-        )
+        done: CursorResult[Any] = connection.execute(statement(__package__, name), parameters)
         return done.rowcount
 
 
@@ -139,7 +137,7 @@ def _release_quotas(worker: WorkerContext, cutoff: datetime, left: list[str]) ->
     """Count no old file any more for its owner that is not among those `left`, however it went."""
     with worker.engine.begin() as connection:
         connection.execute(
-            text(read_statement(__package__, "removed_uploads")),
+            statement(__package__, "removed_uploads"),
             {"cutoff": cutoff, "before": earliest_uuid7(cutoff), "left": left},
         )
 
@@ -147,7 +145,7 @@ def _release_quotas(worker: WorkerContext, cutoff: datetime, left: list[str]) ->
 def _needed(worker: WorkerContext, folders: list[str], cutoff: datetime) -> set[str]:
     with worker.engine.connect() as connection:
         found = connection.execute(
-            text(read_statement(__package__, "needed_uploads")),
+            statement(__package__, "needed_uploads"),
             {"folders": folders, "cutoff": cutoff},
         )
         return set(found.scalars())

@@ -4,10 +4,9 @@ Sent after every chunk and by the sweeper; doing it twice changes nothing.
 """
 
 import time
-from functools import cache
 from uuid import UUID
 
-from sqlalchemy import TextClause, func, select, text, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from libs.common.enums import ChunkState, JobState
@@ -19,7 +18,7 @@ from libs.common.ledger.models import Chunk, Job
 from libs.common.logs import get_logger
 from libs.common.messaging.events import publish_pending
 from libs.common.messaging.stage_metrics import STAGES, StageOfJob
-from libs.common.sql_files import read_statement
+from libs.common.sql_files import statement
 from services.worker.dependencies import WorkerContext
 from services.worker.dispatching import DuePlan, send_plans
 from services.worker.loaded_files import put_files_away
@@ -179,16 +178,14 @@ def _wake_others(worker: WorkerContext, job_id: UUID) -> list[DuePlan]:
         job = session.get_one(Job, job_id)
         if job.finished_at is None:
             return []
-        next_at_table = find_next_at_table(session, job)
-        parameters = {"job_id": job_id, "resend_after": RESEND_AFTER}
-        woken = session.execute(_wake(), {**parameters, "next_at_table": next_at_table})
+        parameters = {
+            "job_id": job_id,
+            "resend_after": RESEND_AFTER,
+            "next_at_table": find_next_at_table(session, job),
+        }
+        woken = session.execute(statement(__package__, "wake_duplicates"), parameters)
         waited = [DuePlan(*row) for row in woken]
         return waited + wake_next(session, worker.settings, job, RESEND_AFTER)
-
-
-@cache
-def _wake() -> TextClause:
-    return text(read_statement(__package__, "wake_duplicates"))
 
 
 def _summary(job: Job) -> dict[str, object]:

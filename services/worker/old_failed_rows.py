@@ -5,10 +5,10 @@ A job keeps its counts, and the time at which its failed rows were removed. A mo
 
 from typing import Any
 
-from sqlalchemy import CursorResult, TextClause, text
+from sqlalchemy import CursorResult, text
 
 from libs.common.logs import get_logger
-from libs.common.sql_files import read_statement
+from libs.common.sql_files import statement
 from services.worker.dependencies import WorkerContext
 
 log = get_logger(__name__)
@@ -24,14 +24,14 @@ def remove_old_failed_rows(worker: WorkerContext, days: float) -> int:
     Returns how many there were.
     """
     _keep_months(worker)
-    parameters = {"days": days, "limit": _JOBS}
+    due = statement(__package__, "expired_failed_rows")
     with worker.engine.connect() as connection:
-        expired = connection.scalars(_statement("expired_failed_rows"), parameters).all()
+        expired = connection.scalars(due, {"days": days, "limit": _JOBS}).all()
     removed = 0
     for job_id in expired:
         with worker.engine.begin() as connection:
             done: CursorResult[Any] = connection.execute(
-                _statement("remove_failed_rows"), {"job_id": job_id}
+                statement(__package__, "remove_failed_rows"), {"job_id": job_id}
             )
         log.info("failed_rows_removed", job_id=str(job_id), failed_rows=done.rowcount)
         removed += done.rowcount
@@ -43,7 +43,3 @@ def _keep_months(worker: WorkerContext) -> None:
     with worker.engine.begin() as connection:
         months = {"ahead": _MONTHS_AHEAD}
         connection.execute(text("SELECT adsp.keep_failed_row_months(:ahead)"), months)
-
-
-def _statement(name: str) -> TextClause:
-    return text(read_statement(__package__, name))

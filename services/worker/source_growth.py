@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, text
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from libs.common.enums import SENT_WHOLE, LoadMode
@@ -29,7 +29,7 @@ from libs.common.sources.stores.locations import Location, RemoteFile, identity
 from libs.common.sources.stores.retries import asking_once
 from libs.common.sources.stores.search import is_url, locate
 from libs.common.sources.stores.store import StoreFault
-from libs.common.sql_files import read_statement
+from libs.common.sql_files import statement
 from services.worker.dependencies import WorkerContext
 from services.worker.loaded_places import places_of_moved
 from services.worker.metrics import GROWN_SOURCES
@@ -112,7 +112,7 @@ def tell_grown(worker: WorkerContext, limit: int) -> int:
     earliest = earliest_uuid7(datetime.now(UTC) - watched)
     with worker.sessions() as session:
         rows = session.execute(
-            text(read_statement(__package__, "watched_sources")),
+            statement(__package__, "watched_sources"),
             {"earliest": earliest, "limit": limit},
         ).all()
     return _tell_in_time(worker, rows)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import exists, func, select, text, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -21,7 +21,7 @@ from libs.common.ledger.jobs import RESEND_AFTER
 from libs.common.ledger.models import Chunk, ChunkLease, Job
 from libs.common.logs import get_logger
 from libs.common.messaging.events import publish_pending
-from libs.common.sql_files import read_statement
+from libs.common.sql_files import statement
 from services.worker.deadletters import drain_dead_letters
 from services.worker.dependencies import WorkerContext
 from services.worker.dispatching import DuePlan, send_plans
@@ -164,7 +164,7 @@ def _free_expired_chunks(worker: WorkerContext, limit: int) -> int:
     """End the backends of loaders that are gone and give their chunks to others."""
     with worker.sessions() as session:
         rows = session.execute(
-            text(read_statement(__package__, "expired_leases")),
+            statement(__package__, "expired_leases"),
             {"limit": limit, "lease_seconds": worker.settings.lease_seconds},
         ).all()
     freed = 0
@@ -182,7 +182,7 @@ def _end_backend(
     """End the backend of a lease, unless the lease was renewed since the sweep read its list."""
     lease = {"job_id": job_id, "number": number, "holder": holder}
     ended = session.execute(
-        text(read_statement(__package__, "end_backend")),
+        statement(__package__, "end_backend"),
         {
             **lease,
             "wait_milliseconds": BACKEND_END_WAIT,

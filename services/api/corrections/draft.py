@@ -9,14 +9,14 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from libs.common.enums import END_STATES, LIVE_STATES, LOADED_STATES, AuditAction, JobState
 from libs.common.errors import Conflict
 from libs.common.ledger.audit import Actor, record_audit
 from libs.common.ledger.models import Correction, Job
-from libs.common.sql_files import read_statement
+from libs.common.sql_files import statement
 from services.api.exports.removed_rows import require_kept
 from services.api.uploads.replayed_files import lock_replays
 
@@ -111,7 +111,7 @@ def save(
 ) -> None:
     """Write corrections of rows: each has its place, and one of cells, record and discarded."""
     session.execute(
-        text(read_statement(__package__, "save_corrections")),
+        statement(__package__, "save_corrections"),
         {"job_id": job_id, "who": actor.who, "given": json.dumps(list(given))},
     )
 

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from libs.common.enums import DateOrder
-from libs.common.sql_files import read_statement
+from libs.common.sql_files import statement
 
 NULL_TEXTS = frozenset({"\\N", "NULL", "null", "NA", "N/A", "n/a", "#N/A", "-"})
 """What senders write for NULL: it is that where all other cells of the column are of a type."""
@@ -89,9 +89,7 @@ def ask_valid(
 ) -> set[tuple[int, str]]:
     """Return which of the columns Postgres reads by which of the types asked about."""
     _fix_meaning(session, date_order)
-    found = session.execute(
-        text(read_statement(__package__, "judge")), {"asked": json.dumps(list(asked))}
-    )
+    found = session.execute(statement(__package__, "judge"), {"asked": json.dumps(list(asked))})
     return {(row.number, row.type) for row in found if row.is_valid}
 
 
@@ -103,8 +101,8 @@ def ask_refusals(
 ) -> dict[tuple[int, str], tuple[str, str]]:
     """Return SQLSTATE and message of the cells that their types refuse, `most` at most."""
     _fix_meaning(session, date_order)
-    statement = text(read_statement(__package__, "refusals"))
-    found = session.execute(statement, {"asked": json.dumps(list(asked)), "most": most})
+    given = {"asked": json.dumps(list(asked)), "most": most}
+    found = session.execute(statement(__package__, "refusals"), given)
     return {(row.number, row.value): (row.sqlstate, row.message) for row in found}
 
 

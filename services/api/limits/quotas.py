@@ -6,11 +6,10 @@ beyond. Without keys there is no owner, and the schedule's jobs have none.
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from libs.common.ids import earliest_uuid7
-from libs.common.sql_files import read_statement
+from libs.common.sql_files import statement
 from services.api.errors.problems import ProblemError
 from services.api.settings import ApiSettings
 
@@ -33,13 +32,12 @@ def require_room(
     """
     if owner is None:
         return
-    statement = text(read_statement(__package__, "quotas"))
     values = {
         "owner": owner,
         "most_jobs": settings.max_unfinished_jobs,
         "since": earliest_uuid7(datetime.now(UTC) - _FAILED_ROWS_OF),
     }
-    taken = session.execute(statement, values).one()
+    taken = session.execute(statement(__package__, "quotas"), values).one()
     if 0 < settings.max_unfinished_jobs <= taken.unfinished_jobs:
         raise _too_many_jobs(owner, settings.max_unfinished_jobs)
     if 0 < settings.max_failed_rows_a_day <= taken.failed_rows:

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
 from libs.common.enums import END_STATES, JobState
-from libs.common.sql_files import read_statement
+from libs.common.sql_files import statement
 
 MOST_JOBS = 200
 """No more of the jobs under way are read; one that somebody watches is read all the same."""
@@ -53,17 +52,16 @@ def read_progress(
     sessions: sessionmaker[Session], watched: Collection[UUID]
 ) -> dict[UUID, Progress]:
     """Return the jobs under way and the watched ones, by id."""
-    statement = text(read_statement(__package__, "live_jobs"))
+    asked = {"most": MOST_JOBS, "watched": list(watched)}
     with sessions() as session:
-        rows = session.execute(statement, {"most": MOST_JOBS, "watched": list(watched)}).mappings()
+        rows = session.execute(statement(__package__, "live_jobs"), asked).mappings()
         return {row["id"]: _progress_of(dict(row)) for row in rows}
 
 
 def read_events(sessions: sessionmaker[Session], after: UUID, most: int) -> Sequence[LedgerEvent]:
     """Return the events that follow one, oldest first, at most so many."""
-    statement = text(read_statement(__package__, "new_events"))
     with sessions() as session:
-        rows = session.execute(statement, {"after": after, "most": most})
+        rows = session.execute(statement(__package__, "new_events"), {"after": after, "most": most})
         return [LedgerEvent(*row) for row in rows]
 
 

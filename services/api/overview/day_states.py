@@ -10,11 +10,10 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from libs.common.enums import JobState
-from libs.common.sql_files import read_statement
+from libs.common.sql_files import statement
 from services.api.overview.due_days import first_due
 
 _SLACK = timedelta(minutes=10)
@@ -85,7 +84,7 @@ def read_days(
     """Return the days of each dataset, oldest first; of all jobs without an owner, else of his."""
     names = [calendar.name for calendar in calendars]
     about = {"datasets": names, "first": days[0], "last": days[-1], "owner": owner}
-    found = session.execute(_statement("last_jobs"), about).mappings()
+    found = session.execute(statement(__package__, "last_jobs"), about).mappings()
     jobs = {(row["dataset"], row["data_date"]): row for row in found}
     waiting = {name for (name, _), row in jobs.items() if row["state"] == JobState.WAITING}
     usual, now = usual_arrivals(session, sorted(waiting), owner), datetime.now(UTC)
@@ -105,7 +104,7 @@ def usual_arrivals(
     if not datasets:
         return {}
     about = {"datasets": list(datasets), "owner": owner}
-    rows = session.execute(_statement("usual_arrivals"), about)
+    rows = session.execute(statement(__package__, "usual_arrivals"), about)
     return {name: timedelta(seconds=round(float(seconds))) for name, seconds in rows}
 
 
@@ -130,7 +129,3 @@ def _without_job(calendar: Calendar, due_at: datetime | None, now: datetime) -> 
     """Return what a day without a job is: late where one was due since the dataset is there."""
     is_missed = due_at is not None and calendar.since < due_at < now - _SLACK
     return DayState.LATE if is_missed and not calendar.is_paused else DayState.NOT_DUE
-
-
-def _statement(name: str) -> Any:
-    return text(read_statement(__package__, name))

@@ -6,14 +6,14 @@ from uuid import UUID
 import structlog
 from fastapi import APIRouter, Body, Query, Response
 from pydantic import Field
-from sqlalchemy import Select, func, or_, select, text
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from libs.common.datasets.definition import DATASET_NAME_PATTERN
 from libs.common.enums import JobState, LoadPath, Trigger
 from libs.common.ledger.jobs import JobRequest
 from libs.common.ledger.models import Chunk, Job
-from libs.common.sql_files import read_statement
+from libs.common.sql_files import statement
 from services.api.dependencies import Dependencies, Wired
 from services.api.idempotency import IdempotencyKeyHeader, keyed
 from services.api.pagination import Order, Page, PageQuery, paginate
@@ -173,8 +173,8 @@ def _submit(
 
 def _progress(session: Session, job_id: UUID) -> dict[str, Any]:
     """Return the counts of a running job and what holds it up, from its chunks and their leases."""
-    statement = text(read_statement(__package__, "progress"))
-    row = session.execute(statement, {"job_id": job_id}).mappings().one()
+    asked = {"job_id": job_id}
+    row = session.execute(statement(__package__, "progress"), asked).mappings().one()
     counts = {name: int(value) for name, value in row.items() if name != "problem"}
     return {**counts, "problem": row["problem"]}
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import yaml
 from cronsim import CronSim
 from psycopg2.extensions import connection as Connection  # a class in lower case
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from libs.common.datasets.definition import DatasetDefinition
@@ -18,7 +18,7 @@ from libs.common.datasets.stored_definition import parse_stored
 from libs.common.errors import BadInput
 from libs.common.ledger.models import Dataset, DatasetVersion
 from libs.common.postgres.trigger_rights import find_lacking_rights
-from libs.common.sql_files import read_statement
+from libs.common.sql_files import statement
 from services.api.dataset_changes import require_loadable
 
 _MOST_VERSIONS = 20
@@ -120,5 +120,5 @@ def _chart(label: str, values: Sequence[float], unit: str) -> Chart:
 
 
 def _rows(session: Session, name: str, about: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found = session.execute(text(read_statement(__package__, name)), about)
+    found = session.execute(statement(__package__, name), about)
     return [dict(row) for row in found.mappings()]

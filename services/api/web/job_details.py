@@ -7,12 +7,12 @@ from itertools import groupby, pairwise
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from libs.common.csv.places import from_place
 from libs.common.ledger.models import Event
-from libs.common.sql_files import read_statement
+from libs.common.sql_files import statement
 from services.api.schemas import JobDocument, render_raw
 
 MOST_GROUPED = 10_000
@@ -73,8 +73,8 @@ class JobDetails:
 def read_details(session: Session, job: JobDocument, encoding: str) -> JobDetails:
     """Return the details of a job whose source has this encoding."""
     about = {"job_id": job.id}
-    chunks = session.execute(_statement("job_phases"), about).mappings().one()
-    loaders = session.execute(_statement("job_loaders"), about).mappings()
+    chunks = session.execute(statement(__package__, "job_phases"), about).mappings().one()
+    loaders = session.execute(statement(__package__, "job_loaders"), about).mappings()
     events = select(Event).where(Event.job_id == job.id).order_by(Event.id).limit(_MOST_EVENTS)
     return JobDetails(
         phases=list(_phases(job, chunks["first_begun"], chunks["last_done"])),
@@ -117,7 +117,7 @@ def _phases(job: JobDocument, loading: datetime | None, loaded: datetime | None)
 
 def _groups(session: Session, job_id: UUID, encoding: str) -> list[FailedGroup]:
     about = {"job_id": job_id, "most": MOST_GROUPED}
-    rows = session.execute(_statement("failed_row_groups"), about).mappings()
+    rows = session.execute(statement(__package__, "failed_row_groups"), about).mappings()
     groups = []
     for (code, column, count), found in groupby(
         rows, lambda row: (row["error_code"], row["column_name"], row["failed_rows"])
@@ -132,7 +132,3 @@ def _groups(session: Session, job_id: UUID, encoding: str) -> list[FailedGroup]:
         ]
         groups.append(FailedGroup(code, column, count, examples))
     return groups
-
-
-def _statement(name: str) -> Any:
-    return text(read_statement(__package__, name))

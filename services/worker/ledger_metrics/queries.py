@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, NullPool, create_engine, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from libs.common.errors import SystemFault
 from libs.common.ledger.session import follow_the_primary, repeat_behind_a_pooler
 from libs.common.postgres.silence import SERVER_SIDE, as_options
 from libs.common.settings import DatabaseSettings
-from libs.common.sql_files import read_statement
+from libs.common.sql_files import statement
 
 Row = Mapping[str, Any]
 
@@ -98,5 +98,4 @@ def read_ledger(reader: Engine) -> Readings:
 
 
 def _read(connection: Connection, name: str) -> Sequence[Row]:
-    statement = text(read_statement(__package__, name))
-    return [dict(row) for row in connection.execute(statement).mappings()]
+    return [dict(row) for row in connection.execute(statement(__package__, name)).mappings()]

@@ -2,12 +2,11 @@
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
-from functools import cache
 from itertools import zip_longest
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import TextClause, bindparam, func, select, text, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from libs.common.csv.chunk_boundaries import Boundary
@@ -17,7 +16,7 @@ from libs.common.ledger.jobs import RESEND_AFTER
 from libs.common.ledger.models import Chunk, Job
 from libs.common.ledger.session import commit_without_waiting
 from libs.common.logs import get_logger
-from libs.common.sql_files import read_statement
+from libs.common.sql_files import statement
 from services.worker.dependencies import WorkerContext
 from services.worker.planning.job_files import ONCE_WITH, once_with
 from services.worker.planning.places import count_chunks_at_once
@@ -113,7 +112,7 @@ def take_over_chunks(session: Session, job: Job, earlier: Job) -> None:
     require_alike(job, earlier)
     parameters = {"job_id": job.id, "earlier_id": earlier.id}
     for name in ("take_over", "take_over_failed_rows"):
-        session.execute(text(read_statement(__package__, name)), parameters)
+        session.execute(statement(__package__, name), parameters)
     log.info("chunks_taken_over", job_id=str(job.id), earlier_job_id=str(earlier.id))
 
 
@@ -179,13 +178,10 @@ def send_chunks(
     with worker.sessions.begin() as session:
         # Undone by a crash of Postgres, the note only lets the chunks be sent once more.
         commit_without_waiting(session)
-        session.execute(_note_sent(), {"job_id": job_id, "numbers": sent, **_PATIENCE})
+        session.execute(
+            statement(__package__, "note_sent"), {"job_id": job_id, "numbers": sent, **_PATIENCE}
+        )
     return len(sent) == len(due.numbers)
-
-
-@cache
-def _note_sent() -> TextClause:
-    return text(read_statement(__package__, "note_sent"))
 
 
 def _count_under_way(session: Session, job_id: UUID) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Executable, bindparam, delete, select, text
+from sqlalchemy import Executable, bindparam, delete, select
 from sqlalchemy.orm import Session
 
 from libs.common.csv.header import Header
@@ -21,7 +21,7 @@ from libs.common.ledger.models import Job, JobFile
 from libs.common.sources.fingerprints import fingerprint
 from libs.common.sources.regular_files import SourceIdentity
 from libs.common.sources.stores.locations import Location
-from libs.common.sql_files import read_statement
+from libs.common.sql_files import statement
 from services.worker.dependencies import WorkerContext
 
 ONCE_WITH = (
@@ -140,7 +140,7 @@ def note_headers(
     ends = [json.dumps(describe_header(header, form)) for header in headers]
     numbers = [file.number for file in files]
     session.execute(
-        text(read_statement(__package__, "note_headers")),
+        statement(__package__, "note_headers"),
         {"job_id": job.id, "numbers": numbers, "ends": ends},
     )
 
