@@ -63,6 +63,12 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     return logger
 
 
+def bound_request_id() -> str | None:
+    """Return the id of the request that lines of the log are about here, None where they are about none."""
+    bound: str | None = structlog.contextvars.get_contextvars().get("request_id")
+    return bound
+
+
 def _formatter(*, as_json: bool, service: str) -> logging.Formatter:
     def add_service(
         _logger: Any, _method: str, event: structlog.typing.EventDict

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
@@ -99,7 +98,6 @@ def submit_replay(
         data_date=replayed.job.data_date,
         force=options.force,
         dry_run=options.dry_run,
-        request_id=structlog.contextvars.get_contextvars().get("request_id"),
         owner=replayed.job.owner,
         replay_of=job_id,
         definition=definition,

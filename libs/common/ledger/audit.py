@@ -6,11 +6,11 @@ Nobody changes or deletes an entry: the services may add and read.
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from sqlalchemy.orm import Session
 
 from libs.common.enums import AuditAction
 from libs.common.ledger.models import AuditEntry
+from libs.common.logs import bound_request_id
 
 ANYBODY = "anybody"
 """Who changes something through an api that asks for no keys."""
@@ -39,7 +39,7 @@ def record_audit(
         who=actor.who,
         key_id=actor.key_id,
         address=actor.address,
-        request_id=structlog.contextvars.get_contextvars().get("request_id"),
+        request_id=bound_request_id(),
         action=action.value,
         object=subject,
         details=details,

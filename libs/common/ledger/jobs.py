@@ -13,7 +13,7 @@ sweeper until a worker has planned it. An end state and its event are written in
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -34,6 +34,7 @@ from libs.common.ledger.job_end import event_payload
 from libs.common.ledger.models import Event, Job
 from libs.common.ledger.notifications import HEADER_CHANGED, LATE, record_event
 from libs.common.ledger.session import commit_without_waiting
+from libs.common.logs import bound_request_id
 from libs.common.sources import source_pattern
 
 SOURCE_GREW = "job.source-grew"
@@ -85,7 +86,7 @@ class JobRequest:
     force: bool = False
     dry_run: bool = False
     due_at: datetime | None = None
-    request_id: str | None = None
+    request_id: str | None = field(default_factory=bound_request_id)
     owner: str | None = None
     replay_of: UUID | None = None
     definition: DatasetDefinition | None = None

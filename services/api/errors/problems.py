@@ -12,7 +12,6 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -20,6 +19,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from libs.common.errors import AdspError, BadInput, Conflict, NotFound
+from libs.common.logs import bound_request_id
 from services.api.media_type import media_type
 
 MEDIA_TYPE = "application/problem+json"
@@ -94,7 +94,7 @@ def problem_response(
         detail=detail,
         code=code,
         instance=quote(path),
-        request_id=structlog.contextvars.get_contextvars().get("request_id"),
+        request_id=bound_request_id(),
         errors=list(errors) if errors else None,
     )
     return JSONResponse(

@@ -5,7 +5,6 @@ from datetime import date, datetime, time, timedelta
 from typing import Self, cast
 from zoneinfo import ZoneInfo
 
-import structlog
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, StrictBool, model_validator
 
@@ -133,7 +132,6 @@ def _request(body: BackfillRequest, dataset: str, day: date, owner: str | None) 
         trigger=Trigger.BACKFILL,
         data_date=day,
         force=body.force,
-        request_id=structlog.contextvars.get_contextvars().get("request_id"),
         owner=owner,
     )
 

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Body, Response
 from pydantic import BaseModel, Field, StrictBool, StrictInt
 from starlette.concurrency import run_in_threadpool
@@ -100,7 +99,6 @@ async def load_upload(
     keyed_request = keyed(
         idempotency_key, f"POST /v1/uploads/{upload_id}/job", asked.model_dump_json()
     )
-    request_id = structlog.contextvars.get_contextvars().get("request_id")
 
     def request_for(dataset: str, source: str) -> JobRequest:
         return JobRequest(
@@ -110,7 +108,6 @@ async def load_upload(
             data_date=asked.data_date,
             force=asked.force,
             dry_run=asked.dry_run,
-            request_id=request_id,
             owner=caller.owner,
         )
 

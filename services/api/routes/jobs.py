@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-import structlog
 from fastapi import APIRouter, Body, Query, Response
 from pydantic import Field
 from sqlalchemy import Select, func, or_, select
@@ -165,7 +164,6 @@ def _submit(
         data_date=body.data_date,
         force=body.force,
         dry_run=isinstance(body, JobCreation) and body.dry_run,
-        request_id=structlog.contextvars.get_contextvars().get("request_id"),
         owner=caller.owner,
     )
     return accepted(submit_job(dependencies, caller.actor, request, keyed_request), response)

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any
 
-import structlog
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
@@ -89,7 +88,6 @@ async def upload_file(
         data_date=asked.data_date,
         force=asked.force,
         dry_run=asked.dry_run,
-        request_id=structlog.contextvars.get_contextvars().get("request_id"),
         owner=caller.owner,
     )
     keyed_request = keyed(
