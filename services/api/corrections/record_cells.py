@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from libs.common.csv.dialect import FileFormat
 from libs.common.csv.framing import Framer
+from libs.common.csv.header import with_names
 from libs.common.csv.mask_markers import MARKERS
 from libs.common.csv.records import Record, split
 from libs.common.csv.text import Text
@@ -32,7 +33,7 @@ def replay_dialect(session: Session, job: Job) -> FileFormat:
 
 def read_cells(raw: bytes, header: Sequence[str], dialect: FileFormat) -> Cells | None:
     """Return the cells of a record, as many as the header has or more; None where it cannot be cut into cells."""
-    record = _only_record(raw, dialect_of(header, dialect))
+    record = _only_record(raw, with_names(dialect, header))
     if record is None or record.fault is not None:
         return None
     cells = [None if cell is None else cell.decode() for cell in record.cells]
@@ -111,14 +112,6 @@ def encode_record(text: str, dialect: FileFormat) -> bytes:
             "this is not one record: look for a quote that is not closed, or for a line end outside of quotes",
         )
     return raw
-
-
-def dialect_of(header: Sequence[str], dialect: FileFormat) -> FileFormat:
-    """Return the dialect with the names that lines of JSON are read by."""
-    if dialect.type != "jsonl" or dialect.header.names:
-        return dialect
-    names = dialect.header.model_copy(update={"names": list(header)})
-    return dialect.model_copy(update={"header": names})
 
 
 def _with_byte_order(dialect: FileFormat) -> FileFormat:
