@@ -8,11 +8,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
-from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
-from libs.common.ledger.models import Job
-from services.api.corrections.draft import draft_version, lock_draft, require_correctable
+from services.api.corrections.draft import draft_version, lock_draft
 from services.api.corrections.record_cells import replay_dialect
 from services.api.corrections.row_states import RowReader
 from services.api.corrections.schemas import UploadedSheet
@@ -25,6 +23,7 @@ from services.api.exports.dialects import masks_columns
 from services.api.exports.removed_rows import require_kept
 from services.api.limits.body_limit import TAKES_FILE
 from services.api.responses import Responses, problems
+from services.api.routes.corrections import find_correctable
 from services.api.routes.job_files import paths_of
 from services.api.security.caller import Caller, Reader, Submitter
 from services.api.uploads.receive import (
@@ -99,14 +98,14 @@ async def upload_corrections(
 def _require_job(dependencies: Dependencies, caller: Caller, job_id: UUID) -> None:
     """Refuse a job whose rows cannot be corrected before its sheet is sent."""
     with dependencies.sessions() as session:
-        require_header(_find(session, caller, job_id))
+        require_header(find_correctable(session, caller, job_id))
 
 
 def _write(
     dependencies: Dependencies, caller: Caller, job_id: UUID, stored: StoredUpload
 ) -> UploadedSheet:
     with dependencies.sessions.begin() as session:
-        job = _find(session, caller, job_id)
+        job = find_correctable(session, caller, job_id)
         lock_draft(session, job)
         result = upload_sheet(session, caller.actor, job, stored.path, paths_of(session, job))
         return UploadedSheet(
@@ -115,9 +114,3 @@ def _write(
             removed=result.removed,
             draft_version=draft_version(session, job_id),
         )
-
-
-def _find(session: Session, caller: Caller, job_id: UUID) -> Job:
-    job = caller.find_job(session, job_id)
-    require_correctable(job)
-    return job

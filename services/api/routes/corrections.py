@@ -89,7 +89,7 @@ def put_correction(
     """Write the correction of one failed row into the draft."""
     given = {"place": place, **body.model_dump(exclude={"version"})}
     with dependencies.sessions.begin() as session:
-        job = _find(session, caller, job_id)
+        job = find_correctable(session, caller, job_id)
         _require_writable(session, job, place, body)
         lock_draft(session, job)
         require_versions(session, job_id, {place: body.version})
@@ -110,7 +110,7 @@ def apply_rule(
     """Show what a rule would change, or write that into the draft."""
     asked = GroupRule(body.rule, body.cell, body.where)
     with dependencies.sessions.begin() as session:
-        job = _find(session, caller, job_id)
+        job = find_correctable(session, caller, job_id)
         if not body.preview:
             lock_draft(session, job)
             require_draft_version(session, job_id, body.draft_version or "")
@@ -140,7 +140,7 @@ def delete_correction(
 ) -> Removed:
     """Take the correction of one row out of the draft."""
     with dependencies.sessions.begin() as session:
-        lock_draft(session, _find(session, caller, job_id))
+        lock_draft(session, find_correctable(session, caller, job_id))
         require_versions(session, job_id, {place: version})
         removed = remove(session, job_id, [place])
         audit(session, caller.actor, job_id, place=place, removed=removed)
@@ -163,7 +163,7 @@ def delete_corrections(
 ) -> Removed:
     """Empty the draft."""
     with dependencies.sessions.begin() as session:
-        lock_draft(session, _find(session, caller, job_id))
+        lock_draft(session, find_correctable(session, caller, job_id))
         require_draft_version(session, job_id, draft_version)
         removed = remove(session, job_id)
         audit(session, caller.actor, job_id, removed=removed)
@@ -209,7 +209,8 @@ async def replay_corrections(
     return accepted(submission, response)
 
 
-def _find(session: Session, caller: Caller, job_id: UUID) -> Job:
+def find_correctable(session: Session, caller: Caller, job_id: UUID) -> Job:
+    """Return a job whose failed rows can be loaded by a replay, or raise `NotFound` or `Conflict`."""
     job = caller.find_job(session, job_id)
     require_correctable(job)
     return job

@@ -7,10 +7,10 @@ from fastapi.responses import HTMLResponse
 from starlette.concurrency import run_in_threadpool
 
 from libs.common.ids import uuid7
-from services.api.corrections.draft import draft_version, require_correctable
+from services.api.corrections.draft import draft_version
 from services.api.corrections.replay import replay_draft
 from services.api.dependencies import Wired
-from services.api.routes.corrections import delete_corrections
+from services.api.routes.corrections import delete_corrections, find_correctable
 from services.api.security.caller import Submitter
 from services.api.web.curl import curl
 from services.api.web.forms import Form, see_other
@@ -32,8 +32,7 @@ def ask_replay(
 ) -> HTMLResponse:
     """Say what loading the draft will do, and ask for it."""
     with dependencies.sessions() as session:
-        job = caller.find_job(session, job_id)
-        require_correctable(job)
+        job = find_correctable(session, caller, job_id)
         corrected = int(draft_version(session, job_id).partition("-")[0])
     rows = f"{corrected:,} as they are corrected, the others as they are; rows that are left out stay behind."
     once = "It is loaded once, however often this is sent. The draft is closed then. What is refused again is"
