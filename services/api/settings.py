@@ -86,7 +86,7 @@ class ApiSettings(BuildSettings, DatabaseSettings, MessagingSettings, SourceSett
     @model_validator(mode="after")
     def _refuse_open_api(self) -> Self:
         """Refuse to serve whoever comes from elsewhere without a key."""
-        if not self.auth and not _is_loopback(self.api_host):
+        if not self.auth and not is_loopback(self.api_host):
             raise ValueError(
                 f"ADSP_AUTH is off and ADSP_API_HOST is {self.api_host}: anyone could load data; "
                 "leave ADSP_AUTH on, or listen on 127.0.0.1"
@@ -94,7 +94,8 @@ class ApiSettings(BuildSettings, DatabaseSettings, MessagingSettings, SourceSett
         return self
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether a name or an address is the machine's own."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

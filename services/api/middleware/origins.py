@@ -4,10 +4,11 @@ An api without keys listens on the loopback address alone, but each page that a 
 send it forms, and a name that resolves to 127.0.0.1 lets such a page read the answers as well (DNS rebinding).
 """
 
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+
+from services.api.settings import is_loopback
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
@@ -15,7 +16,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD"})
 def foreign_origin(method: str, headers: Headers) -> str | None:
     """Return why a request may come from another site's page, or None where it cannot."""
     host = headers.get("host", "")
-    if not _is_loopback(host):
+    if not _names_this_machine(host):
         return (
             f"without API keys only this machine's own names are answered, not {host[:100]!r}; "
             "use http://127.0.0.1 or set ADSP_AUTH=on"
@@ -33,14 +34,8 @@ def is_of_another_site(headers: Headers) -> bool:
     return headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}
 
 
-def _is_loopback(host: str) -> bool:
+def _names_this_machine(host: str) -> bool:
     try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    if name == "localhost":
-        return True
-    try:
-        return ip_address(name).is_loopback
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
     except ValueError:
         return False
