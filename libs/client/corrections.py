@@ -13,21 +13,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Unpack
 
-from pydantic import BaseModel, ConfigDict
-
 from libs.client.answers import Answers
 from libs.client.file_body import blocks_of, size_of
-from libs.client.models import Correction, Job, RowFilters, RuleResult
+from libs.client.models import Correction, Document, Job, RowFilters, RuleResult
 from libs.client.transport import Request
 
 _TIMEOUT = 600.0
 """The api answers when all rows are read, or written."""
 
 
-class UploadedSheet(BaseModel):
+class UploadedSheet(Document):
     """What a sheet has changed: of its `rows`, how many corrections were written, and how many taken back."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     rows: int
     changed: int

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from libs.client.answers import Answers
 from libs.client.errors import StoreRefused
 from libs.client.file_body import blocks_of
-from libs.client.models import Job
+from libs.client.models import Document, Job
 from libs.client.transport import FIRST_PAUSE, LONGEST_PAUSE, Request, is_this_machine
 
 _CLAIM_TIMEOUT = 600.0
@@ -29,7 +29,7 @@ _STORE_TIMEOUT = 300.0
 OnProgress = Callable[[int], object]
 
 
-class AnnouncedUpload(BaseModel, frozen=True):
+class AnnouncedUpload(Document):
     """Where to send a file; whoever has the URL can, until it expires."""
 
     upload_id: str

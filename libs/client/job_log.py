@@ -3,13 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from libs.client.models import Document
 
 
-class LogLine(BaseModel):
+class LogLine(Document):
     """What a service has logged about a job."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     at: datetime
     level: str
@@ -18,10 +16,8 @@ class LogLine(BaseModel):
     fields: dict[str, Any]
 
 
-class JobLog(BaseModel):
+class JobLog(Document):
     """The newest lines of a job, oldest first."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     items: list[LogLine]
     kept_seconds: int

@@ -3,16 +3,15 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from libs.client.answers import Answers
+from libs.client.models import Document
 from libs.client.transport import Request
 
 
-class Key(BaseModel):
+class Key(Document):
     """An API key, without what makes it one."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: str
     name: str

@@ -27,20 +27,20 @@ class JobState(StrEnum):
     CHECKED = "checked"
 
 
-class _Answer(BaseModel):
+class Document(BaseModel):
     """Something that the api shows."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class JobError(_Answer):
+class JobError(Document):
     """Why a job failed, and how to fix it."""
 
     code: str
     message: str
 
 
-class JobWarning(_Answer):
+class JobWarning(Document):
     """What was odd about a job and allowed."""
 
     code: str
@@ -48,7 +48,7 @@ class JobWarning(_Answer):
     counts: dict[str, int] = Field(default_factory=dict)
 
 
-class JobLoadPath(_Answer):
+class JobLoadPath(Document):
     """How the records of some chunks reached their table, and why not faster."""
 
     path: str
@@ -56,7 +56,7 @@ class JobLoadPath(_Answer):
     chunks: int
 
 
-class HeaderChanges(_Answer):
+class HeaderChanges(Document):
     """How the header of a job differs from that of the load before."""
 
     since: str
@@ -64,7 +64,7 @@ class HeaderChanges(_Answer):
     lost: list[str]
 
 
-class Job(_Answer):
+class Job(Document):
     """One load of one delivery. Counts are rows, `bytes_*` are bytes as stored."""
 
     id: str
@@ -125,7 +125,7 @@ class Job(_Answer):
         return self.state in {JobState.SUCCEEDED, JobState.COMPLETED_WITH_REJECTS}
 
 
-class JobFile(_Answer):
+class JobFile(Document):
     """One file of a job."""
 
     number: int
@@ -139,7 +139,7 @@ class JobFile(_Answer):
     rows_superseded: int
 
 
-class FailedRow(_Answer):
+class FailedRow(Document):
     """A rejected record with its place, its text and the reason."""
 
     id: int
@@ -167,7 +167,7 @@ class RowFilters(TypedDict, total=False):
     text: str | None
 
 
-class Correction(_Answer):
+class Correction(Document):
     """What somebody has made of a failed row: some of its cells, its whole record, or nothing."""
 
     place: int
@@ -179,7 +179,7 @@ class Correction(_Answer):
     corrected_at: datetime
 
 
-class RuleExample(_Answer):
+class RuleExample(Document):
     """One row that a rule changes."""
 
     place: int
@@ -188,7 +188,7 @@ class RuleExample(_Answer):
     after: str | None
 
 
-class RuleResult(_Answer):
+class RuleResult(Document):
     """What a rule changes: `unreadable` rows cannot be cut into cells, `whole` ones are corrected otherwise."""
 
     rows: int
@@ -199,7 +199,7 @@ class RuleResult(_Answer):
     draft_version: str
 
 
-class InspectedColumn(_Answer):
+class InspectedColumn(Document):
     """A column of a file; `column` is None for a cell that the table has no column for."""
 
     cell: str
@@ -208,7 +208,7 @@ class InspectedColumn(_Answer):
     examples: list[str | None]
 
 
-class InspectedReject(_Answer):
+class InspectedReject(Document):
     """A record of a file that would be refused, and why."""
 
     line_number: int
@@ -219,7 +219,7 @@ class InspectedReject(_Answer):
     raw: str
 
 
-class InspectedFile(_Answer):
+class InspectedFile(Document):
     """What a file is, and the table (`ddl`) and the dataset (`name`, `definition`) proposed for it."""
 
     compression: str
@@ -238,14 +238,14 @@ class InspectedFile(_Answer):
     notes: list[str]
 
 
-class CreatedTable(_Answer):
+class CreatedTable(Document):
     """A table that was made, and the statements that were run."""
 
     table: str
     ddl: list[str]
 
 
-class Dataset(_Answer):
+class Dataset(Document):
     """A dataset: its name, its definition (a body for PUT), and what stands beside it."""
 
     name: str
@@ -267,14 +267,14 @@ class Dataset(_Answer):
         return cls.model_validate({**beside, "definition": rest})
 
 
-class BackfillProblem(_Answer):
+class BackfillProblem(Document):
     """Why a day of a backfill has no job."""
 
     code: str
     detail: str
 
 
-class BackfillDay(_Answer):
+class BackfillDay(Document):
     """What became of one day of a backfill: a job, or the reason why there is none."""
 
     data_date: date
@@ -282,13 +282,13 @@ class BackfillDay(_Answer):
     problem: BackfillProblem | None
 
 
-class Backfill(_Answer):
+class Backfill(Document):
     """The days of a backfill, oldest first."""
 
     items: list[BackfillDay]
 
 
-class Page(_Answer, Generic[Item]):
+class Page(Document, Generic[Item]):
     """One page of a list."""
 
     items: list[Item]
