@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
@@ -37,7 +37,7 @@ class Request:
 
 
 class Transport:
-    """A connection to the api; close it or use it as a context manager."""
+    """A connection to the api; close it."""
 
     def __init__(self, url: str, key: str | None, timeout: float, retry_seconds: float) -> None:
         """Prepare it; nothing is connected yet. Requests are repeated for `retry_seconds` at most."""
@@ -47,12 +47,6 @@ class Transport:
         self._http = httpx.Client(
             base_url=url, timeout=timeout, headers=headers, trust_env=not is_this_machine(url)
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the connections."""
