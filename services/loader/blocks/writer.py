@@ -31,6 +31,7 @@ from services.loader.blocks.slice_filter import reject_outside
 from services.loader.rejects.columns import RejectedRows
 from services.loader.rejects.line_rejections import LineRejections
 from services.loader.rejects.rejection import may_be_row_error
+from services.loader.rows.bisection import RowsWithheld
 from services.loader.rows.single_insert import SingleRowWriter
 from services.loader.savepoint import Savepoint
 
@@ -260,8 +261,8 @@ class BlockWriter:
                 if records:
                     written += copy_in(self._cursor, self._sink.copy, self._sink.text(records))
                 if written != count + len(records):
-                    raise _RowsWithheld
-        except _RowsWithheld:
+                    raise RowsWithheld
+        except RowsWithheld:
             return False
         except psycopg2.Error as exc:
             if not may_be_row_error(exc.pgcode):
@@ -269,7 +270,3 @@ class BlockWriter:
             return False
         self._sink.note(written)
         return True
-
-
-class _RowsWithheld(Exception):
-    """Fewer rows were written than sent."""
