@@ -21,13 +21,10 @@ grace AS (
 SELECT
     c.job_id,
     c.number,
-    c.attempt,
-    j.request_id,
     l.holder,
     live.job_id IS NOT NULL AS is_live
 FROM adsp.chunks AS c
 CROSS JOIN grace
-INNER JOIN adsp.jobs AS j ON c.job_id = j.id
 LEFT JOIN adsp.chunk_leases AS l ON c.job_id = l.job_id AND c.number = l.chunk_number
 LEFT JOIN live ON c.job_id = live.job_id AND c.number = live.chunk_number
 WHERE
