@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from libs.common.ledger.models import Correction, FailedRow, Job
+from services.api.corrections.sheet import plain
 from services.api.exports.dialects import encoding_of
 from services.api.routes.corrections import find_row
 from services.api.routes.job_files import paths_of
@@ -117,11 +118,7 @@ def _sent_cell(sent: Mapping[str, str], place: int, now: str | None) -> str | No
 
 def _is_same(sent: str, text: str) -> bool:
     """Return whether texts differ in line ends at most: a browser sends its own."""
-    return _plain(sent) == _plain(text)
-
-
-def _plain(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return plain(sent) == plain(text)
 
 
 def _line_ends_like(sent: str, text: str | None) -> str:
