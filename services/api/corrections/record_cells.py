@@ -21,6 +21,7 @@ from libs.common.ledger.datasets import find_dataset
 from libs.common.ledger.models import Job
 from libs.common.ledger.replays import definition_of_replay, is_one_record
 from services.api.exports.dialects import definition_of
+from services.api.exports.source_file import quote_text, write_text
 
 Cells = list[str | None]
 
@@ -129,16 +130,6 @@ def _only_record(raw: bytes, dialect: FileFormat) -> Record | None:
 
 def _write_cell(cell: str | None, dialect: FileFormat) -> str:
     """Quote a cell that would be read as something else."""
-    quote, escape = dialect.quote, dialect.escape
     if cell is None:
-        return dialect.null_texts[0] if dialect.null_texts else ("\\N" if escape else "")
-    if quote is None:
-        return cell
-    marks = (quote, *dialect.delimiter, "\r", "\n", "\ufeff", *filter(None, (escape,)))
-    is_comment = dialect.comment is not None and cell.startswith(dialect.comment)
-    is_plain = cell not in {"", *dialect.null_texts} and not any(mark in cell for mark in marks)
-    if is_plain and not is_comment:
-        return cell
-    if escape is not None:
-        cell = cell.replace(escape, escape * 2)
-    return quote + cell.replace(quote, quote * 2) + quote
+        return dialect.null_texts[0] if dialect.null_texts else ("\\N" if dialect.escape else "")
+    return (quote_text if cell in dialect.null_texts else write_text)(cell, dialect)

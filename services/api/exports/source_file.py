@@ -18,9 +18,9 @@ def write_header(cells: Sequence[str], dialect: FileFormat) -> bytes:
     """Return the header line in the dialect's encoding; none for files without one."""
     if dialect.header.lines == 0:
         return b""
-    names = [_write_name(cell, dialect) for cell in cells]
+    names = [write_text(cell, dialect) for cell in cells]
     if dialect.delimiter.join(names).lower().startswith(DELIMITER_LINE):
-        names[0] = _quote(cells[0], dialect)
+        names[0] = quote_text(cells[0], dialect)
     line = dialect.delimiter.join(names)
     line += dialect.delimiter * dialect.trailing_delimiter + _LINE_ENDS[dialect.line_end]
     return line.encode(dialect.encoding)
@@ -58,8 +58,8 @@ def _write_start(first: bytes | None, dialect: FileFormat) -> bytes:
     return line.encode(dialect.encoding)
 
 
-def _write_name(cell: str, dialect: FileFormat) -> str:
-    """Quote a name that would be read otherwise, or as a byte order mark."""
+def write_text(cell: str, dialect: FileFormat) -> str:
+    """Return a text as a cell, in quotes where it would be read otherwise, or as a byte order mark."""
     quote, escape = dialect.quote, dialect.escape
     if quote is None:
         return cell
@@ -67,10 +67,11 @@ def _write_name(cell: str, dialect: FileFormat) -> str:
     is_comment = dialect.comment is not None and cell.startswith(dialect.comment)
     if cell and not is_comment and not any(mark in cell for mark in marks):
         return cell
-    return _quote(cell, dialect)
+    return quote_text(cell, dialect)
 
 
-def _quote(cell: str, dialect: FileFormat) -> str:
+def quote_text(cell: str, dialect: FileFormat) -> str:
+    """Return a text as a cell in quotes, if the dialect has some."""
     quote, escape = dialect.quote, dialect.escape
     if quote is None:
         return cell
