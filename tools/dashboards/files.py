@@ -1,12 +1,12 @@
 """Write the dashboards as the files that Grafana reads, and tell which of them are not as the code makes them."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as models
 
+from tools import generated_files
 from tools.dashboards.daily_loads import daily_loads
 from tools.dashboards.pipeline import pipeline
 from tools.dashboards.service_health import service_health
@@ -29,23 +29,13 @@ def rendered() -> dict[str, str]:
 
 def differing(folder: Path = FOLDER) -> list[str]:
     """Name the files of a folder that the code makes otherwise, or does not make at all."""
-    wanted, found = rendered(), _read(folder)
-    return sorted(
-        name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
-    )
+    return [file.name for file in generated_files.differing(_texts(folder), folder.glob("*.json"))]
 
 
 def write(folder: Path = FOLDER) -> list[str]:
     """Make the folder's files as the code says, and name those that changed."""
-    changed = differing(folder)
-    texts = rendered()
-    for name in changed:
-        if name in texts:
-            (folder / name).write_text(texts[name])
-        else:
-            (folder / name).unlink()
-    return changed
+    return [file.name for file in generated_files.write(_texts(folder), folder.glob("*.json"))]
 
 
-def _read(folder: Path) -> Mapping[str, str]:
-    return {file.name: file.read_text() for file in folder.glob("*.json")}
+def _texts(folder: Path) -> dict[Path, str]:
+    return {folder / name: text for name, text in rendered().items()}

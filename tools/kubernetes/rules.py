@@ -36,23 +36,6 @@ def rendered() -> dict[Path, str]:
     }
 
 
-def differing() -> list[Path]:
-    """Return the files that are missing, or not as the rules are."""
-    return [
-        file
-        for file, text in rendered().items()
-        if not file.exists() or file.read_text("utf-8") != text
-    ]
-
-
-def write() -> list[Path]:
-    """Write the files that differ, and return them."""
-    texts, changed = rendered(), differing()
-    for file in changed:
-        file.write_text(texts[file], "utf-8")
-    return changed
-
-
 def _without_loaders(rules: Any) -> Any:
     return {
         "groups": [{**group, "rules": [*map(_excuse, group["rules"])]} for group in rules["groups"]]

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tools import generated_files
 from tools.bootstrap.locations import ROOT
 from tools.reference import adsp, cli, dataset_schema, error_codes, events, metrics, settings
 
@@ -25,24 +26,19 @@ _NOTE = "<!-- Made from the code: ./dev docs writes this page anew. -->\n\n"
 
 def write(folder: Path = FOLDER) -> list[str]:
     """Write the pages that are stale, and name them."""
-    changed = stale(folder)
-    for name in changed:
-        (folder / name).write_text(_rendered(name), encoding="utf-8")
-    return changed
+    return [file.name for file in generated_files.write(_texts(folder))]
 
 
 def stale(folder: Path = FOLDER) -> list[str]:
     """Name the pages of a folder that are not as the code makes them, or not there."""
-    return [name for name in PAGES if _kept(folder / name) != _rendered(name)]
+    return [file.name for file in generated_files.differing(_texts(folder))]
 
 
-def _rendered(name: str) -> str:
-    made = PAGES[name]()
-    return made if name.endswith(".json") else _NOTE + made
-
-
-def _kept(file: Path) -> str | None:
-    return file.read_text(encoding="utf-8") if file.exists() else None
+def _texts(folder: Path) -> dict[Path, str]:
+    return {
+        folder / name: ("" if name.endswith(".json") else _NOTE) + make()
+        for name, make in PAGES.items()
+    }
 
 
 def main() -> int:

@@ -9,9 +9,10 @@ from invoke.tasks import task
 def kubernetes(_context: Context, check: bool = False) -> None:  # noqa: FBT001, FBT002
     """Write the alert rules of infra/prometheus as Kubernetes objects into infra/kubernetes."""
     from tools.bootstrap.locations import ROOT
-    from tools.kubernetes.rules import differing, write
+    from tools.generated_files import differing, write
+    from tools.kubernetes.rules import rendered
 
-    files = differing() if check else write()
+    files = (differing if check else write)(rendered())
     names = ", ".join(str(file.relative_to(ROOT)) for file in files)
     if check and files:
         raise Exit(f"not as infra/prometheus/rules: {names}; run ./dev kubernetes", code=1)
