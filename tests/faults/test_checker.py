@@ -16,7 +16,7 @@ from tests.faults.harness.contents import write_content
 from tests.faults.harness.machine import Machine, running_machine, send_signal
 from tests.faults.harness.verdicts import judge
 
-SEEDS = 12
+SEEDS = 8
 
 
 @pytest.fixture(scope="module")
