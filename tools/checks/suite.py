@@ -52,11 +52,13 @@ def run_everything(
     try:
         with shared_stack():
             _say("Compiling what the loader needs, and running all tests: pants test ::", start)
-            with subprocess.Popen([sys.executable, "-c", _COMPILE], cwd=ROOT):
+            with subprocess.Popen([sys.executable, "-c", _COMPILE], cwd=ROOT) as compiling:
                 at_once = f"--process-execution-local-parallelism={_files_at_once()}"
                 status, results = _run_tests([*pants, at_once, "test", "::"], variables)
     except StackError as error:
         raise Exit(str(error), code=1) from error
+    if compiling.returncode:
+        raise Exit("what the loader needs could not be compiled: the reason stands above", code=1)
     _say("Running the checks …", start)
     findings = run_checks(checks)
     _say("Done.", start)

@@ -8,7 +8,7 @@ BROKER_ERRORS = (AMQPError, AMQPConnectorException, OSError)
 """What pika raises when the broker is away, silent or unwilling; it has no common base."""
 
 WAIT_SECONDS = 5.0
-HEARTBEAT_SECONDS = 10  # ends the wait for a confirm when the broker has fallen silent
+HEARTBEAT_SECONDS = 10  # ends a wait when the broker has fallen silent
 
 
 def broker_parameters(broker_url: str) -> pika.URLParameters:

@@ -3,9 +3,10 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from amqp.exceptions import AMQPError, MessageNacked
@@ -27,11 +28,8 @@ from libs.common.messaging.names import (
 )
 from libs.common.messaging.stage_metrics import SENT_AT
 
-if TYPE_CHECKING:
-    from libs.common.ledger.models import Event  # the scheduler has no ledger
-
 _EVENTS = Exchange(EVENTS_EXCHANGE, type="topic", durable=True)
-_BROKER_ERRORS = (KombuError, AMQPError, MessageNacked, OSError)
+_BROKER_ERRORS = (KombuError, AMQPError, OSError)
 
 
 class Dispatcher:
@@ -84,23 +82,25 @@ class Dispatcher:
         """
         self._send_task(task, None, options={"expiration": expires, "ignore_result": True})
 
-    def send_event(self, event: "Event") -> None:
+    def send_event(
+        self, event_id: UUID, event_type: str, payload: Mapping[str, Any], created_at: datetime
+    ) -> None:
         """Publish an event of the outbox to the topic exchange; raises `PublishFault`."""
 
         def publish(connection: Connection) -> None:
             connection.Producer(exchange=_EVENTS).publish(
-                json.dumps(event.payload),
-                routing_key=event.type,
+                json.dumps(payload),
+                routing_key=event_type,
                 content_type="application/json",
                 content_encoding="utf-8",
                 declare=[_EVENTS],
                 confirm_timeout=self._timeout,
-                message_id=str(event.id),
-                type=event.type,
-                timestamp=int(event.created_at.timestamp()),
+                message_id=str(event_id),
+                type=event_type,
+                timestamp=int(created_at.timestamp()),
             )
 
-        self._send(event.type, publish)
+        self._send(event_type, publish)
 
     def close(self) -> None:
         """Close the connection; the next send opens another."""
@@ -126,15 +126,23 @@ class Dispatcher:
 
     def _send(self, message: str, publish: Callable[[Connection], None]) -> None:
         with self._exclusively():
-            connection = self._connection
-            if connection is not None and self._is_published(connection, message, publish):
-                return
             try:
-                self._connection = self._connect()
-                publish(self._connection)
-            except _BROKER_ERRORS as exc:
-                self._drop_connection()
-                raise PublishFault(f"{message} was not confirmed by the broker: {exc!r}") from exc
+                self._send_exclusively(message, publish)
+            except (
+                MessageNacked
+            ) as exc:  # an answer: the connection is sound, and another try would end the same
+                raise PublishFault(f"{message} was refused by the broker") from exc
+
+    def _send_exclusively(self, message: str, publish: Callable[[Connection], None]) -> None:
+        connection = self._connection
+        if connection is not None and self._is_published(connection, message, publish):
+            return
+        try:
+            self._connection = self._connect()
+            publish(self._connection)
+        except _BROKER_ERRORS as exc:
+            self._drop_connection()
+            raise PublishFault(f"{message} was not confirmed by the broker: {exc!r}") from exc
 
     def _is_published(
         self, connection: Connection, message: str, publish: Callable[[Connection], None]

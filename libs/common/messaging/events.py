@@ -37,7 +37,7 @@ def publish_pending(sessions: sessionmaker[Session], dispatcher: Dispatcher, lim
         published = 0
         try:
             for event in events:
-                dispatcher.send_event(event)
+                dispatcher.send_event(event.id, event.type, event.payload, event.created_at)
                 failpoint(FailPoint.IN_EVENT_OUTBOX)
                 event.published_at = datetime.now(UTC)
                 published += 1

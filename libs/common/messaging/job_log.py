@@ -62,9 +62,7 @@ class JobLogWriter:
     def _begin(self) -> None:
         self._waiting: deque[tuple[str, str]] = deque(maxlen=_MOST_WAITING)
         self._lost = 0
-        self._changing = (
-            threading.RLock()
-        )  # of both; a signal's handler may log where its thread holds it
+        self._changing = threading.RLock()  # of both
         self._has_lines = threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None

@@ -215,3 +215,30 @@ def test_events_share_a_connection_that_is_replaced_when_it_was_cut(
 
     assert publish_pending(sessions, dispatcher, 10) == 1
     assert (shared, relay.accepted) == (1, 2)
+
+
+def test_an_event_that_a_full_queue_refuses_reaches_each_other_queue_once_per_attempt(
+    sessions: Sessions,
+    end_job: Callable[[], UUID],
+    listen: Callable[[], list[pika.BasicProperties]],
+    own_vhost: ScratchVhost,
+    make_dispatcher: MakeDispatcher,
+    relay: Relay,
+    relayed_url: str,
+) -> None:
+    """The refusal is an answer: the connection is sound, and tasks go over it too."""
+    dispatcher = make_dispatcher(relayed_url)
+    with closing(pika.BlockingConnection(pika.URLParameters(own_vhost.url))) as connection:
+        channel = connection.channel()
+        limits = {"x-max-length": 1, "x-overflow": "reject-publish"}
+        channel.queue_declare("full", exclusive=True, arguments=limits)
+        channel.queue_bind("full", "adsp.events", routing_key="#")
+        end_job()
+        assert publish_pending(sessions, dispatcher, 10) == 1
+        end_job()
+
+        assert publish_pending(sessions, dispatcher, 10) == 0
+
+    assert len(listen()) == 2
+    assert relay.accepted == 1
+    assert [event.attempt for event in events(sessions) if event.published_at is None] == [1]
