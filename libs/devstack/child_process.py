@@ -38,6 +38,20 @@ class Command:
     orphan_signal: signal.Signals = signal.SIGKILL
 
 
+def ending_with_parent(orphan_signal: signal.Signals) -> Callable[[], None]:
+    """Return what a child runs before its program, so that the kernel sends it the signal when its parent dies."""
+    parent = os.getpid()
+    # Loaded before the fork: between fork and exec only calls are safe, not imports.
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def ask_kernel() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, int(orphan_signal), 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return ask_kernel
+
+
 @dataclass
 class ChildProcess:
     """A running child.
@@ -52,15 +66,6 @@ class ChildProcess:
     @classmethod
     def start(cls, command: Command) -> "ChildProcess":
         """Start the command in a session of its own, its output appended to the log."""
-        parent = os.getpid()
-        # Loaded before the fork: between fork and exec only calls are safe, not imports.
-        libc = ctypes.CDLL(None, use_errno=True)
-
-        def die_with_parent() -> None:
-            libc.prctl(_PR_SET_PDEATHSIG, int(command.orphan_signal), 0, 0, 0)
-            if os.getppid() != parent:
-                os._exit(1)
-
         with command.log.open("ab") as log:
             process = subprocess.Popen(
                 command.arguments,
@@ -70,7 +75,7 @@ class ChildProcess:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=die_with_parent,  # noqa: PLW1509  # callers have one thread
+                preexec_fn=ending_with_parent(command.orphan_signal),  # noqa: PLW1509  # callers have one thread
                 **command.account.popen_arguments(),
             )
         return cls(command, process)

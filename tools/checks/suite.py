@@ -7,6 +7,7 @@ line of each test file, and the totals as the last line.
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from xml.etree import ElementTree as ET
 
 from invoke.exceptions import Exit
 
+from libs.devstack.child_process import ending_with_parent
 from libs.devstack.errors import StackError
 from libs.devstack.shared import shared_stack
 from tools.bootstrap.locations import ROOT, STATE
@@ -85,6 +87,8 @@ def _run_tests(command: Sequence[str], variables: dict[str, str]) -> tuple[int, 
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # Pants would go on with its tests; asked like this, it ends them.
+        preexec_fn=ending_with_parent(signal.SIGINT),  # noqa: PLW1509  # there is one thread
     ) as process:
         for line in process.stdout or ():
             sys.stdout.write(line)

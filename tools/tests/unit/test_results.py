@@ -1,9 +1,13 @@
 """The last line of a test run counts every test of every file, and every file that broke."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from libs.devstack.process_identity import ProcessIdentity
+from libs.devstack.testing.waiting import wait_for
 from tools.checks.suite import Totals, count_results, noted_properties
 
 _REPORT = '<testsuites><testsuite tests="{}" failures="{}" errors="{}" skipped="{}"/></testsuites>'
@@ -46,3 +50,20 @@ def test_the_line_names_every_count(totals: Totals, line: str) -> None:
     text = str(totals)
 
     assert text == line
+
+
+def test_the_tests_end_with_the_command_that_runs_them() -> None:
+    """Killed in any way: Pants would go on, and its tests with their servers."""
+    tests = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    command = (
+        "import os, sys; from tools.checks.suite import _run_tests; "
+        f"_run_tests([sys.executable, '-c', {tests!r}], dict(os.environ))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", command], stdout=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        pid = int(running.stdout.readline())
+        running.kill()
+
+    wait_for(lambda: ProcessIdentity.of(pid) is None, 10, "what ran the tests is gone")
