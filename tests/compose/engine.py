@@ -24,7 +24,7 @@ PROGRAMS = {
 }
 _START_SECONDS = 60.0
 _STOP_SECONDS = 60.0
-_COMMAND_SECONDS = 400.0
+_COMMAND_SECONDS = 600.0
 
 
 class EngineMissingError(Exception):
