@@ -128,9 +128,8 @@ class Dispatcher:
         with self._exclusively():
             try:
                 self._send_exclusively(message, publish)
-            except (
-                MessageNacked
-            ) as exc:  # an answer: the connection is sound, and another try would end the same
+            except MessageNacked as exc:
+                # An answer: the connection is sound, and another try would end the same.
                 raise PublishFault(f"{message} was refused by the broker") from exc
 
     def _send_exclusively(self, message: str, publish: Callable[[Connection], None]) -> None:
